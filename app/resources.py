@@ -1,0 +1,137 @@
+"""Everything the app keeps between runs: models, world outlines and what is installed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from csp_core.checkpoint import ModelInfo, list_models, load_model, read_card
+from csp_core.errors import CheckpointError
+from csp_core.files import asset_path, hash_file
+from csp_core.model import DualEncoder
+
+LEAFLET = "static/node_modules/leaflet/dist"
+OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A tile server that the user asked for.
+
+    Args:
+        url: Template with ``{z}``, ``{x}`` and ``{y}``.
+        attribution: Whom to name on the map, as HTML.
+    """
+
+    url: str
+    attribution: str
+
+
+def leaflet_ready() -> bool:
+    """Tell whether Leaflet is installed; ``CSP_LEAFLET_DIR`` names another folder to look in."""
+    folder = os.environ.get("CSP_LEAFLET_DIR") or Path(__file__).resolve().parent / LEAFLET
+    return Path(folder, "leaflet.js").is_file()
+
+
+def leaflet_url() -> str:
+    """Give the address below which the server serves Leaflet."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/app/{LEAFLET}" if base else f"/app/{LEAFLET}"
+
+
+def tiles() -> Tiles | None:
+    """Give the tile server that ``CSP_BASEMAP`` names; by default none, so nothing is fetched."""
+    choice = os.environ.get("CSP_BASEMAP", "offline").strip()
+    if choice == "osm":
+        return Tiles(OSM, "© OpenStreetMap contributors")
+    if choice.startswith(("http://", "https://")) and "{z}" in choice:
+        return Tiles(choice, "Tiles: as named by CSP_BASEMAP")
+    return None
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def world(name: str) -> str:
+    """Read a bundled outline.
+
+    Args:
+        name: ``"land"`` or ``"borders"``.
+
+    Returns:
+        GeoJSON text.
+    """
+    return asset_path("world", f"{name}.geojson").read_text(encoding="utf-8")
+
+
+def models() -> list[ModelInfo]:
+    """List the models, damaged ones included."""
+    return _list_models(os.environ.get("CSP_MODELS", ""))
+
+
+@st.cache_data(show_spinner=False, ttl=10, max_entries=4)
+def _list_models(folder: str) -> list[ModelInfo]:
+    return list_models()
+
+
+def model(info: ModelInfo) -> DualEncoder:
+    """Load a model once for all sessions.
+
+    Args:
+        info: A line of ``models()``.
+
+    Returns:
+        The model, shared: read it, never change it.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    return _load_model(str(info.directory), _content_hash(info.directory))
+
+
+@st.cache_resource(show_spinner="Loading the model …", max_entries=2)
+def _load_model(directory: str, content: str) -> DualEncoder:
+    return load_model(directory)
+
+
+def _content_hash(directory: Path) -> str:
+    try:
+        files = sorted(path for path in directory.iterdir() if path.is_file())
+        stats = [(str(path), path.stat()) for path in files]
+        return "-".join(_hash(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+    except OSError as error:
+        raise CheckpointError(f"The model in {directory} cannot be read ({error}).") from error
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def _hash(path: str, modified: int, size: int) -> str:
+    return hash_file(path)
+
+
+def card(info: ModelInfo) -> str:
+    """Read a model's card.
+
+    Args:
+        info: A line of ``models()``.
+
+    Returns:
+        Markdown.
+    """
+    return read_card(info.directory)
+
+
+def text_files(info: ModelInfo) -> dict[str, str]:
+    """Read the licence and attribution that come with a model.
+
+    Args:
+        info: A line of ``models()``.
+
+    Returns:
+        File name to text.
+    """
+    found = {}
+    for path in sorted(info.directory.iterdir()):
+        if path.is_file() and path.stem in ("ATTRIBUTION", "LICENSE"):
+            found[path.name] = path.read_text(encoding="utf-8", errors="replace")
+    return found

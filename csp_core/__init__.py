@@ -1,0 +1,64 @@
+"""CSP Explorer's core: learn what a place says about a picture, and ask.
+
+The names below are the public interface. They are imported on first use, so that importing the
+package alone stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from csp_core.checkpoint import list_models, load_model, save_model
+    from csp_core.config import load_config
+    from csp_core.data import load_dataset, read_occurrences
+    from csp_core.evaluate import evaluate
+    from csp_core.infer import location_prior, posterior
+    from csp_core.location import make_location_encoder
+    from csp_core.model import DualEncoder
+    from csp_core.objectives import make_objective
+    from csp_core.train import train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DualEncoder": "csp_core.model",
+    "evaluate": "csp_core.evaluate",
+    "list_models": "csp_core.checkpoint",
+    "load_config": "csp_core.config",
+    "load_dataset": "csp_core.data",
+    "load_model": "csp_core.checkpoint",
+    "location_prior": "csp_core.infer",
+    "make_location_encoder": "csp_core.location",
+    "make_objective": "csp_core.objectives",
+    "posterior": "csp_core.infer",
+    "read_occurrences": "csp_core.data",
+    "save_model": "csp_core.checkpoint",
+    "train": "csp_core.train",
+}
+
+__all__ = [
+    "DualEncoder",
+    "evaluate",
+    "list_models",
+    "load_config",
+    "load_dataset",
+    "load_model",
+    "location_prior",
+    "make_location_encoder",
+    "make_objective",
+    "posterior",
+    "read_occurrences",
+    "save_model",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'csp_core' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

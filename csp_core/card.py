@@ -1,0 +1,115 @@
+"""The model card: what a model is, knows, was trained on and scored, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from csp_core.config import CardConfig, RunConfig
+from csp_core.model import DualEncoder
+
+METRIC_NAMES = {
+    "mrr": "MRR",
+    "top1": "top-1",
+    "top3": "top-3",
+    "top5": "top-5",
+    "macro_top5": "macro top-5",
+    "log_loss": "log-loss (nats)",
+    "ece": "ECE",
+    "n": "records",
+}
+
+
+def write_card(
+    model: DualEncoder,
+    config: RunConfig,
+    metrics: Mapping[str, Mapping[str, Any]],
+    info: Mapping[str, Any],
+) -> str:
+    """Write the card of a trained model.
+
+    Args:
+        model: The model.
+        config: What it was trained with.
+        metrics: Split name to metrics.
+        info: Facts about the data, as ``RecordDataset.info``.
+
+    Returns:
+        Markdown with YAML front matter.
+    """
+    card = config.card
+    title = card.title or config.name
+    front = {
+        "title": title,
+        "summary": card.summary or f"A location prior over {len(model.classes)} classes.",
+        "license": card.license,
+        "library_name": "csp_core",
+        "tags": ["geospatial", "location-encoder", "species-distribution"],
+        "prior_kind": model.prior_kind,
+    }
+    sections = [
+        f"# {title}",
+        card.summary,
+        "## What its numbers mean",
+        _meaning(model),
+        "## Limits",
+        card.limits or "Not checked against surveys. Not for conservation decisions as it is.",
+        "## Training data",
+        _data(model, card, info),
+        "## How good it is",
+        _table(metrics),
+        "## How it was made",
+        _making(config),
+        "## Licence",
+        card.license_text or f"Weights: {card.license}.",
+    ]
+    body = "\n\n".join(part.strip() for part in sections if part.strip())
+    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{body}\n"
+
+
+def _meaning(model: DualEncoder) -> str:
+    if model.prior_kind == "share":
+        return (
+            "Shares: of recordings of the listed classes made at a place, the part that would be of"
+            " each; not the chance that a species is present. Calibrated by one temperature"
+            f" ({model.temperature:.3f}), fitted on validation records."
+            if model.temperature != 1.0
+            else "Shares: of recordings of the listed classes made at a place, the part that would"
+            " be of each; not the chance that a species is present. Not calibrated."
+        )
+    return "Relative scores: they rank, and are no percentages."
+
+
+def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
+    plain = {k: v for k, v in info.items() if isinstance(v, (str, int, float)) and v != ""}
+    facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items())
+    counts = sum(model.classes.counts)
+    head = f"{card.source}\n\n" if card.source else ""
+    return f"{head}- classes: {len(model.classes)}\n- training records: {counts}\n{facts}"
+
+
+def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    if not metrics:
+        return "No records were held out, so nothing was measured in training."
+    head = "| split | " + " | ".join(METRIC_NAMES.values()) + " |"
+    rule = "|---" * (len(METRIC_NAMES) + 1) + "|"
+    rows = [
+        f"| {split} | " + " | ".join(_number(values.get(key)) for key in METRIC_NAMES) + " |"
+        for split, values in metrics.items()
+    ]
+    return "\n".join([head, rule, *rows])
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _making(config: RunConfig) -> str:
+    # The folder of the data is a fact about one machine; its file name is enough here.
+    tree = config.model_dump(mode="json", exclude={"card"})
+    if tree["data"].get("root"):
+        tree["data"]["root"] = tree["data"]["root"].replace("\\", "/").rsplit("/", 1)[-1]
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return f"`csp train` with this configuration:\n\n```yaml\n{text}```"

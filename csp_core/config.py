@@ -1,0 +1,249 @@
+"""The configuration of a run: one frozen tree, read from YAML, overridden key by key."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
+
+from csp_core.data import DATASETS
+from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.location import ENCODINGS, NETWORKS
+from csp_core.objectives import OBJECTIVES
+from csp_core.tables import check_options, lookup
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(BaseModel):
+    """A name from a table with options for what stands there: ``{name: grid, num_scales: 32}``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def _checked(
+    kind: str, table: Mapping[str, Callable[..., Any]], part: Component, given: int, *skip: str
+) -> dict[str, Any]:
+    """Check a component against its constructor's signature; return its options, types mended."""
+    constructor = lookup(kind, table, part.name)
+    options = {key: value for key, value in part.options.items() if key not in skip}
+    check_options(kind, part.name, constructor, options, given=given)
+    hints = _option_types(constructor)
+    for key, value in options.items():
+        try:
+            options[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ConfigError(f"{kind} {part.name!r}: {key} is {value!r}; {reason}.") from error
+    return {"name": part.name, **options, **{k: part.options[k] for k in skip if k in part.options}}
+
+
+def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
+    method = "__init__" if isinstance(constructor, type) else "__call__"
+    is_function = inspect.isfunction(constructor)
+    return get_type_hints(constructor if is_function else getattr(constructor, method))
+
+
+class DataConfig(Component):
+    """Which records to train on: a name in DATASETS with the options of its loader.
+
+    ``root`` is where the data lies, relative to the configuration file.
+    """
+
+    name: str = "occurrences"
+    root: Path | None = None
+
+
+class ModelConfig(_Section):
+    """What to train."""
+
+    location: Component = Component(name="sphere_c_plus")
+    dim: int = Field(256, ge=1)
+    bias: bool = True
+    init_from: str | None = None
+
+    @field_validator("location")
+    @classmethod
+    def _location_exists(cls, part: Component) -> Component:
+        checked = _checked("location encoder", ENCODINGS, part, 0, "network")
+        network = part.options.get("network", "residual_mlp")
+        body = Component.model_validate({"name": network} if isinstance(network, str) else network)
+        network_checked = _checked("network", NETWORKS, body, 2)
+        return Component.model_validate(checked | {"network": network_checked})
+
+
+class TrainingConfig(_Section):
+    """How to train it."""
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    decay: float = Field(0.98, gt=0, le=1)
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    patience: int | None = Field(None, ge=1)
+    monitor: Literal["auto", "log_loss", "mrr", "loss"] = "auto"
+    checkpoint_every: int | None = Field(None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    threads: int | None = Field(None, ge=1)
+
+
+class CardConfig(_Section):
+    """What the model card says beyond what the run knows by itself."""
+
+    title: str = ""
+    summary: str = ""
+    license: str = "unstated"
+    license_text: str = ""
+    source: str = ""
+    limits: str = ""
+    attribution: str = ""
+
+
+class RunConfig(_Section):
+    """One training run."""
+
+    name: str = Field("model", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: Component = Component(name="softmax")
+    training: TrainingConfig = TrainingConfig()
+    card: CardConfig = CardConfig()
+
+    @field_validator("data")
+    @classmethod
+    def _data_exists(cls, part: DataConfig) -> DataConfig:
+        # The loader's first parameter is the split, which training chooses.
+        plain = Component.model_validate({"name": part.name, "root": part.root} | part.options)
+        return DataConfig.model_validate(_checked("data set", DATASETS, plain, 1))
+
+    @field_validator("objective")
+    @classmethod
+    def _objective_exists(cls, part: Component) -> Component:
+        return Component.model_validate(_checked("objective", OBJECTIVES, part, 1))
+
+    def to_yaml(self) -> str:
+        """Write the whole tree, defaults included.
+
+        Returns:
+            YAML that ``load_config`` reads back to an equal tree.
+        """
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's configuration.
+
+    Args:
+        path: YAML file. Paths in it are relative to its folder.
+        overrides: ``"section.key=value"``; the value is read as YAML. Paths given here are relative
+            to the working directory.
+
+    Returns:
+        The frozen configuration.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        ConfigError: If it is not YAML, or a key or value does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataNotFoundError(f"No configuration file {path}. Give a YAML file, such as"
+                                " configs/birds.yaml.")  # fmt: skip
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds a {type(tree).__name__}; give sections such as `data:`.")
+    _anchor(tree, path.parent.resolve())
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree, source=str(path))
+
+
+def parse_config(tree: Mapping[str, Any], *, source: str = "configuration") -> RunConfig:
+    """Check a tree of plain values.
+
+    Args:
+        tree: Sections and keys.
+        source: Where it came from, for error messages.
+
+    Returns:
+        The frozen configuration.
+
+    Raises:
+        ConfigError: If a key or value does not fit.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        lines = "; ".join(_explain(dict(item)) for item in error.errors())
+        raise ConfigError(f"{source}: {lines}") from error
+    except (ConfigError, UnknownNameError) as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _explain(item: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg'].removeprefix('Value error, ')} (given: {item['input']!r})"
+    section: type[BaseModel] = RunConfig
+    for part in item["loc"][:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        section = annotation if isinstance(annotation, type) else section
+    return f"unknown key {where!r}. Known here: {', '.join(section.model_fields)}"
+
+
+def _anchor(tree: dict[str, Any], folder: Path) -> None:
+    """Make the paths of a configuration file absolute."""
+    data, model = tree.get("data"), tree.get("model")
+    if isinstance(data, dict) and isinstance(data.get("root"), str):
+        data["root"] = str(folder / data["root"])
+    if isinstance(model, dict) and isinstance(model.get("init_from"), str):
+        # A bundled model's name stays a name; only what exists beside the file is a path.
+        beside = folder / model["init_from"]
+        model["init_from"] = str(beside) if beside.exists() else model["init_from"]
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"{override!r} is no override; give section.key=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{override!r}: the value is not YAML ({error}).") from error
+    *sections, last = key.strip().split(".")
+    if key.strip() in ("data.root", "model.init_from") and isinstance(value, str):
+        value = str(Path(value).resolve()) if Path(value).exists() or last == "root" else value
+    for section in sections:
+        inner = tree.setdefault(section, {})
+        if isinstance(inner, str):  # a component given by its name alone
+            tree[section] = inner = {"name": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{override!r}: {section!r} is not a section.")
+        tree = inner
+    tree[last] = value

@@ -1,0 +1,51 @@
+"""The one schema of samples, and how samples become a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+
+class Sample(TypedDict, total=False):
+    """One record.
+
+    ``lonlat``: ``(2,)`` degrees, NaN when the place is unknown. ``date``: ``()`` part of the year
+    in [0, 1), NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled. ``image``:
+    ``(C, H, W)`` float, present only in data sets with images.
+    """
+
+    lonlat: Tensor
+    date: Tensor
+    label: Tensor
+    image: Tensor
+
+
+class Batch(TypedDict, total=False):
+    """Samples stacked along a first dimension, with what an objective drew for them.
+
+    ``background``: ``(N, 2)`` places drawn to describe what was available, added by
+    ``Objective.draw``.
+    """
+
+    lonlat: Tensor
+    date: Tensor
+    label: Tensor
+    image: Tensor
+    background: Tensor
+
+
+def collate(samples: Sequence[Sample] | Batch) -> Batch:
+    """Stack samples into a batch; a batch (from a data set's ``__getitems__``) passes unchanged.
+
+    Args:
+        samples: Samples of one schema, or a batch.
+
+    Returns:
+        The batch.
+    """
+    if isinstance(samples, dict):
+        return samples
+    return {key: torch.stack([s[key] for s in samples]) for key in samples[0]}  # type: ignore[literal-required,return-value]

@@ -1,0 +1,157 @@
+"""Records held as tensors: the table of classes, and the data set that every source ends in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from csp_core.data.batch import Batch, Sample
+from csp_core.errors import BadRecordError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """What the labels 0..K-1 mean.
+
+    Args:
+        names: Scientific name (or class name) of each class, unique.
+        common_names: Common name of each class, ``""`` where there is none.
+        counts: Training records of each class.
+    """
+
+    names: tuple[str, ...]
+    common_names: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill the optional columns and check that the columns fit together."""
+        if not self.common_names:
+            object.__setattr__(self, "common_names", ("",) * len(self.names))
+        if not self.counts:
+            object.__setattr__(self, "counts", (0,) * len(self.names))
+        if not len(self.names) == len(self.common_names) == len(self.counts):
+            raise BadRecordError("A class table needs one common name and one count per name.")
+        if len(set(self.names)) != len(self.names):
+            raise BadRecordError("Class names must be unique.")
+
+    def __len__(self) -> int:
+        """Return the number of classes."""
+        return len(self.names)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        index = {name.casefold(): i for i, name in enumerate(self.common_names) if name}
+        return index | {name.casefold(): i for i, name in enumerate(self.names)}
+
+    def label(self, name: str) -> int:
+        """Find a class by scientific or common name, in any case.
+
+        Args:
+            name: The name.
+
+        Returns:
+            Its label.
+
+        Raises:
+            UnknownNameError: If no class has that name; near misses are named.
+        """
+        label = self._index.get(name.strip().casefold())
+        if label is None:
+            raise UnknownNameError("taxon", name, [*self.names, *filter(None, self.common_names)])
+        return label
+
+    def match(self, names: Sequence[str]) -> Tensor:
+        """Match other classes to these by scientific name.
+
+        Args:
+            names: Scientific names.
+
+        Returns:
+            ``(len(names),)`` int64: the label here, or -1 where there is none.
+        """
+        index = {name.casefold(): i for i, name in enumerate(self.names)}
+        return torch.tensor([index.get(n.casefold(), -1) for n in names], dtype=torch.int64)
+
+    def frequency(self) -> Tensor:
+        """Return P(class), the share of each class among the training records.
+
+        Returns:
+            ``(K,)`` float32, sums to 1; even when no counts are known.
+        """
+        counts = torch.tensor(self.counts, dtype=torch.float64)
+        counts = counts if counts.sum() > 0 else torch.ones_like(counts)
+        return (counts / counts.sum()).to(torch.float32)
+
+
+@dataclass(frozen=True)
+class RecordDataset(Dataset[Sample]):
+    """Records as tensors, one row each.
+
+    Args:
+        lonlat: ``(N, 2)`` float32 degrees, NaN rows where the place is unknown.
+        label: ``(N,)`` int64, -1 where unlabelled.
+        classes: What the labels mean; the counts are those of the training part.
+        date: ``(N,)`` float32 part of the year in [0, 1), NaN where unknown. All NaN if omitted.
+        image: ``(N, C, H, W)`` float32, or None for data without images.
+        name: What to call the data in cards and reports.
+        info: Facts for cards and reports (source, licence, what was dropped).
+    """
+
+    lonlat: Tensor
+    label: Tensor
+    classes: ClassTable
+    date: Tensor = field(default_factory=lambda: torch.empty(0))
+    image: Tensor | None = None
+    name: str = "records"
+    info: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fill the optional columns and check that the columns fit together."""
+        if not len(self.date):
+            object.__setattr__(self, "date", torch.full((len(self.lonlat),), float("nan")))
+        if not len(self.lonlat) == len(self.label) == len(self.date):
+            raise BadRecordError("lonlat, label and date need the same number of rows.")
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.lonlat)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return one record."""
+        sample: Sample = {
+            "lonlat": self.lonlat[index],
+            "date": self.date[index],
+            "label": self.label[index],
+        }
+        if self.image is not None:
+            sample["image"] = self.image[index]
+        return sample
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """Return many records as a batch at once; the data loader prefers this to single rows."""
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        batch: Batch = {
+            "lonlat": self.lonlat[rows],
+            "date": self.date[rows],
+            "label": self.label[rows],
+        }
+        if self.image is not None:
+            batch["image"] = self.image[rows]
+        return batch
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 over places, dates, labels and class names.
+
+        Returns:
+            64 hexadecimal digits; equal for equal records in equal order.
+        """
+        digest = hashlib.sha256("\n".join(self.classes.names).encode())
+        for tensor in (self.lonlat, self.date, self.label):
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()

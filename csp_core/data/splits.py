@@ -1,0 +1,154 @@
+"""Dealing records to the parts of a data set: at random, by site, by block of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
+from csp_core.geo import cell_ids
+
+PARTS = {"train": 0, "val": 1, "test": 2}
+SITES_PER_DEGREE = 100
+
+
+def by_record(lonlat: Tensor, block_degrees: float) -> Tensor:
+    """Put every record in a group of its own.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        block_degrees: Not used.
+
+    Returns:
+        ``(N,)`` int64 groups.
+    """
+    return torch.arange(len(lonlat))
+
+
+def by_site(lonlat: Tensor, block_degrees: float) -> Tensor:
+    """Group records whose coordinates agree when rounded to 0.01 degrees.
+
+    Longitudes 180 and -180 agree, and so do all longitudes at a pole. Rounding rather than cutting
+    keeps coordinates given to two decimals away from the edges of their cells.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        block_degrees: Not used.
+
+    Returns:
+        ``(N,)`` int64 groups.
+    """
+    around = 360 * SITES_PER_DEGREE
+    lon, lat = (lonlat.to(torch.float64) * SITES_PER_DEGREE).round().long().unbind(1)
+    pole = 90 * SITES_PER_DEGREE
+    lon = torch.where(lat.abs() == pole, torch.zeros_like(lon), lon % around)
+    return (lat + pole) * around + lon
+
+
+def by_block(lonlat: Tensor, block_degrees: float) -> Tensor:
+    """Group records that share a cell of a regular grid.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        block_degrees: Side of a cell.
+
+    Returns:
+        ``(N,)`` int64 groups.
+
+    Raises:
+        ConfigError: If the side is not above 0 and at most 90.
+    """
+    if not 0 < block_degrees <= 90:
+        raise ConfigError(f"block_degrees is {block_degrees}; give a side above 0 and at most 90.")
+    return cell_ids(lonlat, block_degrees)
+
+
+SPLITS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "random": by_record,
+    "site": by_site,
+    "block": by_block,
+}
+
+
+def assign_parts(
+    lonlat: Tensor,
+    *,
+    method: str = "random",
+    val: float = 0.1,
+    test: float = 0.0,
+    block_degrees: float = 2.0,
+    seed: int = 0,
+) -> Tensor:
+    """Deal records to train, validation and test, whole groups at a time.
+
+    Groups are shuffled and dealt to validation, then to test, until each has its share of the
+    records; the last group may carry a part over its share. Nearby records resemble each other, so
+    a ``random`` split flatters a model; ``site`` and ``block`` keep neighbours together.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        method: A name in ``SPLITS``.
+        val: Share of the records for validation, in [0, 1).
+        test: Share of the records for test, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        seed: Seed of the shuffle. Which groups go where depends on it and on the groups, not on
+            the order of the records.
+
+    Returns:
+        ``(N,)`` int64: 0 train, 1 validation, 2 test.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        ConfigError: If the shares do not fit.
+        BadRecordError: If the records are too few or too clumped to fill every part.
+    """
+    if method not in SPLITS:
+        raise UnknownNameError("split method", method, SPLITS)
+    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
+        raise ConfigError(
+            f"Shares val={val}, test={test}: each must be in [0, 1) and leave some for training."
+        )
+    groups, member = SPLITS[method](lonlat, block_degrees).unique(return_inverse=True)
+    sizes = torch.bincount(member, minlength=len(groups))
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    before = sizes[order].cumsum(0) - sizes[order]
+    is_val = before < val * len(lonlat)
+    taken = sizes[order][is_val].sum()
+    is_test = ~is_val & (before < taken + test * len(lonlat))
+    part_of_group = torch.zeros(len(groups), dtype=torch.int64)
+    part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
+    parts = part_of_group[member]
+    wanted = {"train": 1.0, "val": val, "test": test}
+    empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
+    if empty:
+        raise BadRecordError(
+            f"{len(lonlat)} records in {len(groups)} groups leave {' and '.join(empty)} empty with"
+            f" the {method!r} split. Give more records, other shares or smaller groups."
+        )
+    return parts
+
+
+def rows_of(parts: Tensor, split: str) -> Tensor:
+    """Find the records of one part.
+
+    Args:
+        parts: ``(N,)`` what ``assign_parts`` returned.
+        split: ``train``, ``val``, ``test`` or ``all``.
+
+    Returns:
+        ``(M,)`` int64 row numbers, ascending.
+
+    Raises:
+        UnknownNameError: If there is no such part.
+        ConfigError: If the part was given no share.
+    """
+    if split == "all":
+        return torch.arange(len(parts))
+    if split not in PARTS:
+        raise UnknownNameError("split", split, [*PARTS, "all"])
+    rows = (parts == PARTS[split]).nonzero().flatten()
+    if not len(rows):
+        raise ConfigError(f"The {split} part has no records; give {split}_fraction above 0.")
+    return rows

@@ -1,0 +1,128 @@
+"""A data set from a table of occurrence records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from csp_core.data.occurrences import part_of_year, read_occurrences
+from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.splits import PARTS, assign_parts, rows_of
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.files import hash_file
+
+
+def load_occurrences(
+    split: str = "train",
+    *,
+    root: str | Path | None = None,
+    mapping: Mapping[str, str] | None = None,
+    min_records: int = 1,
+    split_method: str = "site",
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.0,
+    block_degrees: float = 2.0,
+    seed: int = 0,
+    max_uncertainty_m: float | None = None,
+) -> RecordDataset:
+    """Load occurrence records as a data set with one class per taxon.
+
+    Exact duplicates are kept: two records of one taxon at one place and time are two recordings.
+
+    Args:
+        split: ``train``, ``val``, ``test`` or ``all``.
+        root: The file, in any form that ``read_occurrences`` takes.
+        mapping: Canonical column to the column of the file.
+        min_records: Taxa with fewer records in the whole file are left out.
+        split_method: ``random``, ``site`` (0.01 degrees) or ``block``.
+        val_fraction: Share of the records for validation, in [0, 1).
+        test_fraction: Share of the records for test, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        seed: Seed of the split.
+        max_uncertainty_m: Records known to be less precise than this are left out, in metres.
+
+    Returns:
+        The records of the part; classes are sorted by scientific name and counted in the training
+        part, whichever part is asked for.
+
+    Raises:
+        ConfigError: If an option does not fit.
+        DataNotFoundError: If there is no such file.
+        BadRecordError: If the file cannot be read or too little of it is left.
+    """
+    if root is None:
+        raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
+    path = Path(root)
+    records, report = read_occurrences(path, mapping=mapping)
+    table, left_out = _select(records.table, min_records, max_uncertainty_m)
+    if not len(table):
+        raise BadRecordError(f"No record is left to use. {report}", file=path.name)
+    lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
+    method = f"{split_method}, {block_degrees:g}°" if split_method == "block" else split_method
+    parts = assign_parts(
+        lonlat,
+        method=split_method,
+        val=val_fraction,
+        test=test_fraction,
+        block_degrees=block_degrees,
+        seed=seed,
+    )
+    names = sorted(table["scientific_name"].unique().to_list())
+    codes = pl.Series(names, dtype=pl.Enum(names))
+    label = table["scientific_name"].cast(codes.dtype).to_physical().cast(pl.Int64)
+    labels = torch.from_numpy(label.to_numpy().copy())
+    counts = torch.bincount(labels[parts == PARTS["train"]], minlength=len(names))
+    rows = rows_of(parts, split)
+    info: dict[str, object] = {
+        "file": path.name,
+        "sha256": hash_file(path),
+        "rows_read": report.rows_read,
+        "rows_kept": report.rows_kept,
+        "dropped": report.dropped,
+        "changed": report.changed,
+        **left_out,
+        "split": f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}",
+    }
+    return RecordDataset(
+        lonlat=lonlat[rows],
+        label=labels[rows],
+        classes=ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist())),
+        date=part_of_year(table["date"])[rows],
+        name=path.name.split(".")[0],
+        info=info,
+    )
+
+
+def _select(
+    table: pl.DataFrame, min_records: int, max_uncertainty_m: float | None
+) -> tuple[pl.DataFrame, dict[str, object]]:
+    """Keep taxa with enough records, then records that are precise enough."""
+    if min_records < 1:
+        raise ConfigError(f"min_records is {min_records}; give 1 or more.")
+    if max_uncertainty_m is not None and not max_uncertainty_m > 0:
+        raise ConfigError(f"max_uncertainty_m is {max_uncertainty_m}; give metres above 0.")
+    enough = table.filter(pl.len().over("scientific_name") >= min_records)
+    vague = pl.col("uncertainty_m").fill_null(0) > (max_uncertainty_m or float("inf"))
+    precise = enough.filter(~vague)
+    taxa = table["scientific_name"].n_unique() - enough["scientific_name"].n_unique()
+    return precise, {
+        "min_records": min_records,
+        "rows_left_out_by_min_records": len(table) - len(enough),
+        "taxa_left_out_by_min_records": taxa,
+        "rows_left_out_by_uncertainty": len(enough) - len(precise),
+    }
+
+
+def _common_names(table: pl.DataFrame, names: list[str]) -> tuple[str, ...]:
+    """Give each taxon its most frequent common name; of equals, the first in the alphabet."""
+    counted = table.drop_nulls("common_name").group_by("scientific_name", "common_name").len()
+    ranked = counted.sort(["len", "common_name"], descending=[True, False])
+    best = dict(
+        ranked.unique("scientific_name", keep="first", maintain_order=True)
+        .select("scientific_name", "common_name")
+        .rows()
+    )
+    return tuple(best.get(name, "") for name in names)

@@ -1,0 +1,193 @@
+"""Files: atomic writes, hashes, safe tensor files and where the bundled assets are."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from csp_core.errors import CheckpointError, DataNotFoundError
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def asset_path(*parts: str) -> Path:
+    """Return the path of a bundled asset.
+
+    Args:
+        *parts: Path components below ``assets/``.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        DataNotFoundError: If the asset is missing (csp_core must be installed from a clone).
+    """
+    path = ASSETS.joinpath(*parts)
+    if not path.exists():
+        raise DataNotFoundError(
+            f"Asset {'/'.join(parts)!r} not found in {ASSETS}. csp_core is used from a clone of its"
+            " repository: install it with `pip install -e .` there."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that replaces it when the block ends without error.
+
+    Args:
+        path: Where the file shall stand in the end. Missing parent folders are made.
+
+    Yields:
+        The temporary path to write to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes private files; a finished file gets the permissions any other would.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of ``path`` when the block ends without error.
+
+    A folder that stood at ``path`` is set aside first and removed only once the new one stands
+    there, so no half-written folder is ever seen.
+
+    Args:
+        path: Where the folder shall stand in the end.
+
+    Yields:
+        The temporary folder to fill.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    fresh, old = holder / "new", holder / "old"
+    fresh.mkdir()
+    try:
+        yield fresh
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(fresh, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically.
+
+    Args:
+        path: File to write.
+        text: Its content.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically.
+
+    Args:
+        path: File to write.
+        value: Anything that JSON can hold.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: File to read.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        CheckpointError: If it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"No file {path}.") from error
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is not readable JSON ({error}).") from error
+
+
+def hash_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes.
+
+    Args:
+        path: File to read.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Any]) -> None:
+    """Write named tensors as safetensors, atomically.
+
+    Args:
+        path: File to write.
+        tensors: Name to tensor; made contiguous and moved to the CPU here.
+    """
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(plain, temporary)
+
+
+def load_tensors(path: str | Path) -> dict[str, Any]:
+    """Read named tensors from a safetensors file; nothing in it is executed.
+
+    Args:
+        path: File to read.
+
+    Returns:
+        Name to CPU tensor.
+
+    Raises:
+        CheckpointError: If the file is missing, cut short or of another format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not Path(path).is_file():
+        raise CheckpointError(f"No file {path}: the directory it should be in is incomplete.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a complete safetensors file ({error}). Copy it again, or train anew."
+        ) from error

@@ -1,0 +1,240 @@
+"""Asking a model about places: its prior, a place's ranked report, and image times place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from csp_core import geo
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.model import Prior
+from csp_core.support import LEVEL_MEANING, PlaceSupport
+
+__all__ = ["LEVEL_MEANING", "VALUE_MEANING", "PlaceReport", "RankedTaxon", "describe_place"]
+
+CHUNK = 16384
+VALUE_MEANING = {
+    "share": (
+        "Of recordings of the listed species made here, the part that would be of this one;"
+        " not the chance that the species is present."
+    ),
+    "relative": (
+        "A relative score that ranks places and species; not a percentage and not the chance that"
+        " the species is present."
+    ),
+}
+
+
+def location_prior(model: Prior, lonlat: Tensor, *, date: Tensor | None = None) -> Tensor:
+    """Compute the prior P(class | place) of a model or baseline.
+
+    Assumes nothing about the model but the ``Prior`` protocol; ``model.prior_kind`` says whether
+    rows are shares or relative scores. Models without a time input ignore the date.
+
+    Args:
+        model: A model or a baseline.
+        lonlat: ``(N, 2)`` longitude, latitude, degrees.
+        date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
+
+    Returns:
+        ``(N, K)`` in [0, 1], float32 on the CPU; rows sum to 1 where the kind is ``"share"``.
+
+    Raises:
+        BadRecordError: If a coordinate or date is out of range or not a number.
+
+    Example:
+        >>> from csp_core import load_model
+        >>> prior = location_prior(load_model("birds"), torch.tensor([[36.8, -1.3]]))
+        >>> round(prior.sum().item(), 4)
+        1.0
+    """
+    lonlat = geo.check_lonlat(lonlat)
+    if date is not None:
+        date = torch.as_tensor(date, dtype=lonlat.dtype).reshape(-1)
+        if len(date) != len(lonlat):
+            raise BadRecordError(f"{len(date)} dates for {len(lonlat)} places; give one each.")
+        if bool(((date < 0) | (date >= 1)).any()):
+            raise BadRecordError("A date is a part of the year in [0, 1), or NaN when unknown.")
+    if not len(lonlat):
+        return torch.zeros(0, len(model.classes))
+    dates = [None] * len(lonlat) if date is None else torch.split(date, CHUNK)
+    parts = zip(torch.split(lonlat, CHUNK), dates, strict=False)
+    return torch.cat([model.prior(places, when) for places, when in parts])
+
+
+def posterior(
+    image_probs: Tensor,
+    prior: Tensor,
+    *,
+    weight: float = 1.0,
+    class_frequency: Tensor | None = None,
+) -> Tensor:
+    """Combine what an image says with what its place says.
+
+    Assumes that image and place are independent given the class. Rows of the prior that are NaN (no
+    known place) leave the image's answer unchanged.
+
+    Args:
+        image_probs: ``(N, K)`` P(class | image), at least 0.
+        prior: ``(N, K)`` P(class | place), at least 0.
+        weight: Exponent of the prior; 0 is the image alone.
+        class_frequency: ``(K,)`` P(class) to divide by, right when the image model's training
+            classes were not even; None to leave it out.
+
+    Returns:
+        ``(N, K)``, rows sum to 1.
+
+    Raises:
+        ConfigError: If the shapes do not fit or the weight is negative.
+
+    Source:
+        Mac Aodha et al. 2019, eq. 2: P(y | I, x) ∝ P(y | I) P(y | x).
+
+    Example:
+        >>> posterior(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.1, 0.3]])).tolist()
+        [[0.25, 0.75]]
+    """
+    if image_probs.shape != prior.shape or weight < 0:
+        raise ConfigError(
+            f"image_probs has shape {tuple(image_probs.shape)}, prior {tuple(prior.shape)} and"
+            f" weight is {weight}; give equal shapes (N, K) and a weight of at least 0."
+        )
+    tiny = torch.finfo(torch.float32).tiny
+    # In double logarithms: products of small shares underflow in float32 and would tie.
+    place = weight * prior.double().clamp_min(tiny).log()
+    if class_frequency is not None:
+        place = place - weight * class_frequency.double().clamp_min(tiny).log()
+    place = place.masked_fill(prior.isnan().any(dim=1, keepdim=True), 0.0)
+    logits = image_probs.double().clamp_min(0).log() + place
+    return logits.softmax(dim=1).to(image_probs.dtype)
+
+
+@dataclass(frozen=True)
+class RankedTaxon:
+    """One line of a place's list.
+
+    Args:
+        rank: From 1.
+        taxon: Scientific name.
+        common_name: Common name, or ``""``.
+        value: Share or relative score.
+        lift: The share over the class frequency; None for relative scores.
+        support: Training records of this taxon within the report's radius.
+    """
+
+    rank: int
+    taxon: str
+    common_name: str
+    value: float
+    lift: float | None
+    support: int
+
+
+@dataclass(frozen=True)
+class PlaceReport:
+    """What a model says of a place, and what that rests on.
+
+    Args:
+        model: Name of the model.
+        lon: Longitude, degrees.
+        lat: Latitude, degrees.
+        kind: ``"share"`` or ``"relative"``.
+        level: Support in a word, a key of ``LEVEL_MEANING``; ``"none"`` if the model keeps none.
+        extrapolates: Whether the values should not be read as numbers here.
+        records_within: Training records of the listed classes within ``radius_km``.
+        taxa_within: How many of the listed classes they are of.
+        nearest_km: Distance to the nearest cell with a record, None if unknown.
+        radius_km: Radius of the counts.
+        results: The ranked classes.
+    """
+
+    model: str
+    lon: float
+    lat: float
+    kind: str
+    level: str
+    extrapolates: bool
+    records_within: int
+    taxa_within: int
+    nearest_km: float | None
+    radius_km: float
+    results: tuple[RankedTaxon, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, in the form of ``csp predict --json``.
+
+        Returns:
+            ``model, lon, lat, kind, support, results``.
+        """
+        values = asdict(self)
+        head = {key: values.pop(key) for key in ("model", "lon", "lat", "kind")}
+        results = values.pop("results")
+        return {**head, "support": values, "results": list(results)}
+
+
+def describe_place(
+    model: Prior,
+    lon: float,
+    lat: float,
+    *,
+    date: float | None = None,
+    top: int | None = None,
+    radius_km: float = 500.0,
+) -> PlaceReport:
+    """Rank the classes at a place and say what the ranking rests on.
+
+    Args:
+        model: A model or a baseline.
+        lon: Longitude in [-180, 180], degrees.
+        lat: Latitude in [-90, 90], degrees.
+        date: Part of the year in [0, 1), or None.
+        top: How many classes to list; all if None.
+        radius_km: Radius of the counts.
+
+    Returns:
+        The report.
+
+    Raises:
+        BadRecordError: If the place or date is not one.
+    """
+    when = None if date is None else torch.tensor([date])
+    value = location_prior(model, torch.tensor([[lon, lat]], dtype=torch.float32), date=when)[0]
+    near = _support_near(model, lon, lat, radius_km)
+    lift = value / model.classes.frequency() if model.prior_kind == "share" else None
+    order = value.argsort(descending=True, stable=True)[:top].tolist()
+    names, common = model.classes.names, model.classes.common_names
+    results = tuple(
+        RankedTaxon(
+            rank=position + 1,
+            taxon=names[k],
+            common_name=common[k],
+            value=float(value[k]),
+            # A class without a training record has no frequency to compare with.
+            lift=None if lift is None or not lift[k].isfinite() else float(lift[k]),
+            support=int(near.per_class[k]),
+        )
+        for position, k in enumerate(order)
+    )
+    return PlaceReport(
+        model=model.name,
+        lon=lon,
+        lat=lat,
+        kind=model.prior_kind,
+        level=near.level,
+        extrapolates=near.extrapolates,
+        records_within=near.records,
+        taxa_within=int((near.per_class > 0).sum()),
+        nearest_km=near.nearest_km,
+        radius_km=radius_km,
+        results=results,
+    )
+
+
+def _support_near(model: Prior, lon: float, lat: float, radius_km: float) -> PlaceSupport:
+    if model.support is None:
+        empty = torch.zeros(len(model.classes), dtype=torch.int64)
+        return PlaceSupport("none", 0, empty, None, radius_km)
+    return model.support.near(lon, lat, radius_km=radius_km)

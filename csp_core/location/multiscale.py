@@ -1,0 +1,139 @@
+"""Multi-scale position encodings of the plane, grid and theory (Space2Vec).
+
+Both work in degrees and jump at ±180° longitude, because their wavelengths do not divide 360°.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from csp_core.errors import ConfigError
+
+
+def geometric_frequencies(num_scales: int, min_radius: float, max_radius: float) -> Tensor:
+    """Space frequencies geometrically, highest first.
+
+    Args:
+        num_scales: Number of scales S, at least 1.
+        min_radius: Smallest scale λmin, above 0.
+        max_radius: Largest scale λmax, at least ``min_radius``.
+
+    Returns:
+        ``(S,)`` float64: 1 / (λmin (λmax/λmin)^{s/(S-1)}).
+
+    Raises:
+        ConfigError: If an option is out of range.
+
+    Source:
+        Mai et al. 2020, Space2Vec, section 4.
+    """
+    if num_scales < 1 or not 0 < min_radius <= max_radius:
+        raise ConfigError(
+            f"num_scales is {num_scales}, min_radius {min_radius}, max_radius {max_radius}; give"
+            " at least one scale and 0 < min_radius <= max_radius."
+        )
+    exponent = torch.arange(num_scales, dtype=torch.float64) / max(num_scales - 1, 1)
+    return 1 / (min_radius * (max_radius / min_radius) ** exponent)
+
+
+class Multiscale(nn.Module):
+    """Base of encodings over S geometric scales; holds the frequencies.
+
+    Args:
+        num_scales: Number of scales S.
+        min_radius: Smallest scale.
+        max_radius: Largest scale.
+        features_per_scale: Features that one scale gives.
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self, num_scales: int, min_radius: float, max_radius: float, features_per_scale: int
+    ) -> None:
+        super().__init__()
+        frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
+        # Not persistent: the options already say what they are.
+        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        self.out_dim = features_per_scale * num_scales
+
+
+def sin_cos(angle: Tensor) -> Tensor:
+    """Interleave sine and cosine along a new last dimension and flatten it with the one before.
+
+    Args:
+        angle: ``(N, ..., S)`` radians.
+
+    Returns:
+        ``(N, ..., 2 S)``: sin, cos of the first scale, then of the second.
+    """
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)
+
+
+class Grid(Multiscale):
+    """Sine and cosine of each coordinate at each scale.
+
+    Args:
+        num_scales: Number of scales S.
+        min_radius: Smallest scale in degrees; the wavelength is 2π times that.
+        max_radius: Largest scale in degrees.
+
+    Source:
+        Mai et al. 2020, Space2Vec, "grid"; defaults of CSP.
+    """
+
+    def __init__(
+        self, num_scales: int = 32, min_radius: float = 0.1, max_radius: float = 360.0
+    ) -> None:
+        super().__init__(num_scales, min_radius, max_radius, features_per_scale=4)
+
+    def forward(self, lonlat: Tensor) -> Tensor:
+        """Encode places.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, 4 S)``: (sin, cos) over scales for longitude, then for latitude.
+        """
+        angle = lonlat[:, :, None] * self.frequencies  # (N, 2, S)
+        return sin_cos(angle).flatten(1)
+
+
+class Theory(Multiscale):
+    """Sine and cosine of projections on three directions 120° apart, at each scale.
+
+    Args:
+        num_scales: Number of scales S.
+        min_radius: Smallest scale in degrees.
+        max_radius: Largest scale in degrees.
+
+    Source:
+        Mai et al. 2020, Space2Vec, "theory", after the hexagonal grid cells of Gao et al. 2019.
+    """
+
+    directions: Tensor
+
+    def __init__(
+        self, num_scales: int = 32, min_radius: float = 0.1, max_radius: float = 360.0
+    ) -> None:
+        super().__init__(num_scales, min_radius, max_radius, features_per_scale=6)
+        angle = torch.tensor([0.0, 2 * math.pi / 3, 4 * math.pi / 3], dtype=torch.float64)
+        directions = torch.stack((angle.cos(), angle.sin())).float()  # (2, 3)
+        self.register_buffer("directions", directions, persistent=False)
+
+    def forward(self, lonlat: Tensor) -> Tensor:
+        """Encode places.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, 6 S)``: scales outermost, then the three directions, then (sin, cos).
+        """
+        projection = lonlat @ self.directions.to(lonlat.dtype)
+        angle = projection[:, None, :] * self.frequencies[:, None]  # (N, S, 3)
+        return sin_cos(angle).flatten(1)

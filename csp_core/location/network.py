@@ -1,0 +1,180 @@
+"""The networks behind a position encoding, and the location encoder that composes the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from csp_core.errors import ConfigError
+from csp_core.tables import lookup
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+def _check_rate(dropout: float) -> None:
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"dropout is {dropout}; give a rate from 0 up to, not including, 1.")
+
+
+class ResidualMLP(nn.Module):
+    """Feed-forward network with dropout, skip connections and layer norm in its hidden layers.
+
+    A hidden layer is linear, activation, dropout, plus its input where the sizes agree, then layer
+    norm. The published networks also put activation and dropout on the output, which makes every
+    embedding non-negative; ``final_activation`` gives that form, None leaves the output linear.
+
+    Args:
+        in_dim: Input features.
+        out_dim: Output features.
+        hidden_dim: Width of the hidden layers.
+        num_hidden: Number of hidden layers, 0 for a linear map.
+        activation: A name from ``ACTIVATIONS``.
+        dropout: Dropout rate in [0, 1).
+        final_activation: Activation of the output, followed by dropout; None for a linear output.
+
+    Source:
+        ``MultiLayerFeedForwardNN`` of Mai et al. 2020 and 2023.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        hidden_dim: int = 512,
+        num_hidden: int = 1,
+        activation: str = "leaky_relu",
+        dropout: float = 0.5,
+        final_activation: str | None = None,
+    ) -> None:
+        super().__init__()
+        if hidden_dim < 1 or num_hidden < 0:
+            raise ConfigError(
+                f"hidden_dim is {hidden_dim} and num_hidden {num_hidden}; give at least 1 and 0."
+            )
+        _check_rate(dropout)
+        widths = [in_dim] + [hidden_dim] * num_hidden
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(num_hidden))
+        self.output = nn.Linear(widths[-1], out_dim)
+        self.activation = lookup("activation", ACTIVATIONS, activation)()
+        self.dropout = nn.Dropout(dropout)
+        self.final = (
+            nn.Identity() if final_activation is None else _final(final_activation, dropout)
+        )
+        for layer in (*self.hidden, self.output):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map encoded places to embeddings.
+
+        Args:
+            features: ``(N, in_dim)``.
+
+        Returns:
+            ``(N, out_dim)``.
+        """
+        for linear, norm in zip(self.hidden, self.norms, strict=True):
+            hidden = self.dropout(self.activation(linear(features)))
+            if hidden.shape == features.shape:
+                hidden = hidden + features
+            features = norm(hidden)
+        result: Tensor = self.final(self.output(features))
+        return result
+
+
+def _final(activation: str, dropout: float) -> nn.Module:
+    return nn.Sequential(lookup("activation", ACTIVATIONS, activation)(), nn.Dropout(dropout))
+
+
+class _FCBlock(nn.Module):
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.w1, self.w2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = self.dropout(torch.relu(self.w1(features)))
+        result: Tensor = features + torch.relu(self.w2(hidden))
+        return result
+
+
+class FCNet(nn.Module):
+    """Fully connected network of residual blocks, without normalisation.
+
+    Args:
+        in_dim: Input features.
+        out_dim: Output features and width of every block.
+        num_blocks: Number of residual blocks.
+        dropout: Dropout rate inside a block, in [0, 1).
+
+    Source:
+        Mac Aodha et al. 2019 (``FCNet``); Cole et al. 2023 (``ResidualFCNet``).
+    """
+
+    def __init__(
+        self, in_dim: int, out_dim: int, num_blocks: int = 4, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        _check_rate(dropout)
+        blocks = [_FCBlock(out_dim, dropout) for _ in range(num_blocks)]
+        self.feats = nn.Sequential(nn.Linear(in_dim, out_dim), nn.ReLU(), *blocks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map encoded places to embeddings.
+
+        Args:
+            features: ``(N, in_dim)``.
+
+        Returns:
+            ``(N, out_dim)``, non-negative.
+        """
+        result: Tensor = self.feats(features)
+        return result
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"residual_mlp": ResidualMLP, "fcnet": FCNet}
+
+
+class LocationEncoder(nn.Module):
+    """A position encoding followed by a network.
+
+    Args:
+        encoding: Module ``(N, 2)`` degrees → ``(N, encoding.out_dim)``.
+        network: Module ``(N, encoding.out_dim)`` → ``(N, dim)``.
+        dim: Size of the embedding.
+        spec: The component that makes this encoder again, or None for a user's own modules.
+    """
+
+    def __init__(
+        self,
+        encoding: nn.Module,
+        network: nn.Module,
+        dim: int,
+        spec: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoding, self.network = encoding, network
+        self.out_dim = dim
+        self.spec = None if spec is None else dict(spec)
+
+    def forward(self, lonlat: Tensor) -> Tensor:
+        """Embed places.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, dim)``.
+        """
+        result: Tensor = self.network(self.encoding(lonlat))
+        return result

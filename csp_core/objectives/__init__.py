@@ -1,0 +1,35 @@
+"""Objectives: one table of everything that can train a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp_core.model import DualEncoder
+from csp_core.objectives.base import BatchRandom, Objective
+from csp_core.objectives.presence import GeoPrior
+from csp_core.objectives.supervised import Softmax
+from csp_core.tables import construct
+
+__all__ = ["OBJECTIVES", "BatchRandom", "Objective", "make_objective"]
+
+OBJECTIVES: dict[str, type[Objective]] = {"softmax": Softmax, "geo_prior": GeoPrior}
+
+
+def make_objective(name: str, model: DualEncoder, **options: Any) -> Objective:
+    """Make an objective that trains a model.
+
+    Args:
+        name: A name in ``OBJECTIVES``.
+        model: The model; its ``prior_kind`` becomes the objective's.
+        **options: Options of the objective.
+
+    Returns:
+        The objective, which owns the model.
+
+    Raises:
+        UnknownNameError: If the objective is unknown.
+        ConfigError: If an option is unknown or out of range.
+    """
+    objective = construct("objective", OBJECTIVES, name, model, **options)
+    model.prior_kind = objective.prior_kind
+    return objective

@@ -1,0 +1,47 @@
+"""Supervised objectives: a softmax over the classes recorded at places."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from csp_core.data.batch import Batch
+from csp_core.errors import ConfigError
+from csp_core.losses import class_cross_entropy
+from csp_core.model import DualEncoder
+from csp_core.objectives.base import Objective
+
+
+class Softmax(Objective):
+    """Which of the classes was recorded here: softmax cross-entropy.
+
+    Args:
+        model: The model to train.
+        label_smoothing: Part of the target spread evenly over all classes, in [0, 1).
+        jitter_km: Scatter of places in training; see ``Objective``.
+    """
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        *,
+        label_smoothing: float = 0.0,
+        jitter_km: float | tuple[float, float] = 0.0,
+    ) -> None:
+        super().__init__(model, jitter_km=jitter_km)
+        if not 0 <= label_smoothing < 1:
+            raise ConfigError(f"label_smoothing is {label_smoothing}; give a part in [0, 1).")
+        self.label_smoothing = label_smoothing
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the cross-entropy.
+
+        Args:
+            batch: ``lonlat`` ``(N, 2)`` and ``label`` ``(N,)``.
+
+        Returns:
+            ``{"loss"}``, nats.
+        """
+        logits = self.model.class_logits(batch["lonlat"])
+        # Smoothing is part of learning, not of what is measured.
+        smoothing = self.label_smoothing if self.training else 0.0
+        return {"loss": class_cross_entropy(logits, batch["label"], smoothing=smoothing)}

@@ -1,0 +1,179 @@
+"""What a run works on and what it leaves: data, model and objective made from a configuration."""
+
+from __future__ import annotations
+
+import copy
+import platform
+from dataclasses import dataclass
+
+import accelerate
+import torch
+
+import csp_core
+from csp_core.calibrate import fit_temperature
+from csp_core.card import write_card
+from csp_core.checkpoint import load_model, save_model
+from csp_core.config import RunConfig
+from csp_core.data import load_dataset
+from csp_core.data.batch import Batch
+from csp_core.data.records import RecordDataset
+from csp_core.errors import ConfigError
+from csp_core.evaluate import evaluate
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.objectives import BatchRandom, Objective, make_objective
+from csp_core.rundir import RunDir
+from csp_core.support import Support
+from csp_core.trainstate import derive_seed
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works on.
+
+    Args:
+        train_set: Records to learn from.
+        val_set: Records held out, or None.
+        model: The model.
+        objective: The objective that owns it.
+    """
+
+    train_set: RecordDataset
+    val_set: RecordDataset | None
+    model: DualEncoder
+    objective: Objective
+
+
+def make_parts(config: RunConfig) -> Parts:
+    """Load the data and make model and objective, all from the configuration's seed.
+
+    Args:
+        config: What to train.
+
+    Returns:
+        The parts.
+
+    Raises:
+        CspError: If data, names or options do not fit.
+    """
+    options = {"root": config.data.root, **config.data.options}
+    train_set = load_dataset(config.data.name, "train", **options)
+    val_set = load_dataset(config.data.name, "val", **options)
+    torch.manual_seed(derive_seed(config.seed, "weights", 0))
+    location = make_location_encoder(dim=config.model.dim, **config.model.location.model_dump())
+    model = DualEncoder(
+        None,
+        location,
+        dim=config.model.dim,
+        classes=train_set.classes,
+        bias=config.model.bias,
+        name=config.name,
+    )
+    objective = make_objective(config.objective.name, model, **config.objective.options)
+    model.set_class_frequency(train_set.classes.frequency())
+    if config.model.init_from:
+        _initialise(model, config.model.init_from)
+    return Parts(train_set, val_set if len(val_set) else None, model, objective)
+
+
+@torch.no_grad()
+def validate(
+    objective: Objective, model: DualEncoder, val_set: RecordDataset, *, seed: int
+) -> dict[str, float]:
+    """Measure the objective without scatter or dropout and, with classes, the metrics.
+
+    Args:
+        objective: The objective that trains.
+        model: The model to measure, which may be an average of the one that trains.
+        val_set: Records held out.
+        seed: Of the draws that an objective needs, the same each time.
+
+    Returns:
+        ``val_objective`` and ``val_`` with each metric.
+    """
+    measured = copy.copy(objective)
+    measured._modules = {**objective._modules, "model": model}
+    was_training = measured.training
+    measured.eval()
+    device = next(model.parameters()).device
+    total = 0.0
+    for number, rows in enumerate(torch.split(torch.arange(len(val_set)), CHUNK)):
+        draws = torch.Generator().manual_seed(derive_seed(seed, "validate", number))
+        random = BatchRandom(draws, 0, len(rows), len(rows))
+        batch = measured.draw(val_set.__getitems__(rows.tolist()), random)
+        total += float(measured(to_device(batch, device))["loss"]) * len(rows)
+    values = {"val_objective": total / len(val_set)}
+    if model.classifier is not None:
+        metrics = evaluate(model, val_set).to_dict()
+        values |= {f"val_{key}": value for key, value in metrics.items()}
+    model.train(was_training)
+    return values
+
+
+def finish_model(
+    model: DualEncoder, parts: Parts, config: RunConfig, run: RunDir, data_hash: str
+) -> None:
+    """Calibrate, measure and write the finished model.
+
+    Args:
+        model: The model, on the CPU.
+        parts: What it was trained with.
+        config: How.
+        run: Where to write.
+        data_hash: Hash of the training records.
+    """
+    train_set, val_set = parts.train_set, parts.val_set
+    model.support = Support.from_records(train_set.lonlat, train_set.label, len(model.classes))
+    metrics = {}
+    if val_set is not None and model.classifier is not None:
+        if model.prior_kind == "share":
+            with torch.no_grad():
+                model.temperature = fit_temperature(
+                    model.class_logits(val_set.lonlat), val_set.label
+                )
+        metrics["val"] = evaluate(model, val_set).to_dict()
+    provenance = {
+        "config": config.model_dump(mode="json", exclude={"data": {"root"}, "card": True}),
+        "data": {"hash": data_hash, **train_set.info},
+        "versions": {
+            "csp_core": csp_core.__version__,
+            "torch": torch.__version__,
+            "accelerate": accelerate.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    texts = {"README.md": write_card(model, config, metrics, train_set.info)}
+    if config.card.attribution:
+        texts["ATTRIBUTION.md"] = config.card.attribution
+    if config.card.license_text:
+        texts["LICENSE"] = config.card.license_text
+    save_model(model, run.model, metrics=metrics, provenance=provenance, texts=texts)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move a batch.
+
+    Args:
+        batch: Tensors by name.
+        device: Where to.
+
+    Returns:
+        The batch on the device.
+    """
+    return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
+
+
+def _initialise(model: DualEncoder, source_name: str) -> None:
+    """Start from another model's location encoder, and its classifier where classes agree."""
+    source = load_model(source_name)
+    try:
+        model.location.load_state_dict(source.location.state_dict())  # type: ignore[union-attr]
+    except RuntimeError as error:
+        raise ConfigError(
+            f"model.init_from {source_name!r} has another location encoder: give"
+            " model.location and model.dim the values in its config.json."
+        ) from error
+    if model.classifier is not None and source.classes.names == model.classes.names:
+        model.classifier.load_state_dict(source.classifier.state_dict())  # type: ignore[union-attr]

@@ -1,0 +1,141 @@
+"""What the commands report: a model on its splits, the models there are, the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from csp_core.checkpoint import find_model, list_models, load_model, model_size
+from csp_core.data import DATASETS, load_dataset
+from csp_core.data.records import RecordDataset
+from csp_core.errors import BadRecordError, CspError
+from csp_core.evaluate import evaluate
+from csp_core.files import ASSETS, read_json
+from csp_core.model import DualEncoder
+
+SEEN = {
+    "all": "every record given",
+    "train": "the records it learned from",
+    "val": "records held out for early stopping and calibration",
+    "test": "records it has never seen",
+}
+
+
+def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> dict[str, Any]:
+    """Evaluate a model on data, and on the parts it was trained and validated on if these are they.
+
+    Args:
+        model_name: As for ``load_model``.
+        data: A name in DATASETS, or a file of occurrences.
+        root: Where a named data set lies.
+
+    Returns:
+        ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``) and a ``note``.
+
+    Raises:
+        CspError: If model or data cannot be read or share no class.
+    """
+    model = load_model(model_name)
+    provenance = read_json(find_model(model_name) / "config.json").get("provenance", {})
+    name, place = (data, root) if data in DATASETS else ("occurrences", Path(data))
+    sets = {"all": load_dataset(name, "all", root=place)}
+    sets |= _trained_splits(provenance, name, place)
+    splits = {}
+    for split, records in sets.items():
+        if len(records):
+            splits[split] = evaluate(model, records).to_dict()
+    known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
+    if len(splits) == 1:
+        known += ". They are not the model's own training file, so no record was seen in training"
+        known += " unless the two share records"
+    return {"model": model.name, "data": str(data), "splits": splits, "note": known + "."}
+
+
+def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:
+    """Deal the records out as in training; empty unless the training part is the very same."""
+    try:
+        settings = dict(provenance["config"]["data"])
+        wanted = provenance["data"]["hash"]
+    except (KeyError, TypeError):
+        return {}
+    if settings.pop("name", None) != name:
+        return {}
+    settings.pop("root", None)
+    sets = {split: load_dataset(name, split, root=place, **settings) for split in ("train", "val")}
+    if sets["train"].content_hash() != wanted:
+        return {}
+    sets["test"] = load_dataset(name, "test", root=place, **settings)
+    return sets
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """List the models with their sizes.
+
+    Returns:
+        One dictionary a model.
+    """
+    return [
+        {
+            "name": info.name,
+            "kind": info.kind,
+            "num_classes": info.num_classes,
+            "license": info.license,
+            "title": info.title,
+            "summary": info.summary,
+            "megabytes": round(model_size(info.directory) / 1e6, 2),
+            "problem": info.problem,
+        }
+        for info in list_models()
+    ]
+
+
+def diagnose() -> list[dict[str, Any]]:
+    """Look at what csp_core and the app need.
+
+    Returns:
+        ``name``, ``ok``, ``needed`` and what it ``says``, a dictionary each.
+    """
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; the CPU is used"
+    rows = [
+        _row("python", True, True, platform.python_version()),
+        _row("torch", True, True, f"{torch.__version__}, {torch.get_num_threads()} threads"),
+        _row("gpu", True, False, gpu),
+    ]
+    for package in ("streamlit", "streamlit-folium", "folium", "pydeck", "polars", "accelerate"):
+        found = util.find_spec(package.replace("-", "_")) is not None
+        rows.append(_row(package, found, True, metadata.version(package) if found else
+                         "not installed; `make setup` installs it"))  # fmt: skip
+    world = (ASSETS / "world" / "land.geojson").is_file()
+    rows.append(_row("world map", world, True, "assets/world" if world else "not in assets/world"))
+    rows.append(_leaflet())
+    rows += [_model_row(info.name) for info in list_models()]
+    return rows
+
+
+def _row(name: str, ok: bool, needed: bool, says: str) -> dict[str, Any]:
+    return {"name": name, "ok": ok, "needed": needed, "says": says}
+
+
+def _leaflet() -> dict[str, Any]:
+    modules = ASSETS.parent / "app" / "static" / "node_modules" / "leaflet" / "dist"
+    folder = Path(os.environ.get("CSP_LEAFLET_DIR") or modules)
+    found = (folder / "leaflet.js").is_file()
+    says = (
+        "served locally" if found else "`make setup` installs it; until then the cell map is used"
+    )
+    return _row("leaflet", found, False, says)
+
+
+def _model_row(name: str) -> dict[str, Any]:
+    try:
+        model: DualEncoder = load_model(name)
+        if not len(model.classes):
+            raise BadRecordError("it has no classes")
+    except CspError as error:
+        return _row(name, False, True, str(error))
+    return _row(name, True, True, f"model, {len(model.classes)} classes")

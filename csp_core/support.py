@@ -1,0 +1,139 @@
+"""Support: how much training evidence stands near a place, as counts per class and cell.
+
+Only counts on a coarse grid are kept, so a model can be shared without the records it learned
+from. Distances are measured to cell centres. No support is not absence: nobody may have looked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csp_core import geo
+
+LEVEL_RADIUS_KM = 250.0
+LEVELS: tuple[tuple[str, int], ...] = (("good", 200), ("some", 50), ("little", 10), ("none", 0))
+LEVEL_MEANING = {
+    "good": "200 training records or more within 250 km",
+    "some": "50 to 199 training records within 250 km",
+    "little": "10 to 49 training records within 250 km: read the order, not the decimals",
+    "none": "fewer than 10 training records within 250 km: the model extrapolates",
+}
+
+
+@dataclass(frozen=True)
+class PlaceSupport:
+    """The evidence near one place.
+
+    Args:
+        level: A key of ``LEVEL_MEANING``.
+        records: Training records of any class within ``radius_km``.
+        per_class: ``(K,)`` int64, the same by class.
+        nearest_km: Distance to the nearest cell with a record; None if there is none at all.
+        radius_km: The radius of the counts.
+    """
+
+    level: str
+    records: int
+    per_class: Tensor
+    nearest_km: float | None
+    radius_km: float
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether too little evidence stands near for the values to be read as numbers."""
+        return self.level == LEVELS[-1][0]
+
+
+class Support:
+    """Counts of training records per class and cell.
+
+    Args:
+        cell: ``(M,)`` int64 cell numbers of ``geo.cell_ids``.
+        label: ``(M,)`` int64 classes.
+        count: ``(M,)`` int64 records of that class in that cell, above 0.
+        num_classes: Number of classes K.
+        cell_degrees: Side of a cell, 0.5 or coarser.
+    """
+
+    def __init__(
+        self,
+        cell: Tensor,
+        label: Tensor,
+        count: Tensor,
+        num_classes: int,
+        cell_degrees: float = 1.0,
+    ) -> None:
+        self.cell, self.label, self.count = cell.long(), label.long(), count.long()
+        self.num_classes, self.cell_degrees = num_classes, cell_degrees
+        ids, self._position = torch.unique(self.cell, return_inverse=True)
+        self._centres = geo.cell_centres(ids, cell_degrees)
+
+    @classmethod
+    def from_records(
+        cls, lonlat: Tensor, label: Tensor, num_classes: int, cell_degrees: float = 1.0
+    ) -> Support:
+        """Count records; those without a place or a label are left out.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+            label: ``(N,)`` int64.
+            num_classes: Number of classes K.
+            cell_degrees: Side of a cell.
+
+        Returns:
+            The counts.
+        """
+        known = ~lonlat.isnan().any(dim=1) & (label >= 0)
+        pair = geo.cell_ids(lonlat[known], cell_degrees) * num_classes + label[known]
+        pair, count = torch.unique(pair, return_counts=True)
+        cell = torch.div(pair, num_classes, rounding_mode="floor")
+        return cls(cell, pair % num_classes, count, num_classes, cell_degrees)
+
+    def near(self, lon: float, lat: float, *, radius_km: float = 500.0) -> PlaceSupport:
+        """Sum up the evidence near a place.
+
+        Args:
+            lon: Longitude, degrees.
+            lat: Latitude, degrees.
+            radius_km: How far to look.
+
+        Returns:
+            Counts within the radius, and the level within 250 km.
+        """
+        distance = geo.great_circle_km(torch.tensor([lon, lat]), self._centres)
+        near = distance[self._position]
+        per_class = torch.zeros(self.num_classes, dtype=torch.int64)
+        inside = near <= radius_km
+        per_class.index_add_(0, self.label[inside], self.count[inside])
+        local = int(self.count[near <= LEVEL_RADIUS_KM].sum())
+        return PlaceSupport(
+            level=next(name for name, least in LEVELS if local >= least),
+            records=int(per_class.sum()),
+            per_class=per_class,
+            nearest_km=float(distance.min()) if len(distance) else None,
+            radius_km=radius_km,
+        )
+
+    def taxon_cells(self, label: int) -> tuple[Tensor, Tensor]:
+        """List the cells in which a class was recorded.
+
+        Args:
+            label: The class.
+
+        Returns:
+            ``(n, 2)`` cell centres in degrees and ``(n,)`` counts.
+        """
+        mine = self.label == label
+        return geo.cell_centres(self.cell[mine], self.cell_degrees), self.count[mine]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the counts in compact types, for a file.
+
+        Returns:
+            ``cell`` and ``count`` int32, ``label`` int32.
+        """
+        columns = {"cell": self.cell, "label": self.label, "count": self.count}
+        return {name: column.to(torch.int32) for name, column in columns.items()}

