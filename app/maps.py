@@ -15,6 +15,7 @@ from jinja2 import Template
 from streamlit_folium import st_folium
 
 import resources
+from address import MAX_ZOOM
 
 HEIGHT, PHONE_HEIGHT = 500, 300
 PICK_DEGREES = 3
@@ -45,7 +46,7 @@ LIGHT = Palette(
     ramp=("#ffe945", "#cbba69", "#958f78", "#575d6d", "#00224e"),
 )
 DARK = Palette(
-    sea="#0c1215",
+    sea="#0d1c26",
     land="#263236",
     border="#55666a",
     pin="#e69f00",
@@ -90,7 +91,7 @@ class _GeoJson(MacroElement):
     )
 
     def __init__(self, data: str, options: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = "geo_json"
         self.data, self.options = data, options
 
@@ -102,21 +103,23 @@ def _base_map(palette: Palette, start: tuple[float, float, int]) -> folium.Map:
         zoom_start=zoom,
         tiles=None,
         min_zoom=1,
-        max_zoom=12,
+        max_zoom=MAX_ZOOM,
         world_copy_jump=True,
     )
     # folium's own lists point to servers elsewhere; an empty name would still be requested.
     view.default_js = [("leaflet", f"{resources.leaflet_url()}/leaflet.js")]
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
     css = (
-        f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:inherit}}"
+        f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:12px sans-serif}}"
         f"@media(max-width:480px){{ #map_div{{height:{PHONE_HEIGHT}px!important}}}}"
         f".leaflet-bar a,.leaflet-control-attribution{{background:{palette.land}!important;"
         f"color:{palette.text}!important;border-color:{palette.border}!important}}"
-        f".leaflet-control-attribution a{{color:inherit}}"
+        ".leaflet-control-attribution{font-size:10px}.leaflet-control-attribution a{color:inherit}"
+        ".leaflet-attribution-flag{display:none!important}"
         "body{margin:0}"
     )
-    view.get_root().header.add_child(Element(f"<style>{css}</style>"))
+    figure: Any = view.get_root()
+    figure.header.add_child(Element(f"<style>{css}</style>"))
     tiles = resources.tiles()
     if tiles:
         folium.TileLayer(tiles.url, attr=tiles.attribution).add_to(view)
@@ -134,7 +137,7 @@ def _evidence_group(evidence: Evidence | None, palette: Palette) -> folium.Featu
     if evidence and evidence.cells:
         options = (
             f"{{style: f => ({{fillColor: {json.dumps(palette.ramp)}[f.properties.step],"
-            f" fillOpacity: 0.85, color: '{palette.border}', weight: 0.5}}),"
+            f" fillOpacity: 0.85, color: '{palette.text}', weight: 0.6}}),"
             " onEachFeature: (f, l) => l.bindTooltip("
             "f.properties.records + (f.properties.records > 1 ? ' records' : ' record'))}"
         )
@@ -259,7 +262,7 @@ def cell_map(
     ]
     if evidence:
         layers.append(_deck_evidence(evidence, palette))
-    layers.append(_deck_picker())
+    layers.append(_deck_picker(palette))
     if place:
         layers.append(_deck_pin(place, palette))
     lon, lat, zoom = start
@@ -289,7 +292,7 @@ def _deck_evidence(evidence: Evidence, palette: Palette) -> pdk.Layer:
     )
 
 
-def _deck_picker() -> pdk.Layer:
+def _deck_picker(palette: Palette) -> pdk.Layer:
     half = PICK_DEGREES / 2
     rows = [
         {"ring": _square(lon + half, lat + half, half), "lon": lon + half, "lat": lat + half}
@@ -303,7 +306,7 @@ def _deck_picker() -> pdk.Layer:
         id="pick",
         pickable=True,
         get_polygon="ring",
-        get_fill_color=[0, 0, 0, 0],
+        get_fill_color=_rgb(palette.border, 0),
     )
 
 

@@ -67,30 +67,38 @@ def count_of(number: int, one: str, many: str) -> str:
 def apply_style() -> None:
     """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
     bar = "#56b4e9" if is_dark() else "#0072b2"
-    phone = maps.PHONE_HEIGHT
+    phone, colours = maps.PHONE_HEIGHT, palette()
     st.html(
         f"""<style>
         .stMainBlockContainer {{padding-top: 4.2rem; padding-bottom: 2rem}}
-        [class*="st-key-row-"] {{gap: 0.1rem; padding: 0.35rem 0 0.45rem;
+        h1 {{font-size: 1.9rem !important; padding-bottom: 0 !important}}
+        [class*="st-key-row-"] {{padding: 0.15rem 0 0.45rem;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
-        [class*="st-key-row-"] button {{min-height: 1.8rem; padding: 0 0.2rem; text-align: left;
-            justify-content: flex-start}}
-        [class*="st-key-row-"] button p {{white-space: normal; text-align: left}}
+        [class*="st-key-row-"] button, [class*="st-key-row-"] button * {{text-align: left;
+            justify-content: flex-start; white-space: normal}}
+        [class*="st-key-row-"] button {{min-height: 1.9rem; padding: 0 0.2rem}}
         .csp-line {{display: flex; align-items: center; gap: 0.7rem; padding-left: 0.2rem}}
         .csp-bar {{flex: 1; height: 0.55rem; border-radius: 0.3rem; overflow: hidden;
             background: color-mix(in srgb, currentColor 12%, transparent)}}
         .csp-bar span {{display: block; height: 100%; background: {bar}}}
         .csp-value {{min-width: 4.2rem; text-align: right; font-weight: 600;
             font-variant-numeric: tabular-nums}}
-        .csp-small {{font-size: 0.85rem; opacity: 0.82; padding-left: 0.2rem}}
+        .csp-small, [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{
+            color: color-mix(in srgb, {colours.text} 80%, transparent) !important; opacity: 1}}
+        .csp-small {{font-size: 0.85rem; padding-left: 0.2rem}}
+        [data-testid="stExpander"] h1 {{font-size: 1.4rem !important}}
+        [data-testid="stExpander"] h2 {{font-size: 1.2rem}}
+        [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
         .csp-legend {{display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; font-size: 0.85rem}}
         .csp-legend i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.3rem;
             vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
             transparent)}}
+        [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         @media (max-width: 640px) {{
             .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
             .st-key-map-box iframe {{height: {phone}px !important}}
-            h1 {{font-size: 1.6rem !important}}
+            h1 {{font-size: 1.5rem !important}}
+            [class*="st-key-row-"] button {{min-height: 2.75rem}}
         }}
         </style>"""
     )
@@ -106,16 +114,13 @@ def model_chip(info: ModelInfo) -> None:
 
 def support_line(report: PlaceReport) -> None:
     """Say in words, with a mark, how much training evidence stands near a place."""
-    radius = f"{report.radius_km:,.0f} km"
-    records = count_of(report.records_within, "training record", "training records")
-    near = f"{records} within {radius}"
+    near = f"{count_of(report.records_within, 'training record', 'training records')} within"
+    near += f" {report.radius_km:,.0f} km"
     if report.nearest_km is not None and report.records_within == 0:
-        near += f"; the nearest stands about {report.nearest_km:,.0f} km away"
-    mark = LEVEL_MARKS.get(report.level, "")
-    st.markdown(
-        f"{mark} **Support: {escape_markdown(report.level)}** – "
-        f"{escape_markdown(LEVEL_MEANING.get(report.level, ''))}. {escape_markdown(near)}."
-    )
+        near += f", the nearest about {report.nearest_km:,.0f} km away"
+    mark, level = LEVEL_MARKS.get(report.level, ""), escape_markdown(report.level)
+    meaning = escape_markdown(LEVEL_MEANING.get(report.level, ""))
+    st.markdown(f"{mark} **Support: {level}** – {meaning}; {near}.")
 
 
 def species_label(classes: ClassTable, taxon: str) -> str:
@@ -140,8 +145,9 @@ def ranked_list(
     rows = report.results[:shown]
     top = max((row.value for row in rows), default=0.0)
     scale = next((step for step in SCALES if top <= step), 1.0)
+    ranked = st.container(gap=None, key="ranked")
     for row in rows:
-        with st.container(key=f"row-{row.rank}"):
+        with ranked.container(gap=None, key=f"row-{row.rank}"):
             st.button(
                 _row_label(row, chosen),
                 key=f"pick-{row.rank}",

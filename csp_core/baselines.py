@@ -82,7 +82,7 @@ class NearestRecords(Baseline):
 
     name = "nearest_records"
 
-    def __init__(self, dataset: RecordDataset, k: int = 50, mass: float = 5.0) -> None:
+    def __init__(self, dataset: RecordDataset, k: int = 50, mass: float = 20.0) -> None:
         super().__init__(dataset)
         if k < 1 or mass <= 0:
             raise ConfigError(f"k is {k} and mass {mass}; give at least 1 and more than 0.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
+
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def fit_temperature(logits: Tensor, label: Tensor) -> float:
@@ -23,18 +26,21 @@ def fit_temperature(logits: Tensor, label: Tensor) -> float:
     if not len(label):
         return 1.0
     logits, label = logits.double(), label.long()
-    low, high = torch.tensor(0.2).log().item(), torch.tensor(5.0).log().item()
-    # The loss is convex in 1/T, so it has one minimum in log T: golden-section search finds it.
-    golden = (5**0.5 - 1) / 2
-    for _ in range(60):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if _loss_at(left, logits, label) < _loss_at(right, logits, label):
-            high = right
+
+    def loss(log_temperature: float) -> float:
+        return float(F.cross_entropy(logits / math.exp(log_temperature), label))
+
+    # The loss is convex in 1/T, so it has one minimum in log T, which golden sections close in on.
+    low, high = math.log(0.2), math.log(5.0)
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    loss_left, loss_right = loss(left), loss(right)
+    while high - low > 1e-4:
+        if loss_left < loss_right:
+            high, right, loss_right = right, left, loss_left
+            left = high - GOLDEN * (high - low)
+            loss_left = loss(left)
         else:
-            low = left
-    return float(torch.tensor((low + high) / 2).exp())
-
-
-def _loss_at(log_temperature: float, logits: Tensor, label: Tensor) -> float:
-    temperature = torch.tensor(log_temperature).exp()
-    return float(F.cross_entropy(logits / temperature, label))
+            low, left, loss_left = left, right, loss_right
+            right = low + GOLDEN * (high - low)
+            loss_right = loss(right)
+    return math.exp((low + high) / 2)

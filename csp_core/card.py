@@ -69,6 +69,27 @@ def write_card(
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{body}\n"
 
 
+def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
+    """Credit those whose records a model learned from.
+
+    Args:
+        card: Its ``attribution`` opens the text.
+        info: Facts about the data; ``recorders`` and ``licenses`` are used.
+
+    Returns:
+        Markdown.
+    """
+    parts = ["# Attribution", card.attribution.strip()]
+    licenses = info.get("licenses") or {}
+    if licenses:
+        rows = "\n".join(f"- {name}: {count} records" for name, count in licenses.items())
+        parts.append(f"Licences of the records, as stated in the data:\n\n{rows}")
+    recorders = info.get("recorders") or []
+    if recorders:
+        parts.append(f"The {len(recorders)} recorders named in the data: {'; '.join(recorders)}.")
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def _meaning(model: DualEncoder) -> str:
     if model.prior_kind == "share":
         return (

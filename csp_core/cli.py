@@ -205,10 +205,11 @@ def evaluate(
     if as_json:
         _print_json(report)
         return
-    table = Table("split", *(name for name in next(iter(report["splits"].values()))))
-    for split, metrics in report["splits"].items():
-        table.add_row(split, *(f"{v:.4f}" if isinstance(v, float) else str(v)
-                               for v in metrics.values()))  # fmt: skip
+    splits = report["splits"]
+    table = Table("", *splits)
+    for name in next(iter(splits.values())):
+        values = [metrics[name] for metrics in splits.values()]
+        table.add_row(name, *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
     out.print(table)
     out.print(report["note"], highlight=False)
 

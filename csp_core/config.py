@@ -21,7 +21,7 @@ from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.location import ENCODINGS, NETWORKS
 from csp_core.objectives import OBJECTIVES
-from csp_core.tables import check_options, lookup
+from csp_core.tables import check_options, lookup, option_names
 
 
 class _Section(BaseModel):
@@ -54,7 +54,11 @@ def _checked(
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise ConfigError(f"{kind} {part.name!r}: {key} is {value!r}; {reason}.") from error
-    return {"name": part.name, **options, **{k: part.options[k] for k in skip if k in part.options}}
+    known = option_names(constructor, given=given)
+    # Defaults are written out, so that a run keeps its meaning when a default changes.
+    defaults = {k: v for k, v in known.items() if v is not inspect.Parameter.empty}
+    kept = {key: part.options[key] for key in skip if key in part.options}
+    return {"name": part.name, **defaults, **options, **kept}
 
 
 def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
@@ -85,8 +89,11 @@ class ModelConfig(_Section):
     @classmethod
     def _location_exists(cls, part: Component) -> Component:
         checked = _checked("location encoder", ENCODINGS, part, 0, "network")
-        network = part.options.get("network", "residual_mlp")
-        body = Component.model_validate({"name": network} if isinstance(network, str) else network)
+        network = part.options.get("network") or {}
+        if not isinstance(network, (str, Mapping)):
+            raise ConfigError(f"network is {network!r}; give a name, or a name with options.")
+        given = {"name": network} if isinstance(network, str) else network
+        body = Component.model_validate({"name": "residual_mlp"} | dict(given))
         network_checked = _checked("network", NETWORKS, body, 2)
         return Component.model_validate(checked | {"network": network_checked})
 
@@ -100,9 +107,10 @@ class TrainingConfig(_Section):
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     decay: float = Field(0.98, gt=0, le=1)
+    warmup: float = Field(0.0, ge=0, lt=1)
     ema_decay: float | None = Field(None, gt=0, lt=1)
     patience: int | None = Field(None, ge=1)
-    monitor: Literal["auto", "log_loss", "mrr", "loss"] = "auto"
+    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = "auto"
     checkpoint_every: int | None = Field(None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["no", "bf16", "fp16"] = "no"

@@ -134,8 +134,9 @@ def evaluate(model: Prior, dataset: RecordDataset, *, prior: bool = True) -> Met
     Raises:
         BadRecordError: If no record is left.
     """
-    own_label = model.classes.match(dataset.classes.names)
-    label = torch.where(dataset.label >= 0, own_label[dataset.label.clamp_min(0)], -1)
+    matched = model.classes.match(dataset.classes.names)
+    # The label -1 finds the last entry, which is -1 too.
+    label = torch.cat((matched, matched.new_tensor([-1])))[dataset.label]
     keep = (label >= 0) & ~dataset.lonlat.isnan().any(dim=1)
     label, lonlat, date = label[keep], dataset.lonlat[keep], dataset.date[keep]
     if not prior:

@@ -130,7 +130,7 @@ def great_circle_km(a: Tensor, b: Tensor) -> Tensor:
     Example:
         >>> paris, london = torch.tensor([2.35, 48.86]), torch.tensor([-0.13, 51.51])
         >>> round(great_circle_km(paris, london).item())
-        344
+        343
     """
     lon_a, lat_a = torch.deg2rad(a).unbind(-1)
     lon_b, lat_b = torch.deg2rad(b).unbind(-1)

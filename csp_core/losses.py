@@ -8,21 +8,24 @@ from torch import Tensor
 EPSILON = 1e-5
 
 
-def class_cross_entropy(logits: Tensor, label: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def class_cross_entropy(
+    logits: Tensor, label: Tensor, *, smoothing: float = 0.0, class_weight: Tensor | None = None
+) -> Tensor:
     """Softmax cross-entropy over classes.
 
     Args:
         logits: ``(N, K)``.
         label: ``(N,)`` int64.
         smoothing: Part of the target spread evenly over all classes, in [0, 1).
+        class_weight: ``(K,)`` weight of each class, or None for equal weights.
 
     Returns:
-        Scalar, nats, mean over N.
+        Scalar, nats, weighted mean over N.
 
     Source:
         Label smoothing as in Szegedy et al. 2016.
     """
-    return F.cross_entropy(logits, label, label_smoothing=smoothing)
+    return F.cross_entropy(logits, label, weight=class_weight, label_smoothing=smoothing)
 
 
 def _minus_log(probability: Tensor) -> Tensor:

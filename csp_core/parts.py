@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import accelerate
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 import csp_core
 from csp_core.calibrate import fit_temperature
-from csp_core.card import write_card
+from csp_core.card import write_attribution, write_card
 from csp_core.checkpoint import load_model, save_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
@@ -60,7 +63,7 @@ def make_parts(config: RunConfig) -> Parts:
     """
     options = {"root": config.data.root, **config.data.options}
     train_set = load_dataset(config.data.name, "train", **options)
-    val_set = load_dataset(config.data.name, "val", **options)
+    val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
     location = make_location_encoder(dim=config.model.dim, **config.model.location.model_dump())
     model = DualEncoder(
@@ -75,7 +78,7 @@ def make_parts(config: RunConfig) -> Parts:
     model.set_class_frequency(train_set.classes.frequency())
     if config.model.init_from:
         _initialise(model, config.model.init_from)
-    return Parts(train_set, val_set if len(val_set) else None, model, objective)
+    return Parts(train_set, val_set, model, objective)
 
 
 @torch.no_grad()
@@ -91,7 +94,8 @@ def validate(
         seed: Of the draws that an objective needs, the same each time.
 
     Returns:
-        ``val_objective`` and ``val_`` with each metric.
+        ``val_objective``, ``val_`` with each metric and, for shares, the log-loss that one
+        temperature fitted on these records leaves.
     """
     measured = copy.copy(objective)
     measured._modules = {**objective._modules, "model": model}
@@ -108,6 +112,10 @@ def validate(
     if model.classifier is not None:
         metrics = evaluate(model, val_set).to_dict()
         values |= {f"val_{key}": value for key, value in metrics.items()}
+        if model.prior_kind == "share":
+            logits = _logits(model, val_set)
+            loss = F.cross_entropy(logits / fit_temperature(logits, val_set.label), val_set.label)
+            values["val_calibrated_log_loss"] = float(loss)
     model.train(was_training)
     return values
 
@@ -129,14 +137,11 @@ def finish_model(
     metrics = {}
     if val_set is not None and model.classifier is not None:
         if model.prior_kind == "share":
-            with torch.no_grad():
-                model.temperature = fit_temperature(
-                    model.class_logits(val_set.lonlat), val_set.label
-                )
+            model.temperature = fit_temperature(_logits(model, val_set), val_set.label)
         metrics["val"] = evaluate(model, val_set).to_dict()
     provenance = {
         "config": config.model_dump(mode="json", exclude={"data": {"root"}, "card": True}),
-        "data": {"hash": data_hash, **train_set.info},
+        "data": {"hash": data_hash, **_without_people(train_set.info)},
         "versions": {
             "csp_core": csp_core.__version__,
             "torch": torch.__version__,
@@ -145,11 +150,23 @@ def finish_model(
         },
     }
     texts = {"README.md": write_card(model, config, metrics, train_set.info)}
-    if config.card.attribution:
-        texts["ATTRIBUTION.md"] = config.card.attribution
+    if config.card.attribution or train_set.info.get("recorders"):
+        texts["ATTRIBUTION.md"] = write_attribution(config.card, train_set.info)
     if config.card.license_text:
         texts["LICENSE"] = config.card.license_text
     save_model(model, run.model, metrics=metrics, provenance=provenance, texts=texts)
+
+
+@torch.no_grad()
+def _logits(model: DualEncoder, records: RecordDataset) -> Tensor:
+    device = next(model.parameters()).device
+    parts = torch.split(records.lonlat.to(device), CHUNK)
+    return torch.cat([model.class_logits(places).cpu() for places in parts])
+
+
+def _without_people(info: Mapping[str, object]) -> dict[str, object]:
+    """Leave the recorders to the attribution: a model's settings name nobody."""
+    return {key: value for key, value in info.items() if key != "recorders"}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -163,6 +180,10 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         The batch on the device.
     """
     return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
+
+
+def _holds_out(config: RunConfig) -> bool:
+    return bool(config.data.options.get("val_fraction", 1.0))
 
 
 def _initialise(model: DualEncoder, source_name: str) -> None:

@@ -64,10 +64,12 @@ def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str,
     if settings.pop("name", None) != name:
         return {}
     settings.pop("root", None)
-    sets = {split: load_dataset(name, split, root=place, **settings) for split in ("train", "val")}
+    sets = {"train": load_dataset(name, "train", root=place, **settings)}
     if sets["train"].content_hash() != wanted:
         return {}
-    sets["test"] = load_dataset(name, "test", root=place, **settings)
+    for split in ("val", "test"):
+        if settings.get(f"{split}_fraction"):
+            sets[split] = load_dataset(name, split, root=place, **settings)
     return sets
 
 

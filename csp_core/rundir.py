@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from typing import Any
 import psutil
 
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.files import read_json, write_json
+from csp_core.files import read_json, write_json, write_text
 
 ALIVE = ("starting", "running")
 FORMAT = "csp-run/1"
@@ -89,6 +91,41 @@ class RunDir:
                 f"Cannot make the run directory {self.path} ({error})."
             ) from error
         return self
+
+    def claim(self, config: str, *, resume: bool) -> None:
+        """Begin a run here, making sure that a new one overwrites nothing.
+
+        Args:
+            config: The configuration as YAML.
+            resume: Whether a run that stands here goes on.
+
+        Raises:
+            CheckpointError: If a run stands here and none is to be resumed.
+        """
+        if not resume and self.config.exists():
+            raise CheckpointError(
+                f"{self.path} holds a run already. Go on with it by `csp resume {self.path}`, or"
+                " give another run directory."
+            )
+        self.stop_file.unlink(missing_ok=True)
+        write_text(self.config, config)
+        self.write_status("starting", message="loading data")
+
+    @contextmanager
+    def stop_on_sigterm(self) -> Iterator[None]:
+        """Let SIGTERM mean the same as ``csp stop``; only the main thread may set signals.
+
+        Yields:
+            Nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, lambda *_: self.stop_file.touch())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def write_status(self, state: str, **fields: Any) -> None:
         """Replace the status file.

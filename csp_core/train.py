@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,12 @@ import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from csp_core.config import RunConfig
 from csp_core.data.batch import Batch, collate
-from csp_core.errors import CheckpointError, ConfigError, CspError
-from csp_core.files import write_text
+from csp_core.errors import ConfigError, CspError
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.parts import finish_model, make_parts, to_device, validate
@@ -83,8 +80,8 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         if main:
             stack.enter_context(run.lock())
             stack.enter_context(log_to(run.log, log))
-            _claim(run, config, resume)
-        stack.enter_context(_stop_on_sigterm(run))
+            run.claim(config.to_yaml(), resume=resume)
+        stack.enter_context(run.stop_on_sigterm())
         try:
             result = _Trainer(config, run, accelerator).run()
         except BaseException as error:
@@ -114,18 +111,6 @@ def _make_accelerator(config: RunConfig) -> accelerate.Accelerator:
     return accelerate.Accelerator(cpu=use_cpu, mixed_precision=precision)
 
 
-def _claim(run: RunDir, config: RunConfig, resume: bool) -> None:
-    """Make sure that a new run overwrites nothing."""
-    if not resume and run.config.exists():
-        raise CheckpointError(
-            f"{run.path} holds a run already. Go on with it by `csp resume {run.path}`, or give"
-            " another run directory."
-        )
-    run.stop_file.unlink(missing_ok=True)
-    write_text(run.config, config.to_yaml())
-    run.write_status("starting", message="loading data")
-
-
 class _Trainer:
     """One run: its parts, its place in time and the steps that move it on."""
 
@@ -150,10 +135,9 @@ class _Trainer:
         self.wrapped, self.optimizer = accelerator.prepare(self.parts.objective, optimizer)
         self.average: AveragedModel | None = None
         if self.options.ema_decay:
-            average = get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
-                self.options.ema_decay
+            self.average = AveragedModel(
+                self.parts.model, multi_avg_fn=_moving_average(self.options.ema_decay)
             )
-            self.average = AveragedModel(self.parts.model, multi_avg_fn=average)
         self.progress, self.best = load_state(
             run.checkpoints, self._modules(), self._plain_optimizer(), self.data_hash
         )
@@ -236,6 +220,8 @@ class _Trainer:
 
     def _learning_rate(self, step: int) -> float:
         rate = self.options.learning_rate
+        warmup = self.options.warmup * self.total_steps
+        rate *= min(1.0, (step + 1) / warmup) if warmup else 1.0
         if self.options.schedule == "cosine":
             return rate * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
         if self.options.schedule == "exponential":
@@ -281,7 +267,8 @@ class _Trainer:
         if choice == "auto":
             has_classes = self.parts.model.classifier is not None
             kind = self.parts.model.prior_kind
-            choice = "loss" if not has_classes else "log_loss" if kind == "share" else "mrr"
+            by_kind = {"share": "calibrated_log_loss", "relative": "mrr"}
+            choice = by_kind[kind] if has_classes else "loss"  # type: ignore[assignment]
         if choice == "mrr":
             return -float(row["val_mrr"])
         return float(row["val_objective" if choice == "loss" else f"val_{choice}"])
@@ -359,19 +346,16 @@ class _Trainer:
         return asked[0]
 
 
+def _moving_average(decay: float) -> Callable[..., None]:
+    # The decay grows from 0.1, so that the first, random weights are soon forgotten.
+    @torch.no_grad()
+    def update(average: Sequence[Tensor], current: Sequence[Tensor], number: Tensor) -> None:
+        step = int(number)
+        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + step) / (10 + step)))
+
+    return update
+
+
 def _line(row: dict[str, Any]) -> str:
-    keys = ("loss", "val_log_loss", "val_mrr", "val_top5", "val_objective")
+    keys = ("loss", "val_calibrated_log_loss", "val_mrr", "val_top5", "val_objective")
     return ", ".join(f"{key} {row[key]:.4f}" for key in keys if key in row)
-
-
-@contextmanager
-def _stop_on_sigterm(run: RunDir) -> Iterator[None]:
-    """Let SIGTERM mean the same as ``csp stop``; only the main thread may set signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: run.stop_file.touch())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

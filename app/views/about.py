@@ -6,6 +6,7 @@ import streamlit as st
 
 import resources
 import widgets
+from address import AWAY
 from csp_core.checkpoint import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
@@ -13,7 +14,7 @@ from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
 
 def draw_meaning() -> None:
     """Explain the numbers of the Explore page."""
-    st.header("What the numbers mean", anchor=False)
+    st.subheader("What the numbers mean", anchor=False)
     st.markdown(
         f"- **Share.** {VALUE_MEANING['share']}\n"
         "- **Times its overall share.** The share here divided by the species' part of all training"
@@ -31,7 +32,7 @@ def draw_meaning() -> None:
 
 def draw_limits() -> None:
     """Say what must not be concluded from the page."""
-    st.header("Limits", anchor=False)
+    st.subheader("Limits", anchor=False)
     st.markdown(
         "- A model knows the species it was trained on and no others. A species that is missing"
         " from the list may well live there.\n"
@@ -45,7 +46,8 @@ def draw_limits() -> None:
 def draw_model(info: ModelInfo) -> None:
     """Show a model's card, licence and attribution."""
     try:
-        st.markdown(resources.card(info))
+        # An image in a card would be fetched from another machine; its link stays.
+        st.markdown(resources.card(info).replace("![", "["))
         texts = resources.text_files(info)
     except (CspError, OSError) as error:
         st.error(widgets.escape_markdown(str(error)))
@@ -57,7 +59,7 @@ def draw_model(info: ModelInfo) -> None:
 
 def draw_sources() -> None:
     """Name whose work the page shows."""
-    st.header("Attribution", anchor=False)
+    st.subheader("Attribution", anchor=False)
     st.markdown(
         "- Each model names its training data and their authors in its card above; the bundled"
         " bird model was trained on the metadata of xeno-canto recordings, by the recordists named"
@@ -73,11 +75,18 @@ def draw_sources() -> None:
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
+    st.session_state[AWAY] = True
     st.title("About", anchor=False)
+    with st.container(width=860):
+        draw_about()
+
+
+def draw_about() -> None:
+    """Draw the page's sections."""
     draw_meaning()
     draw_limits()
     known = resources.models()
-    st.header("Model cards", anchor=False)
+    st.subheader("Model cards", anchor=False)
     if not known:
         st.markdown("No model is installed.")
     for info in known:

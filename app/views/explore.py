@@ -1,117 +1,28 @@
-"""Explore: a place is chosen on the map or typed, and the model's ranked species are listed.
-
-The address is the one source of truth: ``model``, ``lat``, ``lon``, ``zoom`` and ``taxon`` are read
-from it in every run, and every widget and the map write to it. So each view is a link, and the
-browser's back button works.
-"""
+"""Explore: a place is chosen on the map or typed, and the model's ranked species are listed."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from urllib.parse import urlencode
-
 import streamlit as st
 
+import address
 import maps
 import resources
 import widgets
+from address import NAIROBI, View, set_taxon
 from csp_core import places
 from csp_core.checkpoint import ModelInfo
-from csp_core.errors import BadRecordError, CspError
+from csp_core.errors import CspError
 from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place
 from csp_core.model import DualEncoder
 
-NAIROBI = (36.8, -1.3)
-ZOOM = 4
 ROWS = 10
 RADIUS_KM = 500.0
 
 
-@dataclass
-class View:
-    """What the address asks for, and what is wrong with it."""
-
-    info: ModelInfo
-    lon: float
-    lat: float
-    place: tuple[float, float] | None
-    zoom: int
-    taxon: str | None
-    notices: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def read_view(known: list[ModelInfo]) -> View:
-    """Read the address; whatever cannot be used becomes a sentence and a default."""
-    problems: list[str] = []
-    notices: list[str] = []
-    lon, lat = _number("lon"), _number("lat")
-    for name, value in (("lon", lon), ("lat", lat)):
-        if value is None:
-            given = st.query_params.get(name, "")
-            problems.append(f"{name}={given} in the address is not a number; showing Nairobi.")
-    if lon is None or lat is None:
-        lon, lat = NAIROBI
-    place: tuple[float, float] | None = None
-    try:
-        tidy_lon, tidy_lat, notice = places.tidy_coordinates(lon, lat)
-        lon, place = tidy_lon, (tidy_lon, tidy_lat)
-        notices += [notice] if notice else []
-    except BadRecordError as error:
-        problems.append(str(error))
-    zoom = _number("zoom")
-    return View(
-        info=_read_model(known, problems),
-        lon=lon,
-        lat=lat,
-        place=place,
-        zoom=min(12, max(1, round(zoom))) if zoom else ZOOM,
-        taxon=st.query_params.get("taxon") or None,
-        notices=notices,
-        problems=problems,
-    )
-
-
-def _number(name: str) -> float | None:
-    defaults = {"lon": NAIROBI[0], "lat": NAIROBI[1], "zoom": float(ZOOM)}
-    try:
-        value = float(st.query_params.get(name, defaults[name]))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _read_model(known: list[ModelInfo], problems: list[str]) -> ModelInfo:
-    usable = [info for info in known if info.problem is None]
-    name = st.query_params.get("model", usable[0].name)
-    for info in known:
-        if info.name == name and info.problem is None:
-            return info
-        if info.name == name:
-            problems.append(f"Model {name} cannot be loaded: {info.problem}")
-            return usable[0]
-    names = ", ".join(info.name for info in usable)
-    problems.append(f"There is no model {name}; there are: {names}. Showing {usable[0].name}.")
-    return usable[0]
-
-
-def set_place(lon: float, lat: float) -> None:
-    """Write a place to the address; four decimals are about ten metres."""
+def choose_place(lon: float, lat: float) -> None:
+    """Take over a place, whichever way it was chosen."""
     _forget_messages()
-    params = {"lat": f"{lat:.4f}".rstrip("0").rstrip("."), "lon": f"{lon:.4f}"}
-    params["lon"] = params["lon"].rstrip("0").rstrip(".")
-    if zoom := st.session_state.get("zoom"):
-        params["zoom"] = str(zoom)
-    st.query_params.update(params)
-
-
-def set_taxon(taxon: str | None) -> None:
-    """Write a species to the address, or take it out."""
-    if taxon:
-        st.query_params["taxon"] = taxon
-    else:
-        st.query_params.pop("taxon", None)
+    address.set_place(lon, lat)
 
 
 def _forget_messages() -> None:
@@ -127,22 +38,22 @@ def on_map() -> None:
     # A zoom reports the last click again.
     if click and click != st.session_state.get("seen_click"):
         st.session_state["seen_click"] = click
-        set_place(click["lng"], click["lat"])
-        st.session_state["clicked"] = _place_key()
+        choose_place(click["lng"], click["lat"])
+        st.session_state["clicked"] = address.place_params()
 
 
 def on_cell() -> None:
     """Take over a cell picked on the map without Leaflet; picking it again changes nothing."""
     picked = st.session_state["cells"].selection.objects.get("pick", [])
     if picked:
-        set_place(picked[0]["lon"], picked[0]["lat"])
+        choose_place(picked[0]["lon"], picked[0]["lat"])
 
 
 def on_boxes() -> None:
     """Take over typed numbers, right or wrong: the address says what was typed."""
     lon, lat = st.session_state["lon_box"], st.session_state["lat_box"]
     if lon is not None and lat is not None:
-        set_place(lon, lat)
+        choose_place(lon, lat)
 
 
 def on_text() -> None:
@@ -157,24 +68,19 @@ def on_text() -> None:
         st.session_state["lookup_error"] = str(error)
         return
     if found.certain:
-        set_place(found.places[0].lon, found.places[0].lat)
+        choose_place(found.places[0].lon, found.places[0].lat)
     else:
         st.session_state["lookup"] = found.places
 
 
 def on_model() -> None:
-    """Take over another model; its species are others."""
-    st.query_params["model"] = st.session_state["model_box"]
-    set_taxon(None)
+    """Take over another model."""
+    address.set_model(st.session_state["model_box"])
 
 
 def on_species() -> None:
     """Take over a species picked in the box."""
     set_taxon(st.session_state["species"])
-
-
-def _place_key() -> tuple[str | None, str | None]:
-    return st.query_params.get("lon"), st.query_params.get("lat")
 
 
 def draw_controls(view: View, known: list[ModelInfo]) -> None:
@@ -208,7 +114,7 @@ def draw_messages(view: View) -> None:
     guess = None if view.place else places.swapped(view.lon, view.lat)
     if guess:
         label = f"Swap them: {places.format_coordinates(*guess)}"
-        st.button(label, on_click=set_place, args=guess, key="swap")
+        st.button(label, on_click=choose_place, args=guess, key="swap")
     if error := st.session_state.get("lookup_error"):
         st.error(widgets.escape_markdown(error))
     if found := st.session_state.get("lookup"):
@@ -217,7 +123,7 @@ def draw_messages(view: View) -> None:
             for number, place in enumerate(found):
                 label = widgets.escape_markdown(place.label)
                 pair = (place.lon, place.lat)
-                st.button(label, on_click=set_place, args=pair, key=f"choice-{number}")
+                st.button(label, on_click=choose_place, args=pair, key=f"choice-{number}")
 
 
 def draw_map(view: View, model: DualEncoder) -> None:
@@ -239,8 +145,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 on_change=on_map,
             )
             st.caption(
-                f"Click the map to choose a place. The circle is {RADIUS_KM:.0f} km wide"
-                " to each side."
+                "Click the map to choose a place. The dashed circle marks"
+                f" {RADIUS_KM:.0f} km around it."
             )
         else:
             maps.cell_map(
@@ -257,7 +163,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
 
 def _center(view: View) -> tuple[float, float] | None:
     # The map moves to a typed place, but stays where it is when it was clicked itself.
-    state, key = st.session_state, _place_key()
+    state, key = st.session_state, address.place_params()
     if view.place and key != state.get("shown", key) and key != state.get("clicked"):
         # The component ignores a centre that equals its last one, so it is made to differ.
         state["moves"] = state.get("moves", 0) + 1
@@ -280,14 +186,17 @@ def read_evidence(model: DualEncoder, taxon: str | None) -> maps.Evidence | None
 
 def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
-    st.subheader(place_title(report.lon, report.lat), anchor=False)
-    listed = widgets.count_of(view.info.num_classes, "listed species", "listed species")
-    st.markdown(f"**{report.taxa_within:,}** of the {listed} recorded within {RADIUS_KM:.0f} km.")
+    title, where = place_title(report.lon, report.lat)
+    st.subheader(title, anchor=False)
+    st.markdown(
+        f"{where}**{report.taxa_within:,} of the {view.info.num_classes:,} listed species recorded"
+        f" within {report.radius_km:,.0f} km.**"
+    )
     widgets.support_line(report)
     if report.extrapolates:
         st.warning(
             "Too few training records stand near this place: the model extrapolates. The order"
-            " below is a guess, so no numbers are shown."
+            " below is a guess, so no shares are shown."
         )
     else:
         st.caption(VALUE_MEANING[report.kind])
@@ -295,29 +204,22 @@ def draw_list(view: View, report: PlaceReport) -> None:
     widgets.ranked_list(report, shown=rows, chosen=view.taxon, on_pick=set_taxon)
     if rows < len(report.results):
         st.button("Show more species", on_click=_more_rows, key="more")
-    widgets.downloads(report, view.info, link_to(view))
+    widgets.downloads(report, view.info, address.link_to(view))
 
 
 def _more_rows() -> None:
     st.session_state["rows"] = st.session_state.get("rows", ROWS) + 20
 
 
-def place_title(lon: float, lat: float) -> str:
-    """Name a place by its coordinates and the nearest listed city."""
-    title = places.format_coordinates(lon, lat)
-    if found := places.nearest_place(lon, lat):
-        city, km = found
-        title += f" – {'at' if km < 15 else f'{km:,.0f} km from'} {city.label}"
-    return widgets.escape_markdown(title)
-
-
-def link_to(view: View) -> str:
-    """Give the full address of a view."""
-    params = {"model": view.info.name, "lat": f"{view.lat:g}", "lon": f"{view.lon:g}"}
-    params["zoom"] = str(st.session_state.get("zoom") or view.zoom)
-    if view.taxon:
-        params["taxon"] = view.taxon
-    return f"{(st.context.url or '').split('?')[0]}?{urlencode(params)}"
+def place_title(lon: float, lat: float) -> tuple[str, str]:
+    """Name a place: a heading, and its coordinates where the heading is a city."""
+    coordinates = places.format_coordinates(lon, lat)
+    found = places.nearest_place(lon, lat)
+    if found is None:
+        return coordinates, ""
+    city, km = found
+    distance = "Near" if km < 15 else f"{km:,.0f} km from"
+    return widgets.escape_markdown(f"{distance} {city.label}"), f"{coordinates}. "
 
 
 def draw_empty(known: list[ModelInfo]) -> None:
@@ -346,12 +248,13 @@ def check_taxon(view: View, model: DualEncoder) -> None:
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
+    address.come_back()
     st.title("Which species are recorded here?", anchor=False)
     known = resources.models()
     if not any(info.problem is None for info in known):
         draw_empty(known)
         return
-    view = read_view(known)
+    view = address.read_view(known)
     try:
         model = resources.model(view.info)
     except CspError as error:

@@ -33,7 +33,7 @@ INTERVAL_END = r"^[^/]*/(\d{4}-\d{2}-\d{2})"
 Examples = tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """Records after judgement.
 

@@ -18,7 +18,7 @@ from csp_core.errors import BadRecordError
 from csp_core.files import atomic_path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Occurrences:
     """Occurrence records in one schema.
 
@@ -107,7 +107,7 @@ class ImportReport:
 def read_occurrences(
     path: str | Path, *, mapping: Mapping[str, str] | None = None
 ) -> tuple[Occurrences, ImportReport]:
-    """Read occurrence records from CSV, TSV (plain or gzip) or Parquet, whatever the columns are.
+    r"""Read occurrence records from CSV, TSV (plain or gzip) or Parquet, whatever the columns.
 
     The delimiter, the encoding and the columns (Darwin Core, GBIF, iNaturalist and plain names) are
     found from the content. Coordinates are taken as WGS84. Records without a usable place or name
@@ -128,7 +128,7 @@ def read_occurrences(
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp(), "birds.csv")
-        >>> _ = file.write_text("species,longitude,latitude\\nTurdus merula,13.4,52.5\\n")
+        >>> _ = file.write_text("species,longitude,latitude\nTurdus merula,13.4,52.5\n")
         >>> records, report = read_occurrences(file)
         >>> len(records), report.rows_read, report.mapping["lon"]
         (1, 1, 'longitude')
@@ -146,7 +146,7 @@ def read_occurrences(
     except BadRecordError as error:
         if error.file is not None:
             raise
-        raise BadRecordError(str(error), file=path.name, column=error.column) from error
+        raise BadRecordError(str(error), file=path.name) from error
     read = len(raw.table) + len(raw.rejected)
     if not read:
         raise BadRecordError("The file has a header but no records.", file=path.name)

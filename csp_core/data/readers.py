@@ -20,7 +20,7 @@ RAGGED = "wrong number of fields"
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RawTable:
     """The chosen columns of a file, before any of it is judged.
 
@@ -116,8 +116,8 @@ def read_text(path: Path, choose: Choose, zipped: bool) -> RawTable:
     """
     data = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
     text, encoding = decode(data)
-    first, _, _ = text.lstrip("\n").partition("\n")
-    if not first.strip():
+    first = next((line for line in io.StringIO(text) if line.strip()), "")
+    if not first:
         raise BadRecordError("The file is empty.", file=path.name)
     delimiter = max(DELIMITERS, key=first.count)
     # Darwin Core text is tab-separated and its quotes are plain characters.
@@ -127,8 +127,8 @@ def read_text(path: Path, choose: Choose, zipped: bool) -> RawTable:
         table, lines, rejected = parse(text, delimiter, choose)
     except (csv.Error, pl.exceptions.PolarsError) as error:
         raise BadRecordError(
-            f"The text cannot be cut into fields ({error}). A quotation mark may be opened and never"
-            " closed: close it, or double it inside a quoted field.",
+            f"The text cannot be cut into fields ({error}). A quotation mark may be opened and"
+            " never closed: close it, or double it inside a quoted field.",
             file=path.name,
         ) from error
     return RawTable(table, lines, "text", DELIMITERS[delimiter], encoding, tuple(rejected))
@@ -166,7 +166,8 @@ def _misfit(found: int, expected: int) -> str:
 def _parse_plain(text: str, delimiter: str, choose: Choose) -> Parsed:
     """Cut text without quotation marks, where every line is a record."""
     rows = pl.DataFrame({"text": text.split("\n")}).with_row_index("line", offset=1)
-    rows = rows.filter(pl.col("text").str.strip_chars() != "")
+    # A line of nothing but delimiters is a record, if an empty one.
+    rows = rows.filter(pl.col("text").str.strip_chars(" ") != "")
     header = [name.strip() for name in rows["text"][0].split(delimiter)]
     wanted = _positions(header, choose)
     found = pl.col("text").str.count_matches(delimiter, literal=True) + 1
@@ -174,13 +175,19 @@ def _parse_plain(text: str, delimiter: str, choose: Choose) -> Parsed:
     bad = rows.filter(pl.col("found") != len(header))
     rejected = [(line, _misfit(n, len(header))) for line, n in bad.select("line", "found").rows()]
     rows = rows.filter(pl.col("found") == len(header))
-    fields = pl.col("text").str.split(delimiter)
-    # One slice at a time: a download may have 200 columns of which six are wanted.
-    parts = [
-        part.select(fields.list.get(i).alias(name) for name, i in wanted.items())
-        for part in rows.iter_slices(50_000)
-    ]
-    table = pl.concat(parts) if parts else _empty(wanted)
+    table = _empty(wanted)
+    if len(rows):
+        # Every line fits by now, so polars can neither cut nor fill a record.
+        found_columns = pl.read_csv(
+            io.BytesIO("\n".join(rows["text"]).encode()),
+            separator=delimiter,
+            has_header=False,
+            columns=sorted(wanted.values()),
+            quote_char=None,
+            infer_schema=False,
+        )
+        order = sorted(wanted, key=lambda name: wanted[name])
+        table = found_columns.rename(dict(zip(found_columns.columns, order, strict=True)))
     return table, rows["line"].cast(pl.Int64), rejected
 
 

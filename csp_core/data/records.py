@@ -89,7 +89,7 @@ class ClassTable:
         return (counts / counts.sum()).to(torch.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordDataset(Dataset[Sample]):
     """Records as tensors, one row each.
 

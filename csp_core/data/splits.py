@@ -110,21 +110,22 @@ def assign_parts(
         raise ConfigError(
             f"Shares val={val}, test={test}: each must be in [0, 1) and leave some for training."
         )
-    groups, member = SPLITS[method](lonlat, block_degrees).unique(return_inverse=True)
-    sizes = torch.bincount(member, minlength=len(groups))
-    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    groups = SPLITS[method](lonlat, block_degrees)
+    found, member = torch.unique(groups, return_inverse=True)
+    sizes = torch.bincount(member, minlength=len(found))
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
     before = sizes[order].cumsum(0) - sizes[order]
     is_val = before < val * len(lonlat)
     taken = sizes[order][is_val].sum()
     is_test = ~is_val & (before < taken + test * len(lonlat))
-    part_of_group = torch.zeros(len(groups), dtype=torch.int64)
+    part_of_group = torch.zeros(len(found), dtype=torch.int64)
     part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
     parts = part_of_group[member]
     wanted = {"train": 1.0, "val": val, "test": test}
     empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
     if empty:
         raise BadRecordError(
-            f"{len(lonlat)} records in {len(groups)} groups leave {' and '.join(empty)} empty with"
+            f"{len(lonlat)} records in {len(found)} groups leave {' and '.join(empty)} empty with"
             f" the {method!r} split. Give more records, other shares or smaller groups."
         )
     return parts

@@ -84,6 +84,8 @@ def load_occurrences(
         "dropped": report.dropped,
         "changed": report.changed,
         **left_out,
+        "recorders": sorted(set(table["recorder"].drop_nulls().str.strip_chars()) - {""}),
+        "licenses": dict(sorted(table["license"].drop_nulls().value_counts().rows())),
         "split": f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}",
     }
     return RecordDataset(

@@ -41,6 +41,7 @@ class ResidualMLP(nn.Module):
         activation: A name from ``ACTIVATIONS``.
         dropout: Dropout rate in [0, 1).
         final_activation: Activation of the output, followed by dropout; None for a linear output.
+        input_dropout: Dropout rate of the encoded place itself, in [0, 1).
 
     Source:
         ``MultiLayerFeedForwardNN`` of Mai et al. 2020 and 2023.
@@ -55,6 +56,7 @@ class ResidualMLP(nn.Module):
         activation: str = "leaky_relu",
         dropout: float = 0.5,
         final_activation: str | None = None,
+        input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if hidden_dim < 1 or num_hidden < 0:
@@ -62,12 +64,13 @@ class ResidualMLP(nn.Module):
                 f"hidden_dim is {hidden_dim} and num_hidden {num_hidden}; give at least 1 and 0."
             )
         _check_rate(dropout)
+        _check_rate(input_dropout)
         widths = [in_dim] + [hidden_dim] * num_hidden
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(num_hidden))
         self.output = nn.Linear(widths[-1], out_dim)
         self.activation = lookup("activation", ACTIVATIONS, activation)()
-        self.dropout = nn.Dropout(dropout)
+        self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
         self.final = (
             nn.Identity() if final_activation is None else _final(final_activation, dropout)
         )
@@ -83,6 +86,7 @@ class ResidualMLP(nn.Module):
         Returns:
             ``(N, out_dim)``.
         """
+        features = self.input_dropout(features)
         for linear, norm in zip(self.hidden, self.norms, strict=True):
             hidden = self.dropout(self.activation(linear(features)))
             if hidden.shape == features.shape:

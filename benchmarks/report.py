@@ -1,0 +1,84 @@
+"""What the benchmarks share: options, the machine's description, and JSON with a Markdown table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from csp_core.files import write_json, write_text
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """Read the options that every benchmark has.
+
+    Args:
+        description: First line of the help.
+
+    Returns:
+        ``quick`` and ``out``, the folder to write to.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="a small run with the same columns")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the tables")
+    return parser.parse_args()
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Write a mean and its standard deviation over seeds.
+
+    Args:
+        values: One number a seed.
+        digits: Decimals.
+
+    Returns:
+        ``"0.123 ± 0.004"``, without the deviation for one value.
+    """
+    head = f"{mean(values):.{digits}f}"
+    return head if len(values) < 2 else f"{head} ± {stdev(values):.{digits}f}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table.
+
+    Args:
+        head: Column names.
+        rows: Cells.
+
+    Returns:
+        Markdown.
+    """
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write_report(
+    name: str, title: str, body: str, data: Mapping[str, Any], options: argparse.Namespace
+) -> None:
+    """Write a benchmark's JSON and its page, and print the page.
+
+    Args:
+        name: File name without ending.
+        title: Heading.
+        body: Tables and text.
+        data: The numbers behind it.
+        options: As ``arguments`` returned.
+    """
+    command = f"python benchmarks/{name}.py" + (" --quick" if options.quick else "")
+    machine = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, GPU: " + (
+        torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    )
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    text = f"# {title}\n\n{body}\n\nCommand: `{command}`. Machine: {machine}. {versions}.\n"
+    write_text(options.out / f"{name}.md", text)
+    record = {"command": command, "machine": machine, "versions": versions, **data}
+    write_json(options.out / f"{name}.json", record)
+    print(text)

@@ -1,0 +1,235 @@
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from csp_core import checkpoint
+from tests.toy import save_toy_model
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+PLACE = "Of recordings of the listed species made here"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_toy_model(folder)
+    return folder
+
+
+@pytest.fixture
+def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
+    def start(*, folder: Path = models, **params: str) -> AppTest:
+        monkeypatch.setenv("CSP_MODELS", str(folder))
+        st.cache_data.clear()
+        app = AppTest.from_file(MAIN, default_timeout=30)
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    monkeypatch.setattr(checkpoint, "ASSETS", tmp_path / "no-assets")
+    yield start
+    st.cache_data.clear()
+
+
+def texts(app: AppTest) -> str:
+    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    parts = [element.value for element in shown] + [button.label for button in app.button]
+    parts += [element.proto.body for element in app.get("html")]
+    return "\n".join(parts)
+
+
+def ranked(app: AppTest) -> list[str]:
+    return [button.label for button in app.button if str(button.key).startswith("pick-")]
+
+
+def box(app: AppTest, name: str) -> float:
+    return float(app.number_input(key=f"{name}_box").value or 0.0)
+
+
+def test_it_opens_at_nairobi_with_a_filled_list(open_app: Open) -> None:
+    app = open_app()
+    assert not app.exception and not app.error
+    assert app.subheader[0].value == "Near Nairobi, Kenya"
+    assert (box(app, "lon"), box(app, "lat")) == (36.8, -1.3)
+    assert len(ranked(app)) == 6 and ranked(app)[0].startswith("1\\. *")
+    shown = texts(app)
+    assert PLACE in shown and "not the chance that the species is present" in shown
+    assert "3 of the 6 listed species recorded within 500 km" in shown
+    assert "× its overall share" in shown and "Support: good" in shown
+    assert " %</div>" in shown
+
+
+def test_the_address_decides_place_and_species(open_app: Open) -> None:
+    app = open_app(lat="48.2", lon="16.4", taxon="ficta danubia", zoom="6", model="toy")
+    assert not app.exception and not app.error
+    assert app.subheader[0].value == "Near Vienna, Austria"
+    assert app.selectbox(key="species").value == "Ficta danubia"
+    assert "90 training records" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lat": "abc"},
+        {"lon": "nan"},
+        {"lon": "inf"},
+        {"lat": "91"},
+        {"lat": "-1e400"},
+        {"zoom": "x"},
+        {"model": "nope"},
+        {"model": "../../etc"},
+        {"taxon": "Nemo nullus"},
+        {"taxon": "<script>alert(1)</script>"},
+    ],
+)
+def test_a_bad_address_gets_a_sentence_and_no_traceback(
+    open_app: Open, params: dict[str, str]
+) -> None:
+    app = open_app(**params)
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_an_unknown_model_is_answered_with_those_that_exist(open_app: Open) -> None:
+    assert "Models\\: toy" in open_app(model="nope").error[0].value
+
+
+def test_longitude_190_is_wrapped_with_a_notice(open_app: Open) -> None:
+    app = open_app(lat="-17", lon="190")
+    assert not app.error and "190" in app.info[0].value
+    assert box(app, "lon") == -170
+
+
+def test_swapped_coordinates_are_offered_the_other_way_round(open_app: Open) -> None:
+    app = open_app(lat="136.8", lon="-1.3")
+    assert not ranked(app)
+    app.button(key="swap").click().run()
+    assert not app.error and not app.exception
+    assert (box(app, "lon"), box(app, "lat")) == (136.8, -1.3)
+
+
+@pytest.mark.parametrize("text", ["Vienna", "48.2 N 16.4 E", "geo:48.2,16.4", "48°12'N 16°24'E"])
+def test_a_typed_place_moves_the_pin(open_app: Open, text: str) -> None:
+    app = open_app()
+    before = ranked(app)
+    app.text_input(key="place_text").set_value(text).run()
+    assert not app.error and not app.exception
+    assert box(app, "lat") == pytest.approx(48.2, abs=0.05)
+    assert app.query_params["lat"] in ([str(box(app, "lat"))], str(box(app, "lat")))
+    assert ranked(app) != before
+
+
+def test_a_place_that_nobody_knows_says_what_works(open_app: Open) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value("Atlantis under water").run()
+    assert not app.exception and "coordinates" in app.error[0].value
+    assert box(app, "lat") == -1.3
+
+
+def test_an_ambiguous_place_asks_which(open_app: Open) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value("San").run()
+    assert not app.exception and not app.error
+    app.button(key="choice-0").click().run()
+    assert box(app, "lat") != -1.3
+    assert not [button for button in app.button if str(button.key).startswith("choice")]
+
+
+def test_the_boxes_write_the_address(open_app: Open) -> None:
+    app = open_app()
+    app.number_input(key="lat_box").set_value(48.2).run()
+    app.number_input(key="lon_box").set_value(16.4).run()
+    assert app.subheader[0].value == "Near Vienna, Austria"
+    app.number_input(key="lat_box").set_value(91.0).run()
+    assert len(app.error) == 1 and not app.exception and box(app, "lat") == 91
+
+
+def test_a_species_is_picked_in_the_list_and_in_the_box(open_app: Open) -> None:
+    app = open_app()
+    app.button(key="pick-1").click().run()
+    chosen = app.selectbox(key="species").value
+    assert chosen and "on the map" in ranked(app)[0]
+    assert "Records per cell" in texts(app)
+    app.selectbox(key="species").set_value(None).run()
+    assert "taxon" not in app.query_params and "on the map" not in ranked(app)[0]
+
+
+def test_without_support_there_is_an_order_and_no_share(open_app: Open) -> None:
+    app = open_app(lat="-75", lon="100")
+    shown = texts(app)
+    assert len(ranked(app)) == 6 and "extrapolates" in app.warning[0].value
+    assert " %" not in shown and "×" not in shown and PLACE not in shown
+
+
+def test_names_are_never_read_as_markup(open_app: Open) -> None:
+    app = open_app(lat="48.2", lon="16.4", taxon="Nomen <b>malum</b>")
+    bodies = "\n".join(element.proto.body for element in app.get("html"))
+    assert "&lt;b&gt;malum" in bodies and "<b>malum" not in bodies
+    labels = "\n".join(ranked(app))
+    assert "Bad \\*name\\* \\[x\\]\\(y\\) \\$z\\$" in labels and "<b" not in labels.replace(
+        "\\<", ""
+    )
+
+
+def test_without_a_model_the_page_says_what_to_do(open_app: Open, tmp_path: Path) -> None:
+    app = open_app(folder=tmp_path)
+    assert not app.exception and "csp train" in texts(app)
+
+
+def test_a_damaged_model_is_named_and_the_others_work(open_app: Open, tmp_path: Path) -> None:
+    save_toy_model(tmp_path, "whole", train_steps=1)
+    broken = save_toy_model(tmp_path, "broken", train_steps=1)
+    (broken / "config.json").write_text("{")
+    app = open_app(folder=tmp_path, model="broken")
+    assert not app.exception and "broken" in app.error[0].value and len(ranked(app)) == 6
+    weights = tmp_path / "whole" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    app = open_app(folder=tmp_path)
+    assert not app.exception and "safetensors" in app.error[0].value
+
+
+def test_two_models_can_be_changed(open_app: Open, tmp_path: Path) -> None:
+    save_toy_model(tmp_path, "first", train_steps=1)
+    save_toy_model(tmp_path, "second", train_steps=2)
+    app = open_app(folder=tmp_path, taxon="Fabula alta")
+    app.selectbox(key="model_box").set_value("second").run()
+    assert not app.exception and app.query_params["model"] in ("second", ["second"])
+    assert "taxon" not in app.query_params
+
+
+def test_about_names_sources_and_shows_the_card(open_app: Open) -> None:
+    app = open_app().switch_page("views/about.py").run()
+    assert not app.exception and not app.error
+    shown = texts(app)
+    for words in ("Natural Earth", "Leaflet", "Six invented species", "MIT licence"):
+        assert words in shown
+    assert "Records by nobody" in app.text[0].value
+
+
+def test_exports_leave_out_numbers_where_the_model_extrapolates(models: Path) -> None:
+    import widgets
+    from csp_core.infer import describe_place
+
+    model = checkpoint.load_model(models / "toy")
+    info = checkpoint.ModelInfo("toy", models / "toy", "Toy", "", "share", 6, "none")
+    near, far = describe_place(model, 36.8, -1.3), describe_place(model, 100, -75)
+    assert json.loads(widgets.to_json(near, info, "link"))["results"][0]["value"] > 0
+    assert json.loads(widgets.to_json(far, info, "link"))["results"][0]["value"] is None
+    lines = widgets.to_csv(far.results, numbers=False).splitlines()
+    assert lines[0] == "rank,taxon,common_name,value,lift,support" and ",,," in lines[1]
+    assert len(widgets.to_csv(near.results, numbers=True).splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.0, "<0.1 %"), (0.0004, "<0.1 %"), (0.0005, "0.1 %"), (1.0, "100.0 %")]
+)
+def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
+    import widgets
+
+    assert widgets.percent(share) == words

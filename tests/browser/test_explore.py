@@ -1,0 +1,266 @@
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import FrameLocator, Locator, Page, expect
+
+OpenPage = Callable[..., Page]
+
+pytestmark = pytest.mark.browser
+# Software rendering on a busy machine draws the first deck.gl frame late.
+DECK_TIMEOUT = 60_000
+expect.set_options(timeout=30_000)
+
+
+def leaflet(page: Page) -> FrameLocator:
+    frame = page.frame_locator(".st-key-map-box iframe")
+    frame.locator("svg path").first.wait_for()
+    return frame
+
+
+def first_row(page: Page) -> Locator:
+    return page.locator(".st-key-row-1")
+
+
+def heading(page: Page) -> Locator:
+    return page.get_by_role("heading", level=3).first
+
+
+def params(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def map_view(page: Page) -> tuple[float, float, int]:
+    frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
+    centre = frame.evaluate("[map_div.getCenter().lng, map_div.getCenter().lat]")
+    return centre[0], centre[1], frame.evaluate("map_div.getZoom()")
+
+
+def click_map(page: Page, x: int, y: int) -> None:
+    before = params(page).get("lat"), params(page).get("lon")
+    leaflet(page).locator("#map_div").click(position={"x": x, "y": y})
+    page.wait_for_function(
+        "([lat, lon]) => { const p = new URLSearchParams(location.search);"
+        " return p.get('lat') !== lat || p.get('lon') !== lon }",
+        arg=list(before),
+    )
+
+
+def settle(page: Page) -> None:
+    """Wait until a run has ended and no other has begun."""
+    page.wait_for_timeout(300)
+    expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1)
+    page.wait_for_timeout(300)
+
+
+def test_it_opens_with_a_pin_and_a_filled_list(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    pin = leaflet(page).locator("path[stroke-width='3']")
+    expect(pin).to_have_count(1)
+    expect(heading(page)).to_have_text("Near Nairobi, Kenya")
+    expect(first_row(page)).to_contain_text("%")
+    expect(page.get_by_text("not the chance that the species is present")).to_be_visible()
+
+
+def test_a_click_changes_the_list_and_leaves_the_map_alone(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    leaflet(page)
+    expect(heading(page)).to_be_visible()
+    before, view = heading(page).inner_text(), map_view(page)
+    rows = page.locator(".st-key-ranked").inner_text()
+    frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
+    frame.evaluate("window.kept = true")
+    click_map(page, 120, 120)
+    expect(heading(page)).not_to_have_text(before)
+    expect(page.locator(".st-key-ranked")).not_to_have_text(rows)
+    settle(page)
+    assert frame.evaluate("window.kept") is True
+    assert map_view(page) == pytest.approx(view)
+    assert float(page.get_by_label("Latitude").input_value()) == pytest.approx(
+        float(params(page)["lat"]), abs=1e-4
+    )
+
+
+def test_the_same_point_twice_is_fine(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    click_map(page, 200, 200)
+    settle(page)
+    address = page.url
+    leaflet(page).locator("#map_div").click(position={"x": 200, "y": 200})
+    settle(page)
+    assert page.url == address
+    expect(first_row(page)).to_be_visible()
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def test_a_reload_keeps_the_view(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    leaflet(page).locator(".leaflet-control-zoom-in").click()
+    settle(page)
+    click_map(page, 250, 300)
+    settle(page)
+    page.locator(".st-key-pick-2 button").click()
+    page.wait_for_url("**taxon=**")
+    settle(page)
+    expect(first_row(page)).to_be_visible()
+    kept, address = page.locator(".st-key-ranked").inner_text(), page.url
+    page.reload()
+    leaflet(page)
+    expect(page.locator(".st-key-ranked")).to_have_text(re.compile("on the map"))
+    settle(page)
+    assert page.url == address and page.locator(".st-key-ranked").inner_text() == kept
+    lon, lat, zoom = map_view(page)
+    assert zoom == int(params(page)["zoom"]) == 5
+    assert (lon, lat) == pytest.approx(
+        (float(params(page)["lon"]), float(params(page)["lat"])), abs=0.2
+    )
+
+
+def test_the_link_opens_the_same_view(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}?lat=48.2&lon=16.4")
+    first_row(page).wait_for()
+    settle(page)
+    page.get_by_role("button", name="Link to this view").click()
+    link = page.locator("[data-testid=stPopoverBody] code").inner_text().strip()
+    rows = page.locator(".st-key-ranked").inner_text()
+    other = open_page(link)
+    expect(heading(other)).to_have_text("Near Vienna, Austria")
+    expect(other.locator(".st-key-ranked")).to_have_text(re.compile(r"\S"))
+    settle(other)
+    assert other.locator(".st-key-ranked").inner_text() == rows
+
+
+def test_the_back_button_goes_back(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    expect(heading(page)).to_have_text("Near Nairobi, Kenya")
+    click_map(page, 150, 150)
+    expect(heading(page)).not_to_have_text("Near Nairobi, Kenya")
+    settle(page)
+    page.go_back()
+    expect(heading(page)).to_have_text("Near Nairobi, Kenya")
+    expect(page.get_by_label("Latitude")).to_have_value("-1.3000")
+
+
+def test_picking_a_species_draws_its_cells(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    frame = leaflet(page)
+    drawn = frame.locator("path.leaflet-interactive").count()
+    page.locator(".st-key-pick-1 button").click()
+    expect(page.get_by_text("Records per cell")).to_be_visible()
+    expect(first_row(page)).to_contain_text("on the map")
+    frame.locator("path.leaflet-interactive").nth(drawn).wait_for(state="attached")
+    assert "taxon" in params(page)
+
+
+def focus_by_tab(page: Page, selector: str, *, most: int = 60) -> None:
+    for _ in range(most):
+        if page.evaluate("s => !!document.activeElement?.closest(s)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{selector} cannot be reached with the Tab key")
+
+
+def test_the_keyboard_alone_is_enough(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    leaflet(page)
+    first_row(page).wait_for()
+    focus_by_tab(page, ".st-key-place_text")
+    page.keyboard.type("Vienna")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    lon, lat, _ = map_view(page)
+    assert (lon, lat) == pytest.approx((16.4, 48.2), abs=0.2)
+    focus_by_tab(page, ".st-key-lat_box")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("-1.3")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**lat=-1.3&**")
+    focus_by_tab(page, ".st-key-pick-1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**taxon=**")
+
+
+def test_a_phone_shows_map_and_list_without_scrolling_sideways(
+    app: str, open_page: OpenPage
+) -> None:
+    page = open_page(app, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    frame = leaflet(page)
+    first_row(page).wait_for()
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wide) <= 0
+    box = page.locator(".st-key-map-box iframe").bounding_box()
+    assert box is not None and box["height"] <= 0.4 * 844 and box["width"] <= 390
+    before = heading(page).inner_text()
+    frame.locator("#map_div").tap(position={"x": 60, "y": 150})
+    expect(heading(page)).not_to_have_text(before)
+    row = first_row(page).bounding_box()
+    assert row is not None and row["x"] >= 0 and row["x"] + row["width"] <= 390
+
+
+def test_the_dark_theme_reaches_the_map(app: str, open_page: OpenPage) -> None:
+    page = open_page(app, color_scheme="dark")
+    frame = leaflet(page)
+    sea = "e => getComputedStyle(e).backgroundColor"
+    assert brightness(frame.locator(".leaflet-container").evaluate(sea)) < 60
+    assert brightness(page.locator(".stApp").evaluate(sea)) < 60
+    text = page.locator("h1").evaluate("e => getComputedStyle(e).color")
+    assert brightness(text) > 180
+
+
+def brightness(colour: str) -> float:
+    red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
+    return (red + green + blue) / 3
+
+
+def test_it_works_without_leaflet(app_without_leaflet: str, open_page: OpenPage) -> None:
+    page = open_page(app_without_leaflet)
+    page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=DECK_TIMEOUT)
+    expect(page.get_by_text("Leaflet is not installed")).to_be_visible()
+    expect(first_row(page)).to_be_visible()
+    page.get_by_label("Place or coordinates").fill("48.2 N 16.4 E")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    chart = page.locator("[data-testid=stDeckGlJsonChart]")
+    for _ in range(20):
+        # The first clicks may come before the cells can be picked.
+        chart.click(position={"x": 150, "y": 200})
+        page.wait_for_timeout(3000)
+        if params(page).get("lat") != "48.2":
+            break
+    expect(heading(page)).not_to_have_text("Near Vienna, Austria")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "lat=abc",
+        "lat=95&lon=3",
+        "lon=1e999",
+        "model=nope",
+        "taxon=%3Cb%3E",
+        "zoom=%00",
+        "lat=1&lat=",
+    ],
+)
+def test_a_bad_address_is_answered_in_words(app: str, open_page: OpenPage, query: str) -> None:
+    page = open_page(f"{app}?{query}")
+    leaflet(page)
+    settle(page)
+    if query != "lat=1&lat=":
+        expect(page.locator("[data-testid=stAlert]").first).to_be_visible()
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def test_a_visit_to_about_keeps_the_place(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}?lat=48.2&lon=16.4")
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    settle(page)
+    page.get_by_role("link", name="About").click()
+    expect(page.get_by_text("Natural Earth, public domain")).to_be_visible()
+    page.get_by_role("link", name="Explore").click()
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    leaflet(page)
+    settle(page)
+    assert params(page)["lat"] == "48.2"
+    assert map_view(page)[:2] == pytest.approx((16.4, 48.2), abs=0.2)

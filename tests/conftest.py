@@ -1,0 +1,43 @@
+"""What every test has: fixed seeds, one thread, folders of its own, small records and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import small
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CSP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("CSP_MODELS", raising=False)
+    torch.manual_seed(0)
+    yield
+
+
+@pytest.fixture(scope="session")
+def records_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 records of 6 taxa in three clusters."""
+    return small.write_csv(tmp_path_factory.mktemp("records") / "records.csv")
+
+
+@pytest.fixture(scope="session")
+def finished_run(records_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished run; not to be written to."""
+    from csp_core.train import train
+
+    folder = tmp_path_factory.mktemp("finished") / "tiny"
+    train(small.config(records_csv), run_dir=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_dir(finished_run: Path) -> Path:
+    """The directory of a trained model; not to be written to."""
+    return finished_run / "model"

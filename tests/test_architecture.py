@@ -1,0 +1,175 @@
+"""The walls of the house: who imports whom, what is public, how long things are."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import statistics
+from pathlib import Path
+
+import pytest
+
+import csp_core
+
+PACKAGE = Path(csp_core.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROWS = (
+    {"errors"},
+    {"geo", "files", "tables"},
+    {"location", "image", "losses", "data", "calibrate", "support", "rundir", "places", "serve"},
+    {"model"},
+    {"objectives", "infer", "baselines", "importers"},
+    {"evaluate", "checkpoint", "config", "raster", "trainstate"},
+    {"card", "reports"},
+    {"parts"},
+    {"train", "jobs"},
+    {"cli"},
+    {"__main__"},
+)
+ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}
+JOBS_MAY_IMPORT = {"rundir", "errors", "files"}
+PUBLIC = {
+    *("load_config", "train", "evaluate", "load_dataset", "read_occurrences"),
+    *("make_location_encoder", "make_image_encoder", "make_objective", "DualEncoder"),
+    *("location_prior", "posterior", "rerank", "heatmap", "embedding_clusters"),
+    *("save_model", "load_model", "list_models", "import_checkpoint"),
+}
+# Third-party packages that only some modules may import.
+CONFINED = {
+    "accelerate": {"train", "parts"},
+    "timm": {"image.backbones"},
+    "dask": {"raster"},
+    "matplotlib": {"raster"},
+    "umap": {"infer"},
+    **dict.fromkeys(("streamlit", "folium", "streamlit_folium", "pydeck", "app"), set()),
+    **dict.fromkeys(("pickle", "dill", "joblib", "marshal", "shelve"), set()),
+}
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "__init__"
+
+
+def imports(path: Path) -> set[str]:
+    """List the dotted names that a file imports anywhere, submodules told from names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = full.split(".")[0] == "csp_core" and full[9:] in MODULES
+                found.add(full if is_module else str(node.module))
+    return found
+
+
+MODULES = {dotted(path) for path in FILES} | {dotted(p).split(".")[0] for p in FILES}
+IMPORTS = {dotted(path): imports(path) for path in FILES}
+
+
+def own_imports(module: str) -> set[str]:
+    return {name[9:] for name in IMPORTS[module] if name.startswith("csp_core.")}
+
+
+def test_every_module_has_a_row():
+    assert {m.split(".")[0] for m in MODULES} - set(ROW) - {"__init__"} == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES - {"__init__"}))
+def test_imports_point_downwards(module):
+    top = module.split(".")[0]
+    targets = {name.split(".")[0] for name in own_imports(module)} - {top}
+    wrong = {target for target in targets if ROW[target] >= ROW[top]}
+    assert not wrong, f"{module} (row {ROW[top]}) imports {wrong}"
+    if top == "jobs":
+        assert targets <= JOBS_MAY_IMPORT
+
+
+def test_the_package_itself_is_imported_for_its_version_alone():
+    for path in FILES:
+        if "csp_core" in IMPORTS[dotted(path)]:
+            used = [
+                node.attr
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "csp_core"
+            ]
+            assert used and set(used) == {"__version__"}, path
+
+
+def test_no_cycles_inside_packages():
+    graph = {module: own_imports(module) - {module} for module in MODULES & set(IMPORTS)}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("library", sorted(CONFINED))
+def test_confined_libraries(library):
+    users = {
+        module
+        for module, names in IMPORTS.items()
+        if any(name.split(".")[0] == library for name in names)
+    }
+    assert users <= CONFINED[library]
+
+
+def test_parts_takes_only_the_version_of_accelerate():
+    tree = ast.parse((PACKAGE / "parts.py").read_text(encoding="utf-8"))
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "accelerate"
+    }
+    assert used == {"__version__"}
+
+
+def test_nothing_is_unpickled():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                options = {k.arg: ast.unparse(k.value) for k in node.keywords}
+                assert options.get("weights_only") == "True", f"{path}:{node.lineno}"
+
+
+def test_public_names():
+    assert set(csp_core.__all__) <= PUBLIC
+    assert csp_core.__all__ == sorted(csp_core.__all__)
+    for name in csp_core.__all__:
+        assert callable(getattr(csp_core, name)), name
+
+
+def test_public_names_stay_functions_when_their_modules_are_imported():
+    for name in ("train", "evaluate"):
+        importlib.import_module(f"csp_core.{name}")
+        assert getattr(csp_core, name).__module__ == f"csp_core.{name}"
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = csp_core.trian
+
+
+def test_lengths():
+    lengths = {dotted(p): len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
+    assert {m: n for m, n in lengths.items() if n > 350} == {}
+    assert statistics.median(lengths.values()) <= 180
+
+
+def test_functions_fit_on_a_screen():
+    long = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                if ast.get_docstring(node) is not None:
+                    # What a function says of itself does not make it harder to follow.
+                    length -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+                if length > 50:
+                    long[f"{dotted(path)}.{node.name}"] = length
+    assert long == {}

@@ -1,0 +1,185 @@
+"""Every objective keeps one contract: it learns, draws only in ``draw``, and splits over processes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from csp_core import geo
+from csp_core.errors import ConfigError, UnknownNameError
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
+from tests import small
+
+NAMES = sorted(OBJECTIVES)
+DATA = small.dataset()
+
+
+def objective(name, dropout=0.2, **options):
+    torch.manual_seed(0)
+    network = {"name": "residual_mlp", "hidden_dim": 16, "dropout": dropout}
+    location = make_location_encoder(
+        "rff_sphere", 16, num_features=32, kernel_variance=[10.0, 100.0], network=network
+    )
+    model = DualEncoder(None, location, dim=16, classes=DATA.classes)
+    return make_objective(name, model, **options)
+
+
+def source(seed=7, start=0, stop=32, total=32):
+    return BatchRandom(torch.Generator().manual_seed(seed), start, stop, total)
+
+
+def batch(rows=slice(0, 32)):
+    return DATA.__getitems__(list(range(len(DATA)))[rows])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_short_fit_lowers_the_loss(name):
+    trained = objective(name, dropout=0.0)
+    optimizer = torch.optim.Adam(trained.parameters(), lr=0.02)
+    before = trained(trained.draw(batch(), source()))["loss"].item()
+    for step in range(60):
+        optimizer.zero_grad()
+        loss = trained(trained.draw(batch(), source(step)))["loss"]
+        loss.backward()
+        optimizer.step()
+    after = trained(trained.draw(batch(), source()))["loss"].item()
+    assert after < 0.6 * before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_is_one_number_with_gradients_for_every_weight(name):
+    made = objective(name)
+    losses = made(made.draw(batch(), source()))
+    assert losses["loss"].shape == () and losses["loss"].isfinite()
+    losses["loss"].backward()
+    assert all(weight.grad is not None for weight in made.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forward_draws_nothing_in_evaluation(name):
+    made = objective(name).eval()
+    drawn = made.draw(batch(), source())
+    state = torch.get_rng_state()
+    first, second = made(drawn)["loss"], made(drawn)["loss"]
+    assert torch.equal(first, second)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draw_follows_from_its_generator_alone(name):
+    made = objective(name, jitter_km=(5.0, 50.0))
+    state = torch.get_rng_state()
+    first, again, other = (made.draw(batch(), source(seed)) for seed in (7, 7, 8))
+    assert torch.equal(state, torch.get_rng_state())
+    for key in first:
+        torch.testing.assert_close(first[key], again[key], atol=0, rtol=0, equal_nan=True)
+    assert not torch.equal(first["lonlat"], other["lonlat"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draw_leaves_its_input_alone(name):
+    made = objective(name, jitter_km=50.0)
+    given = batch()
+    before = {key: value.clone() for key, value in given.items()}
+    made.draw(given, source())
+    assert set(given) == set(before)
+    assert all(torch.equal(given[key], before[key]) for key in ("lonlat", "label"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_see_together_what_one_sees(name):
+    made = objective(name, jitter_km=(5.0, 50.0))
+    whole = made.draw(batch(), source())
+    halves = [
+        made.draw(batch(slice(a, b)), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))
+    ]
+    assert set(whole) == set(halves[0])
+    for key in ("lonlat", "label", *({"background"} & set(whole))):
+        assert torch.equal(whole[key], torch.cat([half[key] for half in halves])), key
+    made.eval()
+    losses = [made(part)["loss"].item() for part in (whole, *halves)]
+    assert losses[0] == pytest.approx((losses[1] + losses[2]) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jitter(name):
+    many = {key: value.repeat(20, *[1] * (value.ndim - 1)) for key, value in batch().items()}
+    n = len(many["label"])
+    made = objective(name, jitter_km=100.0)
+    scattered = made.draw(many, source(stop=n, total=n))["lonlat"]
+    km = geo.great_circle_km(scattered, many["lonlat"])
+    # Distances follow a Rayleigh law: mean 1.2533 sigma, and 5 sigma once in 270,000 draws.
+    assert km.mean().item() == pytest.approx(125.33, rel=0.08)
+    assert km.max() < 500
+    assert (scattered[:, 0].abs() <= 180).all() and (scattered[:, 1].abs() <= 90).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jitter_between_two_lengths(name):
+    places = torch.zeros(20000, 2)
+    made = objective(name, jitter_km=(1.0, 100.0))
+    many = {"lonlat": places, "label": torch.zeros(20000, dtype=torch.int64)}
+    scattered = made.draw(many, source(stop=20000, total=20000))["lonlat"]
+    km = geo.great_circle_km(scattered.double(), places.double())
+    # The length is uniform in its logarithm, log 10 in the mean; Rayleigh adds (log 2 - γ) / 2.
+    want = math.log(10) + (math.log(2) - 0.577216) / 2
+    assert km.log().mean().item() == pytest.approx(want, abs=0.04)
+    assert km.log().std().item() == pytest.approx(math.sqrt(math.log(100) ** 2 / 12 + 0.4112), rel=0.03)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluation_leaves_places_alone(name):
+    made = objective(name, jitter_km=100.0).eval()
+    assert torch.equal(made.draw(batch(), source())["lonlat"], batch()["lonlat"])
+
+
+def test_background_is_uniform_on_the_sphere():
+    made = objective("geo_prior")
+    many = {"lonlat": torch.zeros(20000, 2), "label": torch.zeros(20000, dtype=torch.int64)}
+    background = made.draw(many, source(stop=20000, total=20000))["background"].double()
+    unit = geo.unit_vectors(background)
+    assert unit.mean(dim=0).abs().max() < 0.02
+    torch.testing.assert_close((unit**2).mean(dim=0), torch.full((3,), 1 / 3).double(), atol=0.01,
+                               rtol=0)  # fmt: skip
+
+
+def test_smoothing_is_part_of_learning_alone():
+    plain, smooth = objective("softmax", 0.0), objective("softmax", 0.0, label_smoothing=0.3)
+    assert plain(batch())["loss"] != smooth(batch())["loss"]
+    assert torch.equal(plain.eval()(batch())["loss"], smooth.eval()(batch())["loss"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_takes_the_kind_of_its_objective(name):
+    made = objective(name)
+    assert made.model.prior_kind == made.prior_kind == OBJECTIVES[name].prior_kind
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("jitter", [-1.0, (5.0, 1.0), (0.0, 5.0), float("nan")])
+def test_jitter_out_of_range(name, jitter):
+    with pytest.raises(ConfigError, match="jitter_km"):
+        objective(name, jitter_km=jitter)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("softmax", {"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ("geo_prior", {"background_weight": -1.0}, "background_weight -1.0"),
+        ("geo_prior", {"positive_weight": 0.0}, "positive_weight is 0.0"),
+        ("softmax", {"exact": True}, "no option 'exact'"),
+    ],
+)
+def test_options_out_of_range(name, options, says):
+    with pytest.raises(ConfigError, match=says):
+        objective(name, **options)
+
+
+def test_unknown_objective():
+    with pytest.raises(UnknownNameError, match="geo_prior, softmax"):
+        objective("hinge")

@@ -1,0 +1,212 @@
+"""Asking a model: checks of what is asked, a place's report, and image times place."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from csp_core.checkpoint import load_model
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.infer import CHUNK, describe_place, location_prior, posterior
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from tests import small
+
+NAN = float("nan")
+
+
+class Constant:
+    """A prior that answers the same everywhere and notes what it was asked."""
+
+    name, prior_kind, uses_date, support = "constant", "share", True, None
+    classes = small.dataset().classes
+
+    def __init__(self, row=(0.1, 0.4, 0.1, 0.2, 0.1, 0.1), kind="share"):
+        self.row, self.prior_kind, self.asked = torch.tensor(row), kind, []
+
+    def prior(self, lonlat, date=None):
+        self.asked.append((len(lonlat), date))
+        return self.row.expand(len(lonlat), -1).clone()
+
+
+# location_prior
+
+
+@pytest.mark.parametrize(
+    ("lonlat", "says"),
+    [
+        ([[NAN, 3.0]], "finite degrees"),
+        ([[3.0, math.inf]], "finite degrees"),
+        ([[-1.3, 136.8]], "look swapped"),
+        ([[100.0, 91.0]], "Latitude goes from -90 to 90"),
+        ([[190.0, 10.0]], "the same meridian is -170"),
+        ([36.8, -1.3], r"shape \(2,\)"),
+        ([[36.8, -1.3, 5.0]], r"shape \(1, 3\)"),
+    ],
+)
+def test_places_that_are_none(lonlat, says):
+    with pytest.raises(BadRecordError, match=says):
+        location_prior(Constant(), torch.tensor(lonlat))
+
+
+def test_the_bad_row_is_named():
+    with pytest.raises(BadRecordError, match="Coordinate 2 "):
+        location_prior(Constant(), torch.tensor([[1.0, 50.0], [2.0, 50.0], [NAN, 50.0]]))
+
+
+@pytest.mark.parametrize(
+    ("date", "says"),
+    [([0.5, 0.5], "2 dates for 1 places"), ([1.0], "in \\[0, 1\\)"), ([-0.1], "in \\[0, 1\\)")],
+)
+def test_dates_that_are_none(date, says):
+    with pytest.raises(BadRecordError, match=says):
+        location_prior(Constant(), torch.tensor([[36.8, -1.3]]), date=torch.tensor(date))
+
+
+def test_dates_reach_the_model_and_may_be_unknown():
+    model = Constant()
+    location_prior(model, torch.tensor([[36.8, -1.3], [10, 50]]), date=torch.tensor([NAN, 0.25]))
+    asked = model.asked[0][1]
+    assert asked[0].isnan() and asked[1] == 0.25
+
+
+def test_whole_numbers_are_degrees_too():
+    assert location_prior(Constant(), torch.tensor([[36, -1]])).shape == (1, 6)
+
+
+def test_no_place_no_row():
+    assert location_prior(Constant(), torch.empty(0, 2)).shape == (0, 6)
+
+
+def test_many_places_are_asked_in_parts():
+    model = Constant()
+    lonlat = torch.zeros(2 * CHUNK + 3, 2)
+    with pytest.warns(UserWarning, match=r"normalised to \[-1, 1\]"):
+        prior = location_prior(model, lonlat, date=torch.zeros(len(lonlat)))
+    assert prior.shape == (len(lonlat), 6)
+    assert [n for n, _ in model.asked] == [len(d) for _, d in model.asked] == [CHUNK, CHUNK, 3]
+
+
+def test_prior_of_a_trained_model(model_dir):
+    model = load_model(model_dir)
+    prior = location_prior(model, torch.tensor([[36.8, -1.3], [178.0, -18.0], [-178.0, -18.0]]))
+    assert prior.dtype == torch.float32 and prior.device.type == "cpu"
+    torch.testing.assert_close(prior.sum(1), torch.ones(3))
+    assert prior.argmax(1).tolist() == [0, 4, 4]
+    assert prior[0, :2].sum() > 0.9 and prior[1:, 4:].sum(1).min() > 0.9
+
+
+# describe_place
+
+
+def test_report_of_a_place(model_dir):
+    model = load_model(model_dir)
+    report = describe_place(model, 36.8, -1.3, top=3)
+    prior = location_prior(model, torch.tensor([[36.8, -1.3]]))[0]
+    values = [line.value for line in report.results]
+    assert values == prior.sort(descending=True).values[:3].tolist()
+    assert [line.rank for line in report.results] == [1, 2, 3]
+    first = report.results[0]
+    assert (first.taxon, first.common_name) == ("Aba alta", "High Aba")
+    assert first.lift == pytest.approx(first.value / model.classes.frequency()[0].item(), rel=1e-6)
+    near = model.support.near(36.8, -1.3, radius_km=500.0)
+    assert first.support == near.per_class[0] and report.records_within == near.records
+    assert report.taxa_within == 2 and report.level == near.level and not report.extrapolates
+    assert report.nearest_km == near.nearest_km and report.radius_km == 500.0
+    assert report.model == "tiny" and (report.lon, report.lat) == (36.8, -1.3)
+
+
+def test_report_where_nobody_looked(model_dir):
+    report = describe_place(load_model(model_dir), -150.0, 70.0)
+    assert report.level == "none" and report.extrapolates
+    assert len(report.results) == 6 and report.records_within == report.taxa_within == 0
+    assert {line.support for line in report.results} == {0}
+
+
+def test_report_without_support_extrapolates():
+    report = describe_place(Constant(), 10.0, 50.0)
+    assert report.extrapolates and report.nearest_km is None
+
+
+def test_equal_values_keep_the_order_of_the_classes():
+    names = [line.taxon for line in describe_place(Constant(), 10.0, 50.0).results]
+    assert names == [small.NAMES[k] for k in (1, 3, 0, 2, 4, 5)]
+
+
+def test_relative_scores_have_no_lift():
+    report = describe_place(Constant(kind="relative"), 10.0, 50.0)
+    assert report.kind == "relative" and {line.lift for line in report.results} == {None}
+
+
+def test_a_class_without_records_has_no_lift():
+    model = DualEncoder(None, make_location_encoder("xyz", 4), dim=4, classes=["a", "b"])
+    object.__setattr__(model.classes, "counts", (5, 0))
+    lifts = {line.taxon: line.lift for line in describe_place(model, 10.0, 50.0).results}
+    assert lifts["b"] is None and lifts["a"] > 0
+
+
+def test_report_as_plain_values():
+    values = describe_place(Constant(), 10.0, 50.0, top=1).to_dict()
+    assert list(values) == ["model", "lon", "lat", "kind", "support", "results"]
+    assert list(values["results"][0]) == [
+        "rank", "taxon", "common_name", "value", "lift", "support"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [(181.0, 0.0), (0.0, NAN), (-1.3, 136.8)])
+def test_no_report_of_no_place(place):
+    with pytest.raises(BadRecordError):
+        describe_place(Constant(), *place)
+
+
+# posterior
+
+IMAGE = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+PLACE = torch.tensor([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]])
+
+
+def test_posterior_is_the_normalised_product():
+    for weight in (1.0, 0.3, 2.0):
+        want = IMAGE * PLACE**weight
+        got = posterior(IMAGE, PLACE, weight=weight)
+        torch.testing.assert_close(got, want / want.sum(1, keepdim=True))
+
+
+def test_weight_zero_is_the_image_alone():
+    torch.testing.assert_close(posterior(IMAGE, PLACE, weight=0.0), IMAGE)
+
+
+def test_unknown_places_leave_the_image_alone():
+    place = PLACE.clone()
+    place[1] = NAN
+    got = posterior(IMAGE, place)
+    torch.testing.assert_close(got[1], IMAGE[1])
+    torch.testing.assert_close(got[0], posterior(IMAGE, PLACE)[0])
+    frequency = torch.tensor([0.2, 0.3, 0.5])
+    torch.testing.assert_close(posterior(IMAGE, place, class_frequency=frequency)[1], IMAGE[1])
+
+
+def test_class_frequency_is_divided_out():
+    frequency = torch.tensor([0.2, 0.3, 0.5])
+    want = IMAGE * (PLACE / frequency) ** 0.5
+    got = posterior(IMAGE, PLACE, weight=0.5, class_frequency=frequency)
+    torch.testing.assert_close(got, want / want.sum(1, keepdim=True))
+
+
+def test_rows_sum_to_one_however_small_the_factors():
+    image = torch.tensor([[1.0, 1e-30, 0.0]])
+    place = torch.tensor([[0.0, 1e-20, 1.0]])
+    got = posterior(image, place)
+    assert got.sum().item() == pytest.approx(1.0, abs=1e-6) and got[0, 2] == 0
+    tiny = posterior(torch.tensor([[1e-30, 3e-30]]), torch.tensor([[2e-30, 1e-30]]))
+    torch.testing.assert_close(tiny, torch.tensor([[0.4, 0.6]]))
+
+
+@pytest.mark.parametrize(
+    ("image", "place", "weight"), [(IMAGE, PLACE[:1], 1.0), (IMAGE, PLACE, -1.0)]
+)
+def test_what_does_not_fit_is_refused(image, place, weight):
+    with pytest.raises(ConfigError, match="equal shapes"):
+        posterior(image, place, weight=weight)

@@ -1,0 +1,187 @@
+"""The files of a run: status, metrics, lock."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+
+import psutil
+import pytest
+
+from csp_core.errors import CheckpointError, DataNotFoundError
+from csp_core.rundir import RunDir, log_to
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir(tmp_path / "run").create()
+
+
+def rewrite(run, **fields):
+    status = json.loads(run.status_file.read_text())
+    run.status_file.write_text(json.dumps(status | fields))
+
+
+def gone():
+    """The number of a process that has ended."""
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(pid, 0)
+    return pid
+
+
+def test_status(run):
+    run.write_status("running", step=3, message="epoch 1")
+    status = run.read_status()
+    assert (status["state"], status["step"], status["message"]) == ("running", 3, "epoch 1")
+    assert status["pid"] == os.getpid() and status["host"] == socket.gethostname()
+    assert abs(status["heartbeat"] - time.time()) < 5
+
+
+def test_status_is_replaced_whole(run):
+    run.write_status("running", step=3)
+    run.write_status("finished")
+    assert "step" not in run.read_status()
+    assert sorted(p.name for p in run.path.iterdir()) == ["checkpoints", "control", "status.json"]
+
+
+@pytest.mark.parametrize("state", ["starting", "running"])
+def test_a_run_whose_process_is_gone_is_interrupted(run, state):
+    run.write_status(state)
+    rewrite(run, pid=gone())
+    assert run.read_status()["state"] == "interrupted"
+
+
+def test_a_process_number_given_to_another_is_not_the_run(run):
+    run.write_status("running")
+    rewrite(run, pid_started=psutil.Process().create_time() - 100)
+    assert run.read_status()["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("state", ["stopped", "finished", "failed"])
+def test_a_run_that_has_ended_stays_as_it_was(run, state):
+    run.write_status(state)
+    rewrite(run, pid=gone())
+    assert run.read_status()["state"] == state
+
+
+@pytest.mark.parametrize(("age", "state"), [(10, "running"), (1000, "interrupted")])
+def test_on_another_host_the_heartbeat_decides(run, age, state):
+    run.write_status("running")
+    rewrite(run, host="elsewhere.invalid", heartbeat=time.time() - age)
+    assert run.read_status()["state"] == state
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(DataNotFoundError, match="not a run directory"):
+        RunDir(tmp_path).read_status()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"running"', '{"state": "running"}', "\x00"])
+def test_a_status_that_is_none(run, content):
+    run.status_file.write_text(content)
+    with pytest.raises(CheckpointError, match="status.json"):
+        run.read_status()
+
+
+@pytest.mark.parametrize("fields", [{"pid": "x"}, {"pid": None}, {"pid_started": None}])
+def test_a_status_with_fields_of_another_kind(run, fields):
+    run.write_status("running")
+    rewrite(run, **fields)
+    assert run.read_status()["state"] == "interrupted"
+
+
+# Metrics
+
+
+def test_metrics(run):
+    assert run.read_metrics() == []
+    run.append_metrics({"epoch": 1, "loss": 0.5})
+    run.append_metrics({"epoch": 2, "loss": float("nan"), "other": float("-inf")})
+    assert run.read_metrics() == [
+        {"epoch": 1, "loss": 0.5},
+        {"epoch": 2, "loss": None, "other": None},
+    ]
+
+
+@pytest.mark.parametrize("rest", ['{"epoch": 3, "lo', '{"epoch": 3, "loss": 0.25', "{"])
+def test_a_half_written_last_line_is_passed_over(run, rest):
+    run.append_metrics({"epoch": 1})
+    run.append_metrics({"epoch": 2})
+    with run.metrics_file.open("a") as stream:
+        stream.write(rest)
+    assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
+    run.truncate_metrics(3)
+    run.append_metrics({"epoch": 3})
+    assert [row["epoch"] for row in run.read_metrics()] == [1, 2, 3]
+
+
+def test_epochs_that_are_done_again_are_dropped(run):
+    for epoch in (1, 2, 3):
+        run.append_metrics({"epoch": epoch})
+    run.truncate_metrics(2)
+    assert run.read_metrics() == [{"epoch": 1}]
+
+
+# The lock
+
+
+def test_a_run_has_one_owner(run):
+    with run.lock():
+        with pytest.raises(CheckpointError, match=f"trained by process {os.getpid()}"):
+            with run.lock():
+                pass
+        with pytest.raises(CheckpointError), run.lock():
+            pass
+    with run.lock():
+        assert [p.name for p in run.stop_file.parent.iterdir()] == ["lock"]
+    assert list(run.stop_file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 1}', "[]", "3"])
+def test_a_lock_that_nobody_holds_is_taken(run, content):
+    (run.path / "control" / "lock").write_text(content)
+    with run.lock():
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_taken(run):
+    identity = {"pid": gone(), "pid_started": time.time(), "host": socket.gethostname()}
+    (run.path / "control" / "lock").write_text(json.dumps(identity))
+    with run.lock():
+        assert json.loads((run.path / "control" / "lock").read_text())["pid"] == os.getpid()
+
+
+def test_the_lock_is_given_back_after_an_error(run):
+    with pytest.raises(ZeroDivisionError), run.lock():
+        _ = 1 / 0
+    assert not (run.path / "control" / "lock").exists()
+
+
+# Claims and logs
+
+
+def test_a_claim(run):
+    run.stop_file.touch()
+    run.claim("name: x\n", resume=False)
+    assert run.config.read_text() == "name: x\n" and not run.stop_file.exists()
+    assert run.read_status()["state"] == "starting"
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        run.claim("name: y\n", resume=False)
+    assert run.config.read_text() == "name: x\n"
+    run.claim("name: y\n", resume=True)
+    assert run.config.read_text() == "name: y\n"
+
+
+def test_log_appends_and_leaves_the_logger_as_it_was(run):
+    logger = logging.getLogger("tests.rundir")
+    before = (logger.level, list(logger.handlers))
+    for word in ("first", "second"):
+        with log_to(run.log, logger):
+            logger.info("%s", word)
+    logger.info("third")
+    lines = run.log.read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["first", "second"]
+    assert (logger.level, logger.handlers) == before
