@@ -96,6 +96,12 @@ def apply_style() -> None:
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         @media (max-width: 640px) {{
             .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
+            /* Map, list, records: the two columns dissolve into one flow. */
+            .st-key-view [data-testid="stColumn"],
+            .st-key-view [data-testid="stColumn"] > [data-testid="stVerticalBlock"]
+                {{display: contents}}
+            .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
+            .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
             .st-key-map-box iframe {{height: {phone}px !important}}
             h1 {{font-size: 1.5rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}

@@ -284,11 +284,14 @@ def import_data(
     started = time.monotonic()
     records, told = read_occurrences(file, mapping=mapping or None)
     try:
-        records.write_parquet(output)
+        if report:
+            write_json(report, told.to_dict())
+        if len(records):
+            records.write_parquet(output)
     except OSError as error:
-        raise BadRecordError(f"Cannot write {output} ({error}).") from error
-    if report:
-        write_json(report, told.to_dict())
+        raise BadRecordError(f"Cannot write {error.filename or output} ({error}).") from error
+    if not len(records):
+        raise BadRecordError(f"No row of {file} can be used, so nothing was written. {told}")
     if as_json:
         _print_json(told.to_dict())
     else:

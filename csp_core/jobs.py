@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,8 +101,6 @@ def launch(config: Path, overrides: Sequence[str] = (), *, run_dir: Path) -> Job
     Raises:
         CheckpointError: If the process ends before the run begins; says why.
     """
-    if RunDir(run_dir).config.exists():
-        raise CheckpointError(f"{run_dir} holds a run already; resume it or give another folder.")
     arguments = ["train", str(config), *overrides, "--run-dir", str(run_dir)]
     return _spawn(arguments, run_dir)
 
@@ -190,6 +189,8 @@ def _spawn(arguments: list[str], run_dir: Path) -> Job:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if run.status_file.is_file() and run.read_status().get("pid") == process.pid:
+            # A server lives on: somebody must take note when the process ends.
+            threading.Thread(target=process.wait, daemon=True).start()
             return _describe(run)
         if process.poll() is not None:
             break

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import accelerate
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 import csp_core
 from csp_core.calibrate import fit_temperature
@@ -79,6 +80,27 @@ def make_parts(config: RunConfig) -> Parts:
     if config.model.init_from:
         _initialise(model, config.model.init_from)
     return Parts(train_set, val_set, model, objective)
+
+
+def make_average(model: DualEncoder, decay: float) -> AveragedModel:
+    """Make a running average of a model's weights.
+
+    Args:
+        model: The model that trains.
+        decay: Weight of the past, in (0, 1). It grows from 0.1, so that the first, random weights
+            are soon forgotten.
+
+    Returns:
+        The average; its ``update_parameters`` follows the model by one step.
+    """
+
+    @torch.no_grad()
+    def update(average: Sequence[Tensor], current: Sequence[Tensor], number: Tensor) -> None:
+        step = int(number)
+        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + step) / (10 + step)))
+
+    rule: Callable[..., None] = update
+    return AveragedModel(model, multi_avg_fn=rule)
 
 
 @torch.no_grad()

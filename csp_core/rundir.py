@@ -102,7 +102,10 @@ class RunDir:
         Raises:
             CheckpointError: If a run stands here and none is to be resumed.
         """
-        if not resume and self.config.exists():
+        # A run that failed before its first checkpoint has nothing to lose.
+        worth_keeping = self.model.exists() or any(self.checkpoints.glob("step-*"))
+        under_way = self.status_file.exists() and self.read_status()["state"] in ALIVE
+        if not resume and (worth_keeping or under_way):
             raise CheckpointError(
                 f"{self.path} holds a run already. Go on with it by `csp resume {self.path}`, or"
                 " give another run directory."
@@ -279,7 +282,8 @@ def _holder(path: Path) -> int | None:
         identity = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return int(identity["pid"]) if _alive(identity) else None
+    held = isinstance(identity, dict) and _alive(identity)
+    return int(identity["pid"]) if held else None
 
 
 def _alive(identity: dict[str, Any]) -> bool:
@@ -290,7 +294,7 @@ def _alive(identity: dict[str, Any]) -> bool:
         process = psutil.Process(int(identity["pid"]))
         same = abs(process.create_time() - float(identity["pid_started"])) < 2
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError, ValueError):
+    except (psutil.Error, KeyError, TypeError, ValueError):
         return False
 
 

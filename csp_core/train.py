@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from csp_core.config import RunConfig
@@ -25,7 +24,7 @@ from csp_core.data.batch import Batch, collate
 from csp_core.errors import ConfigError, CspError
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
-from csp_core.parts import finish_model, make_parts, to_device, validate
+from csp_core.parts import finish_model, make_average, make_parts, to_device, validate
 from csp_core.rundir import RunDir, log_to
 from csp_core.trainstate import derive_seed, load_state, save_state
 
@@ -84,15 +83,15 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         stack.enter_context(run.stop_on_sigterm())
         try:
             result = _Trainer(config, run, accelerator).run()
+        except KeyboardInterrupt:
+            if main:
+                run.write_status("stopped", message="interrupted; `csp resume` goes on")
+            raise
         except BaseException as error:
             if main:
-                said = (
-                    str(error)
-                    if isinstance(error, CspError)
-                    else f"{type(error).__name__}: {error}"
-                )
-                log.error("failed: %s", said)
-                run.write_status("failed", message=said)
+                kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
+                log.error("failed: %s%s", kind, error)
+                run.write_status("failed", message=f"{kind}{error}")
             raise
         finally:
             accelerator.end_training()
@@ -133,11 +132,8 @@ class _Trainer:
             weight_decay=self.options.weight_decay,
         )
         self.wrapped, self.optimizer = accelerator.prepare(self.parts.objective, optimizer)
-        self.average: AveragedModel | None = None
-        if self.options.ema_decay:
-            self.average = AveragedModel(
-                self.parts.model, multi_avg_fn=_moving_average(self.options.ema_decay)
-            )
+        decay = self.options.ema_decay
+        self.average = make_average(self.parts.model, decay) if decay else None
         self.progress, self.best = load_state(
             run.checkpoints, self._modules(), self._plain_optimizer(), self.data_hash
         )
@@ -344,16 +340,6 @@ class _Trainer:
         if self.accelerator.num_processes > 1:
             broadcast_object_list(asked)  # all processes must leave at the same step
         return asked[0]
-
-
-def _moving_average(decay: float) -> Callable[..., None]:
-    # The decay grows from 0.1, so that the first, random weights are soon forgotten.
-    @torch.no_grad()
-    def update(average: Sequence[Tensor], current: Sequence[Tensor], number: Tensor) -> None:
-        step = int(number)
-        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + step) / (10 + step)))
-
-    return update
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -42,8 +42,8 @@ CONFINED = {
     "dask": {"raster"},
     "matplotlib": {"raster"},
     "umap": {"infer"},
-    **dict.fromkeys(("streamlit", "folium", "streamlit_folium", "pydeck", "app"), set()),
-    **dict.fromkeys(("pickle", "dill", "joblib", "marshal", "shelve"), set()),
+    **{name: set() for name in ("streamlit", "folium", "streamlit_folium", "pydeck", "app")},
+    **{name: set() for name in ("pickle", "dill", "joblib", "marshal", "shelve")},
 }
 
 

@@ -214,7 +214,7 @@ def test_a_file_that_is_no_model(tmp_path):
 
 def test_an_unknown_name(shelf, model_dir):
     shutil.copytree(model_dir, shelf / "beetles")
-    with pytest.raises(UnknownNameError, match="'beatles'. Did you mean 'beetles'"):
+    with pytest.raises(UnknownNameError, match=r"'beatles'\. Did you mean 'beetles'"):
         load_model("beatles")
 
 

@@ -76,13 +76,13 @@ def test_what_does_not_fit_is_named(write, tree, says):
 
 
 def test_several_faults_are_told_at_once(write):
-    with pytest.raises(ConfigError, match="epoch.*batch_size"):
+    with pytest.raises(ConfigError, match=r"epoch.*batch_size"):
         load_config(write({"training": {"epoch": 3, "batch_size": 0}}))
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "- 1\n- 2", "just words"])
 def test_files_that_are_no_configuration(write, text):
-    with pytest.raises(ConfigError, match="run.yaml"):
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
         load_config(write(text))
 
 
@@ -158,9 +158,7 @@ def test_overrides_that_do_not_fit(write, override, says):
 
 def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
     (tmp_path / "base").mkdir()
-    path = write(
-        {"data": {"root": "records.csv"}, "model": {"init_from": "base"}}
-    )
+    path = write({"data": {"root": "records.csv"}, "model": {"init_from": "base"}})
     monkeypatch.chdir("/")
     config = load_config(path)
     assert config.data.root == tmp_path / "records.csv"

@@ -1,4 +1,4 @@
-"""Every objective keeps one contract: it learns, draws only in ``draw``, and splits over processes."""
+"""Every objective keeps one contract: it learns, draws in ``draw`` alone, shares its batches."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def test_jitter_between_two_lengths(name):
     # The length is uniform in its logarithm, log 10 in the mean; Rayleigh adds (log 2 - γ) / 2.
     want = math.log(10) + (math.log(2) - 0.577216) / 2
     assert km.log().mean().item() == pytest.approx(want, abs=0.04)
-    assert km.log().std().item() == pytest.approx(math.sqrt(math.log(100) ** 2 / 12 + 0.4112), rel=0.03)
+    assert km.log().std().item() == pytest.approx(
+        math.sqrt(math.log(100) ** 2 / 12 + 0.4112), rel=0.03
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -123,7 +123,8 @@ def test_without_the_place_the_class_frequency_answers():
 
 
 @pytest.mark.parametrize(
-    "data", [records([0, 0], ("Zus zus",)), records([-1], ("a",)), records([], ("a",)), records([-1], ())]
+    "data",
+    [records([0, 0], ("Zus zus",)), records([-1], ("a",)), records([], ("a",)), records([-1], ())],
 )
 def test_nothing_to_evaluate(data):
     model = Table([[0.7, 0.3]] * 2, ("a", "b"))

@@ -178,9 +178,10 @@ def test_weight_zero_is_the_image_alone():
     torch.testing.assert_close(posterior(IMAGE, PLACE, weight=0.0), IMAGE)
 
 
-def test_unknown_places_leave_the_image_alone():
+@pytest.mark.parametrize("unknown", [slice(None), slice(0, 1)])
+def test_unknown_places_leave_the_image_alone(unknown):
     place = PLACE.clone()
-    place[1] = NAN
+    place[1, unknown] = NAN
     got = posterior(IMAGE, place)
     torch.testing.assert_close(got[1], IMAGE[1])
     torch.testing.assert_close(got[0], posterior(IMAGE, PLACE)[0])

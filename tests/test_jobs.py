@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -87,6 +88,21 @@ def alive(pid):
         return False
 
 
+def test_a_job_that_does_not_listen_is_ended_by_force(home):
+    run = RunDir(home / "deaf").create()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        run.write_status("running")
+        started = psutil.Process(process.pid).create_time()
+        status = json.loads(run.status_file.read_text())
+        run.status_file.write_text(
+            json.dumps(status | {"pid": process.pid, "pid_started": started})
+        )
+        assert jobs.stop("deaf", wait=0.1).state == "running"
+        assert run.stop_file.exists()
+        assert jobs.stop("deaf", wait=0.1, kill=True).state == "interrupted"
+        assert process.wait(10) == -signal.SIGKILL
+
+
 def test_a_job_that_cannot_start_says_why(home, records_csv, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(small.config(tmp_path / "absent.csv").to_yaml())
@@ -108,7 +124,7 @@ def test_list_newest_first_with_those_that_cannot_be_read(home):
     (home / "no-run").mkdir()
     listed = {job.path.name: job.state for job in jobs.list_jobs()}
     assert listed == {"new": "finished", "old": "finished", "broken": "unreadable"}
-    assert [job.path.name for job in jobs.list_jobs()][0] == "new"
+    assert next(job.path.name for job in jobs.list_jobs()) == "new"
     broken = next(job for job in jobs.list_jobs() if job.path.name == "broken")
     assert "status.json" in broken.status["message"]
 

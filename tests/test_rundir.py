@@ -82,7 +82,7 @@ def test_no_run(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", '"running"', '{"state": "running"}', "\x00"])
 def test_a_status_that_is_none(run, content):
     run.status_file.write_text(content)
-    with pytest.raises(CheckpointError, match="status.json"):
+    with pytest.raises(CheckpointError, match=r"status\.json"):
         run.read_status()
 
 

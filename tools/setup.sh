@@ -59,7 +59,7 @@ install_python() {
         "$(find_python)" -m venv .venv ||
             fail "the venv module of Python is needed (Debian: python3-venv)."
     fi
-    say "setup: installing Python packages into .venv"
+    say "setup: installing Python packages into .venv (some minutes the first time)"
     set -- "$1" -r requirements.txt
     if [ "$1" = test ]; then set -- "$@" -r requirements-test.txt; fi
     kind=$1

@@ -86,7 +86,7 @@ def on_species() -> None:
 def draw_controls(view: View, known: list[ModelInfo]) -> None:
     """Draw the boxes that choose place and model, and what is wrong with the choice."""
     st.session_state["lat_box"], st.session_state["lon_box"] = view.lat, view.lon
-    usable = [info for info in known if info.problem is None]
+    usable = list(dict.fromkeys(info.name for info in known if info.problem is None))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         st.text_input(
             "Place or coordinates",
@@ -99,9 +99,7 @@ def draw_controls(view: View, known: list[ModelInfo]) -> None:
             st.number_input(label, step=0.1, format="%.4f", key=key, on_change=on_boxes, width=150)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
-            st.selectbox(
-                "Model", [i.name for i in usable], key="model_box", on_change=on_model, width=200
-            )
+            st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
     draw_messages(view)
 
 
@@ -156,9 +154,10 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f"Leaflet is not installed, so a click picks a cell of {maps.PICK_DEGREES}°; type"
                 " the place for more. `make setup` installs Leaflet."
             )
-    widgets.species_picker(model.classes, view.taxon, on_species)
-    if evidence and view.taxon:
-        widgets.evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
+    with st.container(key="records-box"):
+        widgets.species_picker(model.classes, view.taxon, on_species)
+        if evidence and view.taxon:
+            widgets.evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
 
 
 def _center(view: View) -> tuple[float, float] | None:
@@ -263,7 +262,7 @@ def page() -> None:
     check_taxon(view, model)
     widgets.model_chip(view.info)
     draw_controls(view, known)
-    left, right = st.columns([11, 9], gap="medium")
+    left, right = st.container(key="view").columns([11, 9], gap="medium")
     with left:
         draw_map(view, model)
     with right:

@@ -15,7 +15,7 @@ SHOTS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 960}},
     "dark": {"viewport": {"width": 1280, "height": 960}, "color_scheme": "dark"},
     "phone": {
-        "viewport": {"width": 390, "height": 844},
+        "viewport": {"width": 390, "height": 1280},
         "device_scale_factor": 2,
         "has_touch": True,
         "is_mobile": True,
