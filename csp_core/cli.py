@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from csp_core.errors import BadRecordError, ConfigError, CspError
@@ -105,55 +100,14 @@ def resume(
 
 def _train(settings: Any, folder: Path, *, resume: bool) -> None:
     from csp_core.train import train as train_model
+    from csp_core.watch import watch
 
-    with _watch(folder):
+    with watch(folder, err):
         result = train_model(settings, run_dir=folder, resume=resume)
     if result.model_directory is None:
         out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
     else:
         out.print(f"Model: {result.model_directory}", highlight=False)
-
-
-@contextmanager
-def _watch(folder: Path) -> Iterator[None]:
-    """Show what a run in this process says: a progress bar in a terminal, its log elsewhere."""
-    logger, handler = logging.getLogger("csp_core.train"), logging.StreamHandler(sys.stderr)
-    if not err.is_terminal:
-        logger.addHandler(handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
-        return
-    done = threading.Event()
-    with Progress(console=err) as progress:
-        thread = threading.Thread(target=_follow, args=(folder, progress, done), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-
-def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:
-    from csp_core.rundir import RunDir
-
-    run, task = RunDir(folder), progress.add_task("starting", total=None)
-    while not done.wait(0.5):
-        if run.status_file.is_file():
-            status, rows = run.read_status(), run.read_metrics()
-            note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""
-            progress.update(
-                task,
-                description=f"{status.get('message', '')}{note}",
-                total=status.get("total_steps"),
-                completed=status.get("step", 0),
-            )
-
-
-def _validated(rows: list[dict[str, Any]]) -> bool:
-    return bool(rows) and isinstance(rows[-1].get("val_log_loss"), float)
 
 
 @app.command()
@@ -289,7 +243,8 @@ def import_data(
         if len(records):
             records.write_parquet(output)
     except OSError as error:
-        raise BadRecordError(f"Cannot write {error.filename or output} ({error}).") from error
+        where = report if report and not report.exists() else output
+        raise BadRecordError(f"Cannot write {where} ({error.strerror or error}).") from error
     if not len(records):
         raise BadRecordError(f"No row of {file} can be used, so nothing was written. {told}")
     if as_json:

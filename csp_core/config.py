@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -222,7 +223,9 @@ def _explain(item: dict[str, Any]) -> str:
     for part in item["loc"][:-1]:
         annotation = section.model_fields[str(part)].annotation
         section = annotation if isinstance(annotation, type) else section
-    return f"unknown key {where!r}. Known here: {', '.join(section.model_fields)}"
+    close = difflib.get_close_matches(str(item["loc"][-1]), section.model_fields, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"unknown key {where!r}.{hint} Known here: {', '.join(section.model_fields)}"
 
 
 def _anchor(tree: dict[str, Any], folder: Path) -> None:

@@ -99,8 +99,9 @@ def launch(config: Path, overrides: Sequence[str] = (), *, run_dir: Path) -> Job
         The job.
 
     Raises:
-        CheckpointError: If the process ends before the run begins; says why.
+        CheckpointError: If a run stands there, or the process ends before the run begins; says why.
     """
+    RunDir(run_dir).check_free()
     arguments = ["train", str(config), *overrides, "--run-dir", str(run_dir)]
     return _spawn(arguments, run_dir)
 

@@ -102,17 +102,26 @@ class RunDir:
         Raises:
             CheckpointError: If a run stands here and none is to be resumed.
         """
+        if not resume:
+            self.check_free()
+        self.stop_file.unlink(missing_ok=True)
+        write_text(self.config, config)
+        self.write_status("starting", message="loading data")
+
+    def check_free(self) -> None:
+        """Make sure that a new run may begin here.
+
+        Raises:
+            CheckpointError: If a run stands here that is under way or has something to lose.
+        """
         # A run that failed before its first checkpoint has nothing to lose.
         worth_keeping = self.model.exists() or any(self.checkpoints.glob("step-*"))
         under_way = self.status_file.exists() and self.read_status()["state"] in ALIVE
-        if not resume and (worth_keeping or under_way):
+        if worth_keeping or under_way:
             raise CheckpointError(
                 f"{self.path} holds a run already. Go on with it by `csp resume {self.path}`, or"
                 " give another run directory."
             )
-        self.stop_file.unlink(missing_ok=True)
-        write_text(self.config, config)
-        self.write_status("starting", message="loading data")
 
     @contextmanager
     def stop_on_sigterm(self) -> Iterator[None]:

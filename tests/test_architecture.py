@@ -23,7 +23,7 @@ ROWS = (
     {"evaluate", "checkpoint", "config", "raster", "trainstate"},
     {"card", "reports"},
     {"parts"},
-    {"train", "jobs"},
+    {"train", "jobs", "watch"},
     {"cli"},
     {"__main__"},
 )

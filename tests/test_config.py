@@ -39,8 +39,8 @@ def test_everything_has_a_default(write):
 @pytest.mark.parametrize(
     ("tree", "says"),
     [
-        ({"trainig": {}}, "unknown key 'trainig'. Known here: name, seed, data, model"),
-        ({"training": {"epoch": 3}}, "unknown key 'training.epoch'. Known here: epochs,"),
+        ({"trainig": {}}, "unknown key 'trainig'. Did you mean 'training'? Known"),
+        ({"training": {"epoch": 3}}, "unknown key 'training.epoch'. Did you mean 'epochs'? Known"),
         ({"model": {"location": {"name": "gird"}}}, "location encoder 'gird'. Did you mean 'grid'"),
         ({"model": {"location": {"name": "grid", "scales": 3}}}, "no option 'scales'"),
         (

@@ -175,6 +175,24 @@ def test_a_claim(run):
     assert run.config.read_text() == "name: y\n"
 
 
+def test_what_has_nothing_to_lose_may_begin_again(run):
+    run.claim("name: x\n", resume=False)
+    run.write_status("failed", message="no such file")
+    run.claim("name: y\n", resume=False)
+    assert run.config.read_text() == "name: y\n"
+
+
+@pytest.mark.parametrize("kept", ["checkpoints/step-000000001", "model"])
+@pytest.mark.parametrize("state", ["failed", "stopped", "finished"])
+def test_what_has_something_to_lose_is_kept(run, kept, state):
+    run.claim("name: x\n", resume=False)
+    run.write_status(state)
+    (run.path / kept).mkdir()
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        run.claim("name: y\n", resume=False)
+    assert run.config.read_text() == "name: x\n" and run.read_status()["state"] == state
+
+
 def test_log_appends_and_leaves_the_logger_as_it_was(run):
     logger = logging.getLogger("tests.rundir")
     before = (logger.level, list(logger.handlers))

@@ -78,7 +78,7 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
     if missing:
         raise BadRecordError(
             f"No column for {', '.join(missing)}. The columns are: {listed(header)}. Name them with"
-            f" mapping={{{missing[0]!r}: 'COLUMN'}}."
+            f" mapping={{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
         )
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from csp_core.data.occurrences import part_of_year, read_occurrences
+from csp_core.data.occurrences import ImportReport, part_of_year, read_occurrences
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.data.splits import PARTS, assign_parts, rows_of
 from csp_core.errors import BadRecordError, ConfigError
@@ -79,13 +79,8 @@ def load_occurrences(
     info: dict[str, object] = {
         "file": path.name,
         "sha256": hash_file(path),
-        "rows_read": report.rows_read,
-        "rows_kept": report.rows_kept,
-        "dropped": report.dropped,
-        "changed": report.changed,
+        **_describe(table, report),
         **left_out,
-        "recorders": sorted(set(table["recorder"].drop_nulls().str.strip_chars()) - {""}),
-        "licenses": dict(sorted(table["license"].drop_nulls().value_counts().rows())),
         "split": f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}",
     }
     return RecordDataset(
@@ -96,6 +91,18 @@ def load_occurrences(
         name=path.name.split(".")[0],
         info=info,
     )
+
+
+def _describe(table: pl.DataFrame, report: ImportReport) -> dict[str, object]:
+    """Tell what was read, by whom it was recorded and under which licences."""
+    return {
+        "rows_read": report.rows_read,
+        "rows_kept": report.rows_kept,
+        "dropped": report.dropped,
+        "changed": report.changed,
+        "recorders": sorted(set(table["recorder"].drop_nulls().str.strip_chars()) - {""}),
+        "licenses": dict(sorted(table["license"].drop_nulls().value_counts().rows())),
+    }
 
 
 def _select(

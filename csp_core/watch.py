@@ -1,0 +1,66 @@
+"""Watching a run from the command line, through its files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from csp_core.rundir import RunDir
+
+
+@contextmanager
+def watch(folder: Path, console: Console) -> Iterator[None]:
+    """Show what a run in this process says: a progress bar in a terminal, its log elsewhere.
+
+    Args:
+        folder: The run directory.
+        console: Where to show it.
+
+    Yields:
+        Nothing.
+    """
+    logger, handler = logging.getLogger("csp_core.train"), logging.StreamHandler(sys.stderr)
+    if not console.is_terminal:
+        # What went wrong is said once, at the end.
+        handler.addFilter(lambda record: record.levelno < logging.ERROR)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+        return
+    done = threading.Event()
+    with Progress(console=console) as progress:
+        thread = threading.Thread(target=_follow, args=(folder, progress, done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:
+    run, task = RunDir(folder), progress.add_task("starting", total=None)
+    while not done.wait(0.5):
+        if run.status_file.is_file():
+            status, rows = run.read_status(), run.read_metrics()
+            note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""
+            progress.update(
+                task,
+                description=f"{status.get('message', '')}{note}",
+                total=status.get("total_steps"),
+                completed=status.get("step", 0),
+            )
+
+
+def _validated(rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and isinstance(rows[-1].get("val_log_loss"), float)
