@@ -23,6 +23,7 @@ from csp_core.errors import CheckpointError, ConfigError, CspError, UnknownNameE
 from csp_core.files import (
     ASSETS,
     atomic_directory,
+    check_tensors,
     load_tensors,
     read_json,
     save_tensors,
@@ -220,6 +221,7 @@ def _model_folders() -> Iterator[Path]:
 def _describe(folder: Path) -> ModelInfo:
     try:
         config, front = _read_config(folder), _split_card(folder)[0]
+        check_tensors(folder / "model.safetensors")
     except (CspError, OSError, yaml.YAMLError) as error:
         return ModelInfo(folder.name, folder, folder.name, "", "", 0, "", problem=str(error))
     return ModelInfo(

@@ -58,7 +58,7 @@ def _print_json(value: Any) -> None:
 def train(
     config: Annotated[Path, typer.Argument(help="YAML configuration.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="section.key=value", metavar="[key=value]...")
+        list[str] | None, typer.Argument(help="section.key=value", metavar="key=value")
     ] = None,
     run_dir: Annotated[
         Path | None, typer.Option(help="Where the run lives; runs/NAME-TIME if not given.")

@@ -191,3 +191,23 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is not a complete safetensors file ({error}). Copy it again, or train anew."
         ) from error
+
+
+def check_tensors(path: str | Path) -> None:
+    """Check that a safetensors file is whole, without reading its tensors.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: If it is missing, cut short or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise CheckpointError(f"No file {path}: the directory it should be in is incomplete.")
+    try:
+        with safe_open(path, framework="pt"):
+            return
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a complete safetensors file ({error}).") from error

@@ -198,5 +198,7 @@ def _spawn(arguments: list[str], run_dir: Path) -> Job:
         time.sleep(0.1)
     said = (run_dir / OUTPUT).read_bytes()[offset:].decode("utf-8", "replace").strip()
     process.poll()
-    reason = said.splitlines()[-1] if said else f"exit code {process.returncode}"
+    lines = said.splitlines() or [f"exit code {process.returncode}"]
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    reason = (errors or lines)[-1]
     raise CheckpointError(f"The run did not start: {reason}")

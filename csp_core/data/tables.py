@@ -77,9 +77,7 @@ def load_occurrences(
     counts = torch.bincount(labels[parts == PARTS["train"]], minlength=len(names))
     rows = rows_of(parts, split)
     info: dict[str, object] = {
-        "file": path.name,
-        "sha256": hash_file(path),
-        **_describe(table, report),
+        **_describe(path, table, report),
         **left_out,
         "split": f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}",
     }
@@ -93,9 +91,11 @@ def load_occurrences(
     )
 
 
-def _describe(table: pl.DataFrame, report: ImportReport) -> dict[str, object]:
+def _describe(path: Path, table: pl.DataFrame, report: ImportReport) -> dict[str, object]:
     """Tell what was read, by whom it was recorded and under which licences."""
     return {
+        "file": path.name,
+        "sha256": hash_file(path),
         "rows_read": report.rows_read,
         "rows_kept": report.rows_kept,
         "dropped": report.dropped,

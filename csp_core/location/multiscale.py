@@ -56,8 +56,9 @@ class Multiscale(nn.Module):
     ) -> None:
         super().__init__()
         frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
-        # Not persistent: the options already say what they are.
-        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        # Not persistent: the options already say what they are. Kept in double precision, so that
+        # double coordinates get the exact phase.
+        self.register_buffer("frequencies", frequencies, persistent=False)
         self.out_dim = features_per_scale * num_scales
 
 
@@ -99,7 +100,7 @@ class Grid(Multiscale):
         Returns:
             ``(N, 4 S)``: (sin, cos) over scales for longitude, then for latitude.
         """
-        angle = lonlat[:, :, None] * self.frequencies  # (N, 2, S)
+        angle = lonlat[:, :, None] * self.frequencies.to(lonlat.dtype)  # (N, 2, S)
         return sin_cos(angle).flatten(1)
 
 
@@ -122,7 +123,7 @@ class Theory(Multiscale):
     ) -> None:
         super().__init__(num_scales, min_radius, max_radius, features_per_scale=6)
         angle = torch.tensor([0.0, 2 * math.pi / 3, 4 * math.pi / 3], dtype=torch.float64)
-        directions = torch.stack((angle.cos(), angle.sin())).float()  # (2, 3)
+        directions = torch.stack((angle.cos(), angle.sin()))  # (2, 3)
         self.register_buffer("directions", directions, persistent=False)
 
     def forward(self, lonlat: Tensor) -> Tensor:
@@ -135,5 +136,6 @@ class Theory(Multiscale):
             ``(N, 6 S)``: scales outermost, then the three directions, then (sin, cos).
         """
         projection = lonlat @ self.directions.to(lonlat.dtype)
-        angle = projection[:, None, :] * self.frequencies[:, None]  # (N, S, 3)
+        frequencies = self.frequencies.to(lonlat.dtype)
+        angle = projection[:, None, :] * frequencies[:, None]  # (N, S, 3)
         return sin_cos(angle).flatten(1)

@@ -98,7 +98,7 @@ class _Sphere2Vec(Multiscale):
             ``(N, out_dim)``: scales outermost.
         """
         radians = torch.deg2rad(lonlat)
-        scaled = radians[:, :, None] * self.frequencies  # (N, 2, S)
+        scaled = radians[:, :, None] * self.frequencies.to(lonlat.dtype)  # (N, 2, S)
         return torch.stack(self.terms(radians, scaled), dim=-1).flatten(1)
 
     def terms(self, radians: Tensor, scaled: Tensor) -> tuple[Tensor, ...]:
