@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from address import MAX_ZOOM
 
 HEIGHT, PHONE_HEIGHT = 500, 300
 PICK_DEGREES = 3
+# The latitude where the map's projection ends.
+EDGE = 85.05
 # Upper ends of the record counts that share a colour; the last class is open.
 STEPS = (1, 5, 20, 100)
 
@@ -82,11 +85,16 @@ def step_labels() -> list[str]:
 
 
 class _GeoJson(MacroElement):
-    """GeoJSON text put on the map as it is; folium's own class would restyle every feature."""
+    """GeoJSON text put on the map as it is; folium's own class would restyle every feature.
+
+    It is drawn on the neighbouring worlds too, as a map near longitude 180 shows both sides.
+    """
 
     _template = Template(
         "{% macro script(this, kwargs) %}"
-        "L.geoJSON({{ this.data }}, {{ this.options }}).addTo({{ this._parent.get_name() }});"
+        "[0, -360, 360].forEach(function (shift) { L.geoJSON({{ this.data }}, Object.assign("
+        "{coordsToLatLng: function (at) { return L.latLng(at[1], at[0] + shift); }},"
+        " {{ this.options }})).addTo({{ this._parent.get_name() }}); });"
         "{% endmacro %}"
     )
 
@@ -167,8 +175,12 @@ def _pin_group(
     place: tuple[float, float] | None, radius_km: float, palette: Palette
 ) -> folium.FeatureGroup:
     group = folium.FeatureGroup(name="pin")
-    if place:
-        spot = (place[1], place[0])
+    if place is None or abs(place[1]) > EDGE:
+        return group
+    # Near longitude 180 the click may have been on the neighbouring world.
+    lons = [place[0]] if abs(place[0]) < 90 else [place[0], place[0] - math.copysign(360, place[0])]
+    for lon in lons:
+        spot = (place[1], lon)
         folium.Circle(
             spot,
             radius=radius_km * 1000,

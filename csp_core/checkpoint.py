@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def save_model(
             save_tensors(folder / "model.safetensors", model.state_dict())
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
-            write_json(folder / "calibration.json", {"temperature": model.temperature})
+            write_json(folder / "calibration.json", _calibration(model))
             write_json(folder / "metrics.json", dict(metrics or {}))
             if model.support is not None:
                 save_tensors(folder / "support.safetensors", model.support.tensors())
@@ -137,8 +138,13 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
     config = _read_config(folder)
     try:
         model = _build(config, _read_classes(folder / "classes.csv"))
-        model.load_state_dict(load_tensors(folder / "model.safetensors"))
-        model.temperature = float(_mapping(folder / "calibration.json")["temperature"])
+        model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
+        calibration = _mapping(folder / "calibration.json")
+        model.temperature = float(calibration["temperature"])
+        level = calibration.get("set_level")
+        model.set_level = None if level is None else float(level)
+        if not (0 < model.temperature < math.inf and 0 <= (model.set_level or 0) <= 1):
+            raise ConfigError(f"the temperature is {model.temperature} and the set level {level}")
         if (folder / "support.safetensors").is_file():
             degrees = float(_mapping(folder / "support.json")["cell_degrees"])
             counts = load_tensors(folder / "support.safetensors")
@@ -222,7 +228,8 @@ def _describe(folder: Path) -> ModelInfo:
     try:
         config, front = _read_config(folder), _split_card(folder)[0]
         check_tensors(folder / "model.safetensors")
-    except (CspError, OSError, yaml.YAMLError) as error:
+        num_classes = int(config["num_classes"])
+    except (CspError, OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         return ModelInfo(folder.name, folder, folder.name, "", "", 0, "", problem=str(error))
     return ModelInfo(
         name=folder.name,
@@ -230,7 +237,7 @@ def _describe(folder: Path) -> ModelInfo:
         title=str(front.get("title") or folder.name),
         summary=str(front.get("summary") or ""),
         kind=str(config.get("prior_kind")),
-        num_classes=int(config.get("num_classes", 0)),
+        num_classes=num_classes,
         license=str(front.get("license") or "unstated"),
     )
 
@@ -252,6 +259,13 @@ def _mapping(path: Path) -> dict[str, Any]:
     return value
 
 
+def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ConfigError(f"{name} holds values that are no finite numbers")
+    return tensors
+
+
 def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
     if len(classes) != config["num_classes"]:
         raise ConfigError(f"{len(classes)} classes, but config.json says {config['num_classes']}")
@@ -265,6 +279,11 @@ def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
         prior_kind=config["prior_kind"],
         name=config["name"],
     )
+
+
+def _calibration(model: DualEncoder) -> dict[str, float]:
+    fitted = {"temperature": model.temperature}
+    return fitted if model.set_level is None else {**fitted, "set_level": model.set_level}
 
 
 def _classes_csv(classes: ClassTable) -> str:
@@ -291,7 +310,7 @@ def _read_classes(path: Path) -> ClassTable:
 
 def _split_card(folder: Path) -> tuple[dict[str, Any], str]:
     path = folder / "README.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if text.startswith("---\n") and "\n---\n" in text[4:]:
         front, body = text[4:].split("\n---\n", 1)
         values = yaml.safe_load(front)

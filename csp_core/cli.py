@@ -179,7 +179,7 @@ def predict(
 ) -> None:
     """Rank the classes of a model at a place."""
     from csp_core.checkpoint import load_model
-    from csp_core.infer import VALUE_MEANING, describe_place
+    from csp_core.infer import VALUE_MEANING, describe_place, set_meaning
     from csp_core.support import LEVEL_MEANING
 
     loaded = load_model(model)
@@ -200,7 +200,11 @@ def predict(
             str(line.support),
         )
     out.print(table)
+    if date and not loaded.uses_date:
+        out.print("This model has no time input: the date changes nothing.", highlight=False)
     out.print(VALUE_MEANING[report.kind], highlight=False)
+    if report.set_size is not None and not report.extrapolates:
+        out.print(set_meaning(report.set_size), highlight=False)
     out.print(f"Support: {report.level} ({LEVEL_MEANING[report.level]}).", highlight=False)
 
 
@@ -226,33 +230,48 @@ def import_data(
         typer.Option("--map", metavar="NAME=COLUMN", help="Say which column holds what."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON here.")] = None,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Keep one record per name, place and day.")
+    ] = False,
+    max_uncertainty: Annotated[
+        float | None, typer.Option(metavar="METRES", help="Drop records known less precisely.")
+    ] = None,
+    any_name: Annotated[
+        bool, typer.Option("--any-name", help="Keep names above species, such as a genus alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read occurrence records and write them as one tidy table."""
-    from csp_core.data import read_occurrences
+    from csp_core.data.occurrences import import_records
     from csp_core.files import write_json
 
     if output.suffix.lower() not in (".parquet", ".pq"):
         raise ConfigError(f"{output} would be Parquet; give a name that ends in .parquet.")
     mapping = dict(_pair(text) for text in columns or ())
     started = time.monotonic()
-    records, told = read_occurrences(file, mapping=mapping or None)
+    told = import_records(
+        file,
+        output,
+        mapping=mapping or None,
+        drop_duplicates=drop_duplicates,
+        max_uncertainty_m=max_uncertainty,
+        species_only=not any_name,
+    )
     try:
         if report:
             write_json(report, told.to_dict())
-        if len(records):
-            records.write_parquet(output)
     except OSError as error:
-        where = report if report and not report.exists() else output
-        raise BadRecordError(f"Cannot write {where} ({error.strerror or error}).") from error
-    if not len(records):
+        raise BadRecordError(f"Cannot write {report} ({error.strerror or error}).") from error
+    if not told.rows_kept:
         raise BadRecordError(f"No row of {file} can be used, so nothing was written. {told}")
     if as_json:
         _print_json(told.to_dict())
     else:
         out.print(str(told), markup=False, highlight=False)
         seconds = time.monotonic() - started
-        out.print(f"Wrote {len(records)} records to {output} in {seconds:.1f} s.", highlight=False)
+        out.print(
+            f"Wrote {told.rows_kept} records to {output} in {seconds:.1f} s.", highlight=False
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

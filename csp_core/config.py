@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_type_hints
 
 import yaml
@@ -16,8 +17,10 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from csp_core.baselines import BASELINES
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.location import ENCODINGS, NETWORKS
@@ -30,10 +33,18 @@ class _Section(BaseModel):
 
 
 class Component(BaseModel):
-    """A name from a table with options for what stands there: ``{name: grid, num_scales: 32}``."""
+    """A name from a table with options for what stands there: ``{name: grid, num_scales: 32}``.
+
+    The name alone means the component with its default options.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -68,6 +79,10 @@ def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(constructor if is_function else getattr(constructor, method))
 
 
+def _model_teacher(path: str) -> None:
+    """Hold the options of a teacher that is a model."""
+
+
 class DataConfig(Component):
     """Which records to train on: a name in DATASETS with the options of its loader.
 
@@ -76,6 +91,12 @@ class DataConfig(Component):
 
     name: str = "occurrences"
     root: Path | None = None
+
+
+class TeacherConfig(Component):
+    """A prior to learn from: a baseline by name, or ``{name: model, path: …}``, and its weight."""
+
+    weight: float = Field(1.0, gt=0)
 
 
 class ModelConfig(_Section):
@@ -138,6 +159,7 @@ class RunConfig(_Section):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: Component = Component(name="softmax")
+    teachers: tuple[TeacherConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
     card: CardConfig = CardConfig()
 
@@ -153,6 +175,14 @@ class RunConfig(_Section):
     def _objective_exists(cls, part: Component) -> Component:
         return Component.model_validate(_checked("objective", OBJECTIVES, part, 1))
 
+    @field_validator("teachers")
+    @classmethod
+    def _teachers_exist(cls, parts: tuple[TeacherConfig, ...]) -> tuple[TeacherConfig, ...]:
+        kinds: dict[str, Callable[..., Any]] = {**BASELINES, "model": _model_teacher}
+        checked = [_checked("teacher", kinds, p, 0 if p.name == "model" else 1) for p in parts]
+        pairs = zip(parts, checked, strict=True)
+        return tuple(TeacherConfig.model_validate({**c, "weight": p.weight}) for p, c in pairs)
+
     def to_yaml(self) -> str:
         """Write the whole tree, defaults included.
 
@@ -160,6 +190,31 @@ class RunConfig(_Section):
             YAML that ``load_config`` reads back to an equal tree.
         """
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def without_folders(self) -> dict[str, Any]:
+        """Give the settings for a model's own files, where folders of one machine say nothing.
+
+        Returns:
+            The tree as plain values, without the card, paths cut to their last part.
+        """
+        tree = self.model_dump(mode="json", exclude={"card"})
+        for place, key in [(tree["data"], "root"), *((t, "path") for t in tree["teachers"])]:
+            if place.get(key):
+                place[key] = PurePath(place[key]).name
+        return tree
+
+    def recipe_hash(self) -> str:
+        """Hash what decides the weights besides the records: seed, model, objective, training.
+
+        Returns:
+            64 hexadecimal digits. Where and how often the run is saved leaves them as they are.
+        """
+        machine = {"device", "precision", "threads", "checkpoint_every"}
+        kept = self.model_dump_json(
+            include=dict.fromkeys(("seed", "model", "objective", "teachers", "training"), True),
+            exclude={"training": machine},
+        )
+        return hashlib.sha256(kept.encode()).hexdigest()
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -179,8 +234,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataNotFoundError(f"No configuration file {path}. Give a YAML file, such as"
-                                " configs/birds.yaml.")  # fmt: skip
+        found = "a folder" if path.is_dir() else "not there"
+        raise DataNotFoundError(
+            f"The configuration {str(path)!r} is {found}; give a YAML file, such as"
+            " configs/birds.yaml."
+        )
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -237,6 +295,12 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
         # A bundled model's name stays a name; only what exists beside the file is a path.
         beside = folder / model["init_from"]
         model["init_from"] = str(beside) if beside.exists() else model["init_from"]
+    for teacher in tree.get("teachers") or ():
+        if isinstance(teacher, dict) and isinstance(teacher.get("path"), str):
+            beside = folder / teacher["path"]
+            # A run made by an earlier stage may come later, but a bare name is a bundled model.
+            if beside.exists() or "/" in teacher["path"]:
+                teacher["path"] = str(beside)
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

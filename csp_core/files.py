@@ -139,18 +139,20 @@ def read_json(path: str | Path) -> Any:
 
 
 def hash_file(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes.
+    """Return the SHA-256 of a file's bytes, or of a folder's files one after another.
 
     Args:
-        path: File to read.
+        path: File to read, or a folder, whose files are taken in the order of their names.
 
     Returns:
         64 hexadecimal digits.
     """
+    path = Path(path)
     digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

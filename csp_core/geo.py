@@ -140,6 +140,32 @@ def great_circle_km(a: Tensor, b: Tensor) -> Tensor:
     return 2 * EARTH_RADIUS_KM * torch.asin(half_chord)
 
 
+def nearest_km(places: Tensor, others: Tensor) -> Tensor:
+    """Measure how far the nearest of some other places is.
+
+    Args:
+        places: ``(N, 2)`` degrees, none missing.
+        others: ``(M, 2)`` degrees, none missing.
+
+    Returns:
+        ``(N,)`` float64 kilometres along great circles; infinite if there is no other place.
+
+    Example:
+        >>> nearest_km(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0], [9.0, 9.0]])).round()
+        tensor([111.], dtype=torch.float64)
+    """
+    if not len(others) or not len(places):
+        return torch.full((len(places),), math.inf, dtype=torch.float64)
+    from sklearn.neighbors import KDTree
+
+    # Straight lines between unit vectors order places as great circles do, over poles and the
+    # antimeridian too. Records pile up at few places, so each place is asked once.
+    own, member = torch.unique(places.double(), dim=0, return_inverse=True)
+    tree = KDTree(unit_vectors(torch.unique(others.double(), dim=0)).numpy())
+    chord = torch.from_numpy(tree.query(unit_vectors(own).numpy(), k=1)[0][:, 0])
+    return 2 * EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))[member]
+
+
 def sphere_points(uniform: Tensor) -> Tensor:
     """Map uniform numbers to places that are uniform on the sphere.
 

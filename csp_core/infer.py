@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 from csp_core import geo
+from csp_core.calibrate import prediction_sets
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.model import Prior
 from csp_core.support import LEVEL_MEANING, PlaceSupport
 
-__all__ = ["LEVEL_MEANING", "VALUE_MEANING", "PlaceReport", "RankedTaxon", "describe_place"]
+__all__ = [
+    "LEVEL_MEANING",
+    "VALUE_MEANING",
+    "PlaceReport",
+    "RankedTaxon",
+    "describe_place",
+    "set_meaning",
+]
 
 CHUNK = 16384
 VALUE_MEANING = {
@@ -26,6 +34,22 @@ VALUE_MEANING = {
         " the species is present."
     ),
 }
+
+
+def set_meaning(size: int) -> str:
+    """Say what the set that holds the truth 9 times in 10 says of a place.
+
+    Args:
+        size: How many of the first-ranked classes it holds.
+
+    Returns:
+        One sentence.
+    """
+    first = "the first" if size == 1 else f"one of the first {size}"
+    return (
+        f"The species of a recording made here would be {first} in about 9 of 10 cases, going by"
+        " records held out in training."
+    )
 
 
 def location_prior(model: Prior, lonlat: Tensor, *, date: Tensor | None = None) -> Tensor:
@@ -149,6 +173,8 @@ class PlaceReport:
         nearest_km: Distance to the nearest cell with a record, None if unknown.
         radius_km: Radius of the counts.
         results: The ranked classes.
+        set_size: How many of the first-ranked classes the set takes that holds the truth 9 times in
+            10; None where no such set was fitted.
     """
 
     model: str
@@ -162,6 +188,7 @@ class PlaceReport:
     nearest_km: float | None
     radius_km: float
     results: tuple[RankedTaxon, ...]
+    set_size: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, in the form of ``csp predict --json``.
@@ -230,7 +257,15 @@ def describe_place(
         nearest_km=near.nearest_km,
         radius_km=radius_km,
         results=results,
+        set_size=_set_size(model, value),
     )
+
+
+def _set_size(model: Prior, value: Tensor) -> int | None:
+    level = getattr(model, "set_level", None)
+    if level is None or model.prior_kind != "share":
+        return None
+    return int(prediction_sets(value[None], level).sum())
 
 
 def _support_near(model: Prior, lon: float, lat: float, radius_km: float) -> PlaceSupport:

@@ -80,6 +80,8 @@ class DualEncoder(nn.Module):
         self.classifier = nn.Linear(dim, len(table), bias=bias) if location and len(table) else None
         self.prior_kind, self.name = prior_kind, name
         self.temperature = 1.0
+        # Level of the sets that hold the truth 9 times in 10; None where none was fitted.
+        self.set_level: float | None = None
         self.support: Support | None = None
 
     def class_logits(self, lonlat: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import accelerate
 import torch
@@ -14,23 +15,28 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import csp_core
-from csp_core.calibrate import fit_temperature
+from csp_core.baselines import Mixture, make_baseline
+from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
 from csp_core.card import write_attribution, write_card
 from csp_core.checkpoint import load_model, save_model
-from csp_core.config import RunConfig
+from csp_core.config import RunConfig, TeacherConfig
 from csp_core.data import load_dataset
 from csp_core.data.batch import Batch
+from csp_core.data.land import CONTINENTS, continent_of
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.evaluate import evaluate
+from csp_core.geo import cell_ids
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Prior
 from csp_core.objectives import BatchRandom, Objective, make_objective
 from csp_core.rundir import RunDir
 from csp_core.support import Support
 from csp_core.trainstate import derive_seed
 
 CHUNK = 4096
+SET_COVERAGE = 0.9
+SET_BLOCK_DEGREES = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ def make_parts(config: RunConfig) -> Parts:
         name=config.name,
     )
     objective = make_objective(config.objective.name, model, **config.objective.options)
+    objective.fit(train_set, make_teacher(config.teachers, train_set))
     model.set_class_frequency(train_set.classes.frequency())
     if config.model.init_from:
         _initialise(model, config.model.init_from)
@@ -156,13 +163,14 @@ def finish_model(
     """
     train_set, val_set = parts.train_set, parts.val_set
     model.support = Support.from_records(train_set.lonlat, train_set.label, len(model.classes))
-    metrics = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    sets: dict[str, dict[str, float]] = {}
     if val_set is not None and model.classifier is not None:
         if model.prior_kind == "share":
-            model.temperature = fit_temperature(_logits(model, val_set), val_set.label)
+            sets = _calibrate(model, val_set)
         metrics["val"] = evaluate(model, val_set).to_dict()
     provenance = {
-        "config": config.model_dump(mode="json", exclude={"data": {"root"}, "card": True}),
+        "config": config.without_folders(),
         "data": {"hash": data_hash, **_without_people(train_set.info)},
         "versions": {
             "csp_core": csp_core.__version__,
@@ -171,12 +179,32 @@ def finish_model(
             "python": platform.python_version(),
         },
     }
-    texts = {"README.md": write_card(model, config, metrics, train_set.info)}
+    texts = {"README.md": write_card(model, config, metrics, train_set.info, sets)}
     if config.card.attribution or train_set.info.get("recorders"):
         texts["ATTRIBUTION.md"] = write_attribution(config.card, train_set.info)
     if config.card.license_text:
         texts["LICENSE"] = config.card.license_text
+    metrics |= {"sets": sets} if sets else {}
     save_model(model, run.model, metrics=metrics, provenance=provenance, texts=texts)
+
+
+def _calibrate(model: DualEncoder, val_set: RecordDataset) -> dict[str, dict[str, float]]:
+    """Fit temperature and set level; return the report of the sets, in all and by continent."""
+    logits, label = _logits(model, val_set), val_set.label
+    model.temperature = fit_temperature(logits, label)
+    share = (logits / model.temperature).softmax(dim=1)
+    model.set_level = fit_set_level(share, label, SET_COVERAGE)
+    # Measured on blocks that the level was not fitted to, unlike the level that is kept.
+    blocks = cell_ids(val_set.lonlat, SET_BLOCK_DEGREES)
+    sets, continent = (
+        crossfit_sets(share, label, blocks, SET_COVERAGE),
+        continent_of(val_set.lonlat),
+    )
+    reports = {"all": asdict(measure_sets(sets, label))}
+    for number, name in enumerate(CONTINENTS):
+        if (here := continent == number).any():
+            reports[name] = asdict(measure_sets(sets[here], label[here]))
+    return reports
 
 
 @torch.no_grad()
@@ -202,6 +230,30 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         The batch on the device.
     """
     return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
+
+
+def make_teacher(teachers: Sequence[TeacherConfig], train_set: RecordDataset) -> Prior | None:
+    """Make the prior that a run learns from: baselines of its own records and finished models.
+
+    Args:
+        teachers: What to mix, each with its weight.
+        train_set: The training records.
+
+    Returns:
+        Their weighted geometric mean, or None without teachers.
+
+    Raises:
+        CspError: If a name, option or model does not fit.
+    """
+    if not teachers:
+        return None
+    priors: list[Prior] = [
+        load_model(str(teacher.options["path"]))
+        if teacher.name == "model"
+        else make_baseline(teacher.name, train_set, **teacher.options)
+        for teacher in teachers
+    ]
+    return Mixture(priors, [teacher.weight for teacher in teachers], name="teacher")
 
 
 def _holds_out(config: RunConfig) -> bool:

@@ -166,13 +166,14 @@ class RunDir:
 
         Raises:
             DataNotFoundError: If this is no run directory.
+            CheckpointError: If the status file is damaged or of another program.
         """
         if not self.status_file.is_file():
             raise DataNotFoundError(
                 f"{self.path} is not a run directory (no status.json). `csp runs` lists the runs."
             )
         status: dict[str, Any] = read_json(self.status_file)
-        if not isinstance(status, dict) or status.get("format") != FORMAT:
+        if not _is_status(status):
             raise CheckpointError(f"{self.status_file} is not the status of a run of csp_core.")
         if status.get("state") in ALIVE and not _alive(status):
             status["state"] = "interrupted"
@@ -200,9 +201,12 @@ class RunDir:
         rows = []
         for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(row, dict):
+                break
+            rows.append(row)
         return rows
 
     def truncate_metrics(self, epoch: int) -> None:
@@ -265,6 +269,15 @@ def log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+def _is_status(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("format") == FORMAT
+        and isinstance(value.get("state"), str)
+        and isinstance(value.get("heartbeat"), (int, float))
+    )
 
 
 def _take(path: Path) -> bool:

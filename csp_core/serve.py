@@ -107,5 +107,5 @@ def _check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigError(
-                f"Cannot listen on {host}:{port} ({error.strerror}). Give another port: --port."
+                f"Cannot listen on {host}:{port} ({error.strerror}). Give another --host or --port."
             ) from error

@@ -6,12 +6,14 @@ from. Distances are measured to cell centres. No support is not absence: nobody 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from csp_core import geo
+from csp_core.errors import BadRecordError
 
 LEVEL_RADIUS_KM = 250.0
 LEVELS: tuple[tuple[str, int], ...] = (("good", 200), ("some", 50), ("little", 10), ("none", 0))
@@ -56,6 +58,9 @@ class Support:
         count: ``(M,)`` int64 records of that class in that cell, above 0.
         num_classes: Number of classes K.
         cell_degrees: Side of a cell, 0.5 or coarser.
+
+    Raises:
+        BadRecordError: If the columns differ in length, or a class, cell or side does not exist.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Support:
         num_classes: int,
         cell_degrees: float = 1.0,
     ) -> None:
+        _check(cell, label, count, num_classes, cell_degrees)
         self.cell, self.label, self.count = cell.long(), label.long(), count.long()
         self.num_classes, self.cell_degrees = num_classes, cell_degrees
         ids, self._position = torch.unique(self.cell, return_inverse=True)
@@ -137,3 +143,15 @@ class Support:
         """
         columns = {"cell": self.cell, "label": self.label, "count": self.count}
         return {name: column.to(torch.int32) for name, column in columns.items()}
+
+
+def _check(cell: Tensor, label: Tensor, count: Tensor, num_classes: int, degrees: float) -> None:
+    # A model from elsewhere must fail when it is loaded, not when a place is asked for.
+    if not 0.5 <= degrees <= 90:
+        raise BadRecordError(f"Cells of {degrees} degrees; give a side from 0.5 to 90.")
+    if not cell.shape == label.shape == count.shape == (len(cell),):
+        raise BadRecordError("Cells, classes and counts of support differ in length.")
+    cells = math.ceil(360 / degrees) * math.ceil(180 / degrees)
+    for what, values, end in (("cell", cell, cells), ("class", label, num_classes)):
+        if len(values) and not (0 <= int(values.min()) and int(values.max()) < end):
+            raise BadRecordError(f"Support names a {what} that does not exist; there are {end}.")

@@ -118,6 +118,7 @@ class _Trainer:
         self.options = config.training
         self.parts = make_parts(config)
         self.data_hash = self.parts.train_set.content_hash()
+        self.origin = {"data": self.data_hash, "recipe": config.recipe_hash()}
         self.batch_size = min(self.options.batch_size, len(self.parts.train_set))
         if self.batch_size % accelerator.num_processes:
             raise ConfigError(
@@ -135,7 +136,7 @@ class _Trainer:
         decay = self.options.ema_decay
         self.average = make_average(self.parts.model, decay) if decay else None
         self.progress, self.best = load_state(
-            run.checkpoints, self._modules(), self._plain_optimizer(), self.data_hash
+            run.checkpoints, self._modules(), self._plain_optimizer(), self.origin
         )
         self.last_beat = 0.0
 
@@ -315,7 +316,7 @@ class _Trainer:
                 self._modules(),
                 self._plain_optimizer(),
                 self.best,
-                self.data_hash,
+                self.origin,
             )
 
     def _heartbeat(self, force: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from csp_core.errors import CheckpointError
 from csp_core.files import atomic_directory, load_tensors, read_json, save_tensors, write_json
 
-FORMAT = "csp-checkpoint/1"
+FORMAT = "csp-checkpoint/2"
 
 
 @dataclass
@@ -64,7 +65,7 @@ def save_state(
     weights: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     best: dict[str, Tensor] | None,
-    data_hash: str,
+    origin: Mapping[str, str],
 ) -> None:
     """Write a checkpoint and remove older ones.
 
@@ -74,7 +75,7 @@ def save_state(
         weights: Modules by name, whose state is kept.
         optimizer: Its state is kept.
         best: Weights of the best epoch, or None.
-        data_hash: Hash of the training records, checked on resume.
+        origin: Hashes of what the run is made from, ``data`` and ``recipe``, checked on resume.
 
     Raises:
         CheckpointError: If it cannot be written.
@@ -91,7 +92,7 @@ def save_state(
     try:
         with atomic_directory(target) as fresh:
             save_tensors(fresh / "state.safetensors", tensors)
-            state = {"format": FORMAT, "data": data_hash, **asdict(progress)}
+            state = {"format": FORMAT, "origin": dict(origin), **asdict(progress)}
             write_json(fresh / "state.json", state)
     except OSError as error:
         raise CheckpointError(f"Cannot write a checkpoint to {folder} ({error}).") from error
@@ -104,7 +105,7 @@ def load_state(
     folder: Path,
     weights: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    data_hash: str,
+    origin: Mapping[str, str],
 ) -> tuple[Progress, dict[str, Tensor] | None]:
     """Read the newest checkpoint into modules and optimiser.
 
@@ -112,13 +113,13 @@ def load_state(
         folder: The run's ``checkpoints`` folder.
         weights: Modules by name, as saved.
         optimizer: Gets its state back.
-        data_hash: Hash of the training records now.
+        origin: The hashes as they are now.
 
     Returns:
         The progress, zero if there is no checkpoint, and the best weights so far.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged or of other data.
+        CheckpointError: If the checkpoint is damaged, or of other data or settings.
     """
     found = sorted(folder.glob("step-*/state.json"))
     if not found:
@@ -126,21 +127,39 @@ def load_state(
     state = read_json(found[-1])
     if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
         raise CheckpointError(f"{found[-1].parent} is not a checkpoint of this version.")
-    if state.pop("data", None) != data_hash:
-        raise CheckpointError(
-            "The training records have changed since the run was interrupted, so it cannot go on"
-            " exactly. Restore the data, or start a new run."
-        )
+    _check_origin(found[-1].parent, state.pop("origin", None), origin)
     tensors = load_tensors(found[-1].with_name("state.safetensors"))
     try:
         for name, module in weights.items():
             module.load_state_dict(_below(tensors, name))
         _load_optimizer(optimizer, _below(tensors, "optimizer"))
-        return Progress(**state), _below(tensors, "best") or None
+        return _read_progress(state), _below(tensors, "best") or None
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{found[-1].parent} does not fit the run's configuration ({error})."
         ) from error
+
+
+def _check_origin(checkpoint: Path, then: object, now: Mapping[str, str]) -> None:
+    before = then if isinstance(then, dict) else {}
+    if before.get("data") != now["data"]:
+        raise CheckpointError(
+            "The training records have changed since the run was interrupted, so it cannot go on"
+            " exactly. Restore the data, or start a new run."
+        )
+    if before.get("recipe") != now["recipe"]:
+        raise CheckpointError(
+            f"{checkpoint} does not fit the run's configuration: seed, model, objective or training"
+            " have changed since it was written. Restore config.yaml, or start a new run."
+        )
+
+
+def _read_progress(state: dict[str, Any]) -> Progress:
+    progress = Progress(**state)
+    counts = (progress.epoch, progress.step)
+    if not all(type(count) is int for count in counts) or not 0 <= counts[0] <= counts[1]:
+        raise ValueError(f"epoch {counts[0]!r} and step {counts[1]!r} cannot be")
+    return progress
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

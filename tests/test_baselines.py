@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from csp_core.baselines import BASELINES, make_baseline
+from csp_core.baselines import BASELINES, Mixture, make_baseline
+from csp_core.checkpoint import load_model
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.evaluate import evaluate
@@ -112,6 +113,9 @@ def test_no_records(name):
         ("kernel_density", {"bandwidths_km": [100, 0]}),
         ("kernel_density", {"mass": -1}),
         ("class_frequency", {"k": 3}),
+        ("random_forest", {"trees": 0}),
+        ("random_forest", {"trees": 2, "min_samples_leaf": 0}),
+        ("random_forest", {"trees": 2, "smoothing": 0.0}),
     ],
 )
 def test_options_out_of_range(name, options):
@@ -120,5 +124,69 @@ def test_options_out_of_range(name, options):
 
 
 def test_unknown_baseline():
-    with pytest.raises(UnknownNameError, match="class_frequency, kernel_density, nearest_records"):
+    with pytest.raises(UnknownNameError, match="kernel_density, nearest_records, random_forest"):
         make_baseline("knn", DATA)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classes_without_a_training_record_keep_a_share(name):
+    classes = ClassTable((*small.NAMES, "Zeta zeta"))
+    model = make_baseline(name, RecordDataset(DATA.lonlat, DATA.label, classes))
+    prior = location_prior(model, PLACES)
+    assert prior.shape == (len(PLACES), 7) and (prior > 0).all()
+    assert (prior[:, 6] < prior[:, :6].amax(1)).all()
+
+
+def test_random_forest_is_the_smoothed_mean_of_its_trees():
+    model = make_baseline("random_forest", DATA, trees=7, min_samples_leaf=5, smoothing=0.3)
+    features = model._features(PLACES)
+    grown = np.mean([tree.predict_proba(features) for tree in model.forest.estimators_], axis=0)
+    want = 0.7 * grown + 0.3 * FREQUENCY
+    np.testing.assert_allclose(location_prior(model, PLACES).numpy(), want, rtol=1e-5)
+    # Longitudes 180 and -180 are one place.
+    both = location_prior(model, torch.tensor([[180.0, -18.0], [-180.0, -18.0]]))
+    assert torch.equal(both[0], both[1])
+
+
+def test_random_forest_follows_from_its_seed():
+    first, again, other = (
+        location_prior(make_baseline("random_forest", DATA, trees=5, seed=seed), PLACES)
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("weights", [None, (0.5, 0.5), (1.0, 0.25), (2.0, 0.0)])
+def test_mixture_is_the_normalised_product_of_powers(weights):
+    parts = [make_baseline(name, DATA) for name in ("kernel_density", "nearest_records")]
+    model = Mixture(parts, weights)
+    a, b = (location_prior(part, PLACES).double().numpy() for part in parts)
+    power = weights or (0.5, 0.5)
+    want = a ** power[0] * b ** power[1]
+    want /= want.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(location_prior(model, PLACES).numpy(), want, rtol=1e-5)
+    assert model.classes is parts[0].classes and model.support is parts[0].support
+    assert evaluate(model, DATA).n == len(DATA)
+    assert describe_place(model, 36.8, -1.3).model == "mixture" and not model.uses_date
+
+
+def test_a_mixture_of_models_and_baselines(model_dir):
+    model = load_model(model_dir)
+    mixed = Mixture([model, make_baseline("kernel_density", DATA)], [0.7, 0.3], name="teacher")
+    prior = location_prior(mixed, PLACES)
+    torch.testing.assert_close(prior.sum(1), torch.ones(len(PLACES)))
+    assert mixed.name == "teacher"
+
+
+def test_mixtures_that_do_not_fit():
+    kernel = make_baseline("kernel_density", DATA)
+    with pytest.raises(ConfigError, match="0 priors"):
+        Mixture([])
+    with pytest.raises(ConfigError, match="1 priors and 2 weights"):
+        Mixture([kernel], [1.0, 2.0])
+    for weights in ([-1.0], [0.0], [float("nan")], [float("inf")]):
+        with pytest.raises(ConfigError, match="weights are"):
+            Mixture([kernel], weights)
+    other = RecordDataset(DATA.lonlat, DATA.label, ClassTable(tuple("abcdef")))
+    with pytest.raises(ConfigError, match="same classes"):
+        Mixture([kernel, make_baseline("class_frequency", other)])

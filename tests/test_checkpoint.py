@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -15,6 +16,7 @@ from torch import nn
 from csp_core import checkpoint
 from csp_core.checkpoint import find_model, list_models, load_model, read_card, save_model
 from csp_core.errors import CheckpointError, UnknownNameError
+from csp_core.files import load_tensors, save_tensors
 from csp_core.infer import describe_place, location_prior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
@@ -148,12 +150,35 @@ def test_a_missing_file(copy, name):
         ("classes.csv", "class,scientific_name,common_name,count\n", "0 classes, but config.json"),
         ("classes.csv", "name\nx\n", "not a class table"),
         ("classes.csv", "scientific_name,common_name,count\na,b,many\n", "not a class table"),
+        ("calibration.json", '{"temperature": 0}', "the temperature is 0.0"),
+        ("calibration.json", '{"temperature": NaN}', "the temperature is nan"),
         ("support.json", "{}", "does not fit together"),
+        ("support.json", '{"cell_degrees": 0}', "give a side from 0.5 to 90"),
     ],
 )
 def test_files_of_another_kind(copy, name, content, says):
     (copy / name).write_text(content)
     refused(copy, says)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("model.safetensors", lambda t: t * math.nan, "no finite numbers"),
+        ("support.safetensors", lambda t: t + 10**6, "that does not exist"),
+        ("support.safetensors", lambda t: -t - 1, "that does not exist"),
+    ],
+)
+def test_values_that_cannot_be(copy, name, change, says):
+    tensors = load_tensors(copy / name)
+    save_tensors(copy / name, {key: change(tensor) for key, tensor in tensors.items()})
+    refused(copy, says)
+
+
+def test_support_with_columns_of_different_lengths(copy):
+    tensors = load_tensors(copy / "support.safetensors")
+    save_tensors(copy / "support.safetensors", tensors | {"count": tensors["count"][:-1]})
+    refused(copy, "differ in length")
 
 
 def test_bytes_that_are_no_text(copy):
@@ -283,6 +308,8 @@ def test_list_of_models(shelf, model_dir):
     [
         ("config.json", "{", "not readable JSON"),
         ("config.json", '{"format": 3}', "another program"),
+        ("config.json", '{"format": "csp-model/1", "num_classes": "many"}', "many"),
+        ("config.json", '{"format": "csp-model/1"}', "num_classes"),
         ("README.md", "---\na: [\n---\nx", ""),
     ],
 )
@@ -293,6 +320,12 @@ def test_a_damaged_model_is_listed_with_its_problem(shelf, model_dir, name, cont
     good, bad = list_models()
     assert good.problem is None
     assert bad.name == "b-bad" and bad.problem and says in bad.problem
+
+
+def test_a_card_that_is_no_text(shelf, model_dir):
+    shutil.copytree(model_dir, shelf / "odd")
+    (shelf / "odd" / "README.md").write_bytes(b"\xff\xfe card")
+    assert list_models()[0].problem is None and "card" in read_card("odd")
 
 
 def test_the_working_directory_hides_no_bundled_model(shelf, model_dir, tmp_path, monkeypatch):

@@ -137,6 +137,13 @@ def test_overrides(write):
     assert config.training.patience is None and config.card.title == "a=b"
 
 
+def test_a_component_by_its_name_alone(write):
+    path = write({"model": {"location": {"name": "grid", "num_scales": 3}}, "objective": "softmax"})
+    config = load_config(path, ["model.location=xyz", "data=demo"])
+    assert config.model.location.name == "xyz" and config.data.name == "demo"
+    assert config == load_config(path, ["model.location={name: xyz}", "data={name: demo}"])
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from csp_core import geo
+from csp_core.baselines import make_baseline
+from csp_core.data.background import BACKGROUNDS
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
@@ -16,6 +18,7 @@ from tests import small
 
 NAMES = sorted(OBJECTIVES)
 DATA = small.dataset()
+LEARN_FROM_A_TEACHER = {"soft_targets"}
 
 
 def objective(name, dropout=0.2, **options):
@@ -25,7 +28,9 @@ def objective(name, dropout=0.2, **options):
         "rff_sphere", 16, num_features=32, kernel_variance=[10.0, 100.0], network=network
     )
     model = DualEncoder(None, location, dim=16, classes=DATA.classes)
-    return make_objective(name, model, **options)
+    made = make_objective(name, model, **options)
+    made.fit(DATA, make_baseline("kernel_density", DATA) if name in LEARN_FROM_A_TEACHER else None)
+    return made
 
 
 def source(seed=7, start=0, stop=32, total=32):
@@ -98,8 +103,9 @@ def test_two_processes_see_together_what_one_sees(name):
         made.draw(batch(slice(a, b)), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))
     ]
     assert set(whole) == set(halves[0])
-    for key in ("lonlat", "label", *({"background"} & set(whole))):
-        assert torch.equal(whole[key], torch.cat([half[key] for half in halves])), key
+    for key in whole:
+        joined = torch.cat([half[key] for half in halves])
+        torch.testing.assert_close(whole[key], joined, atol=0, rtol=0, equal_nan=True)
     made.eval()
     losses = [made(part)["loss"].item() for part in (whole, *halves)]
     assert losses[0] == pytest.approx((losses[1] + losses[2]) / 2, rel=1e-5)
@@ -139,6 +145,55 @@ def test_evaluation_leaves_places_alone(name):
     assert torch.equal(made.draw(batch(), source())["lonlat"], batch()["lonlat"])
 
 
+@pytest.mark.parametrize("background", sorted(BACKGROUNDS))
+@pytest.mark.parametrize("name", ["geo_prior", "an_full", "an_ssdl"])
+def test_two_processes_see_one_background(name, background):
+    made = objective(name, background=background)
+    made.fit(DATA)
+    whole = made.draw(batch(), source())["background"]
+    halves = [
+        made.draw(batch(slice(a, b)), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))
+    ]
+    assert torch.equal(whole, torch.cat([half["background"] for half in halves]))
+
+
+def test_the_absent_class_is_uniform_over_the_others():
+    made = objective("an_slds")
+    label = torch.arange(6).repeat(5000)
+    many = {"lonlat": torch.zeros(30000, 2), "label": label}
+    absent = made.draw(many, source(stop=30000, total=30000))["absent"]
+    assert (absent != label).all()
+    table = torch.bincount(6 * label + absent, minlength=36).reshape(6, 6).double() / 5000
+    torch.testing.assert_close(
+        table + 0.2 * torch.eye(6).double(), torch.full((6, 6), 0.2).double(), atol=0.03, rtol=0
+    )
+
+
+def test_objectives_of_sinr_compute_their_formulas():
+    for name in ("an_full", "an_ssdl", "an_slds"):
+        made = objective(name).eval()
+        drawn = made.draw(batch(), source())
+        here, label = made.model.class_logits(drawn["lonlat"]).sigmoid(), drawn["label"][:, None]
+        own = -(here.gather(1, label) + 1e-5).log()
+        if name == "an_slds":
+            want = own - (1 - here.gather(1, drawn["absent"][:, None]) + 1e-5).log()
+        else:
+            there = made.model.class_logits(drawn["background"]).sigmoid()
+            if name == "an_ssdl":
+                want = own - (1 - there.gather(1, label) + 1e-5).log()
+            else:
+                terms = -(1 - here + 1e-5).log()
+                terms = terms.scatter(1, label, 2048 * own) - (1 - there + 1e-5).log()
+                want = terms.mean(dim=1)
+        assert made(drawn)["loss"].item() == pytest.approx(want.mean().item(), rel=1e-5)
+
+
+def test_one_class_has_no_other():
+    location = make_location_encoder("xyz", 4)
+    with pytest.raises(ConfigError, match="the model has 1"):
+        make_objective("an_slds", DualEncoder(None, location, dim=4, classes=["a"]))
+
+
 def test_background_is_uniform_on_the_sphere():
     made = objective("geo_prior")
     many = {"lonlat": torch.zeros(20000, 2), "label": torch.zeros(20000, dtype=torch.int64)}
@@ -175,6 +230,8 @@ def test_jitter_out_of_range(name, jitter):
         ("geo_prior", {"background_weight": -1.0}, "background_weight -1.0"),
         ("geo_prior", {"positive_weight": 0.0}, "positive_weight is 0.0"),
         ("softmax", {"exact": True}, "no option 'exact'"),
+        ("an_full", {"positive_weight": 0.0}, "positive_weight is 0.0"),
+        ("an_slds", {"background": "land"}, "no option 'background'"),
     ],
 )
 def test_options_out_of_range(name, options, says):
@@ -183,5 +240,5 @@ def test_options_out_of_range(name, options, says):
 
 
 def test_unknown_objective():
-    with pytest.raises(UnknownNameError, match="geo_prior, softmax"):
+    with pytest.raises(UnknownNameError, match="an_ssdl, geo_prior"):
         objective("hinge")

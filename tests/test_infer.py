@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 import torch
 
-from csp_core.checkpoint import load_model
-from csp_core.errors import BadRecordError, ConfigError
+from csp_core.checkpoint import load_model, save_model
+from csp_core.errors import BadRecordError, CheckpointError, ConfigError
 from csp_core.infer import CHUNK, describe_place, location_prior, posterior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
@@ -145,6 +146,49 @@ def test_a_class_without_records_has_no_lift():
     object.__setattr__(model.classes, "counts", (5, 0))
     lifts = {line.taxon: line.lift for line in describe_place(model, 10.0, 50.0).results}
     assert lifts["b"] is None and lifts["a"] > 0
+
+
+def test_the_set_of_a_place(model_dir):
+    model = load_model(model_dir)
+    assert 0 < model.set_level < 1
+    prior = location_prior(model, torch.tensor([[36.8, -1.3]]))[0]
+    ordered = prior.sort(descending=True).values.double().tolist()
+    want = 1
+    while sum(ordered[:want]) <= model.set_level:
+        want += 1
+    report = describe_place(model, 36.8, -1.3, top=1)
+    assert report.set_size == want and report.to_dict()["support"]["set_size"] == want
+
+
+def test_no_set_where_none_was_fitted():
+    assert describe_place(Constant(), 10.0, 50.0).set_size is None
+    relative = Constant(kind="relative")
+    relative.set_level = 0.9
+    assert describe_place(relative, 10.0, 50.0).set_size is None
+    certain = Constant(row=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+    certain.set_level = 0.9
+    assert describe_place(certain, 10.0, 50.0).set_size == 1
+
+
+def test_the_level_of_sets_is_kept_and_may_be_missing(model_dir, tmp_path):
+    model = load_model(model_dir)
+    folder = save_model(model, tmp_path / "m")
+    assert load_model(folder).set_level == model.set_level
+    (folder / "calibration.json").write_text('{"temperature": 1.5}')
+    assert load_model(folder).set_level is None and load_model(folder).temperature == 1.5
+    for level in ('"high"', "-0.1", "1.5", "NaN", "[1]"):
+        (folder / "calibration.json").write_text(f'{{"temperature": 1.5, "set_level": {level}}}')
+        with pytest.raises(CheckpointError):
+            load_model(folder)
+
+
+def test_training_measures_its_sets(model_dir):
+    sets = json.loads((model_dir / "metrics.json").read_text())["sets"]
+    assert set(sets) == {"all", "Africa", "Europe", "Oceania"}
+    assert 0.8 < sets["all"]["coverage"] <= 1 and 1 <= sets["all"]["mean_size"] <= 6
+    assert sum(sets[name]["n"] for name in sets if name != "all") == sets["all"]["n"] == 60
+    card = (model_dir / "README.md").read_text(encoding="utf-8")
+    assert "Sets that hold the truth 9 times in 10" in card and "| Africa | " in card
 
 
 def test_report_as_plain_values():

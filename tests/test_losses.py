@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from csp_core.losses import class_cross_entropy, geo_prior
+from csp_core.losses import an_slds, an_ssdl, class_cross_entropy, geo_prior
 
 
 def normal(*shape):
@@ -121,3 +121,51 @@ def test_gradients_are_those_of_the_formula(exact):
 
     inputs = (LOGITS.clone().requires_grad_(), BACKGROUND.clone().requires_grad_())
     assert torch.autograd.gradcheck(loss, inputs)
+
+
+# The losses of SINR
+
+
+def slow_minus_log(p, logit_of_p, exact):
+    return math.log1p(math.exp(-logit_of_p)) if exact else -math.log(p + 1e-5)
+
+
+def test_an_full_is_geo_prior_with_weight_2048():
+    got = geo_prior(LOGITS, BACKGROUND, LABEL, positive_weight=2048.0).item()
+    terms = []
+    for row, y in zip(LOGITS.tolist(), LABEL.tolist(), strict=True):
+        for k, x in enumerate(row):
+            p = sigmoid(x)
+            terms.append(-2048 * math.log(p + 1e-5) if k == y else -math.log(1 - p + 1e-5))
+    empty = [-math.log(1 - sigmoid(x) + 1e-5) for row in BACKGROUND.tolist() for x in row]
+    assert got == pytest.approx(np.mean(terms) + np.mean(empty), rel=1e-12)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_ssdl(exact):
+    there = BACKGROUND[:5]
+    want = 0.0
+    for i, y in enumerate(LABEL.tolist()):
+        here, away = LOGITS[i, y].item(), there[i, y].item()
+        want += slow_minus_log(sigmoid(here), here, exact) / 5
+        want += slow_minus_log(1 - sigmoid(away), -away, exact) / 5
+    assert an_ssdl(LOGITS, there, LABEL, exact=exact).item() == pytest.approx(want, rel=1e-12)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_slds(exact):
+    absent = torch.tensor([2, 0, 3, 0, 1])
+    want = 0.0
+    for i, (y, k) in enumerate(zip(LABEL.tolist(), absent.tolist(), strict=True)):
+        here, other = LOGITS[i, y].item(), LOGITS[i, k].item()
+        want += slow_minus_log(sigmoid(here), here, exact) / 5
+        want += slow_minus_log(1 - sigmoid(other), -other, exact) / 5
+    assert an_slds(LOGITS, LABEL, absent, exact=exact).item() == pytest.approx(want, rel=1e-12)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_gradients_of_the_losses_of_sinr(exact):
+    inputs = (LOGITS.clone().requires_grad_(), BACKGROUND[:5].clone().requires_grad_())
+    assert torch.autograd.gradcheck(lambda a, b: an_ssdl(a, b, LABEL, exact=exact), inputs)
+    absent = (LABEL + 1) % 4
+    assert torch.autograd.gradcheck(lambda a: an_slds(a, LABEL, absent, exact=exact), inputs[:1])

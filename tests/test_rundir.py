@@ -79,7 +79,19 @@ def test_no_run(tmp_path):
         RunDir(tmp_path).read_status()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"running"', '{"state": "running"}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '"running"',
+        '{"state": "running"}',
+        '{"format": "csp-run/1", "heartbeat": 1}',
+        '{"format": "csp-run/1", "state": "running", "heartbeat": "now"}',
+        "\x00",
+    ],
+)
 def test_a_status_that_is_none(run, content):
     run.status_file.write_text(content)
     with pytest.raises(CheckpointError, match=r"status\.json"):

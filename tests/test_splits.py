@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csp_core.data.splits import SPLITS, assign_parts, by_site, rows_of
+from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.splits import (
+    LEFT_OUT,
+    SPLITS,
+    assign_parts,
+    by_recorder,
+    by_site,
+    rows_of,
+    stratified_fraction,
+)
+from csp_core.data.tables import load_occurrences
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
-from csp_core.geo import cell_ids, sphere_points
+from csp_core.geo import cell_ids, great_circle_km, nearest_km, sphere_points
 
 
 def places(n: int, seed: int = 0) -> torch.Tensor:
@@ -27,22 +38,22 @@ def places(n: int, seed: int = 0) -> torch.Tensor:
 def test_shares_are_reached_and_passed_by_one_group_at_most(n, val, test, method, seed):
     lonlat = places(n).repeat(2, 1)
     parts = assign_parts(lonlat, method=method, val=val, test=test, seed=seed)
-    groups = SPLITS[method](lonlat, 2.0)
+    groups = SPLITS[method](lonlat, 2.0, None)
     largest = groups.unique(return_counts=True)[1].max()
     for part, share in ((1, val), (2, test)):
         assert share * 2 * n <= (parts == part).sum() < share * 2 * n + largest
     assert parts.dtype == torch.int64
 
 
-@pytest.mark.parametrize("method", ["site", "block"])
+@pytest.mark.parametrize("method", ["site", "block", "recorder"])
 def test_no_group_is_torn_apart(method):
     lonlat = places(400).repeat(3, 1)
     parts = assign_parts(lonlat, method=method, val=0.3, test=0.2, block_degrees=10)
-    for group in (groups := SPLITS[method](lonlat, 10)).unique():
+    for group in (groups := SPLITS[method](lonlat, 10, None)).unique():
         assert len(parts[groups == group].unique()) == 1
 
 
-@pytest.mark.parametrize("method", ["site", "block"])
+@pytest.mark.parametrize("method", ["site", "block", "recorder"])
 def test_order_of_records_does_not_matter(method):
     lonlat = places(300)
     shuffle = torch.randperm(300, generator=torch.Generator().manual_seed(5))
@@ -70,7 +81,7 @@ def test_sites_join_over_the_antimeridian_at_the_poles_and_in_either_precision()
 
 def test_blocks_are_cells():
     lonlat = places(200)
-    assert torch.equal(SPLITS["block"](lonlat, 2.0), cell_ids(lonlat, 2.0))
+    assert torch.equal(SPLITS["block"](lonlat, 2.0, None), cell_ids(lonlat, 2.0))
 
 
 def test_rows_of_parts():
@@ -85,7 +96,7 @@ def test_rows_of_parts():
 
 def test_refusals():
     lonlat = places(20)
-    with pytest.raises(UnknownNameError, match="block, random, site"):
+    with pytest.raises(UnknownNameError, match="block, random, recorder, site"):
         assign_parts(lonlat, method="blocks of flats")
     for val, test in ((-0.1, 0), (1.0, 0), (0.6, 0.5), (float("nan"), 0)):
         with pytest.raises(ConfigError, match="Shares"):
@@ -96,3 +107,141 @@ def test_refusals():
         assign_parts(torch.zeros(9, 2), method="site", val=0.2)
     with pytest.raises(BadRecordError, match="0 records"):
         assign_parts(torch.zeros(0, 2))
+
+
+# Recorders, buffers and label fractions
+
+
+def test_records_of_one_recorder_stay_together_and_unknown_ones_go_by_site():
+    lonlat = places(300).repeat(2, 1)
+    recorder = torch.randint(-1, 40, (600,), generator=torch.Generator().manual_seed(1))
+    parts = assign_parts(lonlat, method="recorder", val=0.2, test=0.2, recorder=recorder)
+    for code in range(40):
+        assert len(parts[recorder == code].unique()) == 1
+    unknown = recorder == -1
+    for site in by_site(lonlat[unknown]).unique():
+        assert len(parts[unknown][by_site(lonlat[unknown]) == site].unique()) == 1
+    # A recorder's number is no site's number.
+    lone = by_recorder(lonlat, 2.0, recorder)
+    assert len(lone.unique()) == 40 + len(by_site(lonlat[unknown]).unique())
+
+
+def test_without_recorders_the_recorder_split_is_the_site_split():
+    lonlat = places(200).repeat(2, 1)
+    unknown = torch.full((400,), -1)
+    by_places = assign_parts(lonlat, method="site", val=0.3)
+    for recorder in (None, unknown):
+        parts = assign_parts(lonlat, method="recorder", val=0.3, recorder=recorder)
+        assert torch.equal(parts, by_places)
+
+
+@settings(max_examples=20, deadline=None)
+@given(buffer_km=st.floats(1.0, 3000.0), seed=st.integers(0, 99))
+def test_a_buffer_leaves_out_what_is_near_and_nothing_else(buffer_km, seed):
+    lonlat = places(150, seed)
+    plain = assign_parts(lonlat, val=0.05, test=0.05, seed=seed)
+    held_out = plain > 0
+    nearest = great_circle_km(lonlat[:, None].double(), lonlat[held_out].double()).amin(1)
+    want = torch.where(~held_out & (nearest <= buffer_km), LEFT_OUT, plain)
+    if not (want == 0).any():
+        return
+    parts = assign_parts(lonlat, val=0.05, test=0.05, seed=seed, buffer_km=buffer_km)
+    assert torch.equal(parts, want)
+
+
+def test_a_buffer_reaches_over_the_antimeridian_and_the_pole():
+    near = torch.tensor([[179.9, 0.0], [-179.9, 0.0], [10.0, 89.9], [-170.0, 89.9], [0.0, 0.0]])
+    assert nearest_km(near[:1], near[1:2]).item() == pytest.approx(22.2, abs=0.1)
+    assert nearest_km(near[2:3], near[3:4]).item() == pytest.approx(22.2, abs=0.1)
+    assert nearest_km(near, near[:0]).isinf().all() and nearest_km(near[:0], near).shape == (0,)
+
+
+def test_a_buffer_that_is_none_or_leaves_nothing():
+    with pytest.raises(ConfigError, match="buffer_km is -1"):
+        assign_parts(places(50), buffer_km=-1.0)
+    with pytest.raises(ConfigError, match="buffer_km is nan"):
+        assign_parts(places(50), buffer_km=float("nan"))
+    with pytest.raises(BadRecordError, match="train empty"):
+        assign_parts(places(50), buffer_km=21_000.0)
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.25, 0.5, 1.0])
+def test_label_fraction_is_that_of_the_formula(fraction):
+    label = torch.randint(0, 30, (1500,), generator=torch.Generator().manual_seed(2)) ** 2 // 30
+    rows = stratified_fraction(label, fraction, seed=3)
+    assert torch.equal(rows, rows.unique())
+    for c in label.unique().tolist():
+        n = int((label == c).sum())
+        assert int((label[rows] == c).sum()) == max(1, int(np.round(n * fraction)))
+
+
+def test_label_fraction_rounds_half_to_even():
+    # 10, 30 and 50 records at 5 % are 0.5, 1.5 and 2.5.
+    label = torch.arange(3).repeat_interleave(torch.tensor([10, 30, 50]))
+    chosen = label[stratified_fraction(label, 0.05)]
+    assert torch.bincount(chosen).tolist() == [1, 2, 2]
+
+
+def test_label_fraction_is_seeded_nested_and_skips_the_unlabelled():
+    label = torch.randint(-1, 5, (400,), generator=torch.Generator().manual_seed(2))
+    one, again, other = (stratified_fraction(label, 0.2, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert torch.isin(stratified_fraction(label, 0.1, 1), one).all()
+    everything = stratified_fraction(label, 1.0)
+    assert torch.equal(everything, (label >= 0).nonzero().flatten())
+    assert stratified_fraction(label[:0], 0.5).shape == (0,)
+    for fraction in (0.0, 1.5, float("nan")):
+        with pytest.raises(ConfigError, match="label_fraction"):
+            stratified_fraction(label, fraction)
+
+
+def write_records(path):
+    """Write 200 records of two taxa by five recorders, some without a name."""
+    people = ("Ada", "ada ", "Bo", "Cy", "Di | Ed", "")
+    lines = ["species,lon,lat,recordedBy"]
+    for i, (lon, lat) in enumerate(places(200).tolist()):
+        lines.append(f"{('Aus bus', 'Cus dus')[i % 5 == 0]},{lon},{lat},{people[i % 6]}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_of_records_by_recorder(tmp_path):
+    root = write_records(tmp_path / "r.csv")
+    options = {"root": root, "split_method": "recorder", "val_fraction": 0.2, "seed": 4}
+    train, val = (load_occurrences(split, **options) for split in ("train", "val"))
+    whole = load_occurrences("all", **options)
+    assert len(whole.recorder.unique()) == 5 and (whole.recorder == -1).sum() == 33
+    people = [set(part.recorder.tolist()) - {-1} for part in (train, val)]
+    assert people[0] and people[1] and not people[0] & people[1]
+    assert "recorder: val 0.2" in str(train.info["split"])
+
+
+def test_a_table_of_records_with_buffer_and_label_fraction(tmp_path):
+    root = write_records(tmp_path / "r.csv")
+    plain, buffered, few = (
+        load_occurrences("train", root=root, **options)
+        for options in ({}, {"buffer_km": 500.0}, {"label_fraction": 0.1})
+    )
+    val = load_occurrences("val", root=root, buffer_km=500.0)
+    assert nearest_km(buffered.lonlat, val.lonlat).min() > 500
+    assert len(buffered) < len(plain)
+    assert buffered.info["rows_left_out_of_training"] == len(plain) - len(buffered)
+    assert "500 km buffer" in str(buffered.info["split"])
+    assert torch.bincount(few.label).tolist() == [
+        max(1, round(int(n) * 0.1)) for n in torch.bincount(plain.label)
+    ]
+    assert few.classes.counts == tuple(torch.bincount(few.label).tolist())
+    again = load_occurrences("val", root=root, label_fraction=0.1)
+    assert again.content_hash() == val.content_hash() and again.classes == few.classes
+    assert len(load_occurrences("all", root=root, buffer_km=500.0)) == 200
+
+
+def test_recorders_are_no_part_of_what_a_model_learns_from():
+    lonlat, label = places(20), torch.zeros(20, dtype=torch.int64)
+    plain = RecordDataset(lonlat, label, ClassTable(("a",)))
+    named = RecordDataset(lonlat, label, ClassTable(("a",)), recorder=torch.arange(20))
+    assert plain.content_hash() == named.content_hash()
+    assert plain.recorder.tolist() == [-1] * 20 and plain.recorder.dtype == torch.int64
+    assert set(named[0]) == set(plain[0]) == {"lonlat", "date", "label"}
+    with pytest.raises(BadRecordError, match="recorder need the same number"):
+        RecordDataset(lonlat, label, ClassTable(("a",)), recorder=torch.arange(3))

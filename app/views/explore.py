@@ -12,7 +12,7 @@ from address import NAIROBI, View, set_taxon
 from csp_core import places
 from csp_core.checkpoint import ModelInfo
 from csp_core.errors import CspError
-from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place
+from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
 
 ROWS = 10
@@ -143,7 +143,9 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 on_change=on_map,
             )
             st.caption(
-                "Click the map to choose a place. The dashed circle marks"
+                f"The map ends at {maps.EDGE:.0f}° north and south; this place lies beyond."
+                if abs(view.lat) > maps.EDGE
+                else "Click the map to choose a place. The dashed circle marks"
                 f" {RADIUS_KM:.0f} km around it."
             )
         else:
@@ -199,6 +201,8 @@ def draw_list(view: View, report: PlaceReport) -> None:
         )
     else:
         st.caption(VALUE_MEANING[report.kind])
+        if report.set_size is not None:
+            st.caption(set_meaning(report.set_size))
     rows = st.session_state.setdefault("rows", ROWS)
     widgets.ranked_list(report, shown=rows, chosen=view.taxon, on_pick=set_taxon)
     if rows < len(report.results):

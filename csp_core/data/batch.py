@@ -26,8 +26,9 @@ class Sample(TypedDict, total=False):
 class Batch(TypedDict, total=False):
     """Samples stacked along a first dimension, with what an objective drew for them.
 
-    ``background``: ``(N, 2)`` places drawn to describe what was available, added by
-    ``Objective.draw``.
+    Added by ``Objective.draw``: ``background``, ``(N, 2)`` places drawn to describe what was
+    available; ``absent``, ``(N,)`` int64 a class taken to be absent at the record; ``soft_lonlat``,
+    ``(N, 2)``, and ``target``, ``(N, K)``: places and what a teacher says of them.
     """
 
     lonlat: Tensor
@@ -35,6 +36,9 @@ class Batch(TypedDict, total=False):
     label: Tensor
     image: Tensor
     background: Tensor
+    absent: Tensor
+    soft_lonlat: Tensor
+    target: Tensor
 
 
 def collate(samples: Sequence[Sample] | Batch) -> Batch:

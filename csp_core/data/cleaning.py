@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from csp_core.data.columns import CANONICAL
-from csp_core.data.readers import RAGGED, RawTable
+from csp_core.data.columns import CANONICAL, EXTRAS
+from csp_core.data.dates import with_dates
+from csp_core.data.hemispheres import wrong_sign
+from csp_core.data.source import Chunk
 from csp_core.errors import BadRecordError
 
 SCHEMA: dict[str, type[pl.DataType]] = {
@@ -19,44 +22,66 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "date": pl.Date,
     "uncertainty_m": pl.Float64,
 }
-EXAMPLES = 100
-EMPTY = ("", "na", "n/a", "nan", "null", "none", "\\n", "#n/a")
-# Longer than this, the first day of an interval says too little about the season.
-LONGEST_INTERVAL = datetime.timedelta(days=31)
-EARLIEST_YEAR = 1500
+WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
+# Every spelling of them: looking a value up is far cheaper than changing its case.
+EMPTY = (
+    "",
+    "\\n",
+    "\\N",
+    *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
+)
+DECIMAL_COMMA = r"^([+-]?\d+),(\d+)$"
+TRUE = ("true", "t", "yes", "1", "captive", "cultivated", "captive/cultivated")
+HIGHER_RANKS = (
+    *("domain", "kingdom", "phylum", "subphylum", "class", "subclass", "superorder", "order"),
+    *("suborder", "infraorder", "superfamily", "family", "subfamily", "tribe", "genus", "subgenus"),
+)
+# A genus, perhaps a subgenus in brackets, perhaps a hybrid sign, then an epithet.
+SPECIES_NAME = r"^\S+(?:\s+\([^)]*\))?\s+(?:[×x]\s?)?[\p{Ll}\"']"
+OPEN_NAME = r"^\S+\s+(?:spp?|gen|indet|unidentified|unknown)\b"
 
-YEAR_FIRST = r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T /].*)?$"
-COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
-DAY_FIRST = r"^(\d{1,2})\.(\d{1,2})\.(\d{4})$"
-INTERVAL_END = r"^[^/]*/(\d{4}-\d{2}-\d{2})"
 
-Examples = tuple[tuple[int, str], ...]
+@dataclass(frozen=True)
+class Rules:
+    """What is asked of a record beyond a usable place and a name.
+
+    Args:
+        today: No record can be younger.
+        species_only: Whether names above species ("Aus", "Aus sp.") are dropped.
+        max_uncertainty_m: Records known to be less precise are dropped, in metres.
+        drop_duplicates: Whether repetitions of name, place and day are dropped.
+    """
+
+    today: datetime.date
+    species_only: bool = False
+    max_uncertainty_m: float | None = None
+    drop_duplicates: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Records after judgement.
+    """Some records after judgement; each table of reasons has ``line``, ``reason``, ``detail``.
 
     Args:
-        table: The kept records in the columns of ``SCHEMA``.
-        dropped: Reason to number of records left out.
-        changed: Reason to number of values set to empty or read another way.
-        examples: Reason to the first (line, message) pairs, of both.
+        kept: The kept records in the columns of ``SCHEMA``, with ``line``.
+        dropped: The others: reasons, with ``scientific_name`` and ``record_id``.
+        changed: Reasons of the changes to kept records.
+        flagged: Suspicions against kept records.
     """
 
-    table: pl.DataFrame
-    dropped: dict[str, int]
-    changed: dict[str, int]
-    examples: dict[str, Examples]
+    kept: pl.DataFrame
+    dropped: pl.DataFrame
+    changed: tuple[pl.DataFrame, ...]
+    flagged: tuple[pl.DataFrame, ...]
 
 
-def judge(raw: RawTable, columns: Mapping[str, str], *, today: datetime.date) -> Judged:
-    """Decide about every record of a table.
+def judge(chunk: Chunk, columns: Mapping[str, str], rules: Rules) -> Judged:
+    """Decide about every record of a chunk.
 
     Args:
-        raw: What a reader returned.
-        columns: Canonical name to column of ``raw.table``.
-        today: No record can be younger.
+        chunk: What a reader gave.
+        columns: Canonical name to column of the chunk.
+        rules: What is asked.
 
     Returns:
         The kept records, and why the others are not among them.
@@ -64,21 +89,24 @@ def judge(raw: RawTable, columns: Mapping[str, str], *, today: datetime.date) ->
     Raises:
         BadRecordError: If a needed column holds lists or structures instead of values.
     """
-    rows = raw.table.select(_value(raw.table, key, column) for key, column in columns.items())
-    rows = _with_numbers(_with_names(rows).with_columns(raw.lines.alias("line")))
-    rows = _with_dates(rows, today)
-    rows = rows.with_columns(drop=_first_reason(DROPS))
-    kept = rows.filter(pl.col("drop").is_null())
-    dropped, examples = _tally(rows, "drop", "what")
-    changed: dict[str, int] = {}
-    for key in ("date", "uncertainty_m", "point"):
-        counts, some = _tally(kept, f"{key}_change", f"{key}_text")
-        changed |= counts
-        examples |= some
-    if raw.rejected:
-        dropped[RAGGED] = len(raw.rejected)
-        examples[RAGGED] = raw.rejected[:EXAMPLES]
-    return Judged(kept.select(*SCHEMA), dropped, changed, examples)
+    table = chunk.table
+    rows = table.select(_value(table, key, column) for key, column in columns.items())
+    rows = _with_names(rows).with_columns(chunk.lines.alias("line"))
+    rows = with_dates(_with_numbers(rows), rules.today)
+    rows = rows.with_columns(reason=_first_reason(rows, rules))
+    kept = rows.filter(pl.col("reason").is_null())
+    dropped = rows if len(kept) < len(rows) else rows.clear()
+    dropped = dropped.filter(pl.col("reason").is_not_null()).select(
+        "line", "reason", _detail(), "scientific_name", "record_id"
+    )
+    changed = tuple(
+        kept.lazy()
+        .filter(pl.col(f"{key}_change").is_not_null())
+        .select("line", reason=f"{key}_change", detail=f"{key}_text")
+        .collect()
+        for key in ("date", "uncertainty_m", "point")
+    )
+    return Judged(kept.select(*SCHEMA, "line"), dropped, changed, _flags(kept, columns))
 
 
 def _value(table: pl.DataFrame, key: str, column: str) -> pl.Expr:
@@ -89,8 +117,7 @@ def _value(table: pl.DataFrame, key: str, column: str) -> pl.Expr:
     if key == "date" and kind.is_temporal():
         return pl.col(column).cast(pl.Date).alias("date")
     text = pl.col(column).cast(pl.String).str.strip_chars()
-    empty = text.str.to_lowercase().is_in(EMPTY)
-    return pl.when(~empty).then(text).alias(key)
+    return pl.when(~text.is_in(EMPTY)).then(text).alias(key)
 
 
 def _with_names(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,77 +129,48 @@ def _with_names(rows: pl.DataFrame) -> pl.DataFrame:
         alone = genus.is_not_null() & ~name.str.contains(" ", literal=True) & (name != genus)
         joined = pl.when(alone).then(pl.concat_str(genus, name, separator=" ")).otherwise(name)
         rows = rows.with_columns(scientific_name=joined)
-    absent = [pl.lit(None, pl.String).alias(key) for key in SCHEMA if key not in rows.columns]
+    expected = (*SCHEMA, *EXTRAS)
+    absent = [pl.lit(None, pl.String).alias(key) for key in expected if key not in rows.columns]
     return rows.with_columns(absent)
 
 
 def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
     """Turn text into numbers; a lone comma between digits is a decimal comma."""
-    comma = r"^([+-]?\d+),(\d+)$"
-    places = pl.concat_str("lon", "lat", separator=" / ")
-    with_comma = pl.col("lon").str.contains(comma) | pl.col("lat").str.contains(comma)
-    number = {
-        key: pl.col(key).str.replace(comma, "$1.$2").cast(pl.Float64, strict=False)
-        for key in ("lon", "lat", "uncertainty_m")
-    }
-    metres = number["uncertainty_m"]
-    good = metres.is_finite() & (metres >= 0)
-    bad = pl.col("uncertainty_m").is_not_null() & ~good.fill_null(False)
+    keys = ("lon", "lat", "uncertainty_m")
+    number = {key: pl.col(key).cast(pl.Float64, strict=False) for key in keys}
+    rows = rows.with_columns(
+        *(pl.col(key).alias(f"{key}_text") for key in keys), **number, point_change=pl.lit(None)
+    )
+    unread = [pl.col(f"{key}_text").is_not_null() & pl.col(key).is_null() for key in keys]
+    if rows.select(pl.any_horizontal(unread).any()).item():
+        text = {key: pl.col(f"{key}_text") for key in keys}
+        comma = pl.any_horizontal(text[key].str.contains(DECIMAL_COMMA) for key in PLACE)
+        rows = rows.with_columns(
+            point_change=pl.when(comma).then(pl.lit("decimal comma read as a point")),
+            **{
+                key: text[key].str.replace(DECIMAL_COMMA, "$1.$2").cast(pl.Float64, strict=False)
+                for key in keys
+            },
+        )
+    metres = pl.col("uncertainty_m")
+    good = (metres.is_finite() & (metres >= 0)).fill_null(False)
     return rows.with_columns(
-        what=pl.format(
-            "longitude {}, latitude {}", *(pl.col(c).fill_null("(none)") for c in PLACE)
-        ),
-        point_text=places,
-        point_change=pl.when(with_comma).then(pl.lit("decimal comma read as a point")),
-        uncertainty_m_text=pl.col("uncertainty_m"),
-        uncertainty_m_change=pl.when(bad).then(
+        point_text=pl.concat_str("lon_text", "lat_text", separator=" / "),
+        uncertainty_m=pl.when(good).then(metres),
+        uncertainty_m_change=pl.when(pl.col("uncertainty_m_text").is_not_null() & ~good).then(
             pl.lit("uncertainty is not a distance, set to empty")
         ),
-        given=pl.col("lon").is_not_null() & pl.col("lat").is_not_null(),
-        lon=number["lon"],
-        lat=number["lat"],
-        uncertainty_m=pl.when(good).then(metres),
     )
-
-
-def _with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
-    """Read dates; those that are impossible or too vague become empty and are counted."""
-    text = pl.col("date_text")
-    rows = rows.with_columns(date_text=pl.col("date").cast(pl.String))
-    if rows.schema["date"] != pl.Date:
-        iso = (
-            text.str.replace(YEAR_FIRST, "$1-$2-$3")
-            .str.replace(COMPACT, "$1-$2-$3")
-            .str.replace(DAY_FIRST, "$3-$2-$1")
-        )
-        rows = rows.with_columns(date=iso.str.to_date("%Y-%m-%d", strict=False))
-    shape = pl.any_horizontal(text.str.contains(p) for p in (YEAR_FIRST, COMPACT, DAY_FIRST))
-    end = text.str.extract(INTERVAL_END).str.to_date("%Y-%m-%d", strict=False)
-    date = pl.col("date")
-    outside = (date.dt.year() < EARLIEST_YEAR) | (date > today)
-    change = (
-        pl.when(text.is_null())
-        .then(None)
-        .when(text.str.contains(r"^\d{4}([-/]\d{1,2})?$"))
-        .then(pl.lit("date without a day, set to empty"))
-        .when((shape & date.is_null()) | outside)
-        .then(pl.lit("date is impossible, set to empty"))
-        .when(date.is_null())
-        .then(pl.lit("date is not of the form 2024-05-31, set to empty"))
-        .when(end - date > LONGEST_INTERVAL)
-        .then(pl.lit("date spans more than a month, set to empty"))
-    )
-    rows = rows.with_columns(date_change=change)
-    return rows.with_columns(date=pl.when(pl.col("date_change").is_null()).then(date))
 
 
 PLACE = ("lon", "lat")
 _lon, _lat = pl.col("lon"), pl.col("lat")
 _swapped = (_lat.abs() > 90) & (_lat.abs() <= 180) & (_lon.abs() <= 90)
+ABOVE_SPECIES = "name is not that of a species"
 
 # The first that applies is the reason; the order is the one a reader would look in.
 DROPS: tuple[tuple[str, pl.Expr], ...] = (
-    ("coordinates are missing", ~pl.col("given")),
+    ("coordinates are missing", pl.any_horizontal(pl.col(f"{k}_text").is_null() for k in PLACE)),
     ("coordinates are not numbers", ~(_lon.is_finite() & _lat.is_finite()).fill_null(False)),
     ("longitude and latitude look swapped (latitude out of range)", _swapped),
     ("latitude is out of range (-90 to 90)", _lat.abs() > 90),
@@ -182,18 +180,62 @@ DROPS: tuple[tuple[str, pl.Expr], ...] = (
 )
 
 
-def _first_reason(reasons: tuple[tuple[str, pl.Expr], ...]) -> pl.Expr:
+def _first_reason(rows: pl.DataFrame, rules: Rules) -> pl.Expr:
+    """Give the reason to drop each record, null where there is none."""
+    reasons = list(DROPS)
+    status = pl.col("status").str.to_lowercase()
+    if rows["status"].null_count() < len(rows):
+        reasons.append(("record of an absence", status == "absent"))
+    if rules.species_only:
+        # Names repeat, so judging each once is enough.
+        names = rows.select("scientific_name", "rank").unique().drop_nulls("scientific_name")
+        bad = names.filter(_above_species())
+        if len(bad):
+            key = pl.struct("scientific_name", "rank")
+            reasons.append((ABOVE_SPECIES, key.is_in(bad.select(key).to_series().implode())))
+    if rules.max_uncertainty_m is not None:
+        limit = rules.max_uncertainty_m
+        reason = f"coordinate uncertainty is above {limit:g} m"
+        reasons.append((reason, (pl.col("uncertainty_m") > limit).fill_null(False)))
     return pl.coalesce(pl.when(condition).then(pl.lit(reason)) for reason, condition in reasons)
 
 
-def _tally(
-    rows: pl.DataFrame, reason: str, what: str
-) -> tuple[dict[str, int], dict[str, Examples]]:
-    """Count the reasons in a column, most frequent first, and keep the first examples of each."""
-    hit = rows.filter(pl.col(reason).is_not_null())
-    counts = hit.group_by(reason).len().sort(["len", reason], descending=[True, False])
-    some = {
-        key: tuple(hit.filter(pl.col(reason) == key).select("line", what).head(EXAMPLES).rows())
-        for key in counts[reason]
+def _above_species() -> pl.Expr:
+    """Tell names of genera and above, by the stated rank or by the look of the name."""
+    name, rank = pl.col("scientific_name"), pl.col("rank").str.to_lowercase().fill_null("")
+    looks = ~name.str.contains(SPECIES_NAME) | name.str.contains(OPEN_NAME)
+    return rank.is_in(HIGHER_RANKS) | looks
+
+
+def _detail() -> pl.Expr:
+    """Say what stood where a record was dropped."""
+    lon, lat = (pl.col(f"{key}_text").fill_null("(none)") for key in PLACE)
+    reason = pl.col("reason")
+    return (
+        pl.when(reason == ABOVE_SPECIES)
+        .then(pl.col("scientific_name"))
+        .when(reason.str.starts_with("coordinate uncertainty"))
+        .then(pl.col("uncertainty_m_text"))
+        .otherwise(pl.format("longitude {}, latitude {}", lon, lat))
+        .alias("detail")
+    )
+
+
+def _flags(kept: pl.DataFrame, columns: Mapping[str, str]) -> tuple[pl.DataFrame, ...]:
+    """Find what is suspicious, by the columns that the file has."""
+    place = pl.format("longitude {}, latitude {}", "lon_text", "lat_text")
+    checks = {
+        "country": (wrong_sign(), pl.format("{} in {}", place, "country")),
+        "captive": (_said("captive", "captive or cultivated"), pl.col("captive")),
+        "obscured": (_said("obscured", "place obscured by the recorder or the site"), place),
     }
-    return dict(counts.rows()), some
+    found = []
+    for key, (reason, detail) in checks.items():
+        if key in columns:
+            hit = kept.lazy().with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+            found.append(hit.select("line", "reason", detail=detail).collect())
+    return tuple(found)
+
+
+def _said(key: str, reason: str) -> pl.Expr:
+    return pl.when(pl.col(key).str.to_lowercase().is_in(TRUE)).then(pl.lit(reason))

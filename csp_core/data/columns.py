@@ -10,7 +10,10 @@ from csp_core.errors import BadRecordError
 # Canonical column -> names it goes by, best first, in lower case without separators.
 ALIASES: dict[str, tuple[str, ...]] = {
     "scientific_name": ("scientificname", "taxonname", "latinname", "taxon", "binomial"),
-    "common_name": ("commonname", "vernacularname", "preferredcommonname", "speciesguess"),
+    "common_name": (
+        *("commonname", "vernacularname", "preferredcommonname", "taxonpreferredcommonname"),
+        "speciesguess",
+    ),
     "lon": ("lon", "decimallongitude", "longitude", "lng", "long", "x"),
     "lat": ("lat", "decimallatitude", "latitude", "y"),
     "date": ("date", "eventdate", "observedon", "observationdate", "datecollected"),
@@ -25,6 +28,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "license": ("license", "licence", "licensecode"),
 }
 CANONICAL = tuple(ALIASES)
+# What helps to judge a record and is not kept.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "status": ("occurrencestatus",),
+    "rank": ("taxonrank",),
+    "country": ("countrycode",),
+    "captive": ("captive", "captivecultivated"),
+    "obscured": ("obscured", "coordinatesobscured"),
+}
 GENUS = ("genus",)
 EPITHET = ("specificepithet", "speciesepithet", "epithet")
 
@@ -56,7 +67,7 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
         mapping: Canonical name to column, for what the aliases do not find or find wrongly.
 
     Returns:
-        Canonical name to column, for the columns that exist.
+        Canonical name to column, for the columns that exist, with those of ``EXTRAS``.
 
     Raises:
         BadRecordError: On a mapping that does not fit, or without coordinates or a name.
@@ -80,7 +91,9 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
             f"No column for {', '.join(missing)}. The columns are: {listed(header)}. Name them with"
             f" mapping={{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
         )
-    return found
+    return found | {
+        key: names[0] for key, aliases in EXTRAS.items() if (names := _first(known, aliases))
+    }
 
 
 def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where land is, by the bundled 1:110m outlines."""
+"""Where land is, by the bundled 1:110m outlines, and on which continent, by a dozen corners."""
 
 from __future__ import annotations
 
@@ -10,6 +10,48 @@ import torch
 from torch import Tensor
 
 from csp_core.files import asset_path
+
+# Corners in degrees, drawn through the seas by hand. On land the lines follow the Ural, the Ural
+# river, the crest of the Caucasus, Bosporus and Dardanelles, the Suez canal, the border of Panama
+# with Colombia, and the sea west of New Guinea.
+_GIBRALTAR_TO_CRETE = [(-32, 36), (-6, 35.95), (-2, 36.3), (8, 38.2), (11.2, 37.6), (11.5, 36.2),
+                       (12.5, 35.2), (15, 34.5), (23, 34), (27, 34.2)]  # fmt: skip
+_CRETE_TO_URAL = [(27.6, 36.2), (26.8, 37), (26.3, 38.5), (25.9, 39.8), (26.3, 40.2), (27.5, 40.6),
+                  (29.05, 41.1), (29.2, 41.5), (36, 43.5), (40, 43.5), (44, 42.7), (48, 41.8),
+                  (50, 44), (51.5, 47), (51.5, 51.5), (58.5, 51), (59, 54), (60, 58), (60, 64),
+                  (66, 68.5), (68, 72), (68, 84)]  # fmt: skip
+_CRETE_TO_ADEN = [(27, 34.2), (31, 33), (32.5, 31.5), (32.55, 29.9), (33.9, 27.9), (38, 20),
+                  (42, 14), (43.3, 12.5), (51, 12.2), (56, 10), (66, 0)]  # fmt: skip
+_WEST_OF_NEW_GUINEA = [(115, -11), (123, -11.5), (128, -9.5), (129.5, -6), (129.7, 1), (133, 4),
+                       (130, 6), (130, 20), (138, 22), (146, 26)]  # fmt: skip
+_PANAMA = [(-125, 20), (-112, 8), (-95, 5), (-82, 5.5), (-79.5, 6.5), (-77.9, 7.2), (-77.35, 8.7),
+           (-76.5, 10), (-75, 13), (-64, 12.9), (-62.5, 11.8), (-59, 11.6), (-50, 14)]  # fmt: skip
+_ICELAND = [(-32, 36), (-32, 62), (-28, 66.5), (-20, 69), (-10, 75), (-5, 82), (-5, 84)]
+_BERING: list[tuple[float, float]] = [
+    (-180, 73),
+    (-169, 73),
+    (-169, 65.9),
+    (-173, 64.2),
+    (-180, 64.2),
+]
+_OUTLINES: tuple[tuple[str, list[tuple[float, float]]], ...] = (
+    ("Antarctica", [(-180, -90), (180, -90), (180, -60), (-180, -60)]),
+    ("Africa", [*_GIBRALTAR_TO_CRETE, *_CRETE_TO_ADEN, (66, -30), (40, -50), (-20, -45), (-20, 0),
+                (-32, 5)]),
+    ("Europe", [*_GIBRALTAR_TO_CRETE, *_CRETE_TO_URAL, *_ICELAND[::-1]]),
+    ("Asia", [*_CRETE_TO_ADEN[::-1], *_CRETE_TO_URAL, (180, 84), (180, 61), (172, 58), (165, 53),
+              (158, 47), (147, 40), *_WEST_OF_NEW_GUINEA[::-1], (94, -12), (70, -8)]),
+    ("Asia", _BERING),
+    ("North America", [*_PANAMA, (-40, 30), *_ICELAND, (-180, 84), *_BERING, (-180, 48),
+                       (-140, 35)]),
+    ("North America", [(167, 50), (180, 50), (180, 58), (172, 57)]),
+    ("South America", [*_PANAMA[2:], (-32, 5), (-25, -10), (-25, -60), (-85, -60), (-85, -40),
+                       (-95, -20)]),
+    ("Oceania", [(110, -60), (110, -13), *_WEST_OF_NEW_GUINEA, (160, 32), (180, 32), (180, -60)]),
+    ("Oceania", [(-180, 32), (-140, 32), *_PANAMA[:3], (-95, -20), (-85, -40), (-85, -60),
+                 (-180, -60)]),
+)  # fmt: skip
+CONTINENTS = tuple(sorted({name for name, _ in _OUTLINES}))
 
 
 @lru_cache(maxsize=1)
@@ -62,3 +104,35 @@ def land_grid(degrees: float) -> tuple[Tensor, Tensor]:
     area = torch.cos(torch.deg2rad(centres[:, 1])) * torch.sin(half) * degrees / 360
     kept = on_land(centres)
     return centres[kept], area[kept]
+
+
+@lru_cache(maxsize=1)
+def _continent_shapes() -> tuple[tuple[int, shapely.Geometry], ...]:
+    shapes = [(CONTINENTS.index(name), shapely.Polygon(corners)) for name, corners in _OUTLINES]
+    for _, shape in shapes:
+        shapely.prepare(shape)
+    return tuple(shapes)
+
+
+def continent_of(lonlat: Tensor) -> Tensor:
+    """Tell the continent of places, for summaries: seas belong to what is near.
+
+    Russia is cut at the Ural and the Caucasus, Turkey at the straits, Egypt at Suez; New Guinea and
+    Hawaii are in Oceania, Greenland in North America. Islands off the lines may be misplaced.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+
+    Returns:
+        ``(N,)`` int64 positions in ``CONTINENTS``; -1 far out at sea or where the place is missing.
+
+    Example:
+        >>> [CONTINENTS[i] for i in continent_of(torch.tensor([[36.8, -1.3], [2.3, 48.9]]))]
+        ['Africa', 'Europe']
+    """
+    places = lonlat.numpy()
+    found = np.full(len(places), -1)
+    for number, shape in _continent_shapes():
+        inside = shapely.intersects_xy(shape, places[:, 0], places[:, 1])
+        found[(found < 0) & inside] = number
+    return torch.from_numpy(found)

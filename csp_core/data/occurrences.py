@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import torch
 from torch import Tensor
 
-from csp_core.data.cleaning import SCHEMA, Examples, judge
-from csp_core.data.columns import find_columns
-from csp_core.data.readers import read_table
-from csp_core.errors import BadRecordError
+from csp_core.data.cleaning import SCHEMA, Rules
+from csp_core.data.importing import Import, import_records
+from csp_core.data.report import ImportReport
 from csp_core.files import atomic_path
 
 
@@ -52,69 +51,20 @@ class Occurrences:
             self.table.write_parquet(temporary)
 
 
-@dataclass(frozen=True)
-class ImportReport:
-    """What reading a file did; ``rows_read`` is ``rows_kept`` plus all that is in ``dropped``.
-
-    Args:
-        file: Name of the file, without its folder.
-        format: What it was read as.
-        delimiter: Name of the delimiter, ``""`` for formats without one.
-        encoding: Text encoding, ``""`` for formats without one.
-        mapping: Canonical column to the column of the file that it was read from.
-        rows_read: Records in the file; blank lines do not count.
-        rows_kept: Records that were kept.
-        dropped: Reason to number of records left out.
-        changed: Reason to number of kept records in which a value was changed.
-        examples: Reason to its first (line, what stood there), header at line 1.
-    """
-
-    file: str
-    format: str
-    delimiter: str
-    encoding: str
-    mapping: dict[str, str]
-    rows_read: int
-    rows_kept: int
-    dropped: dict[str, int]
-    changed: dict[str, int]
-    examples: dict[str, Examples]
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the report as JSON can hold it.
-
-        Returns:
-            One entry per field.
-        """
-        some = {reason: [list(pair) for pair in pairs] for reason, pairs in self.examples.items()}
-        return asdict(self) | {"examples": some}
-
-    def __str__(self) -> str:
-        """Return the report as a few lines of text."""
-        kind = ", ".join(filter(None, (self.format, self.delimiter, self.encoding)))
-        columns = ", ".join(f"{key} from {column!r}" for key, column in self.mapping.items())
-        lines = [
-            f"{self.file} ({kind}): {self.rows_kept:,} of {self.rows_read:,} records kept",
-            f"  columns: {columns}",
-        ]
-        for title, counts in (("dropped", self.dropped), ("changed", self.changed)):
-            for reason, count in counts.items():
-                line, what = self.examples[reason][0]
-                lines.append(f"  {title} {count:,}: {reason}; first at line {line}: {what}")
-        return "\n".join(lines)
-
-
 def read_occurrences(
     path: str | Path, *, mapping: Mapping[str, str] | None = None
 ) -> tuple[Occurrences, ImportReport]:
-    r"""Read occurrence records from CSV, TSV (plain or gzip) or Parquet, whatever the columns.
+    r"""Read occurrence records, whatever the format and the columns.
 
-    The delimiter, the encoding and the columns (Darwin Core, GBIF, iNaturalist and plain names) are
-    found from the content. Coordinates are taken as WGS84. Records without a usable place or name
-    are dropped; impossible dates become empty; nothing is corrected by guessing.
+    Formats are told by content: CSV and TSV (also packed), Darwin Core Archives (zip or folder),
+    GeoJSON, JSON of the iNaturalist API, Parquet and GeoParquet. The delimiter, the encoding and
+    the columns (Darwin Core, GBIF, iNaturalist and plain names) are found. Places are taken as
+    WGS84 unless the file names another reference system. Records without a usable place or name
+    and records of absences are dropped; impossible dates become empty; nothing is corrected by
+    guessing. Names above species are kept, as classes need not be species.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a Darwin Core Archive.
         mapping: Canonical column to the column of the file, for columns that are not found or
             found wrongly, such as ``{"lon": "easting_deg"}``.
 
@@ -133,36 +83,9 @@ def read_occurrences(
         >>> len(records), report.rows_read, report.mapping["lon"]
         (1, 1, 'longitude')
     """
-    path = Path(path)
-    columns: dict[str, str] = {}
-
-    def choose(header: Sequence[str]) -> list[str]:
-        columns.update(find_columns(header, mapping))
-        return list(dict.fromkeys(columns.values()))
-
-    try:
-        raw = read_table(path, choose)
-        judged = judge(raw, columns, today=datetime.date.today())
-    except BadRecordError as error:
-        if error.file is not None:
-            raise
-        raise BadRecordError(str(error), file=path.name) from error
-    read = len(raw.table) + len(raw.rejected)
-    if not read:
-        raise BadRecordError("The file has a header but no records.", file=path.name)
-    report = ImportReport(
-        file=path.name,
-        format=raw.format,
-        delimiter=raw.delimiter,
-        encoding=raw.encoding,
-        mapping=columns,
-        rows_read=read,
-        rows_kept=len(judged.table),
-        dropped=judged.dropped,
-        changed=judged.changed,
-        examples=judged.examples,
-    )
-    return Occurrences(judged.table), report
+    work = Import(Path(path), mapping, Rules(today=datetime.date.today()))
+    tables = [kept for kept, _ in work.batches()]
+    return Occurrences(pl.concat(tables, rechunk=True)), work.report()
 
 
 def part_of_year(dates: pl.Series) -> Tensor:
@@ -184,4 +107,11 @@ def part_of_year(dates: pl.Series) -> Tensor:
     return torch.from_numpy(part.to_numpy().copy())
 
 
-__all__ = ["SCHEMA", "ImportReport", "Occurrences", "part_of_year", "read_occurrences"]
+__all__ = [
+    "SCHEMA",
+    "ImportReport",
+    "Occurrences",
+    "import_records",
+    "part_of_year",
+    "read_occurrences",
+]

@@ -1,81 +1,63 @@
-"""Readers of table files: each turns a file into columns of text with line numbers."""
+"""Readers of record files: what a file is, told from its content."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import gzip
-import io
+import zipfile
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 
-import polars as pl
+from csp_core.data.archives import Folder, Members, Zip, open_gzip
+from csp_core.data.columns import listed
+from csp_core.data.darwincore import META, ArchiveSource, find_meta
+from csp_core.data.geojson import KINDS, read_geojson
+from csp_core.data.inaturalist import read_observations
+from csp_core.data.jsonrecords import load_json
+from csp_core.data.source import Opener, Source
+from csp_core.data.tabular import ParquetSource
+from csp_core.data.text import TextSource
+from csp_core.errors import BadRecordError, CspError, DataNotFoundError
 
-from csp_core.errors import BadRecordError, DataNotFoundError
-
-Choose = Callable[[Sequence[str]], Sequence[str]]
-WORKS = "CSV or TSV text (.csv, .tsv, .txt, also .gz) and Parquet can be read"
-RAGGED = "wrong number of fields"
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
-
-
-@dataclass(frozen=True, eq=False)
-class RawTable:
-    """The chosen columns of a file, before any of it is judged.
-
-    Args:
-        table: The columns that were chosen, in file order, one row per record.
-        lines: ``(rows,)`` line of each record in the file, with the header as line 1.
-        format: Name of the format in ``READERS``.
-        delimiter: Name of the delimiter, ``""`` for formats without one.
-        encoding: Text encoding, ``""`` for formats without one.
-        rejected: (line, message) of each record whose fields do not fit the header.
-    """
-
-    table: pl.DataFrame
-    lines: pl.Series
-    format: str
-    delimiter: str = ""
-    encoding: str = ""
-    rejected: tuple[tuple[int, str], ...] = field(default=())
+WORKS = (
+    "CSV and TSV text (also .gz or .zip), Darwin Core Archives, GeoJSON, iNaturalist JSON, Parquet"
+    " and GeoParquet can be read"
+)
+HEAD = 1 << 16
+TABLES = (".csv", ".tsv", ".txt", ".tab", ".json", ".geojson", ".parquet")
 
 
-def read_table(path: Path, choose: Choose) -> RawTable:
-    """Read the columns that are asked for, by whichever reader fits the content of the file.
+def open_source(path: Path) -> Source:
+    """Open a file of records with whichever reader fits its content.
 
     Args:
-        path: The file.
-        choose: Takes the names of all columns and returns those to keep.
+        path: The file, or the folder of a Darwin Core Archive.
 
     Returns:
-        The columns.
+        Its columns, ready to be read.
 
     Raises:
         DataNotFoundError: If there is no such file.
-        BadRecordError: If the file is empty, damaged or of a format that no reader takes.
+        BadRecordError: If it is empty, damaged or of a format that no reader takes.
     """
     if path.is_dir():
-        raise DataNotFoundError(f"{path} is a folder; give one file. {WORKS}.")
+        folder = Folder(path)
+        if META in folder.names:
+            return ArchiveSource(folder, META)
+        raise DataNotFoundError(
+            f"{path} is a folder without a meta.xml; give one file, or a Darwin Core Archive."
+            f" {WORKS}."
+        )
     if not path.exists():
         raise DataNotFoundError(f"No file {path}. {WORKS}.")
-    try:
-        packed = path.open("rb")
-        with packed:
-            zipped = packed.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as stream:
-            found = sniff(stream.read(1 << 16))
-        if found not in READERS:
-            raise BadRecordError(f"This is {found}. {WORKS}.", file=path.name)
-        return READERS[found](path, choose, zipped)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BadRecordError(
-            "The gzip file is cut short or damaged; copy it again.", file=path.name
-        ) from error
-    except PermissionError as error:
-        raise BadRecordError(
-            "The file may not be read; check its permissions.", file=path.name
-        ) from error
+    with path.open("rb") as packed:
+        zipped = packed.read(2) == b"\x1f\x8b"
+    opener: Opener = (lambda: open_gzip(path)) if zipped else (lambda: path.open("rb"))
+    kind = _kind(opener)
+    if zipped and kind == "zip":
+        raise BadRecordError("This is an archive inside a gzip file; unpack it once.")
+    return _read(kind, opener)
 
 
 def sniff(head: bytes) -> str:
@@ -89,182 +71,145 @@ def sniff(head: bytes) -> str:
 
     Example:
         >>> sniff(b"PAR1...."), sniff(b"species,lon,lat"), sniff(b'{"type": "Feature"}')
-        ('parquet', 'text', 'a JSON file')
+        ('parquet', 'text', 'json')
     """
     for magic, name in SIGNATURES:
         if head.startswith(magic):
             return name
+    if head[257:262] == b"ustar":
+        return "a tar archive; unpack it and give its folder or file"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        return "a JSON file"
+        return "json"
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     return "a binary file of unknown format" if control * 100 > len(head) else "text"
 
 
-def read_text(path: Path, choose: Choose, zipped: bool) -> RawTable:
-    """Read delimited text.
+def _kind(opener: Opener) -> str:
+    with opener() as stream:
+        return sniff(stream.read(HEAD))
+
+
+def _read(kind: str, opener: Opener) -> Source:
+    if kind not in READERS:
+        raise BadRecordError(f"This is {kind}. {WORKS}.")
+    return READERS[kind](opener)
+
+
+def read_json(opener: Opener) -> Source:
+    """Read GeoJSON, or observations of iNaturalist.
 
     Args:
-        path: The file.
-        choose: Takes the names of all columns and returns those to keep.
-        zipped: Whether it is packed with gzip.
+        opener: Opens the file.
 
     Returns:
-        The columns, as text.
+        The records.
 
     Raises:
-        BadRecordError: If it has no header, no rows, or a quotation that never ends.
+        BadRecordError: If it is damaged, or holds neither.
     """
-    data = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
-    text, encoding = decode(data)
-    first = next((line for line in io.StringIO(text) if line.strip()), "")
-    if not first:
-        raise BadRecordError("The file is empty.", file=path.name)
-    delimiter = max(DELIMITERS, key=first.count)
-    # Darwin Core text is tab-separated and its quotes are plain characters.
-    quoted = '"' in (first if delimiter == "\t" else text)
-    parse = _parse_quoted if quoted else _parse_plain
-    try:
-        table, lines, rejected = parse(text, delimiter, choose)
-    except (csv.Error, pl.exceptions.PolarsError) as error:
-        raise BadRecordError(
-            f"The text cannot be cut into fields ({error}). A quotation mark may be opened and"
-            " never closed: close it, or double it inside a quoted field.",
-            file=path.name,
-        ) from error
-    return RawTable(table, lines, "text", DELIMITERS[delimiter], encoding, tuple(rejected))
+    content = load_json(opener)
+    if isinstance(content, dict) and content.get("type") in KINDS:
+        return read_geojson(content)
+    return read_observations(content)
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    r"""Turn bytes into text with plain line ends.
+def read_zip(opener: Opener) -> Source:
+    """Read a Darwin Core Archive, or the one table of another zip archive.
 
     Args:
-        data: UTF-8 with or without a byte-order mark, UTF-16 with one, else Latin-1.
+        opener: Opens the archive.
 
     Returns:
-        The text, and the name of the encoding.
+        The records.
 
-    Example:
-        >>> decode("Pájaro\r\n".encode("latin-1"))
-        ('Pájaro\n', 'latin-1')
+    Raises:
+        BadRecordError: If the archive is unsafe, or holds no table or several.
     """
-    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding = "utf-16" if utf16 else "utf-8"
-    try:
-        text = data.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        text, encoding = data.decode("latin-1"), "latin-1"
-    return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
-
-
-Parsed = tuple[pl.DataFrame, pl.Series, list[tuple[int, str]]]
-
-
-def _misfit(found: int, expected: int) -> str:
-    return f"{found} fields where the header has {expected}"
-
-
-def _parse_plain(text: str, delimiter: str, choose: Choose) -> Parsed:
-    """Cut text without quotation marks, where every line is a record."""
-    rows = pl.DataFrame({"text": text.split("\n")}).with_row_index("line", offset=1)
-    # A line of nothing but delimiters is a record, if an empty one.
-    rows = rows.filter(pl.col("text").str.strip_chars(" ") != "")
-    header = [name.strip() for name in rows["text"][0].split(delimiter)]
-    wanted = _positions(header, choose)
-    found = pl.col("text").str.count_matches(delimiter, literal=True) + 1
-    rows = rows[1:].with_columns(found=found)
-    bad = rows.filter(pl.col("found") != len(header))
-    rejected = [(line, _misfit(n, len(header))) for line, n in bad.select("line", "found").rows()]
-    rows = rows.filter(pl.col("found") == len(header))
-    table = _empty(wanted)
-    if len(rows):
-        # Every line fits by now, so polars can neither cut nor fill a record.
-        found_columns = pl.read_csv(
-            io.BytesIO("\n".join(rows["text"]).encode()),
-            separator=delimiter,
-            has_header=False,
-            columns=sorted(wanted.values()),
-            quote_char=None,
-            infer_schema=False,
+    members = Zip(opener)
+    if "[Content_Types].xml" in members.names:
+        raise BadRecordError(
+            "This is a spreadsheet or another office document; export CSV from it."
         )
-        order = sorted(wanted, key=lambda name: wanted[name])
-        table = found_columns.rename(dict(zip(found_columns.columns, order, strict=True)))
-    return table, rows["line"].cast(pl.Int64), rejected
+    meta = find_meta(members)
+    if meta:
+        return ArchiveSource(members, meta)
+    name = _only_table(members)
+    kind = _kind(members.opener(name))
+    if kind == "zip":
+        raise BadRecordError(f"{name} is an archive inside the archive; unpack it once.")
+    source = _read(kind, members.opener(name))
+    source.notes.append(f"the archive has no meta.xml; {name} was read by its own header")
+    return source
 
 
-def _parse_quoted(text: str, delimiter: str, choose: Choose) -> Parsed:
-    """Cut text with quotation marks, where a record may span lines."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    kept: list[list[str]] = []
-    lines: list[int] = []
-    rejected: list[tuple[int, str]] = []
-    wanted: dict[str, int] = {}
-    end = 0
-    for record in reader:
-        line, end = end + 1, reader.line_num
-        if not any(field.strip() for field in record) and len(record) <= 1:
-            continue
-        if not header:
-            header = [name.strip() for name in record]
-            wanted = _positions(header, choose)
-        elif len(record) != len(header):
-            rejected.append((line, _misfit(len(record), len(header))))
-        else:
-            kept.append([record[i] for i in wanted.values()])
-            lines.append(line)
-    table = (
-        pl.DataFrame(kept, schema=_empty(wanted).schema, orient="row") if kept else _empty(wanted)
-    )
-    return table, pl.Series(lines, dtype=pl.Int64), rejected
+def _only_table(members: Members) -> str:
+    tables = [n for n in members.names if PurePosixPath(n).suffix.lower() in TABLES]
+    named = [n for n in tables if PurePosixPath(n).stem.lower() in ("occurrence", "occurrences")]
+    found = named or tables
+    if len(found) != 1:
+        held = listed(members.names, most=8) or "nothing"
+        raise BadRecordError(
+            "The zip archive has no meta.xml and not one table alone, so what to read is unknown;"
+            f" it holds: {held}. {WORKS}."
+        )
+    return found[0]
 
 
-def _positions(header: Sequence[str], choose: Choose) -> dict[str, int]:
-    return {name: header.index(name) for name in choose(header)}
-
-
-def _empty(columns: dict[str, int]) -> pl.DataFrame:
-    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-
-
-def read_parquet(path: Path, choose: Choose, zipped: bool) -> RawTable:
-    """Read a Parquet file; its first row counts as line 2.
+@contextlib.contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Say in one sentence, with the name of the file, what goes wrong while it is read.
 
     Args:
         path: The file.
-        choose: Takes the names of all columns and returns those to keep.
-        zipped: Whether it is packed with gzip.
 
-    Returns:
-        The columns, in the types of the file.
+    Yields:
+        Nothing.
 
     Raises:
-        BadRecordError: If it is cut short or damaged.
+        BadRecordError: For all that damaged or unreadable files cause.
     """
-    source = io.BytesIO(gzip.decompress(path.read_bytes())) if zipped else path
     try:
-        names = list(pl.read_parquet_schema(source))
-        wanted = list(choose(names))
-        table = pl.read_parquet(source, columns=wanted, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        yield
+    except BadRecordError as error:
+        if error.file is not None:
+            raise
+        raise BadRecordError(str(error), file=path.name) from error
+    except zipfile.BadZipFile as error:
         raise BadRecordError(
-            f"The Parquet file is cut short or damaged ({reason}); copy it again.", file=path.name
+            f"The zip archive is cut short or damaged; copy it again. {WORKS}.", file=path.name
         ) from error
-    return RawTable(table, pl.int_range(2, len(table) + 2, eager=True), "parquet")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadRecordError(
+            "The gzip file is cut short or damaged; copy it again.", file=path.name
+        ) from error
+    except CspError:
+        raise
+    except PermissionError as error:
+        raise BadRecordError(
+            "The file may not be read; check its permissions.", file=path.name
+        ) from error
+    except OSError as error:
+        raise BadRecordError(
+            f"The file cannot be read ({error.strerror or error}).", file=path.name
+        ) from error
 
-
-Reader = Callable[[Path, Choose, bool], RawTable]
 
 # A new format is one reader and one line here, with a line in SIGNATURES if bytes name it.
-READERS: dict[str, Reader] = {"text": read_text, "parquet": read_parquet}
+READERS: dict[str, Callable[[Opener], Source]] = {
+    "text": TextSource,
+    "parquet": ParquetSource,
+    "json": read_json,
+    "zip": read_zip,
+}
 
-ARCHIVE = "a zip archive (perhaps a spreadsheet or a Darwin Core Archive: unpack it, or export CSV)"
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "parquet"),
-    (b"PK\x03\x04", ARCHIVE),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
     (b"\xff\xfe", "text"),
     (b"\xfe\xff", "text"),
     (b"%PDF", "a PDF file"),
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet (.xls); export CSV from it"),
+    (b"SQLite format 3", "a database (SQLite or GeoPackage); export CSV or GeoJSON from it"),
     (b"<", "a web page or XML file"),
 )

@@ -101,6 +101,8 @@ class RecordDataset(Dataset[Sample]):
         image: ``(N, C, H, W)`` float32, or None for data without images.
         name: What to call the data in cards and reports.
         info: Facts for cards and reports (source, licence, what was dropped).
+        recorder: ``(N,)`` int64, one number a recorder, -1 where unknown. All -1 if omitted. It is
+            no part of samples or of the hash: nothing learns from it.
     """
 
     lonlat: Tensor
@@ -110,13 +112,17 @@ class RecordDataset(Dataset[Sample]):
     image: Tensor | None = None
     name: str = "records"
     info: dict[str, object] = field(default_factory=dict)
+    recorder: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""
         if not len(self.date):
             object.__setattr__(self, "date", torch.full((len(self.lonlat),), float("nan")))
-        if not len(self.lonlat) == len(self.label) == len(self.date):
-            raise BadRecordError("lonlat, label and date need the same number of rows.")
+        if not len(self.recorder):
+            unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
+            object.__setattr__(self, "recorder", unknown)
+        if not len(self.lonlat) == len(self.label) == len(self.date) == len(self.recorder):
+            raise BadRecordError("lonlat, label, date and recorder need the same number of rows.")
 
     def __len__(self) -> int:
         """Return the number of records."""

@@ -1,4 +1,4 @@
-"""Dealing records to the parts of a data set: at random, by site, by block of the map."""
+"""Dealing records to the parts of a data set: by record, site, block of the map or recorder."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import torch
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
-from csp_core.geo import cell_ids
+from csp_core.geo import cell_ids, nearest_km
 
 PARTS = {"train": 0, "val": 1, "test": 2}
+LEFT_OUT = -1
+UNKNOWN_RECORDER = -1
 SITES_PER_DEGREE = 100
 
 
-def by_record(lonlat: Tensor, block_degrees: float) -> Tensor:
+def by_record(lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None) -> Tensor:
     """Put every record in a group of its own.
 
     Args:
         lonlat: ``(N, 2)`` degrees.
         block_degrees: Not used.
+        recorder: Not used.
 
     Returns:
         ``(N,)`` int64 groups.
@@ -27,7 +30,7 @@ def by_record(lonlat: Tensor, block_degrees: float) -> Tensor:
     return torch.arange(len(lonlat))
 
 
-def by_site(lonlat: Tensor, block_degrees: float) -> Tensor:
+def by_site(lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None) -> Tensor:
     """Group records whose coordinates agree when rounded to 0.01 degrees.
 
     Longitudes 180 and -180 agree, and so do all longitudes at a pole. Rounding rather than cutting
@@ -36,6 +39,7 @@ def by_site(lonlat: Tensor, block_degrees: float) -> Tensor:
     Args:
         lonlat: ``(N, 2)`` degrees.
         block_degrees: Not used.
+        recorder: Not used.
 
     Returns:
         ``(N,)`` int64 groups.
@@ -47,12 +51,13 @@ def by_site(lonlat: Tensor, block_degrees: float) -> Tensor:
     return (lat + pole) * around + lon
 
 
-def by_block(lonlat: Tensor, block_degrees: float) -> Tensor:
+def by_block(lonlat: Tensor, block_degrees: float, recorder: Tensor | None = None) -> Tensor:
     """Group records that share a cell of a regular grid.
 
     Args:
         lonlat: ``(N, 2)`` degrees.
         block_degrees: Side of a cell.
+        recorder: Not used.
 
     Returns:
         ``(N,)`` int64 groups.
@@ -65,10 +70,35 @@ def by_block(lonlat: Tensor, block_degrees: float) -> Tensor:
     return cell_ids(lonlat, block_degrees)
 
 
-SPLITS: dict[str, Callable[[Tensor, float], Tensor]] = {
+def by_recorder(
+    lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None
+) -> Tensor:
+    """Group the records of one recorder; records whose recorder is unknown are grouped by site.
+
+    Recorders differ in where they go and in what they notice, which a split by place leaves on both
+    sides.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        block_degrees: Not used.
+        recorder: ``(N,)`` int64, -1 where unknown; None if all are.
+
+    Returns:
+        ``(N,)`` int64 groups.
+    """
+    # Sites and recorders are numbered apart, so that no number means one of each.
+    site: Tensor = torch.unique(by_site(lonlat), return_inverse=True)[1]
+    if recorder is None:
+        return site
+    person = torch.unique(recorder, return_inverse=True)[1]
+    return torch.where(recorder == UNKNOWN_RECORDER, site, len(lonlat) + person)
+
+
+SPLITS: dict[str, Callable[[Tensor, float, Tensor | None], Tensor]] = {
     "random": by_record,
     "site": by_site,
     "block": by_block,
+    "recorder": by_recorder,
 }
 
 
@@ -80,12 +110,15 @@ def assign_parts(
     test: float = 0.0,
     block_degrees: float = 2.0,
     seed: int = 0,
+    recorder: Tensor | None = None,
+    buffer_km: float = 0.0,
 ) -> Tensor:
     """Deal records to train, validation and test, whole groups at a time.
 
     Groups are shuffled and dealt to validation, then to test, until each has its share of the
     records; the last group may carry a part over its share. Nearby records resemble each other, so
-    a ``random`` split flatters a model; ``site`` and ``block`` keep neighbours together.
+    a ``random`` split flatters a model; ``site`` and ``block`` keep neighbours together, and a
+    buffer keeps what it learns from at a distance from what it is asked.
 
     Args:
         lonlat: ``(N, 2)`` degrees.
@@ -95,9 +128,12 @@ def assign_parts(
         block_degrees: Side of a block, for ``block``.
         seed: Seed of the shuffle. Which groups go where depends on it and on the groups, not on
             the order of the records.
+        recorder: ``(N,)`` int64, -1 where unknown, for ``recorder``.
+        buffer_km: Training records this near to a record of validation or test are left out, at
+            least 0; 0 leaves out none.
 
     Returns:
-        ``(N,)`` int64: 0 train, 1 validation, 2 test.
+        ``(N,)`` int64: 0 train, 1 validation, 2 test, -1 left out by the buffer.
 
     Raises:
         UnknownNameError: If there is no such method.
@@ -110,7 +146,9 @@ def assign_parts(
         raise ConfigError(
             f"Shares val={val}, test={test}: each must be in [0, 1) and leave some for training."
         )
-    groups = SPLITS[method](lonlat, block_degrees)
+    if not 0 <= buffer_km < float("inf"):
+        raise ConfigError(f"buffer_km is {buffer_km}; give kilometres of at least 0.")
+    groups = SPLITS[method](lonlat, block_degrees, recorder)
     found, member = torch.unique(groups, return_inverse=True)
     sizes = torch.bincount(member, minlength=len(found))
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
@@ -120,15 +158,61 @@ def assign_parts(
     is_test = ~is_val & (before < taken + test * len(lonlat))
     part_of_group = torch.zeros(len(found), dtype=torch.int64)
     part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
-    parts = part_of_group[member]
+    parts = _with_buffer(part_of_group[member], lonlat, buffer_km)
     wanted = {"train": 1.0, "val": val, "test": test}
     empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
     if empty:
         raise BadRecordError(
             f"{len(lonlat)} records in {len(found)} groups leave {' and '.join(empty)} empty with"
-            f" the {method!r} split. Give more records, other shares or smaller groups."
+            f" the {method!r} split. Give more records, other shares, smaller groups or a smaller"
+            " buffer."
         )
     return parts
+
+
+def _with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
+    held_out = parts != PARTS["train"]
+    if not buffer_km or not held_out.any():
+        return parts
+    # Records without a place are near nothing.
+    rows = (~held_out & ~lonlat.isnan().any(dim=1)).nonzero().flatten()
+    others = lonlat[held_out]
+    near = nearest_km(lonlat[rows], others[~others.isnan().any(dim=1)]) <= buffer_km
+    return parts.index_fill(0, rows[near], LEFT_OUT)
+
+
+def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor:
+    """Choose a part of the labels, the same part of every class but at least one record of each.
+
+    Of a class with n records, max(1, n · fraction rounded half to even) are drawn without
+    replacement. With one seed, a smaller fraction is a part of a larger one.
+
+    Args:
+        label: ``(N,)`` int64; negative ones (unlabelled) are never chosen.
+        fraction: In (0, 1].
+        seed: Seed of the draw.
+
+    Returns:
+        ``(M,)`` int64 rows, ascending.
+
+    Raises:
+        ConfigError: If the fraction is out of range.
+
+    Source:
+        The ``stratified-fix`` subsets of Mai et al. 2023, CSP, section 4.
+    """
+    if not 0 < fraction <= 1:
+        raise ConfigError(f"label_fraction is {fraction}; give a part in (0, 1].")
+    rows = torch.randperm(len(label), generator=torch.Generator().manual_seed(seed))
+    rows = rows[label[rows] >= 0]
+    # A stable sort leaves each class in the order of the draw, so its first records are a sample.
+    rows = rows[label[rows].argsort(stable=True)]
+    _, member, sizes = torch.unique_consecutive(
+        label[rows], return_inverse=True, return_counts=True
+    )
+    wanted = (sizes.double() * fraction).round().long().clamp_min(1)
+    position = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[member]
+    return rows[position < wanted[member]].sort().values
 
 
 def rows_of(parts: Tensor, split: str) -> Tensor:

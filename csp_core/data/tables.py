@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 import torch
+from torch import Tensor
 
 from csp_core.data.occurrences import ImportReport, part_of_year, read_occurrences
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import PARTS, assign_parts, rows_of
+from csp_core.data.splits import (
+    LEFT_OUT,
+    PARTS,
+    UNKNOWN_RECORDER,
+    assign_parts,
+    rows_of,
+    stratified_fraction,
+)
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
 
@@ -27,6 +36,8 @@ def load_occurrences(
     block_degrees: float = 2.0,
     seed: int = 0,
     max_uncertainty_m: float | None = None,
+    buffer_km: float = 0.0,
+    label_fraction: float = 1.0,
 ) -> RecordDataset:
     """Load occurrence records as a data set with one class per taxon.
 
@@ -37,16 +48,19 @@ def load_occurrences(
         root: The file, in any form that ``read_occurrences`` takes.
         mapping: Canonical column to the column of the file.
         min_records: Taxa with fewer records in the whole file are left out.
-        split_method: ``random``, ``site`` (0.01 degrees) or ``block``.
+        split_method: ``random``, ``site`` (0.01 degrees), ``block`` or ``recorder``.
         val_fraction: Share of the records for validation, in [0, 1).
         test_fraction: Share of the records for test, in [0, 1).
         block_degrees: Side of a block, for ``block``.
         seed: Seed of the split.
         max_uncertainty_m: Records known to be less precise than this are left out, in metres.
+        buffer_km: Training records this near to a held-out record are left out; 0 leaves out none.
+        label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
+            of each stays.
 
     Returns:
-        The records of the part; classes are sorted by scientific name and counted in the training
-        part, whichever part is asked for.
+        The records of the part (``all`` has those left out of training too); classes are sorted by
+        scientific name and counted in the training part, whichever part is asked for.
 
     Raises:
         ConfigError: If an option does not fit.
@@ -59,9 +73,15 @@ def load_occurrences(
     records, report = read_occurrences(path, mapping=mapping)
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
-        raise BadRecordError(f"No record is left to use. {report}", file=path.name)
+        raise BadRecordError(
+            f"No record is left to use: of {report.rows_kept:,} kept,"
+            f" {left_out['rows_left_out_by_min_records']:,} are of taxa with fewer than"
+            f" {min_records} records (min_records) and"
+            f" {left_out['rows_left_out_by_uncertainty']:,} are too vague (max_uncertainty_m).",
+            file=path.name,
+        )
     lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
-    method = f"{split_method}, {block_degrees:g}°" if split_method == "block" else split_method
+    recorder = _recorder_codes(table["recorder"])
     parts = assign_parts(
         lonlat,
         method=split_method,
@@ -69,26 +89,66 @@ def load_occurrences(
         test=test_fraction,
         block_degrees=block_degrees,
         seed=seed,
+        recorder=recorder,
+        buffer_km=buffer_km,
     )
-    names = sorted(table["scientific_name"].unique().to_list())
-    codes = pl.Series(names, dtype=pl.Enum(names))
-    label = table["scientific_name"].cast(codes.dtype).to_physical().cast(pl.Int64)
-    labels = torch.from_numpy(label.to_numpy().copy())
-    counts = torch.bincount(labels[parts == PARTS["train"]], minlength=len(names))
+    names, labels = _labels(table["scientific_name"])
+    parts = _with_label_fraction(parts, labels, label_fraction, seed)
     rows = rows_of(parts, split)
-    info: dict[str, object] = {
-        **_describe(path, table, report),
-        **left_out,
-        "split": f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}",
-    }
+    method = _method_words(split_method, block_degrees, buffer_km, label_fraction)
+    words = f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
+    if buffer_km or label_fraction < 1:
+        left_out["rows_left_out_of_training"] = int((parts == LEFT_OUT).sum())
     return RecordDataset(
         lonlat=lonlat[rows],
         label=labels[rows],
-        classes=ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist())),
+        classes=_classes(table, names, labels[parts == PARTS["train"]]),
         date=part_of_year(table["date"])[rows],
         name=path.name.split(".")[0],
-        info=info,
+        info={**_describe(path, table, report), **left_out, "split": words},
+        recorder=recorder[rows],
     )
+
+
+def _labels(taxon: pl.Series) -> tuple[list[str], Tensor]:
+    """Sort the names of the taxa and number the records by them."""
+    names = sorted(taxon.unique().to_list())
+    codes = taxon.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
+    return names, torch.from_numpy(codes.to_numpy().copy())
+
+
+def _classes(table: pl.DataFrame, names: list[str], learned: Tensor) -> ClassTable:
+    counts = torch.bincount(learned, minlength=len(names))
+    return ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist()))
+
+
+def _with_label_fraction(parts: Tensor, labels: Tensor, fraction: float, seed: int) -> Tensor:
+    """Leave out of training what the label fraction does not keep."""
+    rows = (parts == PARTS["train"]).nonzero().flatten()
+    kept = rows[stratified_fraction(labels[rows], fraction, seed)]
+    return parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
+
+
+def _method_words(method: str, block_degrees: float, buffer_km: float, fraction: float) -> str:
+    words = [f"{method}, {block_degrees:g}°" if method == "block" else method]
+    words += [f"{buffer_km:g} km buffer"] if buffer_km else []
+    words += [f"{fraction:g} of the labels"] if fraction < 1 else []
+    return ", ".join(words)
+
+
+def _recorder_codes(recorder: pl.Series) -> Tensor:
+    """Number recorders by a hash of their name, so that data sets can be compared without names.
+
+    Names are compared as they stand, but for case and outer spaces; a team is a recorder of its
+    own.
+    """
+    plain = recorder.cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase()
+    codes = {
+        name: int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) >> 1
+        for name in plain.unique().to_list()
+    }
+    codes[""] = UNKNOWN_RECORDER
+    return torch.tensor([codes[name] for name in plain.to_list()], dtype=torch.int64)
 
 
 def _describe(path: Path, table: pl.DataFrame, report: ImportReport) -> dict[str, object]:

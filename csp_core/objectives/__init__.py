@@ -6,13 +6,20 @@ from typing import Any
 
 from csp_core.model import DualEncoder
 from csp_core.objectives.base import BatchRandom, Objective
-from csp_core.objectives.presence import GeoPrior
-from csp_core.objectives.supervised import Softmax
+from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
+from csp_core.objectives.supervised import Softmax, SoftTargets
 from csp_core.tables import construct
 
 __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "make_objective"]
 
-OBJECTIVES: dict[str, type[Objective]] = {"softmax": Softmax, "geo_prior": GeoPrior}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "softmax": Softmax,
+    "soft_targets": SoftTargets,
+    "geo_prior": GeoPrior,
+    "an_full": ANFull,
+    "an_ssdl": ANSSDL,
+    "an_slds": ANSLDS,
+}
 
 
 def make_objective(name: str, model: DualEncoder, **options: Any) -> Objective:

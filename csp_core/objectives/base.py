@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from csp_core import geo
 from csp_core.data.batch import Batch
+from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Prior
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ class BatchRandom:
         drawn = torch.rand(self.total, columns, generator=self.generator)
         return drawn[self.start : self.stop]
 
+    def rows(self, draw: Callable[[torch.Generator, int], Tensor]) -> Tensor:
+        """Draw something else, one row for each row of the batch.
+
+        Args:
+            draw: Function of the generator and the number of rows of the global batch.
+
+        Returns:
+            The rows of this process.
+        """
+        return draw(self.generator, self.total)[self.start : self.stop]
+
 
 class Objective(nn.Module):
     """Base of all objectives.
@@ -71,6 +84,25 @@ class Objective(nn.Module):
             )
         self.jitter_km = (float(low), float(high))
 
+    def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
+        """Look at the training records, once before training; most objectives need nothing.
+
+        What is kept must follow from the records alone, so that it need not be saved: a resumed run
+        and every process fit anew.
+
+        Args:
+            dataset: The training records.
+            teacher: A prior to learn from, for objectives that do.
+
+        Raises:
+            ConfigError: If the objective needs a teacher and there is none, or the other way about.
+        """
+        if teacher is not None:
+            raise ConfigError(
+                f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"
+                " or take the objective soft_targets."
+            )
+
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Add what chance decides; the forward pass itself draws nothing but dropout.
 
@@ -83,12 +115,25 @@ class Objective(nn.Module):
         Returns:
             The batch, ready for ``forward``.
         """
-        low, high = self.jitter_km
-        if high == 0 or not self.training:
+        if not self.training:
             return batch
+        return {**batch, "lonlat": self.scatter(batch["lonlat"], random)}
+
+    def scatter(self, lonlat: Tensor, random: BatchRandom) -> Tensor:
+        """Scatter places by ``jitter_km``.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees, the rows of the batch.
+            random: Source of random numbers.
+
+        Returns:
+            ``(N, 2)`` degrees.
+        """
+        low, high = self.jitter_km
+        if high == 0:
+            return lonlat
         sigma = low * (high / low) ** random.uniform(1)[:, 0] if high > low else high
-        scattered = geo.jitter(batch["lonlat"], sigma, random.uniform(2))
-        return {**batch, "lonlat": scattered}
+        return geo.jitter(lonlat, sigma, random.uniform(2))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the losses of a batch.

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -233,3 +234,26 @@ def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
     import widgets
 
     assert widgets.percent(share) == words
+
+
+@pytest.mark.parametrize(("lat", "beyond"), [("90", True), ("-86", True), ("85", False)])
+def test_a_place_beyond_the_edge_of_the_map_is_told(
+    open_app: Open, lat: str, beyond: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "leaflet.js").touch()
+    monkeypatch.setenv("CSP_LEAFLET_DIR", str(tmp_path))
+    app = open_app(lat=lat, lon="10")
+    assert not app.exception and ("this place lies beyond" in texts(app)) == beyond
+
+
+def test_damaged_models_do_not_stop_the_page(open_app: Open, models: Path, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    (good,) = models.iterdir()
+    shutil.copytree(good, shelf / good.name)
+    shutil.copytree(good, shelf / "odd-card")
+    (shelf / "odd-card" / "README.md").write_bytes(b"\xff\xfe")
+    shutil.copytree(good, shelf / "odd-settings")
+    (shelf / "odd-settings" / "config.json").write_text('{"format": "csp-model/1"}')
+    app = open_app(folder=shelf, model="odd-settings")
+    assert not app.exception and "cannot be loaded" in app.error[0].value
+    assert len(ranked(app)) == 6

@@ -264,3 +264,18 @@ def test_a_visit_to_about_keeps_the_place(app: str, open_page: OpenPage) -> None
     settle(page)
     assert params(page)["lat"] == "48.2"
     assert map_view(page)[:2] == pytest.approx((16.4, 48.2), abs=0.2)
+
+
+@pytest.mark.parametrize("lon", [179.9, -179.9])
+def test_the_map_goes_on_across_longitude_180(app: str, open_page: OpenPage, lon: float) -> None:
+    page = open_page(f"{app}?lat=65&lon={lon}&zoom=4")
+    leaflet(page).locator("path[stroke-width='3']").first.wait_for(state="attached")
+    frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
+    # Siberia lies left of the pin and Alaska right of it.
+    for degrees in (-10, 22):
+        assert frame.evaluate(
+            "([lat, lon]) => { const at = map_div.latLngToLayerPoint([lat, lon]);"
+            " return [...document.querySelectorAll('path')].some("
+            "p => p.getAttribute('fill') !== 'none' && p.isPointInFill(new DOMPoint(at.x, at.y)))}",
+            [66, lon + degrees],
+        ), degrees

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from csp_core.data import load_dataset, read_occurrences
-from csp_core.errors import BadRecordError
+from csp_core.data.occurrences import import_records
+from csp_core.errors import BadRecordError, CspError
 
 ROOT = Path(__file__).parents[2].parent / "shared" / "data"
 ROOT = Path(os.environ.get("CSP_SHARED_DATA", ROOT))
@@ -65,7 +66,42 @@ def test_exports_as_they_come(file, read, kept):
     assert read == kept + sum(report.dropped.values())
 
 
-@pytest.mark.parametrize("file", ["archives/dwca-ids.zip", "inaturalist/observation.json"])
-def test_formats_without_a_reader_are_named(file):
-    with pytest.raises(BadRecordError, match="Parquet can be read"):
-        read_occurrences(EXPORTS / file)
+def everything() -> list[Path]:
+    """List every file, and every folder that is a Darwin Core Archive."""
+    found = [p for name in ("occurrence_exports", "crustaceans") for p in (ROOT / name).rglob("*")]
+    return sorted(p for p in found if p.is_file() or (p / "meta.xml").is_file())
+
+
+@pytest.mark.parametrize("path", everything(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_export_is_accounted_for_or_refused_in_one_line(path, tmp_path):
+    try:
+        records, read = read_occurrences(path)
+        report = import_records(path, tmp_path / "out.parquet")
+    except CspError as error:
+        assert len(str(error).splitlines()) == 1
+        assert not list(tmp_path.iterdir())
+        return
+    assert len(records) == read.rows_kept
+    for told in (read, report):
+        assert told.rows_read == told.rows_kept + sum(told.dropped.values())
+    assert (tmp_path / "out.parquet").exists() == (report.rows_kept > 0)
+
+
+@pytest.mark.parametrize(
+    ("file", "format", "read", "kept"),
+    [
+        ("archives/gbif-results-whitespace-in-xml.zip", "darwin core archive", 158, 49),
+        ("archives/dwca-simple-csv-dos.zip", "text", 3, 2),
+        ("gbif_dwca_seaexp", "darwin core archive", 573, 0),
+        ("inaturalist/observation.json", "inaturalist", 1, 1),
+        ("inaturalist/observations.parquet", "parquet", 50, 48),
+    ],
+)
+def test_formats(file, format, read, kept):
+    _, report = read_occurrences(EXPORTS / file)
+    assert (report.format, report.rows_read, report.rows_kept) == (format, read, kept)
+
+
+def test_archive_of_taxa_has_no_places():
+    with pytest.raises(BadRecordError, match="No column for lon, lat"):
+        read_occurrences(EXPORTS / "archives" / "dwca-ids.zip")

@@ -1,0 +1,126 @@
+"""How fast a GBIF-like file is imported, and whether memory stays where it was as it grows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from report import arguments, markdown, write_report
+
+NAMED = (
+    *("gbifID", "occurrenceID", "species", "scientificName", "taxonRank", "countryCode"),
+    *("decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters", "eventDate"),
+    *("recordedBy", "license", "occurrenceStatus", "vernacularName"),
+)
+OTHERS = tuple(f"term{i}" for i in range(50 - len(NAMED)))
+CHUNK = 50_000
+TARGET = 300_000
+
+
+def write_rows(path: Path, rows: int) -> None:
+    """Write a tab-separated file of 50 columns; about one row in a hundred is unusable."""
+    chance = np.random.default_rng(0)
+    days = np.arange(np.datetime64("2000-01-01"), np.datetime64("2024-01-01")).astype(str)
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write("\t".join((*NAMED, *OTHERS)) + "\n")
+        for start in range(0, rows, CHUNK):
+            some = min(CHUNK, rows - start)
+            lat = chance.uniform(-90, 90.9, some).round(6).tolist()
+            lon = chance.uniform(-180, 180, some).round(6).tolist()
+            taxon = chance.integers(0, 20_000, some).tolist()
+            day = days[chance.integers(0, len(days), some)].tolist()
+            metres = chance.integers(1, 30_000, some).tolist()
+            stream.writelines(
+                f"{start + i}\turn:catalog:{start + i}\tGenus species{t}\tGenus species{t} (L.)"
+                f"\tSPECIES\tXX\t{lat[i]}\t{lon[i]}\t{metres[i]}\t{day[i]}T08:30:00"
+                f"\tRecorder {t % 99}\tCC_BY_4_0\tPRESENT\tName {t}" + FILL
+                for i, t in enumerate(taxon)
+            )
+
+
+# Half of the other fields are empty, as in downloads; no row has quotes.
+FILL = "".join("\t" if i % 2 else f"\tsome value {i}" for i in range(len(OTHERS))) + "\n"
+
+MEASURE = """
+import json, resource, sys, time
+from csp_core.data.occurrences import import_records
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.perf_counter()
+told = import_records(sys.argv[1], sys.argv[2])
+seconds = time.perf_counter() - started
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert told.rows_read == told.rows_kept + sum(told.dropped.values())
+print(json.dumps({"seconds": seconds, "peak_mb": peak / 1024, "base_mb": base / 1024,
+                  "rows_read": told.rows_read, "rows_kept": told.rows_kept}))
+"""
+
+
+def measure(rows: int, folder: Path) -> dict[str, float]:
+    """Generate a file and import it in a process of its own."""
+    source, output = folder / "occurrence.txt", folder / "records.parquet"
+    started = time.perf_counter()
+    write_rows(source, rows)
+    print(f"generated {rows:,} rows in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    size = source.stat().st_size
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(source), str(output)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+    )
+    source.unlink()
+    return {"rows": rows, "file_mb": size / 1e6, **json.loads(done.stdout)}
+
+
+def sizes(options: argparse.Namespace, folder: Path) -> list[int]:
+    """Choose how many rows to measure, as far as the disk allows."""
+    if options.quick:
+        return [2_000, 200_000]
+    row = 700
+    room = int(shutil.disk_usage(folder).free * 0.8 / row)
+    return [1_000_000, min(10_000_000, room)]
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = arguments("Rows a second and peak memory of importing a 50-column file.")
+    with tempfile.TemporaryDirectory() as name:
+        wanted = sizes(options, Path(name))
+        found = [measure(rows, Path(name)) for rows in wanted]
+    head = ["rows", "file, MB", "seconds", "rows a second", "peak memory, MB", "before import, MB"]
+    table = [
+        [
+            f"{one['rows']:,}",
+            f"{one['file_mb']:,.0f}",
+            f"{one['seconds']:.1f}",
+            f"{one['rows'] / one['seconds']:,.0f}",
+            f"{one['peak_mb']:,.0f}",
+            f"{one['base_mb']:,.0f}",
+        ]
+        for one in found
+    ]
+    ratio = found[-1]["peak_mb"] / found[0]["peak_mb"]
+    speed = found[-1]["rows"] / found[-1]["seconds"]
+    short = "" if options.quick or wanted[-1] == 10_000_000 else " The disk had no room for more."
+    body = (
+        f"A generated tab-separated file of 50 columns, {len(NAMED)} of them named as GBIF names"
+        " them; reading, judging, counting repetitions and writing Parquet.\n\n"
+        + markdown(head, table)
+        + f"\n\nThe larger file: {speed:,.0f} rows a second (aim: {TARGET:,}), {ratio:.2f} times"
+        f" the peak memory of the smaller (aim: at most 1.5).{short}"
+    )
+    data = {"runs": found, "rows_per_second": speed, "peak_ratio": ratio}
+    write_report("import_speed", "Importing records", body, data, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What every reader of records gives: a header, then chunks of the columns that are asked for."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import polars as pl
+
+# Gives a fresh stream of a file's unpacked bytes, from their beginning.
+Opener = Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some records in file order, before any of them is judged.
+
+    Args:
+        table: The columns that were asked for, one row per record, as text or as typed in the file.
+        lines: ``(rows,)`` line of each record in the file, with the header as line 1.
+        rejected: (line, message) of each record whose fields do not fit the header.
+    """
+
+    table: pl.DataFrame
+    lines: pl.Series
+    rejected: tuple[tuple[int, str], ...] = ()
+
+
+class Source(abc.ABC):
+    """A file of records, opened far enough to know its columns.
+
+    Args:
+        format: What it is read as.
+        header: Names of its columns.
+        delimiter: Name of the delimiter, ``""`` for formats without one.
+        encoding: Text encoding, ``""`` for formats without one; may change while chunks are read.
+        notes: Sentences about what the file lacks or what of it is not used.
+    """
+
+    def __init__(
+        self,
+        format: str,
+        header: Sequence[str],
+        *,
+        delimiter: str = "",
+        encoding: str = "",
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.format = format
+        self.header = list(header)
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.notes = list(notes)
+
+    @abc.abstractmethod
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+        """Read the records.
+
+        Args:
+            columns: Those of ``header`` to read.
+
+        Yields:
+            The records, some at a time, each with every one of the columns.
+        """
+
+
+def empty_table(columns: Sequence[str]) -> pl.DataFrame:
+    """Give a table of text without rows.
+
+    Args:
+        columns: Its columns.
+
+    Returns:
+        The table.
+    """
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
