@@ -244,7 +244,7 @@ def test_train_with_what_does_not_fit(csp, config_file, tmp_path, override, says
 
 
 def test_train_without_a_file(csp, tmp_path):
-    fails(csp("train", tmp_path / "absent.yaml"), "No configuration file")
+    fails(csp("train", tmp_path / "absent.yaml"), "is not there; give a YAML file")
     assert not (tmp_path / "runs").exists()
 
 

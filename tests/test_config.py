@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text(tmp_path):
 
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
 def test_no_file(tmp_path, name):
-    with pytest.raises(DataNotFoundError, match="No configuration file"):
+    with pytest.raises(DataNotFoundError, match="give a YAML file"):
         load_config(tmp_path / name)
 
 

@@ -73,13 +73,7 @@ def load_occurrences(
     records, report = read_occurrences(path, mapping=mapping)
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
-        raise BadRecordError(
-            f"No record is left to use: of {report.rows_kept:,} kept,"
-            f" {left_out['rows_left_out_by_min_records']:,} are of taxa with fewer than"
-            f" {min_records} records (min_records) and"
-            f" {left_out['rows_left_out_by_uncertainty']:,} are too vague (max_uncertainty_m).",
-            file=path.name,
-        )
+        raise _nothing_left(path, report, left_out)
     lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
     recorder = _recorder_codes(table["recorder"])
     parts = assign_parts(
@@ -107,6 +101,16 @@ def load_occurrences(
         name=path.name.split(".")[0],
         info={**_describe(path, table, report), **left_out, "split": words},
         recorder=recorder[rows],
+    )
+
+
+def _nothing_left(path: Path, report: ImportReport, left_out: dict[str, object]) -> BadRecordError:
+    return BadRecordError(
+        f"No record is left to use: of {report.rows_kept:,} kept,"
+        f" {left_out['rows_left_out_by_min_records']:,} are of taxa with fewer than"
+        f" {left_out['min_records']} records (min_records) and"
+        f" {left_out['rows_left_out_by_uncertainty']:,} are too vague (max_uncertainty_m).",
+        file=path.name,
     )
 
 
