@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from csp_core.errors import BadRecordError, ConfigError, CspError
 
@@ -125,7 +125,7 @@ def runs(
     if not listed:
         out.print(f"No runs in {home or jobs.runs_home()}. `csp train CONFIG` starts one.")
         return
-    table = Table("run", "state", "epoch", "message")
+    table = Table(Column("run", overflow="fold"), "state", "epoch", "message")
     for job in listed:
         epochs = f"{job.status.get('epoch', '–')}/{job.status.get('epochs', '–')}"
         table.add_row(str(job.path), job.state, epochs, str(job.status.get("message", "")))
