@@ -92,12 +92,13 @@ class RunDir:
             ) from error
         return self
 
-    def claim(self, config: str, *, resume: bool) -> None:
+    def claim(self, config: str, *, resume: bool, message: str = "loading data") -> None:
         """Begin a run here, making sure that a new one overwrites nothing.
 
         Args:
             config: The configuration as YAML.
             resume: Whether a run that stands here goes on.
+            message: What the run does first.
 
         Raises:
             CheckpointError: If a run stands here and none is to be resumed.
@@ -106,7 +107,7 @@ class RunDir:
             self.check_free()
         self.stop_file.unlink(missing_ok=True)
         write_text(self.config, config)
-        self.write_status("starting", message="loading data")
+        self.write_status("starting", message=message)
 
     def check_free(self) -> None:
         """Make sure that a new run may begin here.

@@ -79,7 +79,8 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         if main:
             stack.enter_context(run.lock())
             stack.enter_context(log_to(run.log, log))
-            run.claim(config.to_yaml(), resume=resume)
+            what = "loading data, asking the teachers" if config.teachers else "loading data"
+            run.claim(config.to_yaml(), resume=resume, message=what)
         stack.enter_context(run.stop_on_sigterm())
         try:
             result = _Trainer(config, run, accelerator).run()
