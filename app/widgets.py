@@ -104,6 +104,7 @@ def apply_style() -> None:
             .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
             .st-key-map-box iframe {{height: {phone}px !important}}
             h1 {{font-size: 1.5rem !important}}
+            h2 {{font-size: 1.3rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}
         }}
         </style>"""

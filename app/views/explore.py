@@ -144,7 +144,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
             )
             st.caption(
                 f"The map ends at {maps.EDGE:.0f}° north and south; this place lies beyond."
-                if abs(view.lat) > maps.EDGE
+                if view.place and abs(view.place[1]) > maps.EDGE
                 else "Click the map to choose a place. The dashed circle marks"
                 f" {RADIUS_KM:.0f} km around it."
             )

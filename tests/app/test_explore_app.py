@@ -236,7 +236,9 @@ def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
     assert widgets.percent(share) == words
 
 
-@pytest.mark.parametrize(("lat", "beyond"), [("90", True), ("-86", True), ("85", False)])
+@pytest.mark.parametrize(
+    ("lat", "beyond"), [("90", True), ("-86", True), ("85", False), ("95", False)]
+)
 def test_a_place_beyond_the_edge_of_the_map_is_told(
     open_app: Open, lat: str, beyond: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
