@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from csp_core import places
-from csp_core.checkpoint import ModelInfo
+from csp_core.catalog import ModelInfo
 from csp_core.errors import BadRecordError
 
 NAIROBI = (36.8, -1.3)

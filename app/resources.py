@@ -8,7 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from csp_core.checkpoint import ModelInfo, list_models, load_model, read_card
+from csp_core.catalog import ModelInfo, list_models, read_card
+from csp_core.checkpoint import load_model
 from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder

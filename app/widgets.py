@@ -13,7 +13,7 @@ from html import escape
 import streamlit as st
 
 import maps
-from csp_core.checkpoint import ModelInfo
+from csp_core.catalog import ModelInfo
 from csp_core.data.records import ClassTable
 from csp_core.infer import LEVEL_MEANING, PlaceReport, RankedTaxon
 

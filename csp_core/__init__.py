@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from csp_core.checkpoint import list_models, load_model, save_model
+    from csp_core.catalog import list_models
+    from csp_core.checkpoint import load_model, save_model
     from csp_core.config import load_config
     from csp_core.data import load_dataset, read_occurrences
     from csp_core.evaluate import evaluate
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DualEncoder": "csp_core.model",
     "evaluate": "csp_core.evaluate",
-    "list_models": "csp_core.checkpoint",
+    "list_models": "csp_core.catalog",
     "load_config": "csp_core.config",
     "load_dataset": "csp_core.data",
     "load_model": "csp_core.checkpoint",

@@ -8,7 +8,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from csp_core.checkpoint import find_model, list_models, load_model, model_size
+from csp_core.catalog import find_model, list_models, model_size
+from csp_core.checkpoint import load_model
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, CspError

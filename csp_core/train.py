@@ -26,6 +26,7 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.parts import finish_model, make_average, make_parts, to_device, validate
 from csp_core.rundir import RunDir, log_to
+from csp_core.schedule import Schedule, monitored
 from csp_core.trainstate import derive_seed, load_state, save_state
 
 log = logging.getLogger("csp_core.train")
@@ -128,6 +129,7 @@ class _Trainer:
             )
         self.steps_per_epoch = len(self.parts.train_set) // self.batch_size
         self.total_steps = self.steps_per_epoch * self.options.epochs
+        self.rate = Schedule(self.options, self.steps_per_epoch)
         optimizer = torch.optim.AdamW(
             self.parts.model.parameters(),
             lr=self.options.learning_rate,
@@ -204,7 +206,7 @@ class _Trainer:
         purpose = f"dropout/{self.accelerator.process_index}"
         torch.manual_seed(derive_seed(self.config.seed, purpose, step))
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(step)
+            group["lr"] = self.rate(step)
         with self.accelerator.autocast():
             loss = self.wrapped(to_device(batch, self.accelerator.device))["loss"]
         self.accelerator.backward(loss)
@@ -215,16 +217,6 @@ class _Trainer:
         mean = self.accelerator.reduce(loss.detach(), reduction="mean")
         self.progress.loss_sum += float(mean)
         self.progress.step += 1
-
-    def _learning_rate(self, step: int) -> float:
-        rate = self.options.learning_rate
-        warmup = self.options.warmup * self.total_steps
-        rate *= min(1.0, (step + 1) / warmup) if warmup else 1.0
-        if self.options.schedule == "cosine":
-            return rate * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
-        if self.options.schedule == "exponential":
-            return rate * self.options.decay ** (step // self.steps_per_epoch)
-        return rate
 
     def _close_epoch(self) -> None:
         """Validate, remember the best weights, write the metrics line and a checkpoint."""
@@ -240,7 +232,7 @@ class _Trainer:
             "epoch": progress.epoch,
             "step": progress.step,
             "loss": loss,
-            "learning_rate": self._learning_rate(progress.step - 1),
+            "learning_rate": self.rate(progress.step - 1),
         }
         if self.parts.val_set is not None:
             row |= validate(
@@ -249,7 +241,7 @@ class _Trainer:
                 self.parts.val_set,
                 seed=self.config.seed,
             )
-            value = self._monitored(row)
+            value = monitored(row, self.options.monitor, self.parts.model)
             if progress.best is None or value < progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 self.best = {k: v.detach().cpu().clone() for k, v in self._current_weights()}
@@ -259,17 +251,6 @@ class _Trainer:
             self.run_dir.append_metrics(row)
         self._save()
         self._heartbeat(force=True)
-
-    def _monitored(self, row: dict[str, Any]) -> float:
-        choice = self.options.monitor
-        if choice == "auto":
-            has_classes = self.parts.model.classifier is not None
-            kind = self.parts.model.prior_kind
-            by_kind = {"share": "calibrated_log_loss", "relative": "mrr"}
-            choice = by_kind[kind] if has_classes else "loss"  # type: ignore[assignment]
-        if choice == "mrr":
-            return -float(row["val_mrr"])
-        return float(row["val_objective" if choice == "loss" else f"val_{choice}"])
 
     def _out_of_patience(self) -> bool:
         patience, progress = self.options.patience, self.progress

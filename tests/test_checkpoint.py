@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from csp_core import checkpoint
-from csp_core.checkpoint import find_model, list_models, load_model, read_card, save_model
+from csp_core import catalog, checkpoint
+from csp_core.catalog import find_model, list_models, read_card
+from csp_core.checkpoint import load_model, save_model
 from csp_core.errors import CheckpointError, UnknownNameError
 from csp_core.files import load_tensors, save_tensors
 from csp_core.infer import describe_place, location_prior
@@ -46,7 +47,7 @@ def shelf(tmp_path, monkeypatch):
     folder = tmp_path / "shelf"
     folder.mkdir()
     monkeypatch.setenv("CSP_MODELS", str(folder))
-    monkeypatch.setattr(checkpoint, "ASSETS", tmp_path / "no-assets")
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
     return folder
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from csp_core import checkpoint, cli
+from csp_core import catalog, checkpoint, cli
 from csp_core.data import read_occurrences
 from csp_core.rundir import RunDir
 from tests import small
@@ -267,7 +267,7 @@ def test_models(csp, model_dir, tmp_path, monkeypatch):
     (shelf / "broken" / "config.json").write_text("{")
     (shelf / "tiny").symlink_to(model_dir)
     monkeypatch.setenv("CSP_MODELS", str(shelf))
-    monkeypatch.setattr(checkpoint, "ASSETS", tmp_path / "no-assets")
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
     rows = {row["name"]: row for row in json.loads(ok(csp("models", "--json")))}
     assert set(rows) == {"broken", "tiny"}
     assert rows["tiny"]["problem"] is None and rows["tiny"]["num_classes"] == 6
@@ -281,7 +281,7 @@ def test_models(csp, model_dir, tmp_path, monkeypatch):
 
 
 def test_doctor(csp, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "ASSETS", tmp_path / "no-assets")
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
     rows = json.loads(ok(csp("doctor", "--json")))
     assert all(list(row) == ["name", "ok", "needed", "says"] for row in rows)
     assert {"python", "torch", "streamlit", "world map", "leaflet"} <= {r["name"] for r in rows}

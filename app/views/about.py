@@ -7,7 +7,7 @@ import streamlit as st
 import resources
 import widgets
 from address import AWAY
-from csp_core.checkpoint import ModelInfo
+from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
 

@@ -10,7 +10,7 @@ import resources
 import widgets
 from address import NAIROBI, View, set_taxon
 from csp_core import places
-from csp_core.checkpoint import ModelInfo
+from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder

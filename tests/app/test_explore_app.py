@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from csp_core import checkpoint
+from csp_core import catalog, checkpoint
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -33,7 +33,7 @@ def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
             app.query_params[name] = value
         return app.run()
 
-    monkeypatch.setattr(checkpoint, "ASSETS", tmp_path / "no-assets")
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
     yield start
     st.cache_data.clear()
 
@@ -218,7 +218,7 @@ def test_exports_leave_out_numbers_where_the_model_extrapolates(models: Path) ->
     from csp_core.infer import describe_place
 
     model = checkpoint.load_model(models / "toy")
-    info = checkpoint.ModelInfo("toy", models / "toy", "Toy", "", "share", 6, "none")
+    info = catalog.ModelInfo("toy", models / "toy", "Toy", "", "share", 6, "none")
     near, far = describe_place(model, 36.8, -1.3), describe_place(model, 100, -75)
     assert json.loads(widgets.to_json(near, info, "link"))["results"][0]["value"] > 0
     assert json.loads(widgets.to_json(far, info, "link"))["results"][0]["value"] is None

@@ -1,0 +1,61 @@
+"""How far each step goes, and which number says that a run got better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from csp_core.config import TrainingConfig
+from csp_core.model import DualEncoder
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of every step.
+
+    Args:
+        options: How to train.
+        steps_per_epoch: Steps in an epoch.
+    """
+
+    options: TrainingConfig
+    steps_per_epoch: int
+
+    def __call__(self, step: int) -> float:
+        """Compute the learning rate.
+
+        Args:
+            step: Steps done before this one.
+
+        Returns:
+            The rate: it rises over the warm-up, then follows the schedule.
+        """
+        options, total = self.options, self.steps_per_epoch * self.options.epochs
+        rate, warmup = options.learning_rate, options.warmup * total
+        rate *= min(1.0, (step + 1) / warmup) if warmup else 1.0
+        if options.schedule == "cosine":
+            return rate * 0.5 * (1 + math.cos(math.pi * step / total))
+        if options.schedule == "exponential":
+            return rate * options.decay ** (step // self.steps_per_epoch)
+        return rate
+
+
+def monitored(row: Mapping[str, float], choice: str, model: DualEncoder) -> float:
+    """Pick the number that decides which epoch was best.
+
+    Args:
+        row: One epoch's line of metrics.
+        choice: ``training.monitor``; ``auto`` is the log-loss that one temperature leaves for
+            shares, the mean reciprocal rank for relative scores, the objective without classes.
+        model: What is trained.
+
+    Returns:
+        The value; lower is better.
+    """
+    if choice == "auto":
+        by_kind = {"share": "calibrated_log_loss", "relative": "mrr"}
+        choice = by_kind[model.prior_kind] if model.classifier is not None else "loss"
+    if choice == "mrr":
+        return -float(row["val_mrr"])
+    return float(row["val_objective" if choice == "loss" else f"val_{choice}"])
