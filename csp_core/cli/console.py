@@ -1,0 +1,33 @@
+"""What every command shares: the Typer application and the two streams."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="csp",
+    help="What does a place tell you about a picture?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory or its name.")]
+ModelArgument = Annotated[str, typer.Argument(help="A bundled model, model directory or run.")]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout.
+
+    Args:
+        value: Plain values.
+    """
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,102 @@
+"""Commands on runs: train, resume, list and stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Column, Table
+
+from csp_core.cli.console import AsJson, RunArgument, app, err, out, print_json
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML configuration.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value", metavar="key=value")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where the run lives; runs/NAME-TIME if not given.")
+    ] = None,
+    detach: Annotated[bool, typer.Option(help="Start it in a process of its own.")] = False,
+) -> None:
+    """Train a model as configured."""
+    from csp_core import jobs
+    from csp_core.config import load_config
+
+    settings = load_config(config, overrides or ())
+    folder = run_dir or jobs.new_run_dir(settings.name)
+    if detach:
+        job = jobs.launch(config, overrides or (), run_dir=folder)
+        out.print(f"Started {job.path} as process {job.status['pid']}.", highlight=False)
+        return
+    _train(settings, folder, resume=False)
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    detach: Annotated[bool, typer.Option(help="Go on in a process of its own.")] = False,
+) -> None:
+    """Go on with a run that was stopped or interrupted, as if nothing had happened."""
+    from csp_core import jobs
+    from csp_core.config import load_config
+
+    found = jobs.find_run(run)
+    if found.read_status()["state"] == "finished":
+        out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
+        return
+    if detach:
+        job = jobs.resume(run)
+        out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
+        return
+    _train(load_config(found.config), found.path, resume=True)
+
+
+def _train(settings: Any, folder: Path, *, resume: bool) -> None:
+    from csp_core.train import train as train_model
+    from csp_core.watch import watch
+
+    with watch(folder, err):
+        result = train_model(settings, run_dir=folder, resume=resume)
+    if result.model_directory is None:
+        out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
+    else:
+        out.print(f"Model: {result.model_directory}", highlight=False)
+
+
+@app.command()
+def runs(
+    home: Annotated[Path | None, typer.Option(help="Folder of the runs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first."""
+    from csp_core import jobs
+
+    listed = jobs.list_jobs(home)
+    if as_json:
+        print_json([{"path": str(j.path), "state": j.state, "status": j.status} for j in listed])
+        return
+    if not listed:
+        out.print(f"No runs in {home or jobs.runs_home()}. `csp train CONFIG` starts one.")
+        return
+    table = Table(Column("run", overflow="fold"), "state", "epoch", "message")
+    for job in listed:
+        epochs = f"{job.status.get('epoch', '–')}/{job.status.get('epochs', '–')}"
+        table.add_row(str(job.path), job.state, epochs, str(job.status.get("message", "")))
+    out.print(table)
+
+
+@app.command()
+def stop(
+    run: RunArgument,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for it.")] = 60.0,
+    kill: Annotated[bool, typer.Option(help="End it by force after that.")] = False,
+) -> None:
+    """Ask a run to save and end."""
+    from csp_core import jobs
+
+    job = jobs.stop(run, wait=wait, kill=kill)
+    out.print(f"{job.path}: {job.state}", highlight=False)
