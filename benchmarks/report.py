@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -17,11 +17,14 @@ from csp_core.files import write_json, write_text
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 
 
-def arguments(description: str) -> argparse.Namespace:
+def arguments(
+    description: str, extend: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
     """Read the options that every benchmark has.
 
     Args:
         description: First line of the help.
+        extend: Adds a benchmark's own options.
 
     Returns:
         ``quick`` and ``out``, the folder to write to.
@@ -29,6 +32,8 @@ def arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a small run with the same columns")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the tables")
+    if extend is not None:
+        extend(parser)
     return parser.parse_args()
 
 

@@ -21,6 +21,11 @@ METRIC_NAMES = {
     "ece": "ECE",
     "n": "records",
 }
+REFITTED = (
+    "Measured before the last stage, on records that the model had not seen. The weights in this"
+    " folder were then trained anew in the same way on all records, these included, so they cannot"
+    " be measured on them any more; temperature and sets are those of the stage before."
+)
 
 
 def write_card(
@@ -28,17 +33,19 @@ def write_card(
     config: RunConfig,
     metrics: Mapping[str, Mapping[str, Any]],
     info: Mapping[str, Any],
-    sets: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    refitted: bool = False,
 ) -> str:
     """Write the card of a trained model.
 
     Args:
         model: The model.
         config: What it was trained with.
-        metrics: Split name to metrics.
+        metrics: Split name to metrics, and ``sets``: ``all`` or continent to the fields of
+            ``SetReport``, of sets meant to hold the truth 9 times in 10.
         info: Facts about the data, as ``RecordDataset.info``.
-        sets: ``all`` or continent to the fields of ``SetReport``, of sets meant to hold the truth 9
-            times in 10.
+        refitted: Whether the metrics are those of a model that had not seen the records held out,
+            before it was trained anew on all.
 
     Returns:
         Markdown with YAML front matter.
@@ -63,8 +70,9 @@ def write_card(
         "## Training data",
         _data(model, card, info),
         "## How good it is",
-        _table(metrics),
-        _sets(model, sets or {}),
+        _table({split: values for split, values in metrics.items() if split != "sets"}),
+        REFITTED if refitted else "",
+        _sets(model, metrics.get("sets", {})),
         "## How it was made",
         _making(config),
         "## Licence",

@@ -133,6 +133,8 @@ class TrainingConfig(_Section):
     ema_decay: float | None = Field(None, gt=0, lt=1)
     patience: int | None = Field(None, ge=1)
     monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = "auto"
+    keep: Literal["best", "last"] = "best"
+    refit: bool = False
     checkpoint_every: int | None = Field(None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -162,6 +164,15 @@ class RunConfig(_Section):
     teachers: tuple[TeacherConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
     card: CardConfig = CardConfig()
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> RunConfig:
+        if self.training.refit and self.data.options.get("val_fraction") == 0:
+            raise ConfigError(
+                "training.refit learns from the validation records in a second stage, but"
+                " data.val_fraction is 0. Hold some out, or set refit to false."
+            )
+        return self
 
     @field_validator("data")
     @classmethod

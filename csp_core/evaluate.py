@@ -11,7 +11,7 @@ from torch import Tensor
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
 from csp_core.infer import location_prior
-from csp_core.model import Prior
+from csp_core.model import DualEncoder, Prior
 
 CHUNK = 4096
 ECE_BINS = 15
@@ -145,3 +145,19 @@ def evaluate(model: Prior, dataset: RecordDataset, *, prior: bool = True) -> Met
         parts = zip(torch.split(lonlat, CHUNK), torch.split(date, CHUNK), strict=True)
         scores = torch.cat([location_prior(model, p, date=d) for p, d in parts] or [torch.empty(0)])
     return compute_metrics(scores, label, unmatched=int((~keep).sum()))
+
+
+@torch.no_grad()
+def records_logits(model: DualEncoder, records: RecordDataset) -> Tensor:
+    """Score every class at the places of records, before calibration.
+
+    Args:
+        model: A model with classes.
+        records: The records.
+
+    Returns:
+        ``(N, K)`` logits, on the CPU.
+    """
+    device = next(model.parameters()).device
+    parts = torch.split(records.lonlat.to(device), CHUNK)
+    return torch.cat([model.class_logits(places).cpu() for places in parts])

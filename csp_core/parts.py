@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import copy
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import accelerate
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-import csp_core
 from csp_core.baselines import Mixture, make_baseline
-from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
-from csp_core.card import write_attribution, write_card
-from csp_core.checkpoint import load_model, save_model
+from csp_core.calibrate import fit_temperature
+from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig, TeacherConfig
 from csp_core.data import load_dataset
 from csp_core.data.batch import Batch
-from csp_core.data.land import CONTINENTS, continent_of
-from csp_core.data.records import RecordDataset
+from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import ConfigError
-from csp_core.evaluate import evaluate
-from csp_core.geo import cell_ids
+from csp_core.evaluate import evaluate, records_logits
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives import BatchRandom, Objective, make_objective
-from csp_core.rundir import RunDir
-from csp_core.support import Support
 from csp_core.trainstate import derive_seed
 
 CHUNK = 4096
-SET_COVERAGE = 0.9
-SET_BLOCK_DEGREES = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,11 +45,12 @@ class Parts:
     objective: Objective
 
 
-def make_parts(config: RunConfig) -> Parts:
+def make_parts(config: RunConfig, *, refit: bool = False) -> Parts:
     """Load the data and make model and objective, all from the configuration's seed.
 
     Args:
         config: What to train.
+        refit: Whether to learn from the validation records too, holding out none.
 
     Returns:
         The parts.
@@ -71,6 +61,8 @@ def make_parts(config: RunConfig) -> Parts:
     options = {"root": config.data.root, **config.data.options}
     train_set = load_dataset(config.data.name, "train", **options)
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
+    if refit and val_set is not None:
+        train_set, val_set = join_records(train_set, val_set), None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
     location = make_location_encoder(dim=config.model.dim, **config.model.location.model_dump())
     model = DualEncoder(
@@ -142,81 +134,11 @@ def validate(
         metrics = evaluate(model, val_set).to_dict()
         values |= {f"val_{key}": value for key, value in metrics.items()}
         if model.prior_kind == "share":
-            logits = _logits(model, val_set)
+            logits = records_logits(model, val_set)
             loss = F.cross_entropy(logits / fit_temperature(logits, val_set.label), val_set.label)
             values["val_calibrated_log_loss"] = float(loss)
     model.train(was_training)
     return values
-
-
-def finish_model(
-    model: DualEncoder, parts: Parts, config: RunConfig, run: RunDir, data_hash: str
-) -> None:
-    """Calibrate, measure and write the finished model.
-
-    Args:
-        model: The model, on the CPU.
-        parts: What it was trained with.
-        config: How.
-        run: Where to write.
-        data_hash: Hash of the training records.
-    """
-    train_set, val_set = parts.train_set, parts.val_set
-    model.support = Support.from_records(train_set.lonlat, train_set.label, len(model.classes))
-    metrics: dict[str, dict[str, Any]] = {}
-    sets: dict[str, dict[str, float]] = {}
-    if val_set is not None and model.classifier is not None:
-        if model.prior_kind == "share":
-            sets = _calibrate(model, val_set)
-        metrics["val"] = evaluate(model, val_set).to_dict()
-    provenance = {
-        "config": config.without_folders(),
-        "data": {"hash": data_hash, **_without_people(train_set.info)},
-        "versions": {
-            "csp_core": csp_core.__version__,
-            "torch": torch.__version__,
-            "accelerate": accelerate.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    texts = {"README.md": write_card(model, config, metrics, train_set.info, sets)}
-    if config.card.attribution or train_set.info.get("recorders"):
-        texts["ATTRIBUTION.md"] = write_attribution(config.card, train_set.info)
-    if config.card.license_text:
-        texts["LICENSE"] = config.card.license_text
-    metrics |= {"sets": sets} if sets else {}
-    save_model(model, run.model, metrics=metrics, provenance=provenance, texts=texts)
-
-
-def _calibrate(model: DualEncoder, val_set: RecordDataset) -> dict[str, dict[str, float]]:
-    """Fit temperature and set level; return the report of the sets, in all and by continent."""
-    logits, label = _logits(model, val_set), val_set.label
-    model.temperature = fit_temperature(logits, label)
-    share = (logits / model.temperature).softmax(dim=1)
-    model.set_level = fit_set_level(share, label, SET_COVERAGE)
-    # Measured on blocks that the level was not fitted to, unlike the level that is kept.
-    blocks = cell_ids(val_set.lonlat, SET_BLOCK_DEGREES)
-    sets, continent = (
-        crossfit_sets(share, label, blocks, SET_COVERAGE),
-        continent_of(val_set.lonlat),
-    )
-    reports = {"all": asdict(measure_sets(sets, label))}
-    for number, name in enumerate(CONTINENTS):
-        if (here := continent == number).any():
-            reports[name] = asdict(measure_sets(sets[here], label[here]))
-    return reports
-
-
-@torch.no_grad()
-def _logits(model: DualEncoder, records: RecordDataset) -> Tensor:
-    device = next(model.parameters()).device
-    parts = torch.split(records.lonlat.to(device), CHUNK)
-    return torch.cat([model.class_logits(places).cpu() for places in parts])
-
-
-def _without_people(info: Mapping[str, object]) -> dict[str, object]:
-    """Leave the recorders to the attribution: a model's settings name nobody."""
-    return {key: value for key, value in info.items() if key != "recorders"}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

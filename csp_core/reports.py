@@ -11,7 +11,7 @@ from typing import Any
 from csp_core.catalog import find_model, list_models, model_size
 from csp_core.checkpoint import load_model
 from csp_core.data import DATASETS, load_dataset
-from csp_core.data.records import RecordDataset
+from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import BadRecordError, CspError
 from csp_core.evaluate import evaluate
 from csp_core.files import ASSETS, read_json
@@ -66,12 +66,12 @@ def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str,
         return {}
     settings.pop("root", None)
     sets = {"train": load_dataset(name, "train", root=place, **settings)}
-    if sets["train"].content_hash() != wanted:
-        return {}
     for split in ("val", "test"):
         if settings.get(f"{split}_fraction"):
             sets[split] = load_dataset(name, split, root=place, **settings)
-    return sets
+    if "val" in sets and provenance["config"]["training"].get("refit"):
+        sets["train"] = join_records(sets["train"], sets.pop("val"))
+    return sets if sets["train"].content_hash() == wanted else {}
 
 
 def model_rows() -> list[dict[str, Any]]:

@@ -70,6 +70,11 @@ class RunDir:
         return self.path / "model"
 
     @property
+    def held_out(self) -> Path:
+        """The model of the first stage of a run that learns from all records in a second one."""
+        return self.path / "held_out"
+
+    @property
     def stop_file(self) -> Path:
         """Its presence asks the run to save and end."""
         return self.path / "control" / "stop"
@@ -210,13 +215,20 @@ class RunDir:
             rows.append(row)
         return rows
 
-    def truncate_metrics(self, epoch: int) -> None:
+    def truncate_metrics(self, epoch: int, *, refit: bool = False) -> None:
         """Drop the lines of epochs that a resumed run will do again.
 
         Args:
             epoch: First epoch to drop, counted from 1.
+            refit: Whether it is of the second stage, which keeps all lines of the first.
         """
-        rows = [row for row in self.read_metrics() if row.get("epoch", 0) < epoch]
+        # A tuple orders the stages: False is before True.
+        first = (refit, epoch)
+        rows = [
+            row
+            for row in self.read_metrics()
+            if (row.get("refit", False), row.get("epoch", 0)) < first
+        ]
         self.metrics_file.unlink(missing_ok=True)
         for row in rows:
             self.append_metrics(row)

@@ -22,7 +22,8 @@ ROWS = (
     {"objectives", "infer", "baselines", "catalog"},
     {"evaluate", "checkpoint", "config", "raster", "trainstate", "importers"},
     {"card", "reports", "schedule"},
-    {"parts"},
+    {"parts", "finish"},
+    {"stage"},
     {"train", "jobs", "watch", "sweep"},
     {"cli"},
     {"__main__"},
@@ -37,7 +38,7 @@ PUBLIC = {
 }
 # Third-party packages that only some modules may import.
 CONFINED = {
-    "accelerate": {"train", "parts"},
+    "accelerate": {"train", "stage"},
     "timm": {"image.backbones"},
     "dask": {"raster"},
     "matplotlib": {"raster"},

@@ -15,6 +15,7 @@ from csp_core.data.splits import (
     assign_parts,
     by_recorder,
     by_site,
+    capped,
     rows_of,
     stratified_fraction,
 )
@@ -245,3 +246,14 @@ def test_recorders_are_no_part_of_what_a_model_learns_from():
     assert set(named[0]) == set(plain[0]) == {"lonlat", "date", "label"}
     with pytest.raises(BadRecordError, match="recorder need the same number"):
         RecordDataset(lonlat, label, ClassTable(("a",)), recorder=torch.arange(3))
+
+
+def test_a_cap_keeps_at_most_so_many_of_each_class():
+    label = torch.tensor([0] * 50 + [1] * 3 + [-1] * 4 + [2])
+    rows = capped(label, 10, seed=3)
+    assert torch.bincount(label[rows]).tolist() == [10, 3, 1]
+    assert (rows.diff() > 0).all()
+    assert torch.equal(rows, capped(label, 10, seed=3))
+    assert not torch.equal(rows, capped(label, 10, seed=4))
+    with pytest.raises(ConfigError, match="max_per_class is 0"):
+        capped(label, 0)

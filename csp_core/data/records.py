@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -161,3 +161,35 @@ class RecordDataset(Dataset[Sample]):
         for tensor in (self.lonlat, self.date, self.label):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
+    """Put the records of two parts of one data set together.
+
+    Args:
+        first: One part, whose name and facts are kept.
+        second: Another part with the same classes.
+
+    Returns:
+        All records; the classes are counted in them.
+
+    Raises:
+        BadRecordError: If the classes differ, or one part alone has images.
+    """
+    if first.classes.names != second.classes.names or (first.image is None) != (
+        second.image is None
+    ):
+        raise BadRecordError("Only parts of one data set can be joined: classes or images differ.")
+    label = torch.cat((first.label, second.label))
+    counts = torch.bincount(label[label >= 0], minlength=len(first.classes))
+    classes = replace(first.classes, counts=tuple(counts.tolist()))
+    image = None if first.image is None else torch.cat((first.image, second.image))  # type: ignore[arg-type]
+    return replace(
+        first,
+        lonlat=torch.cat((first.lonlat, second.lonlat)),
+        label=label,
+        classes=classes,
+        date=torch.cat((first.date, second.date)),
+        image=image,
+        recorder=torch.cat((first.recorder, second.recorder)),
+    )

@@ -203,6 +203,37 @@ def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"label_fraction is {fraction}; give a part in (0, 1].")
+    rows, position, size = _shuffled_by_class(label, seed)
+    wanted = (size.double() * fraction).round().long().clamp_min(1)
+    return rows[position < wanted].sort().values
+
+
+def capped(label: Tensor, most: int, seed: int = 0) -> Tensor:
+    """Choose at most so many records of each class, so that common ones do not outweigh the rest.
+
+    Args:
+        label: ``(N,)`` int64; negative ones (unlabelled) are never chosen.
+        most: Records of one class to keep, at least 1.
+        seed: Seed of the draw.
+
+    Returns:
+        ``(M,)`` int64 rows, ascending.
+
+    Raises:
+        ConfigError: If the number is below 1.
+
+    Source:
+        Mac Aodha et al. 2019 train on at most 100 records of a class in an epoch; here they are
+        drawn once.
+    """
+    if most < 1:
+        raise ConfigError(f"max_per_class is {most}; give 1 or more.")
+    rows, position, _ = _shuffled_by_class(label, seed)
+    return rows[position < most].sort().values
+
+
+def _shuffled_by_class(label: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Shuffle the records of each class: rows, their position in it and its size."""
     rows = torch.randperm(len(label), generator=torch.Generator().manual_seed(seed))
     rows = rows[label[rows] >= 0]
     # A stable sort leaves each class in the order of the draw, so its first records are a sample.
@@ -210,9 +241,8 @@ def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor
     _, member, sizes = torch.unique_consecutive(
         label[rows], return_inverse=True, return_counts=True
     )
-    wanted = (sizes.double() * fraction).round().long().clamp_min(1)
     position = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[member]
-    return rows[position < wanted[member]].sort().values
+    return rows, position, sizes[member]
 
 
 def rows_of(parts: Tensor, split: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from csp_core.data.splits import (
     PARTS,
     UNKNOWN_RECORDER,
     assign_parts,
+    capped,
     rows_of,
     stratified_fraction,
 )
@@ -38,6 +39,7 @@ def load_occurrences(
     max_uncertainty_m: float | None = None,
     buffer_km: float = 0.0,
     label_fraction: float = 1.0,
+    max_per_class: int | None = None,
 ) -> RecordDataset:
     """Load occurrence records as a data set with one class per taxon.
 
@@ -57,6 +59,8 @@ def load_occurrences(
         buffer_km: Training records this near to a held-out record are left out; 0 leaves out none.
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
+        max_per_class: Training records of one class to keep at most, drawn by the seed; None keeps
+            all.
 
     Returns:
         The records of the part (``all`` has those left out of training too); classes are sorted by
@@ -87,11 +91,15 @@ def load_occurrences(
         buffer_km=buffer_km,
     )
     names, labels = _labels(table["scientific_name"])
-    parts = _with_label_fraction(parts, labels, label_fraction, seed)
+    parts = _keep_in_training(
+        parts, labels, lambda own: stratified_fraction(own, label_fraction, seed)
+    )
+    if max_per_class is not None:
+        parts = _keep_in_training(parts, labels, lambda own: capped(own, max_per_class, seed))
     rows = rows_of(parts, split)
-    method = _method_words(split_method, block_degrees, buffer_km, label_fraction)
+    method = _method_words(split_method, block_degrees, buffer_km, label_fraction, max_per_class)
     words = f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
-    if buffer_km or label_fraction < 1:
+    if buffer_km or label_fraction < 1 or max_per_class is not None:
         left_out["rows_left_out_of_training"] = int((parts == LEFT_OUT).sum())
     return RecordDataset(
         lonlat=lonlat[rows],
@@ -126,17 +134,20 @@ def _classes(table: pl.DataFrame, names: list[str], learned: Tensor) -> ClassTab
     return ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist()))
 
 
-def _with_label_fraction(parts: Tensor, labels: Tensor, fraction: float, seed: int) -> Tensor:
-    """Leave out of training what the label fraction does not keep."""
+def _keep_in_training(parts: Tensor, labels: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    """Leave out of training what is not chosen by the labels of its records."""
     rows = (parts == PARTS["train"]).nonzero().flatten()
-    kept = rows[stratified_fraction(labels[rows], fraction, seed)]
+    kept = rows[choose(labels[rows])]
     return parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
 
 
-def _method_words(method: str, block_degrees: float, buffer_km: float, fraction: float) -> str:
+def _method_words(
+    method: str, block_degrees: float, buffer_km: float, fraction: float, cap: int | None
+) -> str:
     words = [f"{method}, {block_degrees:g}°" if method == "block" else method]
     words += [f"{buffer_km:g} km buffer"] if buffer_km else []
     words += [f"{fraction:g} of the labels"] if fraction < 1 else []
+    words += [f"at most {cap} of a class"] if cap is not None else []
     return ", ".join(words)
 
 

@@ -1,0 +1,117 @@
+"""What a run leaves: the finished model, calibrated, measured and described."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import csp_core
+from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
+from csp_core.card import write_attribution, write_card
+from csp_core.checkpoint import load_model, save_model
+from csp_core.config import RunConfig
+from csp_core.data.land import CONTINENTS, continent_of
+from csp_core.data.records import RecordDataset
+from csp_core.evaluate import evaluate, records_logits
+from csp_core.files import read_json
+from csp_core.geo import cell_ids
+from csp_core.model import DualEncoder
+from csp_core.support import Support
+
+SET_COVERAGE = 0.9
+SET_BLOCK_DEGREES = 2.0
+
+
+def finish_model(
+    model: DualEncoder,
+    train_set: RecordDataset,
+    val_set: RecordDataset | None,
+    config: RunConfig,
+    directory: Path,
+    *,
+    held_out: Path | None = None,
+    epochs: int,
+) -> None:
+    """Calibrate, measure and write the finished model.
+
+    Args:
+        model: The model, on the CPU.
+        train_set: What it learned from.
+        val_set: Records held out, or None.
+        config: How it was trained.
+        directory: Where it shall stand.
+        held_out: Directory of the same model trained without the validation records, which lends
+            its calibration and its metrics to a model that has seen them all.
+        epochs: Epochs that its weights saw.
+    """
+    model.support = Support.from_records(train_set.lonlat, train_set.label, len(model.classes))
+    metrics: dict[str, dict[str, Any]] = {}
+    if held_out is not None:
+        metrics = read_json(held_out / "metrics.json")
+        before = load_model(held_out)
+        model.temperature, model.set_level = before.temperature, before.set_level
+    elif val_set is not None and model.classifier is not None:
+        sets = _calibrate(model, val_set) if model.prior_kind == "share" else {}
+        metrics["val"] = evaluate(model, val_set).to_dict()
+        metrics |= {"sets": sets} if sets else {}
+    provenance = {
+        "config": config.without_folders(),
+        "epochs": epochs,
+        "data": {"hash": train_set.content_hash(), **_without_people(train_set.info)},
+        "versions": {
+            "csp_core": csp_core.__version__,
+            "torch": torch.__version__,
+            "accelerate": metadata.version("accelerate"),
+            "python": platform.python_version(),
+        },
+    }
+    card = write_card(model, config, metrics, train_set.info, refitted=held_out is not None)
+    texts = {"README.md": card}
+    if config.card.attribution or train_set.info.get("recorders"):
+        texts["ATTRIBUTION.md"] = write_attribution(config.card, train_set.info)
+    if config.card.license_text:
+        texts["LICENSE"] = config.card.license_text
+    save_model(model, directory, metrics=metrics, provenance=provenance, texts=texts)
+
+
+def trained_epochs(directory: Path) -> int | None:
+    """Read how many epochs the weights of a finished model saw.
+
+    Args:
+        directory: A model directory, which need not be there.
+
+    Returns:
+        The number, or None if no model stands there.
+    """
+    file = directory / "config.json"
+    return int(read_json(file)["provenance"]["epochs"]) if file.is_file() else None
+
+
+def _calibrate(model: DualEncoder, val_set: RecordDataset) -> dict[str, dict[str, float]]:
+    """Fit temperature and set level; return the report of the sets, in all and by continent."""
+    logits, label = records_logits(model, val_set), val_set.label
+    model.temperature = fit_temperature(logits, label)
+    share = (logits / model.temperature).softmax(dim=1)
+    model.set_level = fit_set_level(share, label, SET_COVERAGE)
+    # Measured on blocks that the level was not fitted to, unlike the level that is kept.
+    blocks = cell_ids(val_set.lonlat, SET_BLOCK_DEGREES)
+    sets, continent = (
+        crossfit_sets(share, label, blocks, SET_COVERAGE),
+        continent_of(val_set.lonlat),
+    )
+    reports = {"all": asdict(measure_sets(sets, label))}
+    for number, name in enumerate(CONTINENTS):
+        if (here := continent == number).any():
+            reports[name] = asdict(measure_sets(sets[here], label[here]))
+    return reports
+
+
+def _without_people(info: Mapping[str, object]) -> dict[str, object]:
+    """Leave the recorders to the attribution: a model's settings name nobody."""
+    return {key: value for key, value in info.items() if key != "recorders"}

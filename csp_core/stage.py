@@ -1,0 +1,299 @@
+"""The training loop: one for every objective, on one process or many."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import accelerate
+import torch
+from accelerate.utils import broadcast_object_list
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from csp_core.config import RunConfig
+from csp_core.data.batch import Batch, collate
+from csp_core.errors import ConfigError
+from csp_core.finish import finish_model
+from csp_core.model import DualEncoder
+from csp_core.objectives import BatchRandom
+from csp_core.parts import make_average, make_parts, to_device, validate
+from csp_core.rundir import RunDir
+from csp_core.schedule import Schedule, monitored
+from csp_core.trainstate import derive_seed, load_state, save_state
+
+log = logging.getLogger("csp_core.train")
+POLL_STEPS = 20
+HEARTBEAT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run leaves.
+
+    Args:
+        model: The best model, or the model as it stands if the run was stopped.
+        history: One dictionary an epoch, as in ``metrics.jsonl``.
+        model_directory: Where the finished model lies; None if the run was stopped.
+        state: ``"finished"`` or ``"stopped"``.
+    """
+
+    model: DualEncoder
+    history: list[dict[str, Any]]
+    model_directory: Path | None
+    state: str
+
+
+class Stage:
+    """One stage of a run: its parts, its place in time and the steps that move it on."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run: RunDir,
+        accelerator: accelerate.Accelerator,
+        *,
+        directory: Path,
+        refit_epochs: int | None = None,
+    ) -> None:
+        self.config, self.run_dir, self.accelerator = config, run, accelerator
+        self.options, self.directory = config.training, directory
+        self.refit = refit_epochs is not None
+        self.parts = make_parts(config, refit=self.refit)
+        self.checkpoints = run.checkpoints / "refit" if self.refit else run.checkpoints
+        # The second stage follows the schedule of the first up to its best epoch.
+        self.epochs = refit_epochs or self.options.epochs
+        self.data_hash = self.parts.train_set.content_hash()
+        self.origin = {"data": self.data_hash, "recipe": config.recipe_hash()}
+        self.batch_size = min(self.options.batch_size, len(self.parts.train_set))
+        if self.batch_size % accelerator.num_processes:
+            raise ConfigError(
+                f"A batch of {self.batch_size} cannot be shared evenly by"
+                f" {accelerator.num_processes} processes; change training.batch_size."
+            )
+        self.steps_per_epoch = len(self.parts.train_set) // self.batch_size
+        self.total_steps = self.steps_per_epoch * self.options.epochs
+        self.rate = Schedule(self.options, self.steps_per_epoch)
+        optimizer = torch.optim.AdamW(
+            self.parts.model.parameters(),
+            lr=self.options.learning_rate,
+            weight_decay=self.options.weight_decay,
+        )
+        self.wrapped, self.optimizer = accelerator.prepare(self.parts.objective, optimizer)
+        decay = self.options.ema_decay
+        self.average = make_average(self.parts.model, decay) if decay else None
+        self.progress, self.best = load_state(
+            self.checkpoints, self._modules(), self._plain_optimizer(), self.origin
+        )
+        self.last_beat = 0.0
+
+    def run(self) -> TrainResult:
+        """Train to the end, to the stop or to the patience's end."""
+        self.clock = time.monotonic()
+        if self.accelerator.is_main_process:
+            self.run_dir.truncate_metrics(self.progress.epoch + 1, refit=self.refit)
+        log.info(
+            "%d records, %d classes, %d steps an epoch, %d weights",
+            len(self.parts.train_set),
+            len(self.parts.model.classes),
+            self.steps_per_epoch,
+            sum(p.numel() for p in self.parts.model.parameters()),
+        )
+        while self.progress.epoch < self.epochs and not self._out_of_patience():
+            if not self._train_epoch():
+                self._save()
+                self._status("stopped", message="stopped on request; `csp resume` goes on")
+                history = self.run_dir.read_metrics()
+                return TrainResult(self.parts.model, history, None, "stopped")
+            self._close_epoch()
+        return self._finish()
+
+    def _train_epoch(self) -> bool:
+        """Do the rest of the epoch under way; False if asked to stop."""
+        self.wrapped.train()
+        done = self.progress.step - self.progress.epoch * self.steps_per_epoch
+        for batch in self._batches(first=done):
+            self._train_step(batch)
+            step = self.progress.step
+            if self.options.checkpoint_every and step % self.options.checkpoint_every == 0:
+                self._save()
+            self._heartbeat()
+            if step % POLL_STEPS == 0 and self._stop_requested():
+                return False
+        return not self._stop_requested()
+
+    def _batches(self, first: int) -> Iterator[Batch]:
+        """Yield this process's rows of each batch of the epoch, from batch ``first`` on."""
+        generator = torch.Generator()
+        generator.manual_seed(derive_seed(self.config.seed, "order", self.progress.epoch))
+        order = torch.randperm(len(self.parts.train_set), generator=generator)
+        start, stop = self._own_rows()
+        size = self.batch_size
+        rows = [
+            order[b * size + start : b * size + stop].tolist()
+            for b in range(first, self.steps_per_epoch)
+        ]
+        yield from DataLoader(self.parts.train_set, batch_sampler=rows, collate_fn=collate)
+
+    def _own_rows(self) -> tuple[int, int]:
+        share = self.batch_size // self.accelerator.num_processes
+        start = self.accelerator.process_index * share
+        return start, start + share
+
+    def _train_step(self, batch: Batch) -> None:
+        step = self.progress.step
+        draws = torch.Generator().manual_seed(derive_seed(self.config.seed, "draw", step))
+        batch = self.parts.objective.draw(
+            batch, BatchRandom(draws, *self._own_rows(), self.batch_size)
+        )
+        # Dropout follows from seed, step and process, so there is no random state to save.
+        purpose = f"dropout/{self.accelerator.process_index}"
+        torch.manual_seed(derive_seed(self.config.seed, purpose, step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        with self.accelerator.autocast():
+            loss = self.wrapped(to_device(batch, self.accelerator.device))["loss"]
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update_parameters(self.parts.model)
+        mean = self.accelerator.reduce(loss.detach(), reduction="mean")
+        self.progress.loss_sum += float(mean)
+        self.progress.step += 1
+
+    def _close_epoch(self) -> None:
+        """Validate, remember the best weights, write the metrics line and a checkpoint."""
+        progress = self.progress
+        loss = progress.loss_sum / self.steps_per_epoch
+        progress.epoch, progress.loss_sum = progress.epoch + 1, 0.0
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"The loss became {loss} in epoch {progress.epoch}. Lower training.learning_rate"
+                f" (now {self.options.learning_rate:g})."
+            )
+        row: dict[str, Any] = {
+            **({"refit": True} if self.refit else {}),
+            "epoch": progress.epoch,
+            "step": progress.step,
+            "loss": loss,
+            "learning_rate": self.rate(progress.step - 1),
+        }
+        if self.parts.val_set is not None:
+            row |= validate(
+                self.parts.objective,
+                self._current_model(),
+                self.parts.val_set,
+                seed=self.config.seed,
+            )
+            value = monitored(row, self.options.monitor, self.parts.model)
+            if progress.best is None or value < progress.best:
+                progress.best, progress.best_epoch = value, progress.epoch
+                if self.options.keep == "best":
+                    self.best = {k: v.detach().cpu().clone() for k, v in self._current_weights()}
+        row["seconds"] = round(self._seconds(), 3)
+        if self.accelerator.is_main_process:
+            log.info("epoch %d: %s", progress.epoch, _line(row))
+            self.run_dir.append_metrics(row)
+        self._save()
+        self._heartbeat(force=True)
+
+    def _out_of_patience(self) -> bool:
+        patience, progress = self.options.patience, self.progress
+        if patience is None or progress.best is None:
+            return False
+        return progress.epoch - progress.best_epoch >= patience
+
+    def _finish(self) -> TrainResult:
+        model = self._current_model()
+        if self.best is not None:
+            model.load_state_dict(self.best)
+        model = model.eval().cpu()
+        history = self.run_dir.read_metrics()
+        if self.accelerator.is_main_process:
+            finish_model(
+                model,
+                self.parts.train_set,
+                self.parts.val_set,
+                self.config,
+                self.directory,
+                held_out=self.run_dir.held_out if self.refit else None,
+                epochs=self.progress.epoch if self.best is None else self.progress.best_epoch,
+            )
+            self._say_finished()
+        self.accelerator.wait_for_everyone()
+        return TrainResult(model, history, self.directory, "finished")
+
+    def _say_finished(self) -> None:
+        best = f" (best epoch {self.progress.best_epoch})" if self.best is not None else ""
+        if self.directory != self.run_dir.model:
+            self._status("running", message=f"training anew on all records{best}")
+            return
+        self._status("finished", message=f"finished after {self.progress.epoch} epochs{best}")
+
+    def _current_model(self) -> DualEncoder:
+        average = self.average
+        return self.parts.model if average is None else average.module  # type: ignore[return-value]
+
+    def _current_weights(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self._current_model().state_dict().items()
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        modules: dict[str, torch.nn.Module] = {"model": self.parts.model}
+        return modules if self.average is None else {**modules, "average": self.average}
+
+    def _plain_optimizer(self) -> torch.optim.Optimizer:
+        inner: torch.optim.Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        return inner
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self.clock
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            progress = dataclasses.replace(self.progress, seconds=self._seconds())
+            save_state(
+                self.checkpoints,
+                progress,
+                self._modules(),
+                self._plain_optimizer(),
+                self.best,
+                self.origin,
+            )
+
+    def _heartbeat(self, force: bool = False) -> None:
+        if force or time.monotonic() - self.last_beat > HEARTBEAT_SECONDS:
+            self.last_beat = time.monotonic()
+            self._status(
+                "running",
+                message=f"epoch {self.progress.epoch + 1}{' on all records' if self.refit else ''}",
+            )
+
+    def _status(self, state: str, message: str) -> None:
+        if self.accelerator.is_main_process:
+            self.run_dir.write_status(
+                state,
+                message=message,
+                step=self.progress.step,
+                total_steps=self.total_steps,
+                epoch=self.progress.epoch,
+                epochs=self.epochs,
+                seconds=round(self._seconds(), 1),
+            )
+
+    def _stop_requested(self) -> bool:
+        asked = [self.run_dir.stop_file.exists()]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(asked)  # all processes must leave at the same step
+        return asked[0]
+
+
+def _line(row: dict[str, Any]) -> str:
+    keys = ("loss", "val_calibrated_log_loss", "val_mrr", "val_top5", "val_objective")
+    return ", ".join(f"{key} {row[key]:.4f}" for key in keys if key in row)

@@ -1,0 +1,116 @@
+"""Training in two stages: held-out records choose and calibrate, then all records are learned."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from csp_core.catalog import read_card
+from csp_core.checkpoint import load_model
+from csp_core.config import parse_config
+from csp_core.data import load_dataset
+from csp_core.data.records import join_records
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.files import hash_file
+from csp_core.objectives.supervised import Softmax
+from csp_core.reports import evaluate_splits
+from csp_core.rundir import RunDir
+from csp_core.train import train
+from tests import small
+
+TRAINING = {"epochs": 3, "refit": True, "keep": "last", "checkpoint_every": 5, "ema_decay": 0.9}
+
+
+@pytest.fixture(scope="module")
+def refitted(records_csv, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refit") / "run"
+    return train(small.config(records_csv, training=TRAINING), run_dir=folder), folder
+
+
+def hash_of(folder):
+    return hash_file(folder / "model/model.safetensors")
+
+
+def test_the_second_stage_learns_from_all_records(refitted, records_csv):
+    result, folder = refitted
+    options = {"root": records_csv, "split_method": "random"}
+    parts = [load_dataset("occurrences", split, **options) for split in ("train", "val")]
+    whole = join_records(*parts)
+    assert len(whole) == 600 and sum(whole.classes.counts) == 600
+    made = json.loads((folder / "model/config.json").read_text())["provenance"]
+    assert made["data"]["hash"] == whole.content_hash() and made["epochs"] == 3
+    first = json.loads((folder / "held_out/config.json").read_text())["provenance"]
+    assert first["data"]["hash"] == parts[0].content_hash()
+    assert int(load_model(folder).support.count.sum()) == 600
+    assert [(row.get("refit", False), row["epoch"]) for row in result.history] == [
+        *((False, e) for e in (1, 2, 3)),
+        *((True, e) for e in (1, 2, 3)),
+    ]
+    assert "val_mrr" in result.history[2] and "val_mrr" not in result.history[3]
+    assert RunDir(folder).read_status()["state"] == "finished"
+
+
+def test_calibration_and_metrics_are_those_of_records_it_had_not_seen(refitted):
+    folder = refitted[1]
+    before, after = load_model(folder / "held_out"), load_model(folder)
+    assert after.temperature == before.temperature != 1.0
+    assert after.set_level == before.set_level
+    assert not torch.equal(before.classifier.weight, after.classifier.weight)
+    metrics = [json.loads((folder / d / "metrics.json").read_text()) for d in ("held_out", "model")]
+    assert metrics[0] == metrics[1] and metrics[0]["val"]["n"] == 60
+    assert "trained anew in the same way on all records" in read_card(folder)
+    assert "trained anew" not in read_card(folder / "held_out")
+
+
+def test_an_evaluation_knows_that_it_saw_them_all(refitted, records_csv):
+    report = evaluate_splits(str(refitted[1]), str(records_csv))
+    assert report["splits"]["train"]["n"] == 600 and "val" not in report["splits"]
+
+
+@pytest.mark.parametrize("call", [20, 16 * 3 + 25])
+def test_it_resumes_bit_by_bit_in_either_stage(refitted, records_csv, tmp_path, monkeypatch, call):
+    forward, calls = Softmax.forward, []
+
+    def counted(self, batch):
+        calls.append(1) if self.training else None
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return forward(self, batch)
+
+    config = small.config(records_csv, training=TRAINING)
+    monkeypatch.setattr(Softmax, "forward", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, run_dir=tmp_path / "run")
+    monkeypatch.setattr(Softmax, "forward", forward)
+    result = train(config, run_dir=tmp_path / "run", resume=True)
+    assert hash_of(tmp_path / "run") == hash_of(refitted[1])
+    plain = [{k: v for k, v in row.items() if k != "seconds"} for row in result.history]
+    assert plain == [
+        {k: v for k, v in row.items() if k != "seconds"} for row in refitted[0].history
+    ]
+
+
+def test_the_best_epoch_sets_the_length_of_the_second_stage(records_csv, tmp_path):
+    training = {"epochs": 30, "patience": 2, "learning_rate": 0.05, "refit": True}
+    config = small.config(records_csv, training={**training, "schedule": "constant"})
+    result = train(config, run_dir=tmp_path / "run")
+    held_out = [r["val_calibrated_log_loss"] for r in result.history if not r.get("refit")]
+    again = [row for row in result.history if row.get("refit")]
+    assert len(again) == 1 + held_out.index(min(held_out)) < len(held_out)
+
+
+def test_there_must_be_records_held_out(records_csv):
+    tree = small.config(records_csv).model_dump(mode="json")
+    tree["training"]["refit"] = True
+    tree["data"]["val_fraction"] = 0.0
+    with pytest.raises(ConfigError, match=r"val_fraction is 0"):
+        parse_config(tree)
+
+
+def test_only_parts_of_one_data_set_are_joined(records_csv):
+    one = load_dataset("occurrences", "train", root=records_csv)
+    other = load_dataset("demo", "train")
+    with pytest.raises(BadRecordError, match="Only parts of one data set"):
+        join_records(one, other)
