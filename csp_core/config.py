@@ -23,6 +23,7 @@ from pydantic import (
 from csp_core.baselines import BASELINES
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.image import IMAGE_ENCODERS
 from csp_core.location import ENCODINGS, NETWORKS
 from csp_core.objectives import OBJECTIVES
 from csp_core.tables import check_options, lookup, option_names
@@ -103,6 +104,7 @@ class ModelConfig(_Section):
     """What to train."""
 
     location: Component = Component(name="sphere_c_plus")
+    image: Component | None = None
     dim: int = Field(256, ge=1)
     bias: bool = True
     init_from: str | None = None
@@ -115,9 +117,16 @@ class ModelConfig(_Section):
         if not isinstance(network, (str, Mapping)):
             raise ConfigError(f"network is {network!r}; give a name, or a name with options.")
         given = {"name": network} if isinstance(network, str) else network
-        body = Component.model_validate({"name": "residual_mlp"} | dict(given))
+        body = Component.model_validate({"name": ENCODINGS[part.name].default_network} | dict(given))
         network_checked = _checked("network", NETWORKS, body, 2)
         return Component.model_validate(checked | {"network": network_checked})
+
+    @field_validator("image")
+    @classmethod
+    def _image_exists(cls, part: Component | None) -> Component | None:
+        if part is None:
+            return None
+        return Component.model_validate(_checked("image encoder", IMAGE_ENCODERS, part, 0))
 
 
 class TrainingConfig(_Section):

@@ -6,11 +6,13 @@ Both work in degrees and jump at ±180° longitude, because their wavelengths do
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from csp_core.errors import ConfigError
+from csp_core.location.base import Options, PositionEncoding
 
 
 def geometric_frequencies(num_scales: int, min_radius: float, max_radius: float) -> Tensor:
@@ -29,8 +31,12 @@ def geometric_frequencies(num_scales: int, min_radius: float, max_radius: float)
 
     Source:
         Mai et al. 2020, Space2Vec, section 4.
+
+    Example:
+        >>> geometric_frequencies(3, 0.25, 1.0).tolist()
+        [4.0, 2.0, 1.0]
     """
-    if num_scales < 1 or not 0 < min_radius <= max_radius:
+    if num_scales < 1 or not 0 < min_radius <= max_radius < math.inf:
         raise ConfigError(
             f"num_scales is {num_scales}, min_radius {min_radius}, max_radius {max_radius}; give"
             " at least one scale and 0 < min_radius <= max_radius."
@@ -39,27 +45,22 @@ def geometric_frequencies(num_scales: int, min_radius: float, max_radius: float)
     return 1 / (min_radius * (max_radius / min_radius) ** exponent)
 
 
-class Multiscale(nn.Module):
-    """Base of encodings over S geometric scales; holds the frequencies.
+class Multiscale(PositionEncoding):
+    """Base of encodings over S scales; holds the frequencies.
 
     Args:
-        num_scales: Number of scales S.
-        min_radius: Smallest scale.
-        max_radius: Largest scale.
+        frequencies: ``(S,)`` float64, highest first.
         features_per_scale: Features that one scale gives.
     """
 
     frequencies: Tensor
 
-    def __init__(
-        self, num_scales: int, min_radius: float, max_radius: float, features_per_scale: int
-    ) -> None:
+    def __init__(self, frequencies: Tensor, features_per_scale: int) -> None:
         super().__init__()
-        frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
         # Not persistent: the options already say what they are. Kept in double precision, so that
         # double coordinates get the exact phase.
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.out_dim = features_per_scale * num_scales
+        self.out_dim = features_per_scale * len(frequencies)
 
 
 def sin_cos(angle: Tensor) -> Tensor:
@@ -86,10 +87,13 @@ class Grid(Multiscale):
         Mai et al. 2020, Space2Vec, "grid"; defaults of CSP.
     """
 
+    example_options: ClassVar[Options] = {"num_scales": 5, "min_radius": 0.5, "max_radius": 8.0}
+
     def __init__(
         self, num_scales: int = 32, min_radius: float = 0.1, max_radius: float = 360.0
     ) -> None:
-        super().__init__(num_scales, min_radius, max_radius, features_per_scale=4)
+        frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
+        super().__init__(frequencies, features_per_scale=4)
 
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
@@ -117,11 +121,13 @@ class Theory(Multiscale):
     """
 
     directions: Tensor
+    example_options = Grid.example_options
 
     def __init__(
         self, num_scales: int = 32, min_radius: float = 0.1, max_radius: float = 360.0
     ) -> None:
-        super().__init__(num_scales, min_radius, max_radius, features_per_scale=6)
+        frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
+        super().__init__(frequencies, features_per_scale=6)
         angle = torch.tensor([0.0, 2 * math.pi / 3, 4 * math.pi / 3], dtype=torch.float64)
         directions = torch.stack((angle.cos(), angle.sin()))  # (2, 3)
         self.register_buffer("directions", directions, persistent=False)

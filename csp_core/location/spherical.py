@@ -1,23 +1,25 @@
-"""Position encodings that respect the sphere: xyz, rff_sphere and the Sphere2Vec family.
+"""Position encodings of the point on the unit sphere: xyz, rff_sphere and nerf.
 
-``xyz`` and ``rff_sphere`` are continuous everywhere. The Sphere2Vec encodings multiply angles by
-frequencies that are not whole numbers, so they jump at ±180° longitude and depend on longitude at
-the poles.
+All three are continuous everywhere, at the antimeridian and at the poles.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from csp_core import geo
+from csp_core.errors import ConfigError
+from csp_core.location.base import Options, PositionEncoding
 from csp_core.location.multiscale import Multiscale
 from csp_core.location.planar import fourier_features, random_frequencies
 
 
-class XYZ(nn.Module):
+class XYZ(PositionEncoding):
     """The point on the unit sphere.
 
     Source:
@@ -25,6 +27,8 @@ class XYZ(nn.Module):
     """
 
     out_dim = 3
+    continuous_at_antimeridian = True
+    continuous_at_poles = True
 
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
@@ -38,7 +42,7 @@ class XYZ(nn.Module):
         return geo.unit_vectors(lonlat)
 
 
-class RandomFourierSphere(nn.Module):
+class RandomFourierSphere(PositionEncoding):
     """Random Fourier features of the point on the unit sphere, without seam or pole.
 
     Args:
@@ -53,6 +57,9 @@ class RandomFourierSphere(nn.Module):
 
     omega: Tensor
     phase: Tensor
+    continuous_at_antimeridian = True
+    continuous_at_poles = True
+    example_options: ClassVar[Options] = {"num_features": 6, "kernel_variance": [1.0, 25.0]}
 
     def __init__(
         self,
@@ -78,15 +85,31 @@ class RandomFourierSphere(nn.Module):
         return fourier_features(geo.unit_vectors(lonlat), self.omega, self.phase)
 
 
-class _Sphere2Vec(Multiscale):
-    """Base of the Sphere2Vec family: angles in radians times frequencies."""
+class NeRF(Multiscale):
+    """Sine and cosine of the point on the unit sphere at frequencies that double.
 
-    features_per_scale: int
+    The lowest frequency has the period 2, so that -1 and 1 look alike: both poles share one
+    encoding, and so do (0°, 0°) and (180°, 0°).
 
-    def __init__(
-        self, num_scales: int = 32, min_radius: float = 0.01, max_radius: float = 1.0
-    ) -> None:
-        super().__init__(num_scales, min_radius, max_radius, self.features_per_scale)
+    Args:
+        num_scales: Number of scales S, from 1 to 20; the published code always takes 16.
+
+    Source:
+        Mildenhall et al. 2020, eq. 4, on ``xyz`` as in Mai et al. 2023 (Sphere2Vec).
+    """
+
+    continuous_at_antimeridian = True
+    continuous_at_poles = True
+    poles_differ = False
+    example_options: ClassVar[Options] = {"num_scales": 3}
+
+    def __init__(self, num_scales: int = 16) -> None:
+        if not 1 <= num_scales <= 20:
+            raise ConfigError(
+                f"num_scales is {num_scales}; give 1 to 20: the 20th wavelength is 24 m."
+            )
+        exponent = torch.arange(num_scales, dtype=torch.float64)
+        super().__init__(math.pi * 2**exponent, features_per_scale=6)
 
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
@@ -95,88 +118,8 @@ class _Sphere2Vec(Multiscale):
             lonlat: ``(N, 2)`` degrees.
 
         Returns:
-            ``(N, out_dim)``: scales outermost.
+            ``(N, 6 S)``: the sines of x over scales, of y, of z, then the cosines alike; the lowest
+            frequency first.
         """
-        radians = torch.deg2rad(lonlat)
-        scaled = radians[:, :, None] * self.frequencies.to(lonlat.dtype)  # (N, 2, S)
-        return torch.stack(self.terms(radians, scaled), dim=-1).flatten(1)
-
-    def terms(self, radians: Tensor, scaled: Tensor) -> tuple[Tensor, ...]:
-        """Give the features of every scale.
-
-        Args:
-            radians: ``(N, 2)`` longitude, latitude.
-            scaled: ``(N, 2, S)`` the same times each frequency.
-
-        Returns:
-            ``features_per_scale`` tensors ``(N, S)``.
-        """
-        raise TypeError(f"{type(self).__name__} must define its terms.")
-
-
-class SphereC(_Sphere2Vec):
-    """The point on the sphere with both angles scaled, at each scale.
-
-    Args:
-        num_scales: Number of scales S.
-        min_radius: Smallest scale λmin in radians; frequencies go from 1/λmin down to 1/λmax.
-        max_radius: Largest scale λmax in radians.
-
-    Source:
-        Mai et al. 2023, Sphere2Vec, sphereC.
-    """
-
-    features_per_scale = 3
-
-    def terms(self, radians: Tensor, scaled: Tensor) -> tuple[Tensor, ...]:
-        """Return sin φ_s, cos φ_s cos λ_s, cos φ_s sin λ_s, each ``(N, S)``."""
-        lon, lat = scaled.unbind(1)
-        return lat.sin(), lat.cos() * lon.cos(), lat.cos() * lon.sin()
-
-
-class SphereCPlus(_Sphere2Vec):
-    """``SphereC`` together with the grid features of the scaled angles.
-
-    Args:
-        num_scales: Number of scales S.
-        min_radius: Smallest scale λmin in radians.
-        max_radius: Largest scale λmax in radians.
-
-    Source:
-        Mai et al. 2023, Sphere2Vec, sphereC+.
-    """
-
-    features_per_scale = 6
-
-    def terms(self, radians: Tensor, scaled: Tensor) -> tuple[Tensor, ...]:
-        """Return sin φ_s, cos φ_s, sin λ_s, cos λ_s and the two products, each ``(N, S)``."""
-        lon, lat = scaled.unbind(1)
-        grid = (lat.sin(), lat.cos(), lon.sin(), lon.cos())
-        return *grid, lat.cos() * lon.cos(), lat.cos() * lon.sin()
-
-
-class SphereM(_Sphere2Vec):
-    """One angle scaled at a time, the other kept at its own value.
-
-    Args:
-        num_scales: Number of scales S.
-        min_radius: Smallest scale λmin in radians.
-        max_radius: Largest scale λmax in radians.
-
-    Source:
-        Mai et al. 2023, Sphere2Vec, sphereM.
-    """
-
-    features_per_scale = 5
-
-    def terms(self, radians: Tensor, scaled: Tensor) -> tuple[Tensor, ...]:
-        """Return sin φ_s and the four products of a scaled and an unscaled angle."""
-        lon, lat = (angle[:, None] for angle in radians.unbind(1))
-        lon_s, lat_s = scaled.unbind(1)
-        return (
-            lat_s.sin(),
-            lat_s.cos() * lon.cos(),
-            lat.cos() * lon_s.cos(),
-            lat_s.cos() * lon.sin(),
-            lat.cos() * lon_s.sin(),
-        )
+        angle = geo.unit_vectors(lonlat)[:, :, None] * self.frequencies.to(lonlat.dtype)
+        return torch.cat((angle.sin(), angle.cos()), dim=1).flatten(1)  # (N, 6, S) before

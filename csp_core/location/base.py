@@ -1,0 +1,75 @@
+"""What position encodings and networks have in common: a contract and checks of options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from torch import nn
+
+from csp_core.errors import ConfigError
+
+Options = Mapping[str, Any]
+# Right by default, or as the published code computes it.
+Compat = Literal["reference"] | None
+
+
+class PositionEncoding(nn.Module):
+    """Base of the position encodings: features of a place, before any network.
+
+    ``forward`` takes ``(N, 2)`` degrees and gives ``(N, out_dim)`` of the same kind of number, on
+    the same device, finite everywhere, without changing its input.
+
+    The three attributes about edges are promises: True holds whatever the options, False promises
+    nothing.
+
+    Attributes:
+        out_dim: Number of features.
+        continuous_at_antimeridian: Whether the features just west and just east of ±180° agree.
+        continuous_at_poles: Whether every meridian gives the same features at a pole.
+        poles_differ: Whether the north and the south pole get different features.
+        differentiable: Whether gradients reach the coordinates.
+        default_network: The name in ``NETWORKS`` that stands behind it unless another is given.
+        example_options: A small form for trying it out.
+    """
+
+    out_dim: int
+    continuous_at_antimeridian: bool = False
+    continuous_at_poles: bool = False
+    poles_differ: bool = True
+    differentiable: ClassVar[bool] = True
+    default_network: ClassVar[str] = "residual_mlp"
+    example_options: ClassVar[Options] = {}
+
+
+def is_reference(compat: str | None) -> bool:
+    """Read the option ``compat``.
+
+    Args:
+        compat: None for what is right, ``"reference"`` for what was published.
+
+    Returns:
+        Whether to do as the published code does.
+
+    Raises:
+        ConfigError: On another value.
+    """
+    if compat not in (None, "reference"):
+        raise ConfigError(
+            f"compat is {compat!r}; give 'reference' for what the published code computes, or"
+            " leave it out."
+        )
+    return compat == "reference"
+
+
+def check_rate(dropout: float) -> None:
+    """Check a dropout rate.
+
+    Args:
+        dropout: Share of the values to drop, in [0, 1).
+
+    Raises:
+        ConfigError: If it is out of range.
+    """
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"dropout is {dropout}; give a rate from 0 up to, not including, 1.")
