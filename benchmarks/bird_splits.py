@@ -24,7 +24,7 @@ from csp_core import load_config, load_dataset, location_prior, train
 from csp_core.baselines import BASELINES, make_baseline
 from csp_core.calibrate import prediction_sets
 from csp_core.config import RunConfig
-from csp_core.data.records import RecordDataset, join_records
+from csp_core.data.records import RecordDataset
 from csp_core.evaluate import mid_ranks
 from csp_core.files import load_tensors, save_tensors
 from csp_core.geo import cell_ids
@@ -76,7 +76,8 @@ def config_of(name: str, split: str, seed: int, quick: bool) -> RunConfig:
     dealt = {"block_degrees": BLOCK, **SPLITS[split]}
     data = {**dealt, "test_fraction": TEST, "val_fraction": VAL, "seed": seed}
     overrides = [f"seed={seed}", *(f"data.{key}={value}" for key, value in data.items())]
-    overrides += [f"{key}={value}" for key, value in extra.items()]
+    # The second stage would learn from the validation records, which counting does not see here.
+    overrides += ["training.refit=false", *(f"{key}={value}" for key, value in extra.items())]
     if quick:
         overrides += ["training.epochs=2", "data.min_records=150"]
         overrides += ["objective.copies=1", "teachers=[kernel_density]"] if name == "birds" else []
@@ -137,8 +138,7 @@ def fit(name: str, config: RunConfig, quick: bool) -> Prior:
         with tempfile.TemporaryDirectory() as folder:
             return train(config, run_dir=Path(folder) / "run").model
     options = {"root": config.data.root, **config.data.options}
-    parts = (load_dataset(config.data.name, part, **options) for part in ("train", "val"))
-    learn = join_records(*parts)
+    learn = load_dataset(config.data.name, "train", **options)
     grown = {"trees": 10} if quick and name == "random_forest" else {}
     return make_baseline(name, learn, **grown)
 

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from csp_core.config import load_config
     from csp_core.data import load_dataset, read_occurrences
     from csp_core.evaluate import evaluate
+    from csp_core.image import make_image_encoder
+    from csp_core.importers import import_checkpoint
     from csp_core.infer import location_prior, posterior
     from csp_core.location import make_location_encoder
     from csp_core.model import DualEncoder
     from csp_core.objectives import make_objective
+    from csp_core.raster import heatmap
     from csp_core.train import train
 
 __version__ = "0.1.0"
@@ -28,11 +31,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "DualEncoder": "csp_core.model",
     "evaluate": "csp_core.evaluate",
+    "heatmap": "csp_core.raster",
+    "import_checkpoint": "csp_core.importers",
     "list_models": "csp_core.catalog",
     "load_config": "csp_core.config",
     "load_dataset": "csp_core.data",
     "load_model": "csp_core.checkpoint",
     "location_prior": "csp_core.infer",
+    "make_image_encoder": "csp_core.image",
     "make_location_encoder": "csp_core.location",
     "make_objective": "csp_core.objectives",
     "posterior": "csp_core.infer",
@@ -44,11 +50,14 @@ _HOMES = {
 __all__ = [
     "DualEncoder",
     "evaluate",
+    "heatmap",
+    "import_checkpoint",
     "list_models",
     "load_config",
     "load_dataset",
     "load_model",
     "location_prior",
+    "make_image_encoder",
     "make_location_encoder",
     "make_objective",
     "posterior",

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from csp_core.config import CardConfig, RunConfig
+from csp_core.config import RunConfig
 from csp_core.model import DualEncoder
+from csp_core.sections import CardConfig
 
 METRIC_NAMES = {
     "mrr": "MRR",
@@ -54,7 +55,7 @@ def write_card(
     title = card.title or config.name
     front = {
         "title": title,
-        "summary": card.summary or f"A location prior over {len(model.classes)} classes.",
+        "summary": card.summary or _summary(model),
         "license": card.license,
         "library_name": "csp_core",
         "tags": ["geospatial", "location-encoder", "species-distribution"],
@@ -105,7 +106,18 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+def _summary(model: DualEncoder) -> str:
+    if model.classifier is None:
+        return "A pre-trained location encoder, which ranks no classes yet."
+    return f"A location prior over {len(model.classes)} classes."
+
+
 def _meaning(model: DualEncoder) -> str:
+    if model.classifier is None:
+        return (
+            "It gives each place a vector, learned from the images made there and from no label. It"
+            " ranks classes only once a run on labelled records has begun from it (init_from)."
+        )
     if model.prior_kind == "share":
         return (
             "Shares: of recordings of the listed classes made at a place, the part that would be of"
@@ -123,12 +135,13 @@ def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items())
     counts = sum(model.classes.counts)
     head = f"{card.source}\n\n" if card.source else ""
-    return f"{head}- classes: {len(model.classes)}\n- training records: {counts}\n{facts}"
+    labels = f"- classes: {len(model.classes)}\n- training records: {counts}\n"
+    return f"{head}{labels if model.classifier is not None else ''}{facts}"
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     if not metrics:
-        return "No records were held out, so nothing was measured in training."
+        return "No labelled records were held out, so nothing was measured in training."
     head = "| split | " + " | ".join(METRIC_NAMES.values()) + " |"
     rule = "|---" * (len(METRIC_NAMES) + 1) + "|"
     rows = [

@@ -27,6 +27,7 @@ from csp_core.files import (
     write_json,
     write_text,
 )
+from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.location import LocationEncoder, make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.support import Support
@@ -55,8 +56,9 @@ def save_model(
     Raises:
         CheckpointError: If the model has parts that no name describes, or writing fails.
     """
-    location = model.location
-    if model.image is not None or not isinstance(location, LocationEncoder) or not location.spec:
+    location, image = model.location, model.image
+    image_named = image is None or (isinstance(image, ImageEncoder) and image.spec)
+    if not image_named or not isinstance(location, LocationEncoder) or not location.spec:
         raise CheckpointError(
             "Only models whose encoders were made by name can be saved as a directory; this one"
             " has modules of your own. Save its state_dict with safetensors instead."
@@ -65,6 +67,7 @@ def save_model(
         "format": FORMAT,
         "name": model.name,
         "location": location.spec,
+        **_pair_settings(model),
         "dim": model.dim,
         "bias": model.bias,
         "prior_kind": model.prior_kind,
@@ -139,8 +142,8 @@ def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
     if len(classes) != config["num_classes"]:
         raise ConfigError(f"{len(classes)} classes, but config.json says {config['num_classes']}")
     location = make_location_encoder(dim=config["dim"], **config["location"])
-    return DualEncoder(
-        None,
+    model = DualEncoder(
+        make_image_encoder(**config["image"]) if "image" in config else None,
         location,
         dim=config["dim"],
         classes=classes,
@@ -148,6 +151,21 @@ def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
         prior_kind=config["prior_kind"],
         name=config["name"],
     )
+    if config.get("head") == "location":
+        model.move_head()
+    if config.get("temperatures"):
+        model.learn_temperatures(config["temperatures"])
+    return model
+
+
+def _pair_settings(model: DualEncoder) -> dict[str, Any]:
+    """Describe the image side and what joins it to the places; nothing where there is none."""
+    if not isinstance(model.image, ImageEncoder):
+        return {}
+    side = "image" if model.location_head is None else "location"
+    scale = model.log_scale
+    learned = None if scale is None else [round(1 / s, 6) for s in scale.detach().exp().tolist()]
+    return {"image": model.image.spec, "head": side, "temperatures": learned}
 
 
 def _calibration(model: DualEncoder) -> dict[str, float]:
@@ -179,7 +197,10 @@ def _read_classes(path: Path) -> ClassTable:
 
 def _plain_card(model: DualEncoder) -> str:
     front = yaml.safe_dump({"title": model.name, "license": "unstated"}, sort_keys=False)
-    body = f"A {model.prior_kind} prior over {len(model.classes)} classes, saved without a card."
+    what = f"A {model.prior_kind} prior over {len(model.classes)} classes"
+    if model.classifier is None:
+        what = "A pre-trained location encoder without classes"
+    body = f"{what}, saved without a card."
     return f"---\n{front}---\n\n# {model.name}\n\n{body}\n"
 
 

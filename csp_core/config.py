@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, Literal, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -23,146 +20,22 @@ from pydantic import (
 from csp_core.baselines import BASELINES
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
-from csp_core.image import IMAGE_ENCODERS
-from csp_core.location import ENCODINGS, NETWORKS
 from csp_core.objectives import OBJECTIVES
-from csp_core.tables import check_options, lookup, option_names
+from csp_core.sections import (
+    CardConfig,
+    Component,
+    DataConfig,
+    ModelConfig,
+    Section,
+    TeacherConfig,
+    TrainingConfig,
+    checked,
+    model_teacher,
+    network_teacher,
+)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Component(BaseModel):
-    """A name from a table with options for what stands there: ``{name: grid, num_scales: 32}``.
-
-    The name alone means the component with its default options.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Everything but the name."""
-        return dict(self.model_extra or {})
-
-
-def _checked(
-    kind: str, table: Mapping[str, Callable[..., Any]], part: Component, given: int, *skip: str
-) -> dict[str, Any]:
-    """Check a component against its constructor's signature; return its options, types mended."""
-    constructor = lookup(kind, table, part.name)
-    options = {key: value for key, value in part.options.items() if key not in skip}
-    check_options(kind, part.name, constructor, options, given=given)
-    hints = _option_types(constructor)
-    for key, value in options.items():
-        try:
-            options[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ConfigError(f"{kind} {part.name!r}: {key} is {value!r}; {reason}.") from error
-    known = option_names(constructor, given=given)
-    # Defaults are written out, so that a run keeps its meaning when a default changes.
-    defaults = {k: v for k, v in known.items() if v is not inspect.Parameter.empty}
-    kept = {key: part.options[key] for key in skip if key in part.options}
-    return {"name": part.name, **defaults, **options, **kept}
-
-
-def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
-    method = "__init__" if isinstance(constructor, type) else "__call__"
-    is_function = inspect.isfunction(constructor)
-    return get_type_hints(constructor if is_function else getattr(constructor, method))
-
-
-def _model_teacher(path: str) -> None:
-    """Hold the options of a teacher that is a model."""
-
-
-class DataConfig(Component):
-    """Which records to train on: a name in DATASETS with the options of its loader.
-
-    ``root`` is where the data lies, relative to the configuration file.
-    """
-
-    name: str = "occurrences"
-    root: Path | None = None
-
-
-class TeacherConfig(Component):
-    """A prior to learn from: a baseline by name, or ``{name: model, path: …}``, and its weight."""
-
-    weight: float = Field(1.0, gt=0)
-
-
-class ModelConfig(_Section):
-    """What to train."""
-
-    location: Component = Component(name="sphere_c_plus")
-    image: Component | None = None
-    dim: int = Field(256, ge=1)
-    bias: bool = True
-    init_from: str | None = None
-
-    @field_validator("location")
-    @classmethod
-    def _location_exists(cls, part: Component) -> Component:
-        checked = _checked("location encoder", ENCODINGS, part, 0, "network")
-        network = part.options.get("network") or {}
-        if not isinstance(network, (str, Mapping)):
-            raise ConfigError(f"network is {network!r}; give a name, or a name with options.")
-        given = {"name": network} if isinstance(network, str) else network
-        body = Component.model_validate({"name": ENCODINGS[part.name].default_network} | dict(given))
-        network_checked = _checked("network", NETWORKS, body, 2)
-        return Component.model_validate(checked | {"network": network_checked})
-
-    @field_validator("image")
-    @classmethod
-    def _image_exists(cls, part: Component | None) -> Component | None:
-        if part is None:
-            return None
-        return Component.model_validate(_checked("image encoder", IMAGE_ENCODERS, part, 0))
-
-
-class TrainingConfig(_Section):
-    """How to train it."""
-
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(256, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
-    decay: float = Field(0.98, gt=0, le=1)
-    warmup: float = Field(0.0, ge=0, lt=1)
-    ema_decay: float | None = Field(None, gt=0, lt=1)
-    patience: int | None = Field(None, ge=1)
-    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = "auto"
-    keep: Literal["best", "last"] = "best"
-    refit: bool = False
-    checkpoint_every: int | None = Field(None, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    threads: int | None = Field(None, ge=1)
-
-
-class CardConfig(_Section):
-    """What the model card says beyond what the run knows by itself."""
-
-    title: str = ""
-    summary: str = ""
-    license: str = "unstated"
-    license_text: str = ""
-    source: str = ""
-    limits: str = ""
-    attribution: str = ""
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """One training run."""
 
     name: str = Field("model", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -188,19 +61,20 @@ class RunConfig(_Section):
     def _data_exists(cls, part: DataConfig) -> DataConfig:
         # The loader's first parameter is the split, which training chooses.
         plain = Component.model_validate({"name": part.name, "root": part.root} | part.options)
-        return DataConfig.model_validate(_checked("data set", DATASETS, plain, 1))
+        return DataConfig.model_validate(checked("data set", DATASETS, plain, 1))
 
     @field_validator("objective")
     @classmethod
     def _objective_exists(cls, part: Component) -> Component:
-        return Component.model_validate(_checked("objective", OBJECTIVES, part, 1))
+        return Component.model_validate(checked("objective", OBJECTIVES, part, 1))
 
     @field_validator("teachers")
     @classmethod
     def _teachers_exist(cls, parts: tuple[TeacherConfig, ...]) -> tuple[TeacherConfig, ...]:
-        kinds: dict[str, Callable[..., Any]] = {**BASELINES, "model": _model_teacher}
-        checked = [_checked("teacher", kinds, p, 0 if p.name == "model" else 1) for p in parts]
-        pairs = zip(parts, checked, strict=True)
+        own: dict[str, Callable[..., Any]] = {"model": model_teacher, "network": network_teacher}
+        kinds: dict[str, Callable[..., Any]] = {**BASELINES, **own}
+        found = [checked("teacher", kinds, p, 0 if p.name in own else 1) for p in parts]
+        pairs = zip(parts, found, strict=True)
         return tuple(TeacherConfig.model_validate({**c, "weight": p.weight}) for p, c in pairs)
 
     def to_yaml(self) -> str:
@@ -334,11 +208,29 @@ def _override(tree: dict[str, Any], override: str) -> None:
     *sections, last = key.strip().split(".")
     if key.strip() in ("data.root", "model.init_from") and isinstance(value, str):
         value = str(Path(value).resolve()) if Path(value).exists() or last == "root" else value
+    set_key(tree, sections, last, value, override)
+
+
+def set_key(
+    tree: dict[str, Any], sections: Sequence[str], last: str, value: Any, given: str
+) -> None:
+    """Set a key below sections, which are made where they are missing.
+
+    Args:
+        tree: Plain values, changed.
+        sections: The way to the key.
+        last: The key.
+        value: Its value.
+        given: What the user wrote, for the message.
+
+    Raises:
+        ConfigError: If the way leads through a value that is no section.
+    """
     for section in sections:
         inner = tree.setdefault(section, {})
         if isinstance(inner, str):  # a component given by its name alone
             tree[section] = inner = {"name": inner}
         if not isinstance(inner, dict):
-            raise ConfigError(f"{override!r}: {section!r} is not a section.")
+            raise ConfigError(f"{given!r}: {section!r} is not a section.")
         tree = inner
     tree[last] = value

@@ -50,7 +50,9 @@ def finish_model(
             its calibration and its metrics to a model that has seen them all.
         epochs: Epochs that its weights saw.
     """
-    model.support = Support.from_records(train_set.lonlat, train_set.label, len(model.classes))
+    if model.classifier is not None:
+        places, label = train_set.lonlat, train_set.label
+        model.support = Support.from_records(places, label, len(model.classes))
     metrics: dict[str, dict[str, Any]] = {}
     if held_out is not None:
         metrics = read_json(held_out / "metrics.json")

@@ -34,7 +34,8 @@ class DualEncoder(nn.Module):
     """An image encoder and a location encoder that can be compared, and classes given places.
 
     The location embedding is compared as it is; the image embedding goes through one affine
-    projection head. Either side may be absent.
+    projection head. Either side may be absent. An objective that predicts images from places moves
+    the head to the location side, and one that learns its temperatures keeps them here.
 
     Args:
         image: Module ``(N, C, H, W)`` → ``(N, image.out_dim)``, or None.
@@ -53,6 +54,7 @@ class DualEncoder(nn.Module):
     """
 
     uses_date = False
+    log_scale: nn.Parameter | None
 
     def __init__(
         self,
@@ -74,6 +76,8 @@ class DualEncoder(nn.Module):
             )
         self.image, self.location, self.dim = image, location, dim
         self.image_head = None if image is None else nn.Linear(_out_dim(image), dim)
+        self.location_head: nn.Linear | None = None
+        self.register_parameter("log_scale", None)
         table = classes if isinstance(classes, ClassTable) else ClassTable(tuple(classes or ()))
         self.classes = table
         self.bias = bias
@@ -98,7 +102,8 @@ class DualEncoder(nn.Module):
         """
         if self.location is None or self.classifier is None:
             raise ConfigError(
-                f"Model {self.name!r} has no location classifier. Fine-tune it with classes first."
+                f"Model {self.name!r} has no location classifier, so it ranks no classes: fine-tune"
+                " it on labelled records by a run whose model.init_from names it."
             )
         logits: Tensor = self.classifier(self.location(lonlat))
         return logits
@@ -107,18 +112,55 @@ class DualEncoder(nn.Module):
         """Project images into the shared space.
 
         Args:
-            image: ``(N, C, H, W)``.
+            image: ``(N, C, H, W)``, or ``(N, F)`` precomputed features.
 
         Returns:
             ``(N, dim)``, not normalised.
 
         Raises:
-            ConfigError: If the model has no image encoder.
+            ConfigError: If the model has no image encoder, or no projection head behind it.
         """
         if self.image is None or self.image_head is None:
-            raise ConfigError(f"Model {self.name!r} has no image encoder.")
+            what = "image encoder" if self.image is None else "projection head on its image side"
+            raise ConfigError(f"Model {self.name!r} has no {what}.")
         projection: Tensor = self.image_head(self.image(image))
         return projection
+
+    def predict_features(self, lonlat: Tensor) -> Tensor:
+        """Predict an image's features from its place.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, image.out_dim)``.
+
+        Raises:
+            ConfigError: If the head is not on the location side.
+        """
+        if self.location is None or self.location_head is None:
+            raise ConfigError(f"Model {self.name!r} has no projection head on its location side.")
+        prediction: Tensor = self.location_head(self.location(lonlat))
+        return prediction
+
+    def move_head(self) -> None:
+        """Put a new projection head on the location side, in place of the one on the image side.
+
+        Raises:
+            ConfigError: If one of the sides is absent.
+        """
+        if self.image is None or self.location is None:
+            raise ConfigError(f"Model {self.name!r} has one side only; a head joins two.")
+        self.image_head = None
+        self.location_head = nn.Linear(self.dim, _out_dim(self.image))
+
+    def learn_temperatures(self, initial: Sequence[float]) -> None:
+        """Make temperatures of similarities a part of what is learned, as logarithms of scales.
+
+        Args:
+            initial: Where they start, each above 0.
+        """
+        self.log_scale = nn.Parameter(-torch.tensor(initial, dtype=torch.float32).log())
 
     def prior(self, lonlat: Tensor, date: Tensor | None = None) -> Tensor:
         """Compute the calibrated prior at checked places.

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from csp_core.baselines import Mixture, make_baseline
 from csp_core.calibrate import fit_temperature
 from csp_core.checkpoint import load_model
-from csp_core.config import RunConfig, TeacherConfig
+from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.batch import Batch
-from csp_core.data.records import RecordDataset, join_records
+from csp_core.data.records import ClassTable, RecordDataset, join_records
 from csp_core.errors import ConfigError
 from csp_core.evaluate import evaluate, records_logits
+from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder, Prior
-from csp_core.objectives import BatchRandom, Objective, make_objective
+from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES, BatchRandom, Objective, make_objective
+from csp_core.teachers import make_teacher
 from csp_core.trainstate import derive_seed
 
 CHUNK = 4096
+IMAGE_SIDE = ("image.", "image_head.", "location_head.")
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,13 @@ class Parts:
     objective: Objective
 
 
-def make_parts(config: RunConfig, *, refit: bool = False) -> Parts:
+def make_parts(config: RunConfig, *, refit: bool = False, networks: Sequence[Path] = ()) -> Parts:
     """Load the data and make model and objective, all from the configuration's seed.
 
     Args:
         config: What to train.
         refit: Whether to learn from the validation records too, holding out none.
+        networks: Directories of the networks among the teachers, trained before.
 
     Returns:
         The parts.
@@ -64,21 +69,35 @@ def make_parts(config: RunConfig, *, refit: bool = False) -> Parts:
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
-    location = make_location_encoder(dim=config.model.dim, **config.model.location.model_dump())
-    model = DualEncoder(
-        None,
-        location,
-        dim=config.model.dim,
-        classes=train_set.classes,
-        bias=config.model.bias,
-        name=config.name,
-    )
+    model = _make_model(config, train_set.classes)
     objective = make_objective(config.objective.name, model, **config.objective.options)
-    objective.fit(train_set, make_teacher(config.teachers, train_set))
+    objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
     model.set_class_frequency(train_set.classes.frequency())
     if config.model.init_from:
         _initialise(model, config.model.init_from)
+    _freeze(model, objective.trains)
     return Parts(train_set, val_set, model, objective)
+
+
+def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
+    """Make the model; one that is trained without labels knows no classes."""
+    settings, trains = config.model, OBJECTIVES[config.objective.name].trains
+    location = make_location_encoder(dim=settings.dim, **settings.location.model_dump())
+    return DualEncoder(
+        make_image_encoder(**settings.image.model_dump()) if settings.image else None,
+        location,
+        dim=settings.dim,
+        classes=classes if "classifier" in trains else None,
+        bias=settings.bias,
+        name=config.name,
+    )
+
+
+def _freeze(model: DualEncoder, trains: Sequence[str]) -> None:
+    """Keep what an objective does not use as it is; processes wait for every gradient asked for."""
+    for part in () if "image" in trains else (model.image, model.image_head):
+        if part is not None:
+            part.requires_grad_(False)
 
 
 def make_average(model: DualEncoder, decay: float) -> AveragedModel:
@@ -115,21 +134,23 @@ def validate(
         seed: Of the draws that an objective needs, the same each time.
 
     Returns:
-        ``val_objective``, ``val_`` with each metric and, for shares, the log-loss that one
-        temperature fitted on these records leaves.
+        ``val_objective`` and its parts, ``val_`` with each metric and, for shares, the log-loss
+        that one temperature fitted on these records leaves.
     """
     measured = copy.copy(objective)
     measured._modules = {**objective._modules, "model": model}
     was_training = measured.training
     measured.eval()
     device = next(model.parameters()).device
-    total = 0.0
+    totals: Counter[str] = Counter()
     for number, rows in enumerate(torch.split(torch.arange(len(val_set)), CHUNK)):
         draws = torch.Generator().manual_seed(derive_seed(seed, "validate", number))
         random = BatchRandom(draws, 0, len(rows), len(rows))
         batch = measured.draw(val_set.__getitems__(rows.tolist()), random)
-        total += float(measured(to_device(batch, device))["loss"]) * len(rows)
-    values = {"val_objective": total / len(val_set)}
+        losses = measured(to_device(batch, device))
+        totals.update({key: float(value) * len(rows) for key, value in losses.items()})
+    totals["objective"] = totals.pop("loss")
+    values = {f"val_{key}": total / len(val_set) for key, total in totals.items()}
     if model.classifier is not None:
         metrics = evaluate(model, val_set).to_dict()
         values |= {f"val_{key}": value for key, value in metrics.items()}
@@ -154,36 +175,12 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
 
 
-def make_teacher(teachers: Sequence[TeacherConfig], train_set: RecordDataset) -> Prior | None:
-    """Make the prior that a run learns from: baselines of its own records and finished models.
-
-    Args:
-        teachers: What to mix, each with its weight.
-        train_set: The training records.
-
-    Returns:
-        Their weighted geometric mean, or None without teachers.
-
-    Raises:
-        CspError: If a name, option or model does not fit.
-    """
-    if not teachers:
-        return None
-    priors: list[Prior] = [
-        load_model(str(teacher.options["path"]))
-        if teacher.name == "model"
-        else make_baseline(teacher.name, train_set, **teacher.options)
-        for teacher in teachers
-    ]
-    return Mixture(priors, [teacher.weight for teacher in teachers], name="teacher")
-
-
 def _holds_out(config: RunConfig) -> bool:
     return bool(config.data.options.get("val_fraction", 1.0))
 
 
 def _initialise(model: DualEncoder, source_name: str) -> None:
-    """Start from another model's location encoder, and its classifier where classes agree."""
+    """Start from another model's location encoder, its head and classifier where those agree."""
     source = load_model(source_name)
     try:
         model.location.load_state_dict(source.location.state_dict())  # type: ignore[union-attr]
@@ -194,3 +191,7 @@ def _initialise(model: DualEncoder, source_name: str) -> None:
         ) from error
     if model.classifier is not None and source.classes.names == model.classes.names:
         model.classifier.load_state_dict(source.classifier.state_dict())  # type: ignore[union-attr]
+    before = source.state_dict()
+    kept = {key: value for key, value in model.state_dict().items() if key.startswith(IMAGE_SIDE)}
+    if kept and all(key in before and before[key].shape == kept[key].shape for key in kept):
+        model.load_state_dict({key: before[key] for key in kept}, strict=False)

@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +69,16 @@ class RunDir:
         """The finished model."""
         return self.path / "model"
 
-    @property
-    def held_out(self) -> Path:
-        """The model of the first stage of a run that learns from all records in a second one."""
-        return self.path / "held_out"
+    def teacher(self, number: int) -> Path:
+        """Name the folder of a network that is trained before the one that learns from it.
+
+        Args:
+            number: From 1.
+
+        Returns:
+            The folder of its checkpoints and models.
+        """
+        return self.path / "teachers" / str(number)
 
     @property
     def stop_file(self) -> Path:
@@ -215,19 +221,19 @@ class RunDir:
             rows.append(row)
         return rows
 
-    def truncate_metrics(self, epoch: int, *, refit: bool = False) -> None:
+    def truncate_metrics(self, epoch: int, *, stage: str = "", before: Sequence[str] = ()) -> None:
         """Drop the lines of epochs that a resumed run will do again.
 
         Args:
             epoch: First epoch to drop, counted from 1.
-            refit: Whether it is of the second stage, which keeps all lines of the first.
+            stage: Which stage it is of.
+            before: The stages whose lines are kept whole; lines of later ones are dropped.
         """
-        # A tuple orders the stages: False is before True.
-        first = (refit, epoch)
         rows = [
             row
             for row in self.read_metrics()
-            if (row.get("refit", False), row.get("epoch", 0)) < first
+            if row.get("stage", "") in before
+            or (row.get("stage", "") == stage and row.get("epoch", 0) < epoch)
         ]
         self.metrics_file.unlink(missing_ok=True)
         for row in rows:

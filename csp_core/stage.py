@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from csp_core.config import RunConfig
 from csp_core.data.batch import Batch, collate
 from csp_core.errors import ConfigError
-from csp_core.finish import finish_model
+from csp_core.finish import finish_model, trained_epochs
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.parts import make_average, make_parts, to_device, validate
@@ -50,25 +50,43 @@ class TrainResult:
     state: str
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one stage of a run does.
+
+    Args:
+        config: What to train.
+        directory: Where its model shall stand.
+        checkpoints: What it resumes from.
+        name: What to call it; empty in a run of one stage.
+        before: Names of the stages before it.
+        held_out: Model of the stage that held records out, where this one learns from all of them.
+        networks: Models of earlier stages that it learns from.
+        last: Whether the run ends with it.
+    """
+
+    config: RunConfig
+    directory: Path
+    checkpoints: Path
+    name: str = ""
+    before: tuple[str, ...] = ()
+    held_out: Path | None = None
+    networks: tuple[Path, ...] = ()
+    last: bool = True
+
+
 class Stage:
     """One stage of a run: its parts, its place in time and the steps that move it on."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        run: RunDir,
-        accelerator: accelerate.Accelerator,
-        *,
-        directory: Path,
-        refit_epochs: int | None = None,
-    ) -> None:
-        self.config, self.run_dir, self.accelerator = config, run, accelerator
-        self.options, self.directory = config.training, directory
-        self.refit = refit_epochs is not None
-        self.parts = make_parts(config, refit=self.refit)
-        self.checkpoints = run.checkpoints / "refit" if self.refit else run.checkpoints
+    def __init__(self, plan: Plan, run: RunDir, accelerator: accelerate.Accelerator) -> None:
+        self.plan, self.run_dir, self.accelerator = plan, run, accelerator
+        self.config = config = plan.config
+        self.options = config.training
+        refit = plan.held_out is not None
+        self.parts = make_parts(config, refit=refit, networks=plan.networks)
         # The second stage follows the schedule of the first up to its best epoch.
-        self.epochs = refit_epochs or self.options.epochs
+        kept = trained_epochs(plan.held_out) if plan.held_out else None
+        self.epochs = kept or self.options.epochs
         self.data_hash = self.parts.train_set.content_hash()
         self.origin = {"data": self.data_hash, "recipe": config.recipe_hash()}
         self.batch_size = min(self.options.batch_size, len(self.parts.train_set))
@@ -89,7 +107,7 @@ class Stage:
         decay = self.options.ema_decay
         self.average = make_average(self.parts.model, decay) if decay else None
         self.progress, self.best = load_state(
-            self.checkpoints, self._modules(), self._plain_optimizer(), self.origin
+            plan.checkpoints, self._modules(), self._plain_optimizer(), self.origin
         )
         self.last_beat = 0.0
 
@@ -97,7 +115,9 @@ class Stage:
         """Train to the end, to the stop or to the patience's end."""
         self.clock = time.monotonic()
         if self.accelerator.is_main_process:
-            self.run_dir.truncate_metrics(self.progress.epoch + 1, refit=self.refit)
+            self.run_dir.truncate_metrics(
+                self.progress.epoch + 1, stage=self.plan.name, before=self.plan.before
+            )
         log.info(
             "%d records, %d classes, %d steps an epoch, %d weights",
             len(self.parts.train_set),
@@ -179,7 +199,7 @@ class Stage:
                 f" (now {self.options.learning_rate:g})."
             )
         row: dict[str, Any] = {
-            **({"refit": True} if self.refit else {}),
+            **({"stage": self.plan.name} if self.plan.name else {}),
             "epoch": progress.epoch,
             "step": progress.step,
             "loss": loss,
@@ -222,20 +242,21 @@ class Stage:
                 self.parts.train_set,
                 self.parts.val_set,
                 self.config,
-                self.directory,
-                held_out=self.run_dir.held_out if self.refit else None,
+                self.plan.directory,
+                held_out=self.plan.held_out,
                 epochs=self.progress.epoch if self.best is None else self.progress.best_epoch,
             )
             self._say_finished()
         self.accelerator.wait_for_everyone()
-        return TrainResult(model, history, self.directory, "finished")
+        return TrainResult(model, history, self.plan.directory, "finished")
 
     def _say_finished(self) -> None:
         best = f" (best epoch {self.progress.best_epoch})" if self.best is not None else ""
-        if self.directory != self.run_dir.model:
-            self._status("running", message=f"training anew on all records{best}")
-            return
-        self._status("finished", message=f"finished after {self.progress.epoch} epochs{best}")
+        message = f"finished after {self.progress.epoch} epochs{best}"
+        if self.plan.last:
+            self._status("finished", message=message)
+        else:
+            self._status("running", message=f"{self.plan.name}: {message}")
 
     def _current_model(self) -> DualEncoder:
         average = self.average
@@ -259,7 +280,7 @@ class Stage:
         if self.accelerator.is_main_process:
             progress = dataclasses.replace(self.progress, seconds=self._seconds())
             save_state(
-                self.checkpoints,
+                self.plan.checkpoints,
                 progress,
                 self._modules(),
                 self._plain_optimizer(),
@@ -270,10 +291,8 @@ class Stage:
     def _heartbeat(self, force: bool = False) -> None:
         if force or time.monotonic() - self.last_beat > HEARTBEAT_SECONDS:
             self.last_beat = time.monotonic()
-            self._status(
-                "running",
-                message=f"epoch {self.progress.epoch + 1}{' on all records' if self.refit else ''}",
-            )
+            which = f"{self.plan.name}, " if self.plan.name else ""
+            self._status("running", message=f"{which}epoch {self.progress.epoch + 1}")
 
     def _status(self, state: str, message: str) -> None:
         if self.accelerator.is_main_process:

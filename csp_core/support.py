@@ -123,6 +123,48 @@ class Support:
             radius_km=radius_km,
         )
 
+    def records_on_grid(
+        self, lon: Tensor, lat: Tensor, *, radius_km: float = LEVEL_RADIUS_KM
+    ) -> Tensor:
+        """Count the records of any class near every place of a grid, by the distances of ``near``.
+
+        Along a parallel, the support cells within the radius are one stretch of longitudes, so each
+        row of support cells costs two look-ups a place instead of a distance a cell.
+
+        Args:
+            lon: ``(W,)`` longitudes, degrees.
+            lat: ``(H,)`` latitudes, degrees.
+            radius_km: How far to look.
+
+        Returns:
+            ``(H, W)`` int64.
+
+        Example:
+            >>> support = Support.from_records(torch.tensor([[0.5, 0.5]]), torch.tensor([0]), 1)
+            >>> support.records_on_grid(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.5])).tolist()
+            [[1, 1, 0]]
+        """
+        lon, lat = lon.double(), torch.deg2rad(lat.double())
+        found = torch.zeros(len(lat), len(lon), dtype=torch.int64)
+        centres = self._centres.double()
+        records = torch.zeros(len(centres), dtype=torch.int64)
+        records.index_add_(0, self._position, self.count)
+        reach = math.sin(min(radius_km / (2 * geo.EARTH_RADIUS_KM), math.pi / 2)) ** 2
+        for parallel in torch.unique(centres[:, 1]):
+            row = torch.deg2rad(parallel)
+            # The haversine formula solved for the difference in longitude.
+            room = reach - torch.sin((lat - row) / 2) ** 2
+            near = (room >= 0).nonzero()[:, 0]
+            if not len(near):
+                continue
+            part = (room[near] / (lat[near].cos() * row.cos()).clamp_min(1e-12)).clamp(max=1)
+            half = torch.rad2deg(2 * torch.asin(part.sqrt()))[:, None]
+            mine = centres[:, 1] == parallel
+            first, after = _stretch(centres[mine, 0], lon - half, lon + half)
+            total = torch.cat((records.new_zeros(1), records[mine].repeat(3).cumsum(0)))
+            found[near] += total[after] - total[first]
+        return found
+
     def taxon_cells(self, label: int) -> tuple[Tensor, Tensor]:
         """List the cells in which a class was recorded.
 
@@ -143,6 +185,15 @@ class Support:
         """
         columns = {"cell": self.cell, "label": self.label, "count": self.count}
         return {name: column.to(torch.int32) for name, column in columns.items()}
+
+
+def _stretch(lon: Tensor, west: Tensor, east: Tensor) -> tuple[Tensor, Tensor]:
+    """Find which of some longitudes, in order and laid out three times, lie from west to east."""
+    thrice = torch.cat((lon - 360, lon, lon + 360))
+    first = torch.searchsorted(thrice, west)
+    after = torch.searchsorted(thrice, east, right=True)
+    # All the way round, both ends are one meridian, whose cell counts once.
+    return first, torch.minimum(after, first + len(lon))
 
 
 def _check(cell: Tensor, label: Tensor, count: Tensor, num_classes: int, degrees: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
 from csp_core.finish import trained_epochs
 from csp_core.rundir import RunDir, log_to
-from csp_core.stage import Stage, TrainResult
+from csp_core.stage import Plan, Stage, TrainResult
+from csp_core.teachers import network_configs
 
 __all__ = ["TrainResult", "train"]
 
@@ -41,7 +43,9 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         CheckpointError: If a run stands there already, or cannot be resumed.
         DataNotFoundError: If the data is not there.
     """
-    run = RunDir(Path(run_dir)).create()
+    run = RunDir(Path(run_dir))
+    plans = plan_stages(config, run)
+    run.create()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     accelerator = _make_accelerator(config)
@@ -54,7 +58,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
             run.claim(config.to_yaml(), resume=resume, message=what)
         stack.enter_context(run.stop_on_sigterm())
         try:
-            result = _run_stages(config, run, accelerator)
+            result = _run_stages(plans, run, accelerator)
         except KeyboardInterrupt:
             if main:
                 run.write_status("stopped", message="interrupted; `csp resume` goes on")
@@ -70,16 +74,57 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
     return result
 
 
-def _run_stages(config: RunConfig, run: RunDir, accelerator: accelerate.Accelerator) -> TrainResult:
-    """Train; with ``refit`` once more on all records, for as many epochs as were kept."""
-    if not config.training.refit:
-        return Stage(config, run, accelerator, directory=run.model).run()
-    if trained_epochs(run.held_out) is None:
-        result = Stage(config, run, accelerator, directory=run.held_out).run()
-        if result.state != "finished":
-            return result
-    epochs = trained_epochs(run.held_out)
-    return Stage(config, run, accelerator, directory=run.model, refit_epochs=epochs).run()
+def _run_stages(
+    plans: Sequence[Plan], run: RunDir, accelerator: accelerate.Accelerator
+) -> TrainResult:
+    """Do the stages that are not done yet, up to the last or to a stop."""
+    for plan in plans:
+        if plan.last or trained_epochs(plan.directory) is None:
+            if plan.name and accelerator.is_main_process:
+                log.info("%s", plan.name)
+                asks = "loading data, asking the teachers" if plan.networks else "loading data"
+                run.write_status("starting", message=f"{plan.name}, {asks}")
+            result = Stage(plan, run, accelerator).run()
+            if result.state != "finished":
+                break
+    return result
+
+
+def plan_stages(config: RunConfig, run: RunDir) -> list[Plan]:
+    """List the stages of a run: its networks that teach, then what learns from them.
+
+    With ``training.refit`` all of them once more on all records, so that what was measured on the
+    records held out learned nothing of them by way of a teacher.
+
+    Args:
+        config: The run.
+        run: Where it lives.
+
+    Returns:
+        One plan a stage, in order.
+    """
+    learners = [*network_configs(config), config]
+    homes = [*(run.teacher(i + 1) for i in range(len(learners) - 1)), run.path]
+    names = [*(f"teacher {i + 1} of {len(learners) - 1}" for i in range(len(learners) - 1)), ""]
+    plans: list[Plan] = []
+    for refit in (False, True) if config.training.refit else (False,):
+        kind = "model" if refit or not config.training.refit else "held_out"
+        for learner, home, name in zip(learners, homes, names, strict=True):
+            own = home / "checkpoints"
+            whole = "all records" if refit else "records held out" if config.training.refit else ""
+            plans.append(
+                Plan(
+                    config=learner,
+                    directory=home / kind,
+                    checkpoints=own / "refit" if refit else own,
+                    name=", ".join(filter(None, (name, whole))),
+                    before=tuple(plan.name for plan in plans),
+                    held_out=home / "held_out" if refit else None,
+                    networks=tuple(h / kind for h in homes[:-1]) if home == run.path else (),
+                    last=kind == "model" and home == run.path,
+                )
+            )
+    return plans
 
 
 def _make_accelerator(config: RunConfig) -> accelerate.Accelerator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from csp_core.config import RunConfig, parse_config
 from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.geo import unit_vectors
 
 # Two taxa share each city, one three times as frequent as the other, so no model can be certain.
 TAXA = (
@@ -63,6 +65,16 @@ def dataset(seed: int = 0) -> RecordDataset:
         label=torch.tensor([NAMES.index(row["scientific_name"]) for row in records]),
         classes=ClassTable(NAMES, tuple(row[1] for row in TAXA), tuple(row[4] for row in TAXA)),
     )
+
+
+def pairs(seed: int = 0, features: int = 12) -> RecordDataset:
+    """Give the same records with features of images, which tell of the place under some noise."""
+    records = dataset(seed)
+    generator = torch.Generator().manual_seed(seed)
+    unit = unit_vectors(records.lonlat)
+    mixed = 6 * unit @ torch.randn(3, features, generator=generator)
+    noise = torch.randn(len(records), features, generator=generator)
+    return replace(records, image=mixed.sin() + 0.1 * noise)
 
 
 def tree(root: Path, **sections: dict[str, Any]) -> dict[str, Any]:

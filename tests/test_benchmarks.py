@@ -12,9 +12,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["click_latency", "import_speed"])
+BIRDS = ROOT.parent / "shared" / "data" / "birds"
+# What each needs besides the project, and options of its own.
+BENCHMARKS = {
+    "click_latency": (None, []),
+    "import_speed": (None, []),
+    "pretraining_speed": (None, []),
+    "bird_splits": (BIRDS, ["--cells", "cells"]),
+}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_quick_form(name, tmp_path):
-    command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path)]
+    needs, extra = BENCHMARKS[name]
+    if needs is not None and not needs.is_dir():
+        pytest.skip(f"needs {needs.name} in ../shared/data")
+    extra = [str(tmp_path / word) if word == "cells" else word for word in extra]
+    command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path), *extra]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=180)
     page = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
     assert "|---" in page and f"benchmarks/{name}.py --quick" in page

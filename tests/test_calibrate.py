@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from csp_core.calibrate import (
     crossfit_sets,
     fit_class_bias,
+    fit_class_slope,
     fit_set_level,
     fit_temperature,
     measure_sets,
@@ -197,3 +198,39 @@ def test_sets_of_one_group_are_fitted_to_other_groups():
         assert torch.equal(sets[mine], prediction_sets(share[mine], level))
     # One group alone has no other to learn from, so it promises nothing.
     assert crossfit_sets(share, label, torch.zeros(600).long()).all()
+
+
+def test_class_slopes_undo_a_class_drawn_too_boldly():
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(4000, 4, generator=generator, dtype=torch.float64)
+    label = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    bold = logits * torch.tensor([1.0, 2.0, 1.0, 0.5], dtype=torch.float64)
+    slope = fit_class_slope(bold, label, spread=2.0)
+    assert torch.allclose(slope, torch.tensor([1.0, 0.5, 1.0, 2.0]).double(), rtol=0.15)
+    # Strongly shrunk, they stay where they were.
+    assert torch.allclose(
+        fit_class_slope(bold, label, spread=1e-4), torch.ones(4).double(), atol=1e-3
+    )
+
+
+def test_class_slopes_are_at_the_minimum():
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    label = torch.randint(3, (60,), generator=generator)
+    slope = fit_class_slope(logits, label, spread=0.5)
+
+    def loss(s):
+        fit = F.cross_entropy(logits * s, label, reduction="sum")
+        return fit + s.log().square().sum() / (2 * 0.25)
+
+    for step in (0.99, 1.01):
+        for k in range(3):
+            moved = slope.clone()
+            moved[k] *= step
+            assert loss(moved) > loss(slope)
+
+
+def test_class_slopes_without_records_and_with_bad_spread():
+    assert torch.equal(fit_class_slope(torch.zeros(0, 3), torch.zeros(0)), torch.ones(3).double())
+    with pytest.raises(ConfigError, match="spread is 0"):
+        fit_class_slope(torch.zeros(1, 3), torch.zeros(1), spread=0)

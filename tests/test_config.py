@@ -12,7 +12,8 @@ from csp_core.config import load_config, parse_config
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from tests import small
 
-SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+CONFIGS = Path(__file__).parents[1] / "configs"
+SHIPPED = sorted(set(CONFIGS.glob("*.yaml")) - set(CONFIGS.glob("sweep*.yaml")))
 
 
 @pytest.fixture

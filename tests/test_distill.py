@@ -13,7 +13,7 @@ from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective, supervised
-from csp_core.parts import make_teacher
+from csp_core.teachers import make_teacher
 from tests import small
 
 DATA = small.dataset()

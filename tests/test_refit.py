@@ -17,6 +17,8 @@ from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.reports import evaluate_splits
 from csp_core.rundir import RunDir
+from csp_core.stage import Stage
+from csp_core.teachers import make_teacher, network_configs
 from csp_core.train import train
 from tests import small
 
@@ -44,9 +46,9 @@ def test_the_second_stage_learns_from_all_records(refitted, records_csv):
     first = json.loads((folder / "held_out/config.json").read_text())["provenance"]
     assert first["data"]["hash"] == parts[0].content_hash()
     assert int(load_model(folder).support.count.sum()) == 600
-    assert [(row.get("refit", False), row["epoch"]) for row in result.history] == [
-        *((False, e) for e in (1, 2, 3)),
-        *((True, e) for e in (1, 2, 3)),
+    assert [(row["stage"], row["epoch"]) for row in result.history] == [
+        *(("records held out", e) for e in (1, 2, 3)),
+        *(("all records", e) for e in (1, 2, 3)),
     ]
     assert "val_mrr" in result.history[2] and "val_mrr" not in result.history[3]
     assert RunDir(folder).read_status()["state"] == "finished"
@@ -96,8 +98,8 @@ def test_the_best_epoch_sets_the_length_of_the_second_stage(records_csv, tmp_pat
     training = {"epochs": 30, "patience": 2, "learning_rate": 0.05, "refit": True}
     config = small.config(records_csv, training={**training, "schedule": "constant"})
     result = train(config, run_dir=tmp_path / "run")
-    held_out = [r["val_calibrated_log_loss"] for r in result.history if not r.get("refit")]
-    again = [row for row in result.history if row.get("refit")]
+    held_out = [r["val_calibrated_log_loss"] for r in result.history if r["stage"] != "all records"]
+    again = [row for row in result.history if row["stage"] == "all records"]
     assert len(again) == 1 + held_out.index(min(held_out)) < len(held_out)
 
 
@@ -114,3 +116,76 @@ def test_only_parts_of_one_data_set_are_joined(records_csv):
     other = load_dataset("demo", "train")
     with pytest.raises(BadRecordError, match="Only parts of one data set"):
         join_records(one, other)
+
+
+# Networks that teach
+
+
+def taught(records_csv, **training):
+    tree = small.config(records_csv, training={**TRAINING, **training}).model_dump(mode="json")
+    tree["objective"] = {"name": "soft_targets", "copies": 1}
+    network = {"objective": {"name": "softmax"}, "training.epochs": 2}
+    tree["teachers"] = [
+        {"name": "network", "members": 2, "weight": 0.6, "overrides": network},
+        {"name": "kernel_density", "weight": 0.4},
+    ]
+    return parse_config(tree)
+
+
+def test_networks_are_trained_before_what_learns_from_them(records_csv, tmp_path, monkeypatch):
+    config, run = taught(records_csv), RunDir(tmp_path / "run")
+    first, second = network_configs(config)
+    assert len({first.seed, second.seed, config.seed}) == 3
+    assert first.data == config.data and first.objective.name == "softmax"
+    result = train(config, run_dir=run.path)
+    rows = [(row["stage"], row["epoch"]) for row in result.history]
+    names = list(dict.fromkeys(stage for stage, _ in rows))
+    assert names == [
+        "teacher 1 of 2, records held out",
+        "teacher 2 of 2, records held out",
+        "records held out",
+        "teacher 1 of 2, all records",
+        "teacher 2 of 2, all records",
+        "all records",
+    ]
+    assert [epoch for stage, epoch in rows if stage == names[0]] == [1, 2]
+    # What was measured on the records held out learned of them by no way.
+    train_set = load_dataset("occurrences", "train", root=records_csv, split_method="random")
+    for folder in (run.teacher(1) / "held_out", run.teacher(2) / "held_out"):
+        made = json.loads((folder / "config.json").read_text())["provenance"]
+        assert made["data"]["hash"] == train_set.content_hash()
+    nets = [load_model(run.teacher(i) / "model") for i in (1, 2)]
+    teacher = make_teacher(config.teachers, train_set, [run.teacher(i) / "model" for i in (1, 2)])
+    assert teacher.weights == (0.3, 0.3, 0.4)
+    assert not torch.equal(nets[0].classifier.weight, nets[1].classifier.weight)
+
+
+@pytest.mark.parametrize("call", [5, 16 * 2 + 3, 16 * 4 + 20, 16 * 7 + 19 * 2 + 5])
+def test_it_resumes_in_any_stage(records_csv, tmp_path, monkeypatch, call):
+    config = taught(records_csv, epochs=2)
+    train(config, run_dir=tmp_path / "whole")
+    steps, calls = Stage._train_step, []
+
+    def counted(self, batch):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        steps(self, batch)
+
+    monkeypatch.setattr(Stage, "_train_step", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, run_dir=tmp_path / "run")
+    monkeypatch.setattr(Stage, "_train_step", steps)
+    train(config, run_dir=tmp_path / "run", resume=True)
+    assert hash_of(tmp_path / "run") == hash_of(tmp_path / "whole")
+
+
+def test_overrides_of_a_teacher_are_checked(records_csv, tmp_path):
+    tree = taught(records_csv).model_dump(mode="json")
+    tree["teachers"][0]["overrides"] = {"training.epoch": 2}
+    with pytest.raises(ConfigError, match=r"Did you mean 'epochs'"):
+        train(parse_config(tree), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    tree["teachers"][0] |= {"overrides": {}, "members": 0}
+    with pytest.raises(ConfigError, match="0 members"):
+        network_configs(parse_config(tree))

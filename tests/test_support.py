@@ -66,6 +66,34 @@ def test_records_without_place_or_label_are_left_out():
     assert near.per_class.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("side", [0.5, 0.7, 1.0, 3.0, 90.0])
+@pytest.mark.parametrize("radius", [250.0, 3000.0, 15000.0, 30000.0])
+def test_counts_on_a_grid_are_those_of_each_place(side, radius):
+    # Records at both poles and at the antimeridian too, where a row's stretch goes all round.
+    more = [
+        [179.99, 89.9],
+        [-179.99, 88.1],
+        [10.0, -89.9],
+        [-180.0, 0.2],
+        [179.6, 0.2],
+        [180.0, 80],
+    ]
+    lonlat = torch.cat((small.dataset().lonlat, torch.tensor(more)))
+    support = Support.from_records(lonlat, torch.zeros(len(lonlat)).long(), 1, side)
+    lon = torch.cat((torch.arange(-179.0, 180, 7.3), torch.tensor([-179.9, 179.9])))
+    lat = torch.tensor([89.8, 87.0, 45.3, 1.1, -0.4, -18.2, -60.7, -88.9])
+    found = support.records_on_grid(lon, lat, radius_km=radius)
+    want = [
+        [support.near(x, y, radius_km=radius).records for x in lon.tolist()] for y in lat.tolist()
+    ]
+    assert found.tolist() == want
+
+
+def test_counts_on_a_grid_without_records():
+    support = Support.from_records(torch.empty(0, 2), torch.empty(0).long(), 3)
+    assert support.records_on_grid(torch.zeros(4), torch.zeros(2)).tolist() == [[0] * 4] * 2
+
+
 def test_cells_of_a_taxon():
     lonlat = torch.tensor([[10.2, 5.7], [10.9, 5.1], [-0.1, -0.1], [10.5, 5.5]])
     centres, counts = Support.from_records(lonlat, torch.tensor([0, 0, 0, 1]), 2).taxon_cells(0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from csp_core.cli import data, models, runs, system  # noqa: F401  (each adds its commands)
+# Each adds its commands.
+from csp_core.cli import data, importing, maps, models, runs, system  # noqa: F401
 from csp_core.cli.console import app, err
 from csp_core.errors import CspError
 

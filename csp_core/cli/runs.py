@@ -1,4 +1,4 @@
-"""Commands on runs: train, resume, list and stop."""
+"""Commands on runs: train, resume, sweep, list and stop."""
 
 from __future__ import annotations
 
@@ -65,6 +65,55 @@ def _train(settings: Any, folder: Path, *, resume: bool) -> None:
         out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
     else:
         out.print(f"Model: {result.model_directory}", highlight=False)
+
+
+@app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="YAML with `base`, `grid` and `evaluate`.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="section.key=value, for every cell", metavar="key=value"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Its folder; runs/NAME of the file if not given.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only list the cells.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run every combination of a grid of settings, and go on with what was interrupted."""
+    from csp_core import jobs
+    from csp_core.sweep import load_sweep, make_cells, markdown_table, run_sweep
+    from csp_core.sweep.table import describe
+
+    plan = load_sweep(config)
+    home = folder or jobs.runs_home() / config.stem
+    if dry_run:
+        cells = make_cells(plan, home, overrides or ())
+        if as_json:
+            print_json([{"values": dict(c.values), "run": str(c.run.path)} for c in cells])
+        for cell in () if as_json else cells:
+            out.print(f"{cell.run.path}: {describe(cell.values)}", markup=False, highlight=False)
+        return
+    rows = run_sweep(plan, home, train=_run_cell, overrides=overrides or (), say=_say)
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(markdown_table(rows), markup=False, highlight=False)
+        out.print(f"Tables: {home}/table.md, .csv and .json", markup=False, highlight=False)
+    if any(row["state"] != "finished" for row in rows):
+        raise typer.Exit(1)
+
+
+def _run_cell(settings: Any, folder: Path, resume: bool) -> None:
+    from csp_core.train import train as train_model
+    from csp_core.watch import watch
+
+    with watch(folder, err):
+        train_model(settings, run_dir=folder, resume=resume)
+
+
+def _say(text: str) -> None:
+    err.print(text, markup=False, highlight=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ class Sample(TypedDict, total=False):
 
     ``lonlat``: ``(2,)`` degrees, NaN when the place is unknown. ``date``: ``()`` part of the year
     in [0, 1), NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled. ``image``:
-    ``(C, H, W)`` float, present only in data sets with images.
+    ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with images.
     """
 
     lonlat: Tensor
@@ -28,7 +28,8 @@ class Batch(TypedDict, total=False):
 
     Added by ``Objective.draw``: ``background``, ``(N, 2)`` places drawn to describe what was
     available; ``absent``, ``(N,)`` int64 a class taken to be absent at the record; ``soft_lonlat``,
-    ``(N, 2)``, and ``target``, ``(N, K)``: places and what a teacher says of them.
+    ``(N, 2)``, and ``target``, ``(N, K)``: places and what a teacher says of them;
+    ``random_lonlat``, ``(N, C, 2)`` places that are negatives of each record's image.
     """
 
     lonlat: Tensor
@@ -39,6 +40,7 @@ class Batch(TypedDict, total=False):
     absent: Tensor
     soft_lonlat: Tensor
     target: Tensor
+    random_lonlat: Tensor
 
 
 def collate(samples: Sequence[Sample] | Batch) -> Batch:

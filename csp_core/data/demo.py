@@ -17,6 +17,7 @@ from torch import Tensor
 from csp_core.data.demo_images import (
     CHUNK,
     DEFAULT_NOISE,
+    draw_features,
     draw_images,
     log_likelihood,
     make_templates,
@@ -30,7 +31,7 @@ from csp_core.data.demo_ranges import (
     stream,
 )
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import PARTS, assign_parts, rows_of
+from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, rows_of, stratified_fraction
 from csp_core.errors import ConfigError
 
 STEMS = ("fabula", "fictus", "mythus", "nullus", "simula", "umbra", "vacuus", "xenia")
@@ -67,7 +68,13 @@ class DemoWorld:
         self.class_probability = per_class(self.components, log_weight)[0].exp()
 
     def sample(
-        self, n: int, seed: int = 0, *, images: bool = True, rows: Tensor | None = None
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        images: bool = True,
+        features: bool = False,
+        rows: Tensor | None = None,
     ) -> RecordDataset:
         """Draw records.
 
@@ -75,6 +82,8 @@ class DemoWorld:
             n: How many.
             seed: Seed of the draw.
             images: Whether to draw the images too; they take 48 KiB each.
+            features: Give 147 features of an image, which hold all that tells classes apart, in
+                place of its pixels.
             rows: ``(M,)`` ascending numbers of those of the ``n`` records to return. All if None.
 
         Returns:
@@ -85,7 +94,8 @@ class DemoWorld:
         label, lonlat, date = draw_records(self.components, n, seed)
         rows = torch.arange(n) if rows is None else rows
         counts = torch.bincount(label, minlength=CLASSES).tolist()
-        drawn = draw_images(self.templates, label, self.noise, seed, rows) if images else None
+        draw = draw_features if features else draw_images
+        drawn = draw(self.templates, label, self.noise, seed, rows) if images else None
         return RecordDataset(
             lonlat=lonlat[rows],
             label=label[rows],
@@ -183,6 +193,8 @@ def load_demo(
     test_fraction: float = 0.1,
     block_degrees: float = 2.0,
     images: bool = True,
+    features: bool = False,
+    label_fraction: float = 1.0,
 ) -> RecordDataset:
     """Load invented records, drawn on the spot.
 
@@ -197,6 +209,9 @@ def load_demo(
         test_fraction: Share of the records for test, in [0, 1).
         block_degrees: Side of a block, for ``block``.
         images: Whether to draw the images too.
+        features: Give 147 precomputed features of an image in place of its pixels.
+        label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
+            of each stays.
 
     Returns:
         The records of the part; classes are counted in the training part. A record is the same
@@ -217,10 +232,16 @@ def load_demo(
         block_degrees=block_degrees,
         seed=seed,
     )
-    part = world.sample(size, seed, images=images, rows=rows_of(parts, split))
+    if label_fraction != 1:
+        rows = rows_of(parts, "train")
+        kept = rows[stratified_fraction(everything.label[rows], label_fraction, seed)]
+        parts = parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
+    rows = rows_of(parts, split)
+    part = world.sample(size, seed, images=images, features=features, rows=rows)
     counts = torch.bincount(everything.label[parts == PARTS["train"]], minlength=CLASSES)
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
+        + (f", {label_fraction:g} of the labels" if label_fraction < 1 else "")
     )
     return replace(
         part,

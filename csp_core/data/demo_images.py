@@ -17,6 +17,9 @@ LOOKALIKE_DISTANCE = 0.9
 GENUS_CONTRAST = 0.2
 # Images are drawn this many at a time, so that a record's image does not depend on the others read.
 CHUNK = 256
+# The genera's patterns are sums of cosine waves up to this many half turns, the shades of fewer.
+WAVES = 6
+FEATURES = 3 * (WAVES + 1) ** 2
 
 
 def make_templates(generator: torch.Generator) -> Tensor:
@@ -31,7 +34,7 @@ def make_templates(generator: torch.Generator) -> Tensor:
     Returns:
         ``(24, 3, 64, 64)`` float32, mostly in [0, 1].
     """
-    genus = _smooth(GENERA, waves=6, generator=generator)
+    genus = _smooth(GENERA, waves=WAVES, generator=generator)
     genus = 0.5 + GENUS_CONTRAST * genus / genus.flatten(1).std(1)[:, None, None, None]
     shade = _smooth(GENERA * 2, waves=1, generator=generator).view(GENERA, 2, -1)
     plane = torch.linalg.qr(shade.mT)[0].mT
@@ -45,11 +48,16 @@ def make_templates(generator: torch.Generator) -> Tensor:
 
 def _smooth(count: int, *, waves: int, generator: torch.Generator) -> Tensor:
     """Draw random sums of the lowest cosine waves: ``(count, 3, 64, 64)`` float64."""
-    ramp = (torch.arange(SIZE, dtype=torch.float64) + 0.5) / SIZE
-    basis = torch.cos(math.pi * torch.arange(waves + 1)[:, None] * ramp)
+    basis = _cosines(waves)
     shape = (count, 3, waves + 1, waves + 1)
     weight = torch.randn(shape, generator=generator, dtype=torch.float64)
     return basis.T @ weight @ basis
+
+
+def _cosines(waves: int) -> Tensor:
+    """Give the lowest cosine waves along one side: ``(waves + 1, 64)`` float64, orthogonal."""
+    ramp = (torch.arange(SIZE, dtype=torch.float64) + 0.5) / SIZE
+    return torch.cos(math.pi * torch.arange(waves + 1)[:, None] * ramp)
 
 
 def draw_images(templates: Tensor, label: Tensor, noise: float, seed: int, rows: Tensor) -> Tensor:
@@ -74,6 +82,46 @@ def draw_images(templates: Tensor, label: Tensor, noise: float, seed: int, rows:
         drawn = fresh[numbers - chunk * CHUNK].mul_(noise)
         images[here[0] : here[-1] + 1] = drawn.add_(templates[label[numbers]])
     return images
+
+
+def image_features(image: Tensor) -> Tensor:
+    """Project images onto their lowest cosine waves, as a frozen backbone would give features.
+
+    The templates lie wholly in these waves, so nothing that tells classes apart is lost, and no
+    label was needed to choose them. The noise of a feature is that of a pixel.
+
+    Args:
+        image: ``(N, 3, 64, 64)``.
+
+    Returns:
+        ``(N, 147)`` float32.
+    """
+    basis = torch.nn.functional.normalize(_cosines(WAVES), dim=1).to(image.dtype)
+    return (basis @ (image - 0.5) @ basis.T).flatten(1)
+
+
+def draw_features(
+    templates: Tensor, label: Tensor, noise: float, seed: int, rows: Tensor
+) -> Tensor:
+    """Draw the images of records a few at a time and keep their features.
+
+    Args:
+        templates: ``(K, 3, 64, 64)`` noiseless images.
+        label: ``(N,)`` classes of all records.
+        noise: Standard deviation per channel and pixel.
+        seed: Seed of the draw.
+        rows: ``(M,)`` ascending numbers of the records to draw.
+
+    Returns:
+        ``(M, 147)`` float32.
+    """
+    chunk_of = torch.div(rows, CHUNK, rounding_mode="floor")
+    found = [torch.empty(0, FEATURES)]
+    for chunk in torch.unique_consecutive(chunk_of).tolist():
+        found.append(
+            image_features(draw_images(templates, label, noise, seed, rows[chunk_of == chunk]))
+        )
+    return torch.cat(found)
 
 
 def log_likelihood(templates: Tensor, image: Tensor, noise: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -73,8 +73,7 @@ def load_occurrences(
     """
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
-    path = Path(root)
-    records, report = read_occurrences(path, mapping=mapping)
+    records, report = read_occurrences(path := Path(root), mapping=mapping)
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
@@ -91,11 +90,7 @@ def load_occurrences(
         buffer_km=buffer_km,
     )
     names, labels = _labels(table["scientific_name"])
-    parts = _keep_in_training(
-        parts, labels, lambda own: stratified_fraction(own, label_fraction, seed)
-    )
-    if max_per_class is not None:
-        parts = _keep_in_training(parts, labels, lambda own: capped(own, max_per_class, seed))
+    parts = _leave_out(parts, labels, label_fraction, max_per_class, seed)
     rows = rows_of(parts, split)
     method = _method_words(split_method, block_degrees, buffer_km, label_fraction, max_per_class)
     words = f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
@@ -134,10 +129,14 @@ def _classes(table: pl.DataFrame, names: list[str], learned: Tensor) -> ClassTab
     return ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist()))
 
 
-def _keep_in_training(parts: Tensor, labels: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
-    """Leave out of training what is not chosen by the labels of its records."""
+def _leave_out(
+    parts: Tensor, labels: Tensor, fraction: float, cap: int | None, seed: int
+) -> Tensor:
+    """Leave out of training what the label fraction and the cap of a class do not keep."""
     rows = (parts == PARTS["train"]).nonzero().flatten()
-    kept = rows[choose(labels[rows])]
+    kept = rows[stratified_fraction(labels[rows], fraction, seed)]
+    if cap is not None:
+        kept = kept[capped(labels[kept], cap, seed)]
     return parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
 
 

@@ -62,6 +62,21 @@ class Multiscale(PositionEncoding):
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.out_dim = features_per_scale * len(frequencies)
 
+    def phases(self, angle: Tensor) -> Tensor:
+        """Multiply by each frequency and take whole turns off.
+
+        Both in double precision: in single, the finest scales would lose the digits that matter,
+        up to 5e-4 of a published score. What is left is small and keeps them.
+
+        Args:
+            angle: ``(N, ...)`` in the unit of the frequencies' scales.
+
+        Returns:
+            ``(N, ..., S)`` radians in [-π, π], of the type of the input.
+        """
+        exact = angle.double()[..., None] * self.frequencies.double()
+        return (exact - 2 * math.pi * (exact / (2 * math.pi)).round()).to(angle.dtype)
+
 
 def sin_cos(angle: Tensor) -> Tensor:
     """Interleave sine and cosine along a new last dimension and flatten it with the one before.
@@ -104,8 +119,7 @@ class Grid(Multiscale):
         Returns:
             ``(N, 4 S)``: (sin, cos) over scales for longitude, then for latitude.
         """
-        angle = lonlat[:, :, None] * self.frequencies.to(lonlat.dtype)  # (N, 2, S)
-        return sin_cos(angle).flatten(1)
+        return sin_cos(self.phases(lonlat)).flatten(1)
 
 
 class Theory(Multiscale):
@@ -141,7 +155,6 @@ class Theory(Multiscale):
         Returns:
             ``(N, 6 S)``: scales outermost, then the three directions, then (sin, cos).
         """
-        projection = lonlat @ self.directions.to(lonlat.dtype)
-        frequencies = self.frequencies.to(lonlat.dtype)
-        angle = projection[:, None, :] * frequencies[:, None]  # (N, S, 3)
-        return sin_cos(angle).flatten(1)
+        projection = lonlat.double() @ self.directions.double()
+        angle = self.phases(projection).to(lonlat.dtype)  # (N, 3, S)
+        return sin_cos(angle.transpose(1, 2)).flatten(1)

@@ -51,9 +51,10 @@ class _Sphere2Vec(Multiscale):
         Returns:
             ``(N, out_dim)``: scales outermost.
         """
-        radians = torch.deg2rad(lonlat)[:, :, None]
-        scaled = radians * self.frequencies.to(lonlat.dtype)  # (N, 2, S)
-        return torch.stack(self.terms(radians, _angles(scaled)), dim=-1).flatten(1)
+        radians = torch.deg2rad(lonlat.double())
+        scaled = self.phases(radians).to(lonlat.dtype)  # (N, 2, S)
+        plain = radians.to(lonlat.dtype)[:, :, None]
+        return torch.stack(self.terms(plain, _angles(scaled)), dim=-1).flatten(1)
 
     def terms(self, radians: Tensor, scaled: Angles) -> tuple[Tensor, ...]:
         """Give the features of every scale.
@@ -243,7 +244,8 @@ class DoubleFourier(Multiscale):
             ``(N, 4 S² + 4 S)``: the products, longitude outermost, each side its S sines and then
             its S cosines; then sin φ_s, cos φ_s, sin λ_s, cos λ_s of each scale.
         """
-        scaled = _angles(torch.deg2rad(lonlat)[:, :, None] * self.frequencies.to(lonlat.dtype))
+        radians = torch.deg2rad(lonlat.double())
+        scaled = _angles(self.phases(radians).to(lonlat.dtype))
         lon = torch.cat((scaled.sin_lon, scaled.cos_lon), dim=1)  # (N, 2 S)
         lat = torch.cat((scaled.sin_lat, scaled.cos_lat), dim=1)
         products = (lon[:, :, None] * lat[:, None, :]).flatten(1)

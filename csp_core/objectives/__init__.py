@@ -6,6 +6,7 @@ from typing import Any
 
 from csp_core.model import DualEncoder
 from csp_core.objectives.base import BatchRandom, Objective
+from csp_core.objectives.csp import CSPMC, CSPMSE, CSPNCE
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.supervised import Softmax, SoftTargets
 from csp_core.tables import construct
@@ -19,6 +20,9 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "an_full": ANFull,
     "an_ssdl": ANSSDL,
     "an_slds": ANSLDS,
+    "csp_mc": CSPMC,
+    "csp_nce": CSPNCE,
+    "csp_mse": CSPMSE,
 }
 
 

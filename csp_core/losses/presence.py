@@ -1,4 +1,4 @@
-"""Loss formulas: tensors in, scalar out; no model, no device, no randomness."""
+"""Presence-only losses: a class recorded here, against places or classes taken to be without it."""
 
 from __future__ import annotations
 
@@ -6,56 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EPSILON = 1e-5
-
-
-def class_cross_entropy(
-    logits: Tensor, label: Tensor, *, smoothing: float = 0.0, class_weight: Tensor | None = None
-) -> Tensor:
-    """Softmax cross-entropy over classes.
-
-    Args:
-        logits: ``(N, K)``.
-        label: ``(N,)`` int64.
-        smoothing: Part of the target spread evenly over all classes, in [0, 1).
-        class_weight: ``(K,)`` weight of each class, or None for equal weights.
-
-    Returns:
-        Scalar, nats, weighted mean over N.
-
-    Source:
-        Label smoothing as in Szegedy et al. 2016.
-    """
-    return F.cross_entropy(logits, label, weight=class_weight, label_smoothing=smoothing)
-
-
-def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Softmax cross-entropy against a distribution over classes.
-
-    Args:
-        logits: ``(N, K)``.
-        target: ``(N, K)``, rows sum to 1.
-
-    Returns:
-        Scalar, nats, mean over N.
-
-    Source:
-        Hinton et al. 2015, Distilling the Knowledge in a Neural Network, at temperature 1.
-    """
-    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
-def _minus_log(probability: Tensor) -> Tensor:
-    """Return -log(p + 1e-5), the published form, which saturates at 11.51."""
-    return -(probability + EPSILON).log()
-
-
-def _presence(logits: Tensor, exact: bool) -> Tensor:
-    return -F.logsigmoid(logits) if exact else _minus_log(logits.sigmoid())
-
-
-def _absence(logits: Tensor, exact: bool) -> Tensor:
-    return -F.logsigmoid(-logits) if exact else _minus_log(1 - logits.sigmoid())
+from csp_core.losses.logistic import absence_term, presence_term
 
 
 def geo_prior(
@@ -87,8 +38,8 @@ def geo_prior(
     """
     weight = float(logits.shape[1]) if positive_weight is None else positive_weight
     recorded = F.one_hot(label, logits.shape[1]).bool()
-    terms = (weight * _presence(logits, exact)).where(recorded, _absence(logits, exact))
-    return terms.mean() + background_weight * _absence(background_logits, exact).mean()
+    terms = (weight * presence_term(logits, exact)).where(recorded, absence_term(logits, exact))
+    return terms.mean() + background_weight * absence_term(background_logits, exact).mean()
 
 
 def an_ssdl(
@@ -109,8 +60,8 @@ def an_ssdl(
         Cole et al. 2023, "assume negative, same species, different location".
     """
     own = label[:, None]
-    present = _presence(logits.gather(1, own), exact)
-    return present.mean() + _absence(background_logits.gather(1, own), exact).mean()
+    present = presence_term(logits.gather(1, own), exact)
+    return present.mean() + absence_term(background_logits.gather(1, own), exact).mean()
 
 
 def an_slds(logits: Tensor, label: Tensor, absent: Tensor, *, exact: bool = False) -> Tensor:
@@ -129,4 +80,4 @@ def an_slds(logits: Tensor, label: Tensor, absent: Tensor, *, exact: bool = Fals
         Cole et al. 2023, "assume negative, same location, different species".
     """
     both = logits.gather(1, torch.stack((label, absent), dim=1))
-    return _presence(both[:, 0], exact).mean() + _absence(both[:, 1], exact).mean()
+    return presence_term(both[:, 0], exact).mean() + absence_term(both[:, 1], exact).mean()

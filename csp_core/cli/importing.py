@@ -1,0 +1,74 @@
+"""Commands on published checkpoints: import one as a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from csp_core.cli.console import AsJson, app, out, print_json
+from csp_core.errors import CheckpointError, ConfigError
+
+
+@app.command("import-model")
+def import_model(
+    file: Annotated[Path, typer.Argument(help="A published checkpoint.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="torchspatial, csp, geo_prior, sinr, satclip, geoclip; if tensors do not tell."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="CSV of class, scientific_name, common_name, for files without names."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model directory of a published checkpoint; nothing in the file is executed."""
+    from csp_core.checkpoint import save_model
+    from csp_core.importers import read_checkpoint, write_import_card
+
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise CheckpointError(f"{output} is there already and not empty; give a new folder.")
+    imported = read_checkpoint(file, source=source)
+    model, provenance = imported.model, dict(imported.provenance)
+    if classes is not None:
+        model.classes = _named(classes, len(model.classes))
+        provenance["notes"] = [*provenance["notes"], f"The classes are named by {classes.name}."]
+    save_model(
+        model,
+        output,
+        provenance={"imported": provenance},
+        texts={"README.md": write_import_card(model, provenance)},
+    )
+    spec = getattr(model.location, "spec", None) or {}
+    facts = {"name": model.name, "num_classes": len(model.classes), "dim": model.dim}
+    if as_json:
+        print_json({"model": str(output), **facts, "location": spec, **provenance})
+        return
+    _tell(output, facts, spec, provenance)
+
+
+def _named(path: Path, count: int) -> Any:
+    from csp_core.importers.classes import read_class_names
+
+    if not count:
+        raise ConfigError("This file has no classes to be named; leave --classes out.")
+    return read_class_names(path, count)
+
+
+def _tell(output: Path, facts: Any, spec: Any, provenance: Any) -> None:
+    classes = facts["num_classes"]
+    what = f"{classes} classes" if classes else "no classes: a location encoder alone"
+    lines = [
+        f"{provenance['file']} of {provenance['repository']}: {spec['name']} before"
+        f" {spec['network']['name']}, {facts['dim']} dimensions, {what}.",
+        *(f"- {note}" for note in provenance["notes"]),
+        f"Licence: {provenance['license']}.",
+        f"Model: {output}",
+    ]
+    for line in lines:
+        out.print(line, markup=False, highlight=False)

@@ -1,0 +1,219 @@
+"""Pairs of precomputed image features and places, as the published data sets lay them out.
+
+A folder holds, for each published part, annotations in the form of COCO, a list of places and one
+NumPy array with a row of features for each image, in the order of the annotations' ``images``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from csp_core.data.features import FeatureDataset, map_features
+from csp_core.data.records import ClassTable
+from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, rows_of, stratified_fraction
+from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
+from csp_core.files import read_json
+from csp_core.geo import check_lonlat
+from csp_core.tables import lookup
+
+LAST_DAY = 1 - 2**-24
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a published data set keeps what; ``{part}`` stands for ``train`` or ``val``.
+
+    Args:
+        name: What to call the data.
+        folder: Its folder, below the root of all published sets.
+        annotations: ``images`` (``id``) and ``annotations`` (``image_id``, ``category_id``).
+        places: List of ``id``, ``lon``, ``lat``, ``user_id``, ``date_c`` in [0, 1], null allowed.
+        classes: List of ``id`` and ``name``, or names to ids.
+        features: Kind of features to its file.
+    """
+
+    name: str
+    folder: str
+    annotations: str
+    places: str
+    classes: str
+    features: Mapping[str, str]
+
+
+def load_pairs(
+    layout: Layout,
+    split: str,
+    root: str | Path | None,
+    *,
+    features: str,
+    images: bool,
+    split_method: str,
+    val_fraction: float,
+    block_degrees: float,
+    seed: int,
+    label_fraction: float,
+    with_user: bool,
+) -> FeatureDataset:
+    """Load a published data set.
+
+    Its own validation part is the test here; what training is validated on is held out of its
+    training part. Images without a place are left out of training and kept for the test.
+
+    Args:
+        layout: Where what is.
+        split: ``train``, ``val``, ``test`` or ``all``.
+        root: The data set's folder, or the one above it.
+        features: Kind of features, a key of ``layout.features``.
+        images: Whether to read features at all.
+        split_method: ``random``, ``site`` or ``block``.
+        val_fraction: Share of the published training part held out for validation, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        seed: Seed of the split and of the label fraction.
+        label_fraction: Part of the training records of each class to keep, in (0, 1].
+        with_user: Also leave images without a user out of training, as was published.
+
+    Returns:
+        The records of the part, classes in the order of their published numbers.
+
+    Raises:
+        UnknownNameError: If there is no such part, split method or kind of features.
+        ConfigError: If an option does not fit.
+        DataNotFoundError: If a file is not there.
+        BadRecordError: If a file is of another form.
+    """
+    folder = _find_folder(layout, root)
+    pattern = lookup("kind of features", layout.features, features)
+    names, label_of = _read_classes(folder / layout.classes)
+    learned = _read_part(folder, layout, "train", label_of)
+    usable = ~learned.lonlat.isnan().any(dim=1) & (learned.has_user if with_user else True)
+    kept = usable.nonzero().flatten()
+    how = {"method": split_method, "val": val_fraction, "block_degrees": block_degrees}
+    parts = _deal(learned, usable, label_fraction, seed, how)
+    labels = learned.label[(parts == PARTS["train"]) & (learned.label >= 0)]
+    counts = torch.bincount(labels, minlength=len(names))
+    records = {} if split == "test" else {"train": learned}
+    if split in ("test", "all"):
+        records["val"] = _read_part(folder, layout, "val", label_of)
+    found = _Part.join(records.values())
+    tested = torch.arange(len(learned.label) if split == "all" else 0, len(found.label))
+    rows = {"all": torch.cat((kept, tested)), "test": tested}.get(split)
+    rows = rows_of(parts, split) if rows is None else rows
+    files = {name: folder / pattern.format(part=name) for name in records} if images else {}
+    return FeatureDataset(
+        lonlat=found.lonlat[rows],
+        label=found.label[rows],
+        classes=ClassTable(names, counts=tuple(counts.tolist())),
+        date=found.date[rows],
+        name=layout.name,
+        info={
+            "folder": layout.folder,
+            "features": features if images else "not read",
+            "left_out_of_training": int((~usable).sum()),
+            "split": f"{split} of {split_method}: val {val_fraction:g} of the published training"
+            f" part, {label_fraction:g} of the labels, seed {seed}",
+        },
+        files=tuple(map_features(path, len(records[name].label)) for name, path in files.items()),
+        rows=rows,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One published part, a row for each image."""
+
+    lonlat: Tensor
+    label: Tensor
+    date: Tensor
+    has_user: Tensor
+
+    @classmethod
+    def join(cls, parts: Iterable[_Part]) -> _Part:
+        return cls(*(torch.cat(c) for c in zip(*(vars(p).values() for p in parts), strict=True)))
+
+
+def _deal(
+    learned: _Part, usable: Tensor, label_fraction: float, seed: int, how: Mapping[str, Any]
+) -> Tensor:
+    """Deal what can be learned from to training and validation, then keep some of its labels."""
+    parts = torch.full((len(usable),), LEFT_OUT)
+    parts[usable] = assign_parts(learned.lonlat[usable], **how, seed=seed)
+    if label_fraction == 1:
+        return parts  # images without a label stay
+    train = (parts == PARTS["train"]).nonzero().flatten()
+    few = train[stratified_fraction(learned.label[train], label_fraction, seed)]
+    return parts.index_fill(0, train, LEFT_OUT).index_fill(0, few, PARTS["train"])
+
+
+def _find_folder(layout: Layout, root: str | Path | None) -> Path:
+    if root is None:
+        raise ConfigError(
+            f"The data set {layout.name!r} needs root: the folder of {layout.classes}, or the one"
+            f" above it that holds {layout.folder}/."
+        )
+    for folder in (Path(root), Path(root) / layout.folder):
+        if (folder / layout.classes).is_file():
+            return folder
+    raise DataNotFoundError(
+        f"No {layout.classes} in {root} or in {layout.folder} below it; {layout.name} is read as it"
+        " is published with Mac Aodha et al. 2019 and Mai et al. 2023."
+    )
+
+
+def _read_classes(path: Path) -> tuple[tuple[str, ...], dict[int, int]]:
+    """Read class names in the order of their numbers, and which label each number has."""
+    value = _read(path)
+    try:
+        pairs = value.items() if isinstance(value, dict) else ((c["name"], c["id"]) for c in value)
+        number_of = {str(name): int(number) for name, number in pairs}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRecordError(
+            "give a list of id and name, or names to ids", file=path.name
+        ) from error
+    names = tuple(sorted(number_of, key=lambda name: number_of[name]))
+    return names, {number_of[name]: label for label, name in enumerate(names)}
+
+
+def _read_part(folder: Path, layout: Layout, part: str, label_of: Mapping[int, int]) -> _Part:
+    path = folder / layout.annotations.format(part=part)
+    where = folder / layout.places.format(part=part)
+    annotations, places = _read(path), _read(where)
+    try:
+        numbers = [image["id"] for image in annotations["images"]]
+        category = {a["image_id"]: a["category_id"] for a in annotations["annotations"]}
+        place_of = {place["id"]: place for place in places}
+        label = [label_of[category[n]] if n in category else -1 for n in numbers]
+        found: list[dict[str, Any]] = [place_of.get(number, {}) for number in numbers]
+        lonlat = torch.stack((_column(found, "lon"), _column(found, "lat")), dim=1)
+        date = _column(found, "date_c").clamp(0, LAST_DAY)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRecordError(
+            f"not of the published form, or of another set of classes ({error!r})",
+            file=f"{path.name} or {where.name}",
+        ) from error
+    lonlat[lonlat.isnan().any(dim=1)] = float("nan")
+    try:
+        lonlat = check_lonlat(lonlat, allow_missing=True)
+    except BadRecordError as error:
+        raise BadRecordError(str(error), file=where.name) from error
+    has_user = torch.tensor([place.get("user_id") is not None for place in found])
+    return _Part(lonlat, torch.tensor(label, dtype=torch.int64), date, has_user)
+
+
+def _column(places: Iterable[Mapping[str, Any]], key: str) -> Tensor:
+    values = (place.get(key) for place in places)
+    return torch.tensor([float("nan") if v is None else float(v) for v in values])
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except DataNotFoundError:
+        raise
+    except CspError as error:
+        raise BadRecordError(str(error), file=path.name) from error

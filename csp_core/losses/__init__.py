@@ -1,0 +1,28 @@
+"""Loss formulas: tensors in, scalar out; no model, no device, no randomness."""
+
+from __future__ import annotations
+
+from csp_core.losses.classes import class_cross_entropy, soft_cross_entropy
+from csp_core.losses.contrastive import (
+    binary_nce,
+    binary_negatives,
+    feature_regression,
+    info_nce,
+    negative_weight,
+    similarities,
+)
+from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
+
+__all__ = [
+    "an_slds",
+    "an_ssdl",
+    "binary_nce",
+    "binary_negatives",
+    "class_cross_entropy",
+    "feature_regression",
+    "geo_prior",
+    "info_nce",
+    "negative_weight",
+    "similarities",
+    "soft_cross_entropy",
+]

@@ -1,0 +1,181 @@
+"""The sections of a run's configuration, each checked against what it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from csp_core.errors import ConfigError
+from csp_core.image import IMAGE_ENCODERS
+from csp_core.location import ENCODINGS, NETWORKS
+from csp_core.tables import check_options, lookup, option_names
+
+
+class Section(BaseModel):
+    """A frozen part of the tree that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(BaseModel):
+    """A name from a table with options for what stands there: ``{name: grid, num_scales: 32}``.
+
+    The name alone means the component with its default options.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def checked(
+    kind: str, table: Mapping[str, Callable[..., Any]], part: Component, given: int, *skip: str
+) -> dict[str, Any]:
+    """Check a component against its constructor's signature and mend the types of its options.
+
+    Args:
+        kind: What to call it in messages.
+        table: Name to constructor.
+        part: The component.
+        given: How many leading parameters are not options.
+        skip: Options that are checked elsewhere.
+
+    Returns:
+        Its name and all options, defaults written out.
+
+    Raises:
+        ConfigError: If an option is unknown or does not fit.
+        UnknownNameError: If the name is unknown.
+    """
+    constructor = lookup(kind, table, part.name)
+    options = {key: value for key, value in part.options.items() if key not in skip}
+    check_options(kind, part.name, constructor, options, given=given)
+    hints = _option_types(constructor)
+    for key, value in options.items():
+        try:
+            options[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ConfigError(f"{kind} {part.name!r}: {key} is {value!r}; {reason}.") from error
+    known = option_names(constructor, given=given)
+    # Defaults are written out, so that a run keeps its meaning when a default changes.
+    defaults = {k: v for k, v in known.items() if v is not inspect.Parameter.empty}
+    kept = {key: part.options[key] for key in skip if key in part.options}
+    return {"name": part.name, **defaults, **options, **kept}
+
+
+def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
+    method = "__init__" if isinstance(constructor, type) else "__call__"
+    is_function = inspect.isfunction(constructor)
+    return get_type_hints(constructor if is_function else getattr(constructor, method))
+
+
+def model_teacher(path: str) -> None:
+    """Hold the options of a teacher that is a model."""
+
+
+def network_teacher(members: int = 3, overrides: Mapping[str, Any] | None = None) -> None:
+    """Hold the options of a teacher that is trained in the same run, before what learns of it."""
+
+
+class DataConfig(Component):
+    """Which records to train on: a name in DATASETS with the options of its loader.
+
+    ``root`` is where the data lies, relative to the configuration file.
+    """
+
+    name: str = "occurrences"
+    root: Path | None = None
+
+
+class TeacherConfig(Component):
+    """A prior to learn from, and its weight.
+
+    A baseline by name, ``{name: model, path: …}``, or ``{name: network, members: 3, overrides:
+    {section.key: value}}``: networks like the one that learns, but for the overrides.
+    """
+
+    weight: float = Field(1.0, gt=0)
+
+
+class ModelConfig(Section):
+    """What to train."""
+
+    location: Component = Component(name="sphere_c_plus")
+    image: Component | None = None
+    dim: int = Field(256, ge=1)
+    bias: bool = True
+    init_from: str | None = None
+
+    @field_validator("location")
+    @classmethod
+    def _location_exists(cls, part: Component) -> Component:
+        encoding = checked("location encoder", ENCODINGS, part, 0, "network")
+        network = part.options.get("network") or {}
+        if not isinstance(network, (str, Mapping)):
+            raise ConfigError(f"network is {network!r}; give a name, or a name with options.")
+        given = {"name": network} if isinstance(network, str) else network
+        usual = {"name": ENCODINGS[part.name].default_network}
+        body = checked("network", NETWORKS, Component.model_validate(usual | dict(given)), 2)
+        return Component.model_validate(encoding | {"network": body})
+
+    @field_validator("image")
+    @classmethod
+    def _image_exists(cls, part: Component | None) -> Component | None:
+        if part is None:
+            return None
+        return Component.model_validate(checked("image encoder", IMAGE_ENCODERS, part, 0))
+
+
+class TrainingConfig(Section):
+    """How to train it."""
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    decay: float = Field(0.98, gt=0, le=1)
+    warmup: float = Field(0.0, ge=0, lt=1)
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    patience: int | None = Field(None, ge=1)
+    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = "auto"
+    keep: Literal["best", "last"] = "best"
+    refit: bool = False
+    checkpoint_every: int | None = Field(None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    threads: int | None = Field(None, ge=1)
+
+
+class CardConfig(Section):
+    """What the model card says beyond what the run knows by itself."""
+
+    title: str = ""
+    summary: str = ""
+    license: str = "unstated"
+    license_text: str = ""
+    source: str = ""
+    limits: str = ""
+    attribution: str = ""
