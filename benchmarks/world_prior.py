@@ -1,0 +1,223 @@
+"""A world map of one class: place by place as published, and as csp_core computes it."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+from report import arguments, markdown, spread, write_report
+from torch import Tensor
+
+from csp_core import load_model, location_prior, make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.raster import Grid, GridPrior, make_grid
+
+# As many as the bundled bird model has.
+CLASSES, LABEL, BATCH = 330, 7, 4096
+# Encoding, hidden layers. The last two are where a grid helps least.
+CASES = (
+    ("grid", 1),
+    ("sphere_c", 1),
+    ("harmonics", 1),
+    ("grid", 2),
+    ("rff_sphere", 1),
+)
+
+
+def relative_model(encoding: str, num_hidden: int) -> DualEncoder:
+    """Make a model with random weights; how long it takes does not depend on them."""
+    torch.manual_seed(0)
+    network = {"name": "residual_mlp", "final_activation": None, "num_hidden": num_hidden}
+    encoder = make_location_encoder(encoding, 256, network=network)
+    names = [str(number) for number in range(CLASSES)]
+    return DualEncoder(None, encoder, dim=256, classes=names, prior_kind="relative").eval()
+
+
+def by_location_prior(model: DualEncoder, grid: Grid) -> Tensor:
+    """Ask for all classes in batches and keep one."""
+    values = torch.empty(grid.rows * grid.columns)
+    for own, part in zip(values.split(BATCH), grid.lonlat().split(BATCH), strict=True):
+        own.copy_(location_prior(model, part)[:, LABEL])
+    return values.view(grid.shape)
+
+
+@torch.inference_mode()
+def by_one_row(model: DualEncoder, grid: Grid) -> Tensor:
+    """Do as the published code does: batches through the network, one row of the classifier."""
+    weight, bias = model.classifier.weight[LABEL], model.classifier.bias[LABEL]
+    values = torch.empty(grid.rows * grid.columns)
+    for own, part in zip(values.split(BATCH), grid.lonlat().split(BATCH), strict=True):
+        own.copy_(torch.sigmoid(model.location(part) @ weight + bias))
+    return values.view(grid.shape)
+
+
+def by_heatmap(model: DualEncoder, grid: Grid) -> Tensor:
+    """Compute the class as a range map does, with where the model extrapolates."""
+    return GridPrior(model, grid.bounds, grid.step).heatmap(LABEL).values
+
+
+WAYS: dict[str, Callable[[DualEncoder, Grid], Tensor]] = {
+    "all classes": by_location_prior,
+    "one class": by_one_row,
+    "heatmap": by_heatmap,
+}
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Take the time that passes and the time of all processors."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def peak_megabytes(way: str, encoding: str, num_hidden: int, step: float) -> tuple[float, float]:
+    """Run once in this process; give its peak memory, and by how much it grew for the map."""
+    if encoding == "birds":
+        model = load_model("birds")
+    else:
+        torch.set_num_threads(1)
+        model = relative_model(encoding, num_hidden)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    WAYS[way](model, make_grid(step=step))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return after, after - before
+
+
+def in_a_process_of_its_own(*case: Any) -> tuple[float, float]:
+    """Measure memory where nothing else has grown it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(peak_megabytes, *case).result()
+
+
+def measure(case: tuple[str, int], step: float, repeats: int) -> dict[str, Any]:
+    """Time every way in turn, so that what else the machine does strikes all alike."""
+    model, grid = relative_model(*case), make_grid(step=step)
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    processor: dict[str, list[float]] = {way: [] for way in WAYS}
+    found = {}
+    for _ in range(repeats):
+        for way, compute in WAYS.items():
+            wall, cpu, found[way] = timed(lambda run=compute: run(model, grid))
+            seconds[way].append(wall)
+            processor[way].append(cpu)
+    plain = found["one class"]
+    difference = float(((found["heatmap"] - plain).abs() / plain).max())
+    return {"seconds": seconds, "cpu_seconds": processor, "difference": difference}
+
+
+def measure_birds(step: float, repeats: int) -> dict[str, Any]:
+    """Time the first and the next class of the bundled model, whose shares need all classes."""
+    model, grid = load_model("birds"), make_grid(step=step)
+    seconds: dict[str, list[float]] = {"place by place": [], "first class": [], "next class": []}
+    processor: dict[str, list[float]] = {way: [] for way in seconds}
+    for _ in range(repeats):
+        fresh = GridPrior(model, grid.bounds, grid.step)
+        for way, work in (
+            ("place by place", lambda: by_location_prior(model, grid)),
+            ("first class", lambda kept=fresh: kept.heatmap(LABEL)),
+            ("next class", lambda kept=fresh: kept.heatmap(LABEL + 1)),
+        ):
+            wall, cpu, _ = timed(work)
+            seconds[way].append(wall)
+            processor[way].append(cpu)
+    return {"seconds": seconds, "cpu_seconds": processor}
+
+
+def ratio(values: dict[str, list[float]], slow: str, fast: str) -> str:
+    """Write how many times faster, a quotient a repeat."""
+    quotients = [a / b for a, b in zip(values[slow], values[fast], strict=True)]
+    return spread(quotients, 1) + "×"
+
+
+def relative_rows(results: list[dict[str, Any]]) -> list[list[str]]:
+    """Write the table of the relative models."""
+    rows = []
+    for result in results:
+        seconds, processor = result["seconds"], result["cpu_seconds"]
+        rows.append(
+            [
+                f"{result['encoding']}, {result['num_hidden']} hidden",
+                *(spread(seconds[way], 2) for way in WAYS),
+                ratio(seconds, "one class", "heatmap"),
+                ratio(processor, "one class", "heatmap"),
+                *(f"{result['megabytes'][way][0]:.0f}" for way in ("one class", "heatmap")),
+                f"{result['difference']:.0e}",
+            ]
+        )
+    return rows
+
+
+def bird_rows(results: list[dict[str, Any]]) -> list[list[str]]:
+    """Write the table of the bundled model."""
+    rows = []
+    for result in results:
+        peak, grown = result["megabytes"]
+        seconds, processor = result["seconds"], result["cpu_seconds"]
+        cells = [spread(seconds[way], 2) for way in seconds]
+        spent = [spread(processor[way], 2) for way in ("first class", "next class")]
+        rows.append([str(result["threads"]), *cells, *spent, f"{peak:.0f}", f"{grown:.0f}"])
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = arguments("A world map of one class.")
+    step, bird_step, repeats = (2.0, 2.0, 2) if options.quick else (0.25, 0.5, 3)
+    cases = CASES[:1] + CASES[-1:] if options.quick else CASES
+    usual = torch.get_num_threads()
+    # One thread a way: threads that wait for each other pay more where others use the processor.
+    torch.set_num_threads(1)
+    sizes = {
+        case: {way: in_a_process_of_its_own(way, *case, step) for way in ("one class", "heatmap")}
+        for case in cases
+    }
+    bird_size = in_a_process_of_its_own("heatmap", "birds", 0, bird_step)
+    relative, birds = [], []
+    for case in cases:
+        about = {"encoding": case[0], "num_hidden": case[1], "threads": 1}
+        found = measure(case, step, repeats)
+        relative.append({**about, **found, "megabytes": sizes[case]})
+    for threads in sorted({1, usual}):
+        torch.set_num_threads(threads)
+        found = measure_birds(bird_step, repeats)
+        birds.append({"threads": threads, **found, "megabytes": bird_size})
+    grid = make_grid(step=step)
+    head = [
+        *("encoding, network", "all classes s", "one class s", "heatmap s"),
+        *("times faster than one class", "by processor time"),
+        *("one class peak MB", "heatmap peak MB", "largest relative difference"),
+    ]
+    bird_head = [
+        *("threads", "place by place s", "first class s", "next class s"),
+        *("first, processor s", "next, processor s", "peak MB", "of which for the map MB"),
+    ]
+    text = (
+        f"A class of {grid.rows * grid.columns:,} cells of {step:g}°: a relative model of {CLASSES}"
+        " classes, `residual_mlp` with 512 hidden units and a linear output of 256. *All classes*"
+        f" is `location_prior` and *one class* the published way, both in batches of {BATCH};"
+        " *heatmap* is `csp_core.heatmap`, first class of a grid."
+        f" One thread each. Mean ± standard deviation over {repeats} repeats, the ways in turn."
+        " Peak memory is that of a process of its own, Python and torch included. Where other"
+        " programs want the processor too, processor time says more."
+    )
+    bird_text = (
+        f"The bundled model `birds` at {bird_step:g}°: shares of 330 classes need every class in"
+        " every cell once; then a class is one product a cell."
+    )
+    body = [text, markdown(head, relative_rows(relative)), bird_text]
+    write_report(
+        "world_prior",
+        "A world map of one class",
+        "\n\n".join([*body, markdown(bird_head, bird_rows(birds))]),
+        {"step": step, "relative": relative, "bird_step": bird_step, "birds": birds},
+        options,
+    )
+
+
+if __name__ == "__main__":
+    main()

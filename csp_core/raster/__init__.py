@@ -1,0 +1,58 @@
+"""Range maps: the prior of a class on a grid, its thresholds, and the files it is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from csp_core.raster.blocks import write_zarr
+from csp_core.raster.geotiff import write_geotiff
+from csp_core.raster.grid import Grid, make_grid
+from csp_core.raster.output import SUPPORT_MEANING, Credit, check_writable, read_credit
+from csp_core.raster.picture import write_png
+from csp_core.raster.polygons import write_geojson
+from csp_core.raster.prior import GridPrior, forget_grids, heatmap
+from csp_core.raster.raster import UNITS, Raster, find_class
+from csp_core.raster.thresholds import (
+    THRESHOLDS,
+    Threshold,
+    fit_class_threshold,
+    fit_threshold,
+    given_threshold,
+    read_held_out,
+)
+
+# What writes a raster to a file of this ending; each takes threshold and credit too. A ``.zarr`` is
+# computed while it is written, by ``write_zarr``.
+WRITERS: Mapping[str, Callable[..., Any]] = {
+    ".tif": write_geotiff,
+    ".tiff": write_geotiff,
+    ".geojson": write_geojson,
+    ".png": write_png,
+}
+
+__all__ = [
+    "SUPPORT_MEANING",
+    "THRESHOLDS",
+    "UNITS",
+    "WRITERS",
+    "Credit",
+    "Grid",
+    "GridPrior",
+    "Raster",
+    "Threshold",
+    "check_writable",
+    "find_class",
+    "fit_class_threshold",
+    "fit_threshold",
+    "forget_grids",
+    "given_threshold",
+    "heatmap",
+    "make_grid",
+    "read_credit",
+    "read_held_out",
+    "write_geojson",
+    "write_geotiff",
+    "write_png",
+    "write_zarr",
+]

@@ -1,0 +1,166 @@
+"""Rasters larger than memory: computed block by block through Dask and written as Zarr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.files import atomic_directory
+from csp_core.geo import WORLD
+from csp_core.model import Prior
+from csp_core.raster.grid import Bounds, Grid, make_grid
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe, writing
+from csp_core.raster.prior import GridPrior, extrapolates
+from csp_core.raster.raster import Raster, find_class
+from csp_core.raster.thresholds import Threshold
+
+ANCHOR = {"zarr.json", ".zgroup", ".zarray"}
+
+
+def write_zarr(
+    model: Prior,
+    taxon: str | int,
+    path: str | Path,
+    *,
+    bounds: Bounds = WORLD,
+    step: float = 0.5,
+    date: float | None = None,
+    block: int = 512,
+    threshold: Threshold | None = None,
+    credit: Credit = NO_CREDIT,
+) -> dict[str, Any]:
+    """Compute a class block by block and write it as a Zarr group; only a block is held at a time.
+
+    The group has ``value`` and ``extrapolated`` over ``lat`` (north to south) and ``lon`` (west to
+    east; over the antimeridian it goes on beyond 180). Dask computes the blocks one after another,
+    or on the cluster of a ``dask.distributed`` client if there is one.
+
+    Args:
+        model: A model or a baseline.
+        taxon: Scientific name, common name or label.
+        path: The folder to write; a Zarr group that stood there is replaced, nothing else is.
+        bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
+        step: Side of a cell, degrees.
+        date: Part of the year in [0, 1), or None; models without a time input ignore it.
+        block: Cells along a side of a block.
+        threshold: A threshold to note.
+        credit: Whom to name.
+
+    Returns:
+        What the group says of itself.
+
+    Raises:
+        UnknownNameError: If the model has no such class.
+        ConfigError: If an option is out of range, or Dask or Zarr are not installed.
+        BadRecordError: If the folder cannot be written or is something else.
+    """
+    label, grid = find_class(model, taxon), make_grid(bounds, step)
+    if block < 1:
+        raise ConfigError(f"block is {block}; give at least 1 cell.")
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and {f.name for f in path.iterdir()} & ANCHOR):
+        raise BadRecordError(f"{path} exists and is no Zarr group, so it is not replaced.")
+    # The first cell knows the date that counts and the names that go with the label.
+    corner = GridPrior(model, _part(grid, 0, 0, 1, 1).bounds, grid.step, date)
+    sample = corner.heatmap(label)
+    about = _describe(sample, grid, threshold, credit)
+    with writing(path, atomic_directory) as folder:
+        _store(
+            folder,
+            grid,
+            block,
+            {
+                "value": (np.float32, partial(_values, model, label, corner.date)),
+                "extrapolated": (np.bool_, partial(_extrapolated, model)),
+            },
+            about,
+        )
+    return about
+
+
+def _describe(
+    sample: Raster, grid: Grid, threshold: Threshold | None, credit: Credit
+) -> dict[str, Any]:
+    facts = describe(sample, threshold, credit)
+    size = {"bounds": list(grid.bounds), "width": grid.columns, "height": grid.rows}
+    return {**facts, **size, "crs": "EPSG:4326", "extrapolated_meaning": SUPPORT_MEANING}
+
+
+def _store(
+    folder: Path,
+    grid: Grid,
+    block: int,
+    layers: dict[str, tuple[Any, Callable[[Grid], NDArray[Any]]]],
+    about: dict[str, Any],
+) -> None:
+    try:
+        import dask.array
+        import zarr
+    except ImportError as error:
+        raise ConfigError(
+            f"Writing Zarr needs {error.name}: pip install -r requirements-large.txt."
+        ) from error
+    group = zarr.open_group(folder, mode="w", zarr_format=3, attributes=about)
+    da: Any = dask.array
+    half = grid.step / 2
+    axes = {
+        "lat": np.linspace(grid.north - half, grid.bounds[1] + half, grid.rows),
+        "lon": grid.west + half + grid.step * np.arange(grid.columns),
+    }
+    for name, values in axes.items():
+        axis = group.create_array(
+            name, shape=values.shape, dtype=np.float64, dimension_names=(name,)
+        )
+        axis[:] = values
+    sizes = da.core.normalize_chunks((block, block), shape=grid.shape)
+    find_scheduler: Any = dask.base.get_scheduler
+    lazy, targets = [], []
+    for name, (dtype, compute) in layers.items():
+        work = partial(_one_block, grid, block, compute)
+        lazy.append(da.map_blocks(work, chunks=sizes, dtype=dtype, meta=np.empty((0, 0), dtype)))
+        targets.append(
+            group.create_array(
+                name,
+                shape=grid.shape,
+                chunks=(min(block, grid.rows), min(block, grid.columns)),
+                dtype=dtype,
+                dimension_names=("lat", "lon"),
+            )
+        )
+    # Torch uses the processors inside of a block, so blocks at once would only get in the way.
+    alone = {} if find_scheduler() else {"scheduler": "synchronous"}
+    da.store(lazy, targets, lock=False, **alone)
+
+
+def _one_block(
+    grid: Grid, block: int, compute: Callable[[Grid], NDArray[Any]], block_id: tuple[int, int]
+) -> NDArray[Any]:
+    row, column = (block * number for number in block_id)
+    return compute(_part(grid, row, column, block, block))
+
+
+def _part(grid: Grid, row: int, column: int, rows: int, columns: int) -> Grid:
+    return Grid(
+        grid.per_half,
+        (grid.first_column + column) % (2 * grid.per_half),
+        grid.first_row + row,
+        min(columns, grid.columns - column),
+        min(rows, grid.rows - row),
+    )
+
+
+def _values(model: Prior, label: int, date: float | None, part: Grid) -> NDArray[np.float32]:
+    prior = GridPrior(model, part.bounds, part.step, date, keep_bytes=0)
+    values: NDArray[np.float32] = prior.values(label).numpy()
+    return values
+
+
+def _extrapolated(model: Prior, part: Grid) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = extrapolates(model, part).numpy()
+    return mask

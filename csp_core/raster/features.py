@@ -1,0 +1,282 @@
+"""A model's location features on a grid, faster than place by place and equal but for rounding.
+
+Three things save work. On a grid the first linear layer splits into longitude and latitude
+(``splits``). A linear output layer and the classifier are one linear map, so one class costs one
+row of it. And blocks of cells are small enough to stay in the processor's cache between layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from csp_core import geo
+from csp_core.location import LocationEncoder
+from csp_core.location.network import ResidualMLP
+from csp_core.location.siren import Siren
+from csp_core.location.spherical import RandomFourierSphere
+from csp_core.model import DualEncoder
+from csp_core.raster.grid import Grid
+from csp_core.raster.splits import SPLITS, Split
+
+# Cells worked on at a time: on a processor as many as its cache holds, on a GPU as fill it.
+BLOCK_CELLS, BLOCK_CELLS_GPU = 1440, 1 << 16
+# Numbers of the products of one block of rows, 64 MB in single precision.
+MAX_PRODUCTS = 1 << 24
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A network taken apart: ``last`` of ``run`` is what it computes, ``run`` alone without it.
+
+    Args:
+        run: From encoded places; or, if told so, from what ``first`` makes of them.
+        first: The first layer if the network uses its input for nothing else, or None.
+        last: The last layer if nothing follows it, or None.
+    """
+
+    run: Callable[[Tensor, bool], Tensor]
+    first: nn.Linear | None = None
+    last: nn.Linear | None = None
+
+
+def _residual_mlp(network: Any) -> _Parts:
+    def run(features: Tensor, begun: bool) -> Tensor:
+        for number, (linear, norm) in enumerate(zip(network.hidden, network.norms, strict=True)):
+            done = begun and number == 0
+            hidden = _in_place(network.activation, features if done else linear(features))
+            if not done and hidden.shape == features.shape:
+                hidden += features
+            features = norm(hidden)
+        return features if linear_end else network.final(network.output(features))
+
+    linear_end = isinstance(network.final, nn.Identity)
+    first = network.hidden[0] if len(network.hidden) else None
+    if first is not None and first.in_features == first.out_features:
+        # The skip connection needs the encoded places themselves.
+        first = None
+    return _Parts(run, first, network.output if linear_end else None)
+
+
+def _in_place(activation: nn.Module, values: Tensor) -> Tensor:
+    # Only a layer's own fresh output comes here, so nobody misses what it was before.
+    if type(activation) is nn.ReLU:
+        return values.relu_()
+    if type(activation) is nn.LeakyReLU:
+        return nn.functional.leaky_relu_(values, activation.negative_slope)
+    result: Tensor = activation(values)
+    return result
+
+
+def _siren(network: Any) -> _Parts:
+    def run(features: Tensor, begun: bool) -> Tensor:
+        for number, (layer, w0) in enumerate(zip(network.layers, network.factors, strict=True)):
+            inner = features if begun and number == 0 else layer(features)
+            features = inner.mul_(w0).sin_()
+        return features
+
+    return _Parts(run, network.layers[0], network.last_layer)
+
+
+def _any_network(network: Any) -> _Parts:
+    return _Parts(lambda features, begun: network(features))
+
+
+# By exact type: a subclass may compute something else.
+NETWORK_PARTS: Mapping[type[nn.Module], Callable[[Any], _Parts]] = {
+    ResidualMLP: _residual_mlp,
+    Siren: _siren,
+}
+
+
+def _fourier_sphere(encoding: Any, places: Tensor) -> Tensor:
+    """Encode as ``RandomFourierSphere`` does, without fresh memory for every step."""
+    phase, omega = encoding.phase, encoding.omega
+    waves = torch.addmm(phase, geo.unit_vectors(places), omega).cos_()
+    return waves.mul_(math.sqrt(2 / len(phase)))
+
+
+# Encodings that no grid takes apart, with less coming and going of memory.
+ENCODERS: Mapping[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
+    RandomFourierSphere: _fourier_sphere,
+}
+
+
+class _FirstLayer:
+    """A linear layer behind an encoding, on the cells of a grid."""
+
+    def __init__(self, split: Split, linear: nn.Linear, shape: tuple[int, int]) -> None:
+        weight = linear.weight.T  # (features, hidden)
+        # Where a layer has no bias, the module says None in spite of its type.
+        bias = weight.new_zeros(weight.shape[1]) if linear.bias is None else linear.bias
+        self.rows = bias.expand(shape[0], -1)
+        if split.rows is not None:
+            self.rows = self.rows + split.rows @ weight[split.row_index]
+        self.columns: Tensor | None = None
+        self.scaled = []
+        for part in split.columns:
+            values = part.values @ weight[part.index]
+            if part.scale is not None:
+                self.scaled.append((part.scale[:, None, None], values))
+            else:
+                self.columns = values if self.columns is None else self.columns + values
+        self.products = split.products
+        self.rows_at_a_time = shape[0]
+        if split.products is not None:
+            self.weight = weight[split.products.index]  # (products, hidden)
+            self.rows_at_a_time = max(1, MAX_PRODUCTS // self.weight.numel())
+            self.member = split.products.member.to(weight.device)
+            basis = split.products.basis
+            self.basis = torch.cat((basis, basis.new_ones(len(basis), 1)), dim=1)
+
+    def block(self, rows: slice, columns: slice) -> Tensor:
+        """Compute the layer at some cells: ``(rows · columns, hidden)``."""
+        row = self.rows[rows]
+        if self.products is None:
+            out = row[:, None]
+            out = out if self.columns is None else out + self.columns[columns]
+        else:
+            mixed = row.new_zeros(len(row), self.basis.shape[1], row.shape[1])
+            mixed[:, -1] = row
+            terms = self.products.factor[rows, :, None] * self.weight
+            mixed.index_add_(1, self.member, terms)
+            basis = self.basis[columns].expand(len(row), -1, -1)
+            if self.columns is None:
+                out = torch.bmm(basis, mixed)
+            else:
+                out = torch.baddbmm(self.columns[columns].expand(len(row), -1, -1), basis, mixed)
+        for scale, values in self.scaled:
+            out = torch.addcmul(out, scale[rows], values[columns])
+        return out.flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class GridFeatures:
+    """What a linear map from features to classes takes on every cell of a grid, and that map.
+
+    Args:
+        weight: ``(K, D)`` of the map, divided by the model's temperature.
+        bias: ``(K,)`` of the map, divided alike.
+        quick: Whether the encoding was taken apart, so that features cost little.
+        cuts: Rows and columns of every block of cells.
+        at: Gives the ``(rows · columns, D)`` features of a block.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    quick: bool
+    cuts: Sequence[tuple[slice, slice]]
+    at: Callable[[slice, slice], Tensor]
+
+    def each(self, work: Callable[[slice, slice, Tensor], None]) -> None:
+        """Do something with every block, on as many threads as torch uses.
+
+        A thread a block needs no agreement between threads inside of layers, which costs more than
+        the layers where other programs want the processor too.
+
+        Args:
+            work: Called with rows, columns and features of a block; blocks come in any order.
+        """
+        threads = torch.get_num_threads() if self.weight.device.type == "cpu" else 1
+        if threads == 1 or len(self.cuts) == 1:
+            for rows, columns in self.cuts:
+                work(rows, columns, self.at(rows, columns))
+            return
+
+        def part(number: int) -> None:
+            torch.set_num_threads(1)
+            with torch.inference_mode():
+                for rows, columns in self.cuts[number::threads]:
+                    work(rows, columns, self.at(rows, columns))
+
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(part, range(threads)))
+        finally:
+            # The number holds for each thread alone, but the last one set is that of new threads.
+            torch.set_num_threads(threads)
+
+
+def can_split(model: object) -> bool:
+    """Tell whether a model can be taken apart into location features and a linear map.
+
+    Args:
+        model: A model or a baseline.
+
+    Returns:
+        False for whatever is no plain ``DualEncoder`` with classes, or knows seasons.
+    """
+    return (
+        type(model) is DualEncoder
+        and type(model.location) is LocationEncoder
+        and model.classifier is not None
+        and not model.uses_date
+    )
+
+
+def grid_features(model: DualEncoder, grid: Grid, *, split: bool = True) -> GridFeatures:
+    """Prepare a model's features on a grid; to be used in evaluation and inference mode.
+
+    Args:
+        model: A model that ``can_split``.
+        grid: The grid.
+        split: Whether the first layer may be taken apart.
+
+    Returns:
+        The features, computed as they are asked for.
+    """
+    location: Any = model.location
+    network, encoding = location.network, location.encoding
+    parts = NETWORK_PARTS.get(type(network), _any_network)(network)
+    weight, bias, run = _linear_end(model, parts)
+    own = ENCODERS.get(type(encoding))
+    encode = encoding if own is None else partial(own, encoding)
+    lon, lat = grid.lon.to(weight.device, weight.dtype), grid.lat.to(weight.device, weight.dtype)
+    first: _FirstLayer | None = None
+    if split and parts.first is not None and type(encoding) in SPLITS:
+        taken = SPLITS[type(encoding)](encoding, lon, lat)
+        first = _FirstLayer(taken, parts.first, grid.shape)
+
+    def at(rows: slice, columns: slice) -> Tensor:
+        if first is not None:
+            return run(first.block(rows, columns), True)
+        y, x = torch.meshgrid(lat[rows], lon[columns], indexing="ij")
+        return run(encode(torch.stack((x.flatten(), y.flatten()), dim=1)), False)
+
+    cells = BLOCK_CELLS if weight.device.type == "cpu" else BLOCK_CELLS_GPU
+    cuts = _cut(grid, cells, grid.rows if first is None else first.rows_at_a_time)
+    return GridFeatures(weight, bias, first is not None, list(cuts), at)
+
+
+def _linear_end(
+    model: DualEncoder, parts: _Parts
+) -> tuple[Tensor, Tensor, Callable[[Tensor, bool], Tensor]]:
+    """Join the classifier with the network's last layer where that saves work."""
+    classifier: Any = model.classifier
+    weight, last = classifier.weight, parts.last
+    bias = weight.new_zeros(len(weight)) if classifier.bias is None else classifier.bias
+    scale = 1 / model.temperature
+    if last is None:
+        return weight * scale, bias * scale, parts.run
+    classes, middle, width = len(weight), last.out_features, last.in_features
+    if model.prior_kind == "share" and classes * width > middle * (classes + width):
+        # Shares need all classes everywhere, which are more work from the wider layer.
+        return weight * scale, bias * scale, lambda places, begun: last(parts.run(places, begun))
+    joined = bias if last.bias is None else bias + weight @ last.bias
+    return (weight @ last.weight) * scale, joined * scale, parts.run
+
+
+def _cut(grid: Grid, cells: int, most_rows: int) -> Iterator[tuple[slice, slice]]:
+    rows = min(max(1, cells // grid.columns), most_rows)
+    columns = min(grid.columns, cells)
+    for row in range(0, grid.rows, rows):
+        for column in range(0, grid.columns, columns):
+            last = min(column + columns, grid.columns)
+            yield slice(row, min(row + rows, grid.rows)), slice(column, last)

@@ -1,0 +1,137 @@
+"""What every file of a raster has in common: how it is written, and whom it credits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from csp_core.catalog import find_model
+from csp_core.errors import BadRecordError
+from csp_core.files import atomic_path
+from csp_core.infer import VALUE_MEANING
+from csp_core.raster.raster import Raster
+from csp_core.raster.thresholds import Threshold
+from csp_core.support import LEVEL_MEANING, LEVELS
+
+SUPPORT_MEANING = LEVEL_MEANING[LEVELS[-1][0]]
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Whom a file names, and under which licence it may be passed on.
+
+    Args:
+        license: Licence of the model, or ``""``.
+        attribution: Whose records it learned from, in a sentence or two, or ``""``.
+    """
+
+    license: str = ""
+    attribution: str = ""
+
+
+NO_CREDIT = Credit()
+
+
+def read_credit(model: str | Path) -> Credit:
+    """Read the licence and the first paragraph of the attribution that come with a model.
+
+    Args:
+        model: As for ``load_model``.
+
+    Returns:
+        What is there; empty texts where nothing is.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+    """
+    folder = find_model(model)
+    front: Any = None
+    card = _read(folder / "README.md")
+    if card.startswith("---\n") and "\n---\n" in card[4:]:
+        try:
+            front = yaml.safe_load(card[4:].split("\n---\n", 1)[0])
+        except yaml.YAMLError:
+            front = None
+    licence = str(front.get("license") or "") if isinstance(front, dict) else ""
+    text = _read(folder / "ATTRIBUTION.md") or _read(folder / "ATTRIBUTION")
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    plain = [part for part in paragraphs if not part.startswith("#")]
+    return Credit("" if licence == "unstated" else licence, plain[0] if plain else "")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def describe(raster: Raster, threshold: Threshold | None, credit: Credit) -> dict[str, Any]:
+    """Say what a file holds, in the words that all formats share.
+
+    Args:
+        raster: The raster.
+        threshold: The threshold that goes with it, or None.
+        credit: Whom to name.
+
+    Returns:
+        Plain values; what is not known is left out.
+    """
+    facts: dict[str, Any] = {
+        **raster.to_dict(),
+        "meaning": VALUE_MEANING[raster.kind],
+        "license": credit.license,
+        "attribution": credit.attribution,
+    }
+    if threshold is not None:
+        facts["threshold"] = threshold.value
+        facts["threshold_method"] = threshold.method
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def check_writable(path: str | Path) -> None:
+    """Check that a file can be written before much is computed for it.
+
+    Args:
+        path: The file, or the folder of a Zarr group. Missing folders above it can be made.
+
+    Raises:
+        BadRecordError: If it cannot.
+    """
+    path = Path(path)
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise BadRecordError(f"Cannot write {path}: {above} is a file, not a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise BadRecordError(f"Cannot write {path}: nothing may be written to {above}.")
+    if path.suffix.lower() != ".zarr" and path.is_dir():
+        raise BadRecordError(f"Cannot write {path}: it is a folder; give the name of a file.")
+
+
+@contextmanager
+def writing(
+    path: str | Path,
+    place: Callable[[str | Path], AbstractContextManager[Path]] = atomic_path,
+) -> Iterator[Path]:
+    """Give a temporary path that takes the place of ``path`` when the block ends without error.
+
+    Args:
+        path: Where the file shall stand in the end.
+        place: ``files.atomic_path`` or ``files.atomic_directory``.
+
+    Yields:
+        The temporary path.
+
+    Raises:
+        BadRecordError: If the file cannot be written.
+    """
+    check_writable(path)
+    try:
+        with place(path) as temporary:
+            yield temporary
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise BadRecordError(f"Cannot write {path} ({reason}).") from error

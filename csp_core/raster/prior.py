@@ -1,0 +1,296 @@
+"""The prior on a grid: one class as a raster, the next class of the same grid at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import ConfigError
+from csp_core.geo import WORLD
+from csp_core.infer import CHUNK, location_prior
+from csp_core.model import DualEncoder, Prior
+from csp_core.raster.features import GridFeatures, can_split, grid_features
+from csp_core.raster.grid import Bounds, Grid, make_grid
+from csp_core.raster.raster import Raster, find_class
+from csp_core.support import LEVELS
+
+# What one grid keeps for its next class, and all kept grids together, in bytes.
+KEEP_BYTES = 512 << 20
+KEEP_GRIDS = 2
+# A world of 0.05° has 26 million cells.
+MAX_CELLS = 50_000_000
+
+
+class GridPrior:
+    """A model's prior on one grid, which keeps what its classes share.
+
+    For shares that is the sum over all classes and, if it fits, the embedding of every cell; the
+    next class then costs one product a cell. It follows the model as it is when it is made.
+
+    Args:
+        model: A model or a baseline.
+        bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
+        step: Side of a cell, degrees.
+        date: Part of the year in [0, 1), or None; models without a time input ignore it.
+        keep_bytes: Memory that may be kept for further classes, beside a number a cell.
+
+    Raises:
+        ConfigError: If bounds, step or date are none, or there are too many cells.
+
+    Example:
+        >>> from csp_core import load_model
+        >>> grid = GridPrior(load_model("birds"), (30, -5, 42, 5), 1.0)
+        >>> a, b = grid.heatmap("Corvus albus"), grid.heatmap("Pied Crow")
+        >>> bool((a.values == b.values).all())
+        True
+    """
+
+    def __init__(
+        self,
+        model: Prior,
+        bounds: Bounds = WORLD,
+        step: float = 0.5,
+        date: float | None = None,
+        keep_bytes: int = KEEP_BYTES,
+    ) -> None:
+        if date is not None and not 0 <= date < 1:
+            raise ConfigError(f"date is {date}; give a part of the year in [0, 1), or None.")
+        self.model, self.grid = model, make_grid(bounds, step)
+        self.date = date if model.uses_date else None
+        cells = self.grid.rows * self.grid.columns
+        if cells > MAX_CELLS:
+            raise ConfigError(
+                f"{cells:,} cells of {step:g}° are too many to hold; give a larger step or smaller"
+                " bounds, or write a .zarr, which is computed block by block."
+            )
+        self.keep_bytes = keep_bytes
+        self._lock = threading.Lock()
+        # Shares of all classes, or embeddings; and the logarithm of their sum over classes.
+        self._kept: Tensor | None = None
+        self._log_sum: Tensor | None = None
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory that waits for the next class."""
+        return sum(t.nbytes for t in (self._kept, self._log_sum) if t is not None)
+
+    @cached_property
+    def extrapolated(self) -> Tensor:
+        """``(H, W)`` bool, where too little evidence stands near, as in ``PlaceSupport``."""
+        return extrapolates(self.model, self.grid)
+
+    def heatmap(self, taxon: str | int) -> Raster:
+        """Compute one class.
+
+        Args:
+            taxon: Scientific name, common name or label.
+
+        Returns:
+            Its raster.
+
+        Raises:
+            UnknownNameError: If the model has no such class.
+        """
+        label = find_class(self.model, taxon)
+        with self._lock:
+            values = self.values(label)
+        classes = self.model.classes
+        return Raster(
+            values=values,
+            bounds=self.grid.bounds,
+            step=self.grid.step,
+            taxon=classes.names[label],
+            common_name=classes.common_names[label],
+            kind=self.model.prior_kind,
+            model=self.model.name,
+            date=self.date,
+            extrapolated=self.extrapolated,
+        )
+
+    def values(self, label: int) -> Tensor:
+        """Compute the values of one class.
+
+        Args:
+            label: The class.
+
+        Returns:
+            ``(H, W)`` float32 on the CPU.
+        """
+        if not isinstance(self.model, DualEncoder) or not can_split(self.model):
+            return self._by_place(label)
+        with _asking(self.model):
+            values = self._by_features(grid_features(self.model, self.grid), label)
+        # Outside of inference mode, a copy is a tensor like any other.
+        return values.clone()
+
+    def _by_features(self, features: GridFeatures, label: int) -> Tensor:
+        """Compute a class of a model from its features and one row of its classifier."""
+        weight, bias = features.weight[label], features.bias[label]
+        logits = weight.new_empty(self.grid.shape)
+        if self._kept is None:
+            size = logits.nbytes * len(weight)
+            # Features that cost little are sooner computed again than fetched from memory.
+            worth = not features.quick and size <= self.keep_bytes
+            keep = weight.new_empty(*self.grid.shape, len(weight)) if worth else None
+            first = self.model.prior_kind == "share" and self._log_sum is None
+            log_sum = torch.empty_like(logits) if first else None
+
+            def work(rows: slice, columns: slice, block: Tensor) -> None:
+                shape = rows.stop - rows.start, columns.stop - columns.start
+                if log_sum is not None:
+                    scores = torch.addmm(features.bias, block, features.weight.T)
+                    log_sum[rows, columns] = scores.logsumexp(dim=1).view(shape)
+                if keep is not None:
+                    keep[rows, columns] = block.view(*shape, -1)
+                else:
+                    logits[rows, columns] = (block @ weight + bias).view(shape)
+
+            features.each(work)
+            self._kept = keep
+            self._log_sum = log_sum if first else self._log_sum
+        if self._kept is not None:
+            # The first class too, so that asking for it again gives the same to the last bit.
+            logits = self._kept @ weight + bias
+        values = logits.sigmoid() if self._log_sum is None else (logits - self._log_sum).exp()
+        return values.float().cpu()
+
+    def _by_place(self, label: int) -> Tensor:
+        """Compute a class of whatever answers ``prior``, all classes at a time."""
+        if self._kept is not None:
+            return self._kept[label].clone()
+        cells = self.grid.rows * self.grid.columns
+        count = len(self.model.classes)
+        worth = cells * count * 4 <= self.keep_bytes
+        keep = torch.empty(count, *self.grid.shape) if worth else None
+        values = torch.empty(self.grid.shape)
+        for start, prior in _priors(self.model, self.grid, self.date):
+            values.view(-1)[start : start + len(prior)] = prior[:, label]
+            if keep is not None:
+                keep.view(count, -1)[:, start : start + len(prior)] = prior.T
+        self._kept = keep
+        return values
+
+
+def _priors(model: Prior, grid: Grid, date: float | None) -> Iterator[tuple[int, Tensor]]:
+    rows = max(1, CHUNK // grid.columns)
+    for row in range(0, grid.rows, rows):
+        lat, lon = torch.meshgrid(grid.lat[row : row + rows], grid.lon, indexing="ij")
+        places = torch.stack((lon.flatten(), lat.flatten()), dim=1)
+        when = None if date is None else torch.full((len(places),), date)
+        yield row * grid.columns, location_prior(model, places, date=when)
+
+
+@contextmanager
+def _asking(model: DualEncoder) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+def extrapolates(model: Prior, grid: Grid) -> Tensor:
+    """Find the cells with too little training evidence near, by the rule of the place report.
+
+    Args:
+        model: A model or a baseline.
+        grid: The cells.
+
+    Returns:
+        ``(H, W)`` bool.
+    """
+    if model.support is None:
+        return torch.ones(grid.shape, dtype=torch.bool)
+    return model.support.records_on_grid(grid.lon, grid.lat) < LEVELS[-2][1]
+
+
+_grids: OrderedDict[Any, GridPrior] = OrderedDict()
+_grids_lock = threading.Lock()
+
+
+def heatmap(
+    model: Prior,
+    taxon: str | int,
+    *,
+    bounds: Bounds = WORLD,
+    step: float = 0.5,
+    date: float | None = None,
+) -> Raster:
+    """Compute the prior of a class on a grid.
+
+    The last two grids are kept, so that another class of one of them takes a fraction of the time.
+    Cells are those of one grid of the world; the bounds grow to whole cells.
+
+    Args:
+        model: A model or a baseline.
+        taxon: Scientific name, common name or label.
+        bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
+        step: Side of a cell, degrees; it must divide 180.
+        date: Part of the year in [0, 1), or None; models without a time input ignore it.
+
+    Returns:
+        The raster; row 0 is the northernmost.
+
+    Raises:
+        UnknownNameError: If the model has no such class; near misses are named.
+        ConfigError: If bounds, step or date are none, or there are too many cells.
+
+    Example:
+        >>> from csp_core import load_model
+        >>> birds = load_model("birds")
+        >>> crow = heatmap(birds, "Corvus albus", bounds=(30, -5, 42, 5), step=1.0)
+        >>> crow.values.shape, crow.at(36.8, -1.3) > 0.001
+        (torch.Size([10, 12]), True)
+    """
+    find_class(model, taxon)
+    raster = _grid_prior(model, bounds, step, date).heatmap(taxon)
+    _let_go(KEEP_BYTES)
+    return raster
+
+
+def _grid_prior(model: Prior, bounds: Bounds, step: float, date: float | None) -> GridPrior:
+    fresh = GridPrior(model, bounds, step, date)
+    key = (_state_of(model), fresh.grid, fresh.date)
+    with _grids_lock:
+        found = _grids.pop(key, fresh)
+        _grids[key] = found
+    # A new grid fills at most all of it, so the ones before it go first if they hold much.
+    _let_go(KEEP_BYTES if found is not fresh else KEEP_BYTES // 2)
+    return found
+
+
+def _let_go(most: int) -> None:
+    """Forget the grids asked for longest ago until the others keep no more than ``most`` bytes."""
+    with _grids_lock:
+        while len(_grids) > 1 and (
+            len(_grids) > KEEP_GRIDS or sum(grid.kept_bytes for grid in _grids.values()) > most
+        ):
+            _grids.popitem(last=False)
+
+
+def forget_grids() -> None:
+    """Give back the memory of the grids that ``heatmap`` keeps."""
+    with _grids_lock:
+        _grids.clear()
+
+
+def _state_of(model: Prior) -> tuple[Any, ...]:
+    """Tell a model from others, and from itself after a training step.
+
+    A kept grid holds its model, so that no other object can take its place in memory.
+    """
+    state: tuple[Any, ...] = (id(model), model.prior_kind)
+    if isinstance(model, torch.nn.Module):
+        tensors = (*model.parameters(), *model.buffers())
+        versions = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+        state += (getattr(model, "temperature", None), versions)
+    return state
