@@ -17,8 +17,8 @@ from csp_core import load_model, location_prior, make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.raster import Grid, GridPrior, make_grid
 
-# As many as the bundled bird model has.
-CLASSES, LABEL, BATCH = 330, 7, 4096
+# As many classes as the bundled bird model has; batches of the size that suits the published way.
+CLASSES, LABEL, BATCH = 330, 7, 1024
 # Encoding, hidden layers. The last two are where a grid helps least.
 CASES = (
     ("grid", 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,8 @@ from csp_core.catalog import read_card
 from csp_core.checkpoint import load_model
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
-from csp_core.data.records import join_records
+from csp_core.data.features import FeatureDataset
+from csp_core.data.records import ClassTable, join_records
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
@@ -116,6 +118,21 @@ def test_only_parts_of_one_data_set_are_joined(records_csv):
     other = load_dataset("demo", "train")
     with pytest.raises(BadRecordError, match="Only parts of one data set"):
         join_records(one, other)
+
+
+def test_parts_whose_images_stay_on_the_disk_are_joined():
+    features = np.arange(20, dtype=np.float16).reshape(10, 2)
+    classes = ClassTable(("a", "b"))
+
+    def part(rows):
+        place, label = torch.zeros(len(rows), 2), torch.tensor(rows) % 2
+        return FeatureDataset(place, label, classes, files=(features,), rows=torch.tensor(rows))
+
+    whole = join_records(part([0, 3]), part([7]))
+    assert torch.equal(
+        whole.__getitems__([0, 2])["image"], torch.tensor([[0.0, 1.0], [14.0, 15.0]])
+    )
+    assert whole.classes.counts == (1, 2)
 
 
 # Networks that teach

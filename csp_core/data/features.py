@@ -54,6 +54,13 @@ class FeatureDataset(RecordDataset):
             batch["image"] = self._take(self.rows[torch.as_tensor(indices, dtype=torch.int64)])
         return batch
 
+    def joined_columns(self, other: RecordDataset) -> dict[str, Any]:
+        """Put the columns of two parts that read the same files one below the other."""
+        rows = (
+            torch.cat((self.rows, other.rows)) if isinstance(other, FeatureDataset) else self.rows
+        )
+        return {**super().joined_columns(other), "rows": rows}
+
     def _take(self, rows: Tensor) -> Tensor:
         """Read rows of features from the disk: ``(n, F)`` float32."""
         found, start = torch.empty(len(rows), self.files[0].shape[1]), 0

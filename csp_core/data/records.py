@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -151,6 +152,18 @@ class RecordDataset(Dataset[Sample]):
             batch["image"] = self.image[rows]
         return batch
 
+    def joined_columns(self, other: RecordDataset) -> dict[str, Any]:
+        """Put the columns of two parts of one data set one below the other.
+
+        Args:
+            other: The second part.
+
+        Returns:
+            Field name to column.
+        """
+        names = ["lonlat", "label", "date", "recorder", *([] if self.image is None else ["image"])]
+        return {name: torch.cat((getattr(self, name), getattr(other, name))) for name in names}
+
     def content_hash(self) -> str:
         """Return a SHA-256 over places, dates, labels and class names.
 
@@ -183,13 +196,4 @@ def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
     label = torch.cat((first.label, second.label))
     counts = torch.bincount(label[label >= 0], minlength=len(first.classes))
     classes = replace(first.classes, counts=tuple(counts.tolist()))
-    image = None if first.image is None else torch.cat((first.image, second.image))  # type: ignore[arg-type]
-    return replace(
-        first,
-        lonlat=torch.cat((first.lonlat, second.lonlat)),
-        label=label,
-        classes=classes,
-        date=torch.cat((first.date, second.date)),
-        image=image,
-        recorder=torch.cat((first.recorder, second.recorder)),
-    )
+    return replace(first, classes=classes, **first.joined_columns(second))
