@@ -1,4 +1,4 @@
-"""The page's address: the one source of truth for model, place, zoom and species.
+"""The pages' address: the one source of truth for model, place, zoom, species and threshold.
 
 It is read anew in every run, and every widget and the map write to it. So each view is a link, and
 the browser's back button works. Widgets are not bound to it by Streamlit itself, because a bound
@@ -8,6 +8,7 @@ widget drops a value that it cannot use without a word.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -22,11 +23,15 @@ ZOOM = 4
 MAX_ZOOM = 12
 # In the session's state: another page was drawn since.
 AWAY = "away"
+# What one page takes over from another; the rest of an address is a page's own.
+SHARED = ("model", "taxon", "lat", "lon")
+# Words that ``threshold`` may be, beside a value.
+NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")
 
 
 @dataclass
 class View:
-    """What the address asks for, and what is wrong with it."""
+    """What the address of the Explore page asks for, and what is wrong with it."""
 
     info: ModelInfo
     lon: float
@@ -38,74 +43,210 @@ class View:
     problems: list[str] = field(default_factory=list)
 
 
-def come_back() -> None:
-    """Restore the address that a visit to another page took away; a link with its own wins."""
+@dataclass
+class RangeView:
+    """What the address of the Range map page asks for, and what is wrong with it.
+
+    Args:
+        info: The model.
+        taxon: The species, or None for one that the page chooses.
+        other_info: The second model; the first one where only a species is compared.
+        other_taxon: The species to compare with, or None.
+        difference: Whether a comparison is one map of differences.
+        threshold: A value, a word of this module, or None for the page's choice.
+        lon: Longitude as asked for.
+        lat: Latitude as asked for.
+        place: Where the value is read, or None.
+        zoom: Zoom of the map, or None for the whole world.
+        month: 1 to 12, or None.
+        guesses: Whether values are shown where the model extrapolates.
+        notices: What was changed.
+        problems: What cannot be used.
+    """
+
+    info: ModelInfo
+    taxon: str | None
+    other_info: ModelInfo
+    other_taxon: str | None
+    difference: bool
+    threshold: str | float | None
+    lon: float | None
+    lat: float | None
+    place: tuple[float, float] | None
+    zoom: float | None
+    month: int | None
+    guesses: bool
+    notices: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def compares(self) -> bool:
+        """Whether a second map is asked for."""
+        return self.other_taxon is not None or self.other_info is not self.info
+
+
+def come_back(page: str) -> None:
+    """Restore the address that a visit to another page took away; a link with its own wins.
+
+    Args:
+        page: Name of the page being drawn.
+    """
     state = st.session_state
-    if state.pop(AWAY, False):
-        for name in ("start", "center", "shown"):
+    kept: dict[str, dict[str, str]] = state.setdefault("addresses", {})
+    last = state.get("page", page)
+    if state.pop(AWAY, False) or last != page:
+        for name in ("start", "center", "shown", "zoom", "clicked"):
             state.pop(name, None)
         if not st.query_params:
-            st.query_params.update(state.get("address", {}))
-    state["address"] = st.query_params.to_dict()
+            own = {name: v for name, v in kept.get(page, {}).items() if name not in SHARED}
+            shared = {name: v for name, v in kept.get(last, {}).items() if name in SHARED}
+            st.query_params.update(own | shared)
+    state["page"] = page
+    kept[page] = st.query_params.to_dict()
+
+
+def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
+    """Give the models that can be asked about species, by name.
+
+    Args:
+        known: All models.
+
+    Returns:
+        Those that are whole and have classes.
+    """
+    return {info.name: info for info in known if info.problem is None and info.num_classes}
 
 
 def read_view(known: list[ModelInfo]) -> View:
-    """Read the address; whatever cannot be used becomes a sentence and a default.
+    """Read the address of the Explore page; what cannot be used becomes a sentence and a default.
 
     Args:
-        known: The models, of which at least one can be loaded.
+        known: The models, of which at least one is usable.
 
     Returns:
         What to show. ``place`` is None where the coordinates are no place on Earth.
     """
     problems: list[str] = []
     notices: list[str] = []
-    lon, lat, zoom = (_number(name, problems) for name in ("lon", "lat", "zoom"))
+    instead = "; showing Nairobi instead"
+    lon = _number("lon", NAIROBI[0], problems, instead)
+    lat = _number("lat", NAIROBI[1], problems, instead)
     if lon is None or lat is None:
         lon, lat = NAIROBI
-    place: tuple[float, float] | None = None
-    try:
-        lon, lat, notice = places.tidy_coordinates(lon, lat)
-        place = lon, lat
-        notices += [notice] if notice else []
-    except BadRecordError as error:
-        problems.append(str(error))
+    place = _tidy(lon, lat, notices, problems)
+    lon, lat = place or (lon, lat)
+    zoom = _number("zoom", float(ZOOM), problems) or ZOOM
     return View(
-        info=_read_model(known, problems),
+        info=_read_model("model", known, problems),
         lon=lon,
         lat=lat,
         place=place,
-        zoom=min(MAX_ZOOM, max(1, round(zoom or ZOOM))),
+        zoom=min(MAX_ZOOM, max(1, round(zoom))),
         taxon=st.query_params.get("taxon") or None,
         notices=notices,
         problems=problems,
     )
 
 
-def _number(name: str, problems: list[str]) -> float | None:
-    defaults = {"lon": NAIROBI[0], "lat": NAIROBI[1], "zoom": float(ZOOM)}
-    given = st.query_params.get(name, "")
+def read_range(known: list[ModelInfo]) -> RangeView:
+    """Read the address of the Range map page; what cannot be used becomes a sentence.
+
+    Args:
+        known: The models, of which at least one is usable.
+
+    Returns:
+        What to show; species are not looked up yet.
+    """
+    problems: list[str] = []
+    notices: list[str] = []
+    given = st.query_params
+    lon, lat = (_number(name, None, problems) for name in ("lon", "lat"))
+    place = None if lon is None or lat is None else _tidy(lon, lat, notices, problems)
+    lon, lat = place or (lon, lat)
+    zoom = _number("zoom", None, problems)
+    month = _number("month", None, problems)
+    if month is not None and month not in range(1, 13):
+        problems.append(f"month={given['month']} in the address is no month; give 1 to 12.")
+        month = None
+    info = _read_model("model", known, problems)
+    return RangeView(
+        info=info,
+        taxon=given.get("taxon") or None,
+        other_info=_read_model("compare_model", known, problems, info),
+        other_taxon=given.get("compare") or None,
+        difference=given.get("show") == "difference",
+        threshold=_read_threshold(problems),
+        lon=lon,
+        lat=lat,
+        place=place,
+        zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
+        month=None if month is None else int(month),
+        guesses=given.get("guesses") == "shown",
+        notices=notices,
+        problems=problems,
+    )
+
+
+def _read_threshold(problems: list[str]) -> str | float | None:
+    given = st.query_params.get("threshold", "")
+    words = (NO_LINE, OVERALL, *FITTED)
+    if not given or given in words:
+        return given or None
     try:
-        value = float(given) if given else defaults[name]
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if 0 < value <= 1:
+        return value
+    problems.append(
+        f"threshold={given} in the address is no threshold; give a value above 0 and up to 1, or"
+        f" one of {', '.join(words)}."
+    )
+    return None
+
+
+def _tidy(
+    lon: float, lat: float, notices: list[str], problems: list[str]
+) -> tuple[float, float] | None:
+    try:
+        lon, lat, notice = places.tidy_coordinates(lon, lat)
+    except BadRecordError as error:
+        problems.append(str(error))
+        return None
+    notices += [notice] if notice else []
+    return lon, lat
+
+
+def _number(
+    name: str, default: float | None, problems: list[str], instead: str = ""
+) -> float | None:
+    given = st.query_params.get(name, "")
+    if not given:
+        return default
+    try:
+        value = float(given)
     except ValueError:
         value = math.nan
     if math.isfinite(value):
         return value
-    instead = "" if name == "zoom" else "; showing Nairobi instead"
     problems.append(f"{name}={given} in the address is not a number{instead}.")
     return None
 
 
-def _read_model(known: list[ModelInfo], problems: list[str]) -> ModelInfo:
-    usable = {info.name: info for info in known if info.problem is None}
-    first = next(iter(usable.values()))
-    name = st.query_params.get("model", first.name)
-    if name in usable:
-        return usable[name]
-    broken = [info.problem for info in known if info.name == name]
-    why = f"cannot be loaded ({broken[0]})" if broken else "is not here"
+def _read_model(
+    param: str, known: list[ModelInfo], problems: list[str], default: ModelInfo | None = None
+) -> ModelInfo:
+    choice = usable(known)
+    first = default or next(iter(choice.values()))
+    name = st.query_params.get(param, first.name)
+    if name in choice:
+        return choice[name]
+    damaged = [info.problem for info in known if info.name == name and info.problem]
+    bare = [info for info in known if info.name == name and not info.problem]
+    why = f"cannot be loaded ({damaged[0]})" if damaged else "is not here"
+    why = "has no classes, so it knows no species" if bare else why
     problems.append(
-        f"Model {name} {why}. Models: {', '.join(usable)}. Showing {first.name} instead."
+        f"Model {name} {why}. Models: {', '.join(choice)}. Showing {first.name} instead."
     )
     return first
 
@@ -117,18 +258,23 @@ def place_params() -> tuple[str | None, str | None]:
 
 def set_place(lon: float, lat: float) -> None:
     """Write a place to the address, with the zoom of the map if it is known."""
-    params = {"lat": _degrees(lat), "lon": _degrees(lon)}
+    params = place_of(lon, lat)
     if zoom := st.session_state.get("zoom"):
         params["zoom"] = str(zoom)
     st.query_params.update(params)
 
 
+def set_param(name: str, value: str | None) -> None:
+    """Write one part of the address, or take it out."""
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
 def set_taxon(taxon: str | None) -> None:
     """Write a species to the address, or take it out."""
-    if taxon:
-        st.query_params["taxon"] = taxon
-    else:
-        st.query_params.pop("taxon", None)
+    set_param("taxon", taxon)
 
 
 def set_model(name: str) -> None:
@@ -137,12 +283,22 @@ def set_model(name: str) -> None:
     set_taxon(None)
 
 
+def place_of(lon: float, lat: float) -> dict[str, str]:
+    """Give a place as parts of an address."""
+    return {"lat": _degrees(lat), "lon": _degrees(lon)}
+
+
 def link_to(view: View) -> str:
     """Give the full address of a view, defaults included."""
-    params = {"model": view.info.name, "lat": _degrees(view.lat), "lon": _degrees(view.lon)}
+    params = {"model": view.info.name, **place_of(view.lon, view.lat)}
     params["zoom"] = str(st.session_state.get("zoom") or view.zoom)
     if view.taxon:
         params["taxon"] = view.taxon
+    return full_address(params)
+
+
+def full_address(params: Mapping[str, str]) -> str:
+    """Give the address of the page in use with other parts."""
     return f"{(st.context.url or '').split('?')[0]}?{urlencode(params)}"
 
 

@@ -1,62 +1,30 @@
-"""The maps: a Leaflet map that can be clicked, and a cell map for when Leaflet is missing."""
+"""The Leaflet map that can be clicked, and what is drawn on it."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from html import escape
 from typing import Any
 
 import folium
-import pydeck as pdk
-import streamlit as st
 from branca.element import Element, MacroElement
 from jinja2 import Template
 from streamlit_folium import st_folium
 
 import resources
 from address import MAX_ZOOM
+from palette import Palette
 
 HEIGHT, PHONE_HEIGHT = 500, 300
-PICK_DEGREES = 3
 # The latitude where the map's projection ends.
 EDGE = 85.05
 # Upper ends of the record counts that share a colour; the last class is open.
 STEPS = (1, 5, 20, 100)
-
-
-@dataclass(frozen=True)
-class Palette:
-    """The colours of one theme; ``ramp`` is cividis, from few records to many."""
-
-    sea: str
-    land: str
-    border: str
-    pin: str
-    ring: str
-    text: str
-    ramp: tuple[str, ...]
-
-
-LIGHT = Palette(
-    sea="#dde8ec",
-    land="#f7f6f1",
-    border="#a9b3b1",
-    pin="#d55e00",
-    ring="#ffffff",
-    text="#1d282a",
-    ramp=("#ffe945", "#cbba69", "#958f78", "#575d6d", "#00224e"),
-)
-DARK = Palette(
-    sea="#0d1c26",
-    land="#263236",
-    border="#55666a",
-    pin="#e69f00",
-    ring="#12181a",
-    text="#e4ecea",
-    ramp=("#3b5284", "#7c7b78", "#a69d75", "#d3c164", "#ffea46"),
-)
 
 
 @dataclass(frozen=True)
@@ -92,55 +60,182 @@ class _GeoJson(MacroElement):
 
     _template = Template(
         "{% macro script(this, kwargs) %}"
-        "[0, -360, 360].forEach(function (shift) { L.geoJSON({{ this.data }}, Object.assign("
+        "(function (data) { {{ this.options }}.forEach(function (options) {"
+        " [0, -360, 360].forEach(function (shift) { L.geoJSON(data, Object.assign("
         "{coordsToLatLng: function (at) { return L.latLng(at[1], at[0] + shift); }},"
-        " {{ this.options }})).addTo({{ this._parent.get_name() }}); });"
+        " options)).addTo({{ this._parent.get_name() }}); }); }); })({{ this.data }});"
         "{% endmacro %}"
     )
 
-    def __init__(self, data: str, options: str) -> None:
+    def __init__(self, data: str, *options: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._name = "geo_json"
-        self.data, self.options = data, options
+        # One layer for each set of options.
+        self.data, self.options = data, f"[{', '.join(options)}]"
 
 
-def _base_map(palette: Palette, start: tuple[float, float, int]) -> folium.Map:
-    lon, lat, zoom = start
+class _Script(MacroElement):
+    """JavaScript that is run once on what it is added to, which it calls ``here``."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}"
+        "(function (here) { {{ this.code }} })({{ this._parent.get_name() }});"
+        "{% endmacro %}"
+    )
+
+    def __init__(self, code: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = "script"
+        self.code = code
+
+
+# As much of the inhabited world as the map is wide, so that a phone shows it too.
+WHOLE_WORLD = (
+    "var wide = Math.round(2 * Math.log2(here.getSize().x / 256)) / 2;"
+    "here.setView([22, 10], Math.max(0, Math.min(2, wide)), {animate: false});"
+)
+
+
+def _follow(wire: str) -> str:
+    """Move maps together that know the name of a wire, which no other page must know."""
+    return (
+        f"var wire = new BroadcastChannel({json.dumps(wire)}), quiet = false;"
+        "here.on('move', function () { if (quiet) return; var c = here.getCenter();"
+        " wire.postMessage([c.lat, c.lng, here.getZoom()]); });"
+        "wire.onmessage = function (e) { quiet = true;"
+        " here.setView([e.data[0], e.data[1]], e.data[2], {animate: false}); quiet = false; };"
+    )
+
+
+def _base_map(
+    palette: Palette, start: tuple[float, float, float] | None, halves: bool, wire: str | None
+) -> folium.Map:
+    lon, lat, zoom = start or (0.0, 0.0, 1.0)
     view = folium.Map(
         location=(lat, lon),
-        zoom_start=zoom,
+        zoom_start=zoom,  # type: ignore[arg-type]  # halves are fine
         tiles=None,
-        min_zoom=1,
+        min_zoom=0 if halves else 1,
         max_zoom=MAX_ZOOM,
+        zoom_snap=0.5 if halves else 1,
         world_copy_jump=True,
     )
     # folium's own lists point to servers elsewhere; an empty name would still be requested.
     view.default_js = [("leaflet", f"{resources.leaflet_url()}/leaflet.js")]
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
-    css = (
-        f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:12px sans-serif}}"
-        f"@media(max-width:480px){{ #map_div{{height:{PHONE_HEIGHT}px!important}}}}"
-        f".leaflet-bar a,.leaflet-control-attribution{{background:{palette.land}!important;"
-        f"color:{palette.text}!important;border-color:{palette.border}!important}}"
-        ".leaflet-control-attribution{font-size:10px}.leaflet-control-attribution a{color:inherit}"
-        ".leaflet-attribution-flag{display:none!important}"
-        "body{margin:0}"
-    )
     figure: Any = view.get_root()
-    figure.header.add_child(Element(f"<style>{css}</style>"))
+    figure.header.add_child(Element(f"<style>{_css(palette)}</style>"))
+    if start is None:
+        view.add_child(_Script(WHOLE_WORLD))
+    if wire:
+        view.add_child(_Script(_follow(wire)))
     tiles = resources.tiles()
     if tiles:
         folium.TileLayer(tiles.url, attr=tiles.attribution).add_to(view)
         return view
-    land = {"fillColor": palette.land, "fillOpacity": 1, "color": palette.border, "weight": 0.6}
-    borders = {"color": palette.border, "weight": 0.7, "fill": False}
-    for name, style in (("land", land), ("borders", borders)):
-        options = {"interactive": False, "style": style, "attribution": "Natural Earth"}
-        view.add_child(_GeoJson(resources.world(name), json.dumps(options)))
+    fill = {"fillColor": palette.land, "fillOpacity": 1, "stroke": False}
+    coast = {"color": palette.border, "weight": 0.6, "fill": False}
+    border = {"color": palette.border, "weight": 0.7, "fill": False}
+    # Land lies below the pictures of values, its coast above them.
+    land = _world_options(fill) | {"pane": "tilePane"}, _world_options(coast)
+    view.add_child(_GeoJson(resources.world("land"), *map(json.dumps, land)))
+    view.add_child(_GeoJson(resources.world("borders"), json.dumps(_world_options(border))))
     return view
 
 
-def _evidence_group(evidence: Evidence | None, palette: Palette) -> folium.FeatureGroup:
+def _world_options(style: dict[str, Any]) -> dict[str, Any]:
+    return {"interactive": False, "style": style, "attribution": "Natural Earth"}
+
+
+def _css(palette: Palette) -> str:
+    return (
+        f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:12px sans-serif}}"
+        "@media(max-width:640px) and (max-height:400px)"
+        f"{{ #map_div{{height:{PHONE_HEIGHT}px!important}}}}"
+        f".leaflet-bar a,.leaflet-control-attribution{{background:{palette.land}!important;"
+        f"color:{palette.text}!important;border-color:{palette.border}!important}}"
+        ".leaflet-control-attribution{font-size:10px}.leaflet-control-attribution a{color:inherit}"
+        # Leaflet's own styles may come after a label has been measured and placed.
+        ".leaflet-tooltip{position:absolute;padding:6px;white-space:nowrap;font-weight:600;"
+        f"background:{palette.land};color:{palette.text};border:1px solid {palette.border}}}"
+        f".leaflet-tooltip-top:before{{border-top-color:{palette.border}}}"
+        ".leaflet-attribution-flag{display:none!important}"
+        # Cells must look like cells, also where the map is zoomed in.
+        ".csp-values{image-rendering:pixelated}"
+        "body{margin:0}"
+    )
+
+
+def value_group(picture: bytes, opacity: float, label: str) -> folium.FeatureGroup:
+    """Lay a picture of values over the world.
+
+    Args:
+        picture: PNG in the map's projection, from ``EDGE`` south to ``EDGE`` north.
+        opacity: 0 to 1.
+        label: What it shows, for those who cannot see it.
+
+    Returns:
+        The layer.
+    """
+    data = "data:image/png;base64," + base64.b64encode(picture).decode()
+    options = {"opacity": opacity, "className": "csp-values", "alt": label}
+    group = folium.FeatureGroup(name="values")
+    group.add_child(
+        _Script(
+            "[0, -360, 360].forEach(function (shift) {"
+            f" L.imageOverlay({json.dumps(data)}, [[{-EDGE}, shift - 180], [{EDGE}, shift + 180]],"
+            f" {json.dumps(options)}).addTo(here); }});"
+        )
+    )
+    return group
+
+
+def outline_group(
+    unsupported: str | None, above: str | None, palette: Palette
+) -> folium.FeatureGroup:
+    """Hatch the area without support, and outline the area above a threshold.
+
+    Args:
+        unsupported: GeoJSON text, or None.
+        above: GeoJSON text, or None.
+        palette: Colours.
+
+    Returns:
+        The layer.
+    """
+    group = folium.FeatureGroup(name="outlines")
+    if unsupported:
+        group.add_child(_Script(_pattern(palette)))
+        fill = f"url(#{_pattern_name(palette)})"
+        style = {"fillColor": fill, "fillOpacity": 1, "stroke": False}
+        options = {"interactive": False, "style": style | {"className": "csp-hatch"}}
+        group.add_child(_GeoJson(unsupported, json.dumps(options)))
+    if above:
+        style = {"color": palette.line, "weight": 1.5, "fill": False}
+        options = {"interactive": False, "style": style | {"className": "csp-above"}}
+        group.add_child(_GeoJson(above, json.dumps(options)))
+    return group
+
+
+def _pattern_name(palette: Palette) -> str:
+    return f"hatch-{palette.hatch.removeprefix('#')}"
+
+
+def _pattern(palette: Palette) -> str:
+    name = _pattern_name(palette)
+    markup = (
+        "<svg width='0' height='0' style='position:absolute' aria-hidden='true'><defs>"
+        f"<pattern id='{name}' width='6' height='6' patternUnits='userSpaceOnUse'"
+        " patternTransform='rotate(45)'>"
+        f"<line x1='0' y1='0' x2='0' y2='6' stroke='{palette.hatch}' stroke-width='1'/>"
+        "</pattern></defs></svg>"
+    )
+    add = f"document.body.insertAdjacentHTML('beforeend', {json.dumps(markup)});"
+    return f"if (!document.getElementById({json.dumps(name)})) {add}"
+
+
+def evidence_group(evidence: Evidence | None, palette: Palette) -> folium.FeatureGroup:
+    """Draw training records per cell."""
     group = folium.FeatureGroup(name="records")
     if evidence and evidence.cells:
         options = (
@@ -159,21 +254,27 @@ def _cells_geojson(evidence: Evidence) -> dict[str, Any]:
         {
             "type": "Feature",
             "properties": {"records": records, "step": step_of(records)},
-            "geometry": {"type": "Polygon", "coordinates": [_square(lon, lat, half)]},
+            "geometry": {"type": "Polygon", "coordinates": [square(lon, lat, half)]},
         }
         for lon, lat, records in evidence.cells
     ]
     return {"type": "FeatureCollection", "features": features}
 
 
-def _square(lon: float, lat: float, half: float) -> list[list[float]]:
+def square(lon: float, lat: float, half: float) -> list[list[float]]:
+    """Give the ring of a cell around its centre, degrees."""
     west, east, south, north = lon - half, lon + half, lat - half, lat + half
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
-def _pin_group(
-    place: tuple[float, float] | None, radius_km: float, palette: Palette
+def pin_group(
+    place: tuple[float, float] | None,
+    palette: Palette,
+    *,
+    radius_km: float | None = None,
+    label: str = "",
 ) -> folium.FeatureGroup:
+    """Draw the pin, with a circle around it if a radius is given, and a label above it."""
     group = folium.FeatureGroup(name="pin")
     if place is None or abs(place[1]) > EDGE:
         return group
@@ -181,17 +282,20 @@ def _pin_group(
     lons = [place[0]] if abs(place[0]) < 90 else [place[0], place[0] - math.copysign(360, place[0])]
     for lon in lons:
         spot = (place[1], lon)
-        folium.Circle(
-            spot,
-            radius=radius_km * 1000,
-            color=palette.pin,
-            weight=1.5,
-            dash_array="5 5",
-            fill=False,
-            interactive=False,
-        ).add_to(group)
+        if radius_km:
+            folium.Circle(
+                spot,
+                radius=radius_km * 1000,
+                color=palette.pin,
+                weight=1.5,
+                dash_array="5 5",
+                fill=False,
+                interactive=False,
+            ).add_to(group)
+        tip = folium.Tooltip(escape(label), permanent=True, direction="top", offset=[0, -8])
         folium.CircleMarker(
             spot,
+            tooltip=tip if label else None,
             radius=8,
             color=palette.ring,
             weight=3,
@@ -204,138 +308,39 @@ def _pin_group(
 
 
 def click_map(
-    place: tuple[float, float] | None,
+    key: str,
+    groups: Sequence[folium.FeatureGroup],
     *,
-    start: tuple[float, float, int],
+    start: tuple[float, float, float] | None,
     center: tuple[float, float] | None,
-    evidence: Evidence | None,
-    radius_km: float,
     palette: Palette,
-    on_change: Callable[[], None],
+    on_change: Callable[[str], None],
+    halves: bool = False,
+    wire: str | None = None,
 ) -> None:
-    """Draw the Leaflet map; ``st.session_state["map"]`` holds the last click.
+    """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
     The base map depends on ``start`` and the theme alone: any other change of it would load the
     map anew. What changes with the place goes into feature groups.
 
     Args:
-        place: Longitude and latitude of the pin, or None.
-        start: Longitude, latitude and zoom at first sight.
+        key: Key in the session's state.
+        groups: What to draw on the map.
+        start: Longitude, latitude and zoom at first sight; the whole world if None.
         center: Longitude and latitude to move to, or None to leave the view alone.
-        evidence: Cells to draw.
-        radius_km: Radius of the circle around the pin.
         palette: Colours.
-        on_change: Called after a click or zoom.
+        on_change: Called with ``key`` after a click or zoom.
+        halves: Whether the zoom goes by halves, and down to the whole world on a phone.
+        wire: A name that maps share which move together.
     """
     st_folium(
-        _base_map(palette, start),
-        key="map",
+        _base_map(palette, start, halves, wire),
+        key=key,
         height=HEIGHT,
         use_container_width=True,
         returned_objects=["last_clicked", "zoom"],
         center=(center[1], center[0]) if center else None,
-        feature_group_to_add=[
-            _evidence_group(evidence, palette),
-            _pin_group(place, radius_km, palette),
-        ],
-        on_change=on_change,
+        feature_group_to_add=list(groups),
+        on_change=partial(on_change, key),
         wrap_longitude=True,
     )
-
-
-def cell_map(
-    place: tuple[float, float] | None,
-    *,
-    start: tuple[float, float, int],
-    evidence: Evidence | None,
-    palette: Palette,
-    on_select: Callable[[], None],
-) -> None:
-    """Draw the map without Leaflet; ``st.session_state["cells"]`` holds the picked cell.
-
-    Args:
-        place: Longitude and latitude of the pin, or None.
-        start: Longitude, latitude and zoom at first sight.
-        evidence: Cells to draw.
-        palette: Colours.
-        on_select: Called after a cell was picked.
-    """
-    layers = [
-        pdk.Layer(
-            "GeoJsonLayer",
-            json.loads(resources.world(name)),
-            id=name,
-            filled=name == "land",
-            get_fill_color=_rgb(palette.land),
-            get_line_color=_rgb(palette.border),
-            line_width_min_pixels=0.6,
-        )
-        for name in ("land", "borders")
-    ]
-    if evidence:
-        layers.append(_deck_evidence(evidence, palette))
-    layers.append(_deck_picker(palette))
-    if place:
-        layers.append(_deck_pin(place, palette))
-    lon, lat, zoom = start
-    deck = pdk.Deck(
-        layers,
-        map_provider=None,
-        initial_view_state=pdk.ViewState(longitude=lon, latitude=lat, zoom=max(zoom - 1, 0)),
-    )
-    st.pydeck_chart(
-        deck,
-        height=HEIGHT,
-        key="cells",
-        on_select=on_select,
-        selection_mode="single-object",
-        alt="World map with a pin at the chosen place; the boxes above choose a place as well.",
-    )
-
-
-def _deck_evidence(evidence: Evidence, palette: Palette) -> pdk.Layer:
-    half = evidence.degrees / 2
-    rows = [
-        {"ring": _square(lon, lat, half), "colour": _rgb(palette.ramp[step_of(records)], 215)}
-        for lon, lat, records in evidence.cells
-    ]
-    return pdk.Layer(
-        "SolidPolygonLayer", rows, id="records", get_polygon="ring", get_fill_color="colour"
-    )
-
-
-def _deck_picker(palette: Palette) -> pdk.Layer:
-    half = PICK_DEGREES / 2
-    rows = [
-        {"ring": _square(lon + half, lat + half, half), "lon": lon + half, "lat": lat + half}
-        for lon in range(-180, 180, PICK_DEGREES)
-        for lat in range(-84, 84, PICK_DEGREES)
-    ]
-    # Invisible on purpose: a deck reports clicks on objects alone, never on empty map.
-    return pdk.Layer(
-        "SolidPolygonLayer",
-        rows,
-        id="pick",
-        pickable=True,
-        get_polygon="ring",
-        get_fill_color=_rgb(palette.border, 0),
-    )
-
-
-def _deck_pin(place: tuple[float, float], palette: Palette) -> pdk.Layer:
-    return pdk.Layer(
-        "ScatterplotLayer",
-        [{"at": list(place)}],
-        id="pin",
-        get_position="at",
-        get_fill_color=_rgb(palette.pin),
-        get_line_color=_rgb(palette.ring),
-        stroked=True,
-        line_width_min_pixels=3,
-        radius_min_pixels=9,
-        radius_max_pixels=9,
-    )
-
-
-def _rgb(colour: str, alpha: int = 255) -> Sequence[int]:
-    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)] + [alpha]

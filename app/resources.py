@@ -1,4 +1,4 @@
-"""Everything the app keeps between runs: models, world outlines and what is installed."""
+"""Everything the app keeps between runs: models, maps, world outlines and what is installed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from csp_core.checkpoint import load_model
 from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
+from csp_core.raster import Credit, Raster, heatmap, read_credit
 
 LEAFLET = "static/node_modules/leaflet/dist"
+# Of the maps on the page, degrees; the twelve small ones are coarser.
+STEP, SMALL_STEP = 0.5, 1.0
 OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 
 
@@ -88,7 +91,7 @@ def model(info: ModelInfo) -> DualEncoder:
     Raises:
         CheckpointError: If it is damaged.
     """
-    return _load_model(str(info.directory), _content_hash(info.directory))
+    return _load_model(str(info.directory), content_hash(info))
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=2)
@@ -96,18 +99,64 @@ def _load_model(directory: str, content: str) -> DualEncoder:
     return load_model(directory)
 
 
-def _content_hash(directory: Path) -> str:
+def content_hash(info: ModelInfo) -> str:
+    """Tell a model from every other by its files.
+
+    Args:
+        info: A line of ``models()``.
+
+    Returns:
+        Text that changes with any of them.
+
+    Raises:
+        CheckpointError: If they cannot be read.
+    """
+    directory = info.directory
     try:
         files = sorted(path for path in directory.iterdir() if path.is_file())
-        stats = [(str(path), path.stat()) for path in files]
-        return "-".join(_hash(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+        return "-".join(map(file_hash, files))
     except OSError as error:
         raise CheckpointError(f"The model in {directory} cannot be read ({error}).") from error
+
+
+def file_hash(path: Path) -> str:
+    """Give a file's SHA-256, computed once while nothing writes to it."""
+    stat = path.stat()
+    return _hash(str(path), stat.st_mtime_ns, stat.st_size)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def _hash(path: str, modified: int, size: int) -> str:
     return hash_file(path)
+
+
+def raster(info: ModelInfo, taxon: str, date: float | None = None, step: float = STEP) -> Raster:
+    """Compute a species on the world, once for all sessions.
+
+    Args:
+        info: A line of ``models()``.
+        taxon: Scientific name.
+        date: Part of the year in [0, 1), or None.
+        step: Side of a cell, degrees.
+
+    Returns:
+        The raster, shared: read it, never change it.
+
+    Raises:
+        CspError: If the model cannot be loaded or does not know the species.
+    """
+    return _raster(str(info.directory), content_hash(info), taxon, date, step)
+
+
+# A raster of the world takes 1 MB; what the model knows of the grid is kept by ``heatmap``.
+@st.cache_resource(show_spinner="Computing the map …", max_entries=48)
+def _raster(directory: str, content: str, taxon: str, date: float | None, step: float) -> Raster:
+    return heatmap(_load_model(directory, content), taxon, step=step, date=date)
+
+
+def credit(info: ModelInfo) -> Credit:
+    """Tell whom files made from a model have to name."""
+    return read_credit(info.directory)
 
 
 def card(info: ModelInfo) -> str:

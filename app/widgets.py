@@ -1,25 +1,27 @@
-"""What views share: styles, wording of numbers, the ranked list, the species picker, exports."""
+"""What views share: styles, wording of numbers, the species picker, messages."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import Literal
 
 import streamlit as st
 
 import maps
+from csp_core import places
 from csp_core.catalog import ModelInfo
 from csp_core.data.records import ClassTable
-from csp_core.infer import LEVEL_MEANING, PlaceReport, RankedTaxon
+from csp_core.infer import LEVEL_MEANING, PlaceReport
+from palette import DARK, LIGHT, Palette
 
 # Filled and empty marks carry the level for those who do not see its colour.
 LEVEL_MARKS = {"good": "●●●", "some": "●●○", "little": "●○○", "none": "○○○"}
-SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+# Pages that link to each other, as Streamlit names them.
+EXPLORE_PAGE, RANGE_PAGE = "views/explore.py", "views/range_map.py"
+# Longer lists are narrowed by a search box, as the whole of them would be sent in every run.
+LONG_LIST, MOST_SHOWN = 2000, 200
 
 
 def is_dark() -> bool:
@@ -27,9 +29,9 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def palette() -> maps.Palette:
+def palette() -> Palette:
     """Give the map colours of the theme in use."""
-    return maps.DARK if is_dark() else maps.LIGHT
+    return DARK if is_dark() else LIGHT
 
 
 def escape_markdown(text: str) -> str:
@@ -66,7 +68,7 @@ def count_of(number: int, one: str, many: str) -> str:
 
 def apply_style() -> None:
     """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
-    bar = "#56b4e9" if is_dark() else "#0072b2"
+    bar, link = ("#56b4e9", "#7fd6cf") if is_dark() else ("#0072b2", "#0b6a70")
     phone, colours = maps.PHONE_HEIGHT, palette()
     st.html(
         f"""<style>
@@ -77,6 +79,10 @@ def apply_style() -> None:
         [class*="st-key-row-"] button, [class*="st-key-row-"] button * {{text-align: left;
             justify-content: flex-start; white-space: normal}}
         [class*="st-key-row-"] button {{min-height: 1.9rem; padding: 0 0.2rem}}
+        [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {{flex-wrap: nowrap}}
+        [class*="st-key-row-"] [data-testid="stPageLink"] p {{white-space: nowrap;
+            font-size: 0.85rem}}
+        [data-testid="stPageLink"] p {{color: {link}; text-decoration: underline}}
         .csp-line {{display: flex; align-items: center; gap: 0.7rem; padding-left: 0.2rem}}
         .csp-bar {{flex: 1; height: 0.55rem; border-radius: 0.3rem; overflow: hidden;
             background: color-mix(in srgb, currentColor 12%, transparent)}}
@@ -93,6 +99,16 @@ def apply_style() -> None:
         .csp-legend i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.3rem;
             vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
             transparent)}}
+        .csp-scale {{font-size: 0.85rem; max-width: 34rem; padding-right: 1rem}}
+        .csp-steps {{display: flex; height: 0.9rem; margin-top: 0.2rem; border: 1px solid
+            color-mix(in srgb, currentColor 50%, transparent)}}
+        .csp-steps i {{flex: 1}}
+        .csp-ticks {{position: relative; height: 1.4rem}}
+        .csp-ticks span {{position: absolute; transform: translateX(-50%);
+            font-variant-numeric: tabular-nums}}
+        .csp-ticks span:first-child {{transform: none}}
+        .csp-ends {{display: flex; justify-content: space-between; gap: 1rem}}
+        .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         @media (max-width: 640px) {{
             .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
@@ -102,7 +118,7 @@ def apply_style() -> None:
                 {{display: contents}}
             .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
             .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
-            .st-key-map-box iframe {{height: {phone}px !important}}
+            .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {phone}px !important}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}
@@ -117,6 +133,50 @@ def model_chip(info: ModelInfo) -> None:
     if info.license:
         facts.append(f"weights: {escape_markdown(info.license)}")
     st.caption("Model: " + " · ".join(facts))
+
+
+def without_classes(known: Sequence[ModelInfo]) -> None:
+    """Name the models that know no species, and say what they are for."""
+    names = [info.name for info in known if info.problem is None and not info.num_classes]
+    if names:
+        listed = ", ".join(map(escape_markdown, names))
+        st.caption(
+            f"Not to choose from: {listed}. A model without classes ranks no species; it turns"
+            " places into numbers that a model of yours can be trained on (`model.init_from`)."
+        )
+
+
+def no_models(known: Sequence[ModelInfo]) -> None:
+    """Say what to do when there is no model to ask."""
+    with st.container(border=True):
+        st.subheader("No model yet", anchor=False)
+        st.markdown(
+            "This page needs a trained model. Train one with `csp train CONFIG`, and name the"
+            " folder that holds your models in the environment variable `CSP_MODELS`."
+        )
+        without_classes(known)
+        for info in known:
+            if info.problem:
+                st.error(escape_markdown(f"{info.name}: {info.problem}"))
+
+
+def messages(problems: Sequence[str], notices: Sequence[str]) -> None:
+    """Say what the address asks for and cannot have, and what was changed in it."""
+    for problem in problems:
+        st.error(escape_markdown(problem))
+    for notice in notices:
+        st.info(escape_markdown(notice))
+
+
+def place_title(lon: float, lat: float) -> tuple[str, str]:
+    """Name a place: a heading, and its coordinates where the heading is a city."""
+    coordinates = places.format_coordinates(lon, lat)
+    found = places.nearest_place(lon, lat)
+    if found is None:
+        return coordinates, ""
+    city, km = found
+    distance = "Near" if km < 15 else f"{km:,.0f} km from"
+    return escape_markdown(f"{distance} {city.label}"), f"{coordinates}. "
 
 
 def support_line(report: PlaceReport) -> None:
@@ -136,78 +196,72 @@ def species_label(classes: ClassTable, taxon: str) -> str:
     return f"{common} · {taxon}" if common else taxon
 
 
-def ranked_list(
-    report: PlaceReport, *, shown: int, chosen: str | None, on_pick: Callable[[str], None]
-) -> None:
-    """Draw the ranked species, each with a button that puts its records on the map.
-
-    Where the model extrapolates only the order is shown.
+def range_link(label: str, taxon: str, link: Mapping[str, str]) -> None:
+    """Link to the range map of a species.
 
     Args:
-        report: What the model says of the place.
-        shown: How many species to draw.
-        chosen: The species whose records are on the map.
-        on_pick: Called with the scientific name that was picked.
+        label: What the link says.
+        taxon: Scientific name.
+        link: What the address says beside it.
     """
-    rows = report.results[:shown]
-    top = max((row.value for row in rows), default=0.0)
-    scale = next((step for step in SCALES if top <= step), 1.0)
-    ranked = st.container(gap=None, key="ranked")
-    for row in rows:
-        with ranked.container(gap=None, key=f"row-{row.rank}"):
-            st.button(
-                _row_label(row, chosen),
-                key=f"pick-{row.rank}",
-                type="tertiary",
-                width="stretch",
-                on_click=on_pick,
-                args=(row.taxon,),
-            )
-            st.html(_row_html(row, report, scale))
-    if rows and not report.extrapolates:
-        full = percent(scale) if report.kind == "share" else f"{scale:g}"
-        st.caption(f"A full bar is {full}.")
+    st.page_link(RANGE_PAGE, label=label, query_params={**link, "taxon": taxon})
 
 
-def _row_label(row: RankedTaxon, chosen: str | None) -> str:
-    names = [f"**{escape_markdown(row.common_name)}**"] if row.common_name else []
-    names.append(f"*{escape_markdown(row.taxon)}*")
-    mark = " – on the map" if row.taxon == chosen else ""
-    return f"{row.rank}\\. {' '.join(names)}{mark}"
+def species_picker(
+    label: str,
+    classes: ClassTable,
+    chosen: str | None,
+    on_change: Callable[[], None],
+    *,
+    key: str = "species",
+    placeholder: str = "Type a name",
+    width: int | Literal["stretch"] = "stretch",
+) -> None:
+    """Draw the box that picks a species by typing either of its names.
 
-
-def _row_html(row: RankedTaxon, report: PlaceReport, scale: float) -> str:
-    radius = f"{report.radius_km:,.0f} km"
-    records = (
-        f"{count_of(row.support, 'training record', 'training records')} within {radius}"
-        if row.support
-        else f"no training record within {radius}"
-    )
-    if report.extrapolates:
-        return f'<div class="csp-small">{records}</div>'
-    value = percent(row.value) if report.kind == "share" else f"{row.value:.2f}"
-    facts = [f"{times(row.lift)} its overall share"] if row.lift is not None else []
-    width = min(100.0, 100 * row.value / scale)
-    return (
-        f'<div class="csp-line"><div class="csp-bar" aria-hidden="true">'
-        f'<span style="width:{width:.1f}%"></span></div>'
-        f'<div class="csp-value">{escape(value)}</div></div>'
-        f'<div class="csp-small">{escape(" · ".join([*facts, records]))}</div>'
-    )
-
-
-def species_picker(classes: ClassTable, chosen: str | None, on_change: Callable[[], None]) -> None:
-    """Draw the box that picks a species by typing; ``st.session_state["species"]`` holds it."""
-    st.session_state["species"] = chosen
+    Args:
+        label: What the box says.
+        classes: The species.
+        chosen: Scientific name of the one that is chosen, or None.
+        on_change: Called after another was picked.
+        key: The session's state holds the scientific name under it.
+        placeholder: What an empty box says.
+        width: Of the box.
+    """
+    names = classes.names
+    if len(names) > LONG_LIST:
+        typed = st.text_input(
+            f"{label}: search {len(names):,} names", key=f"{key}_search", width=width
+        )
+        names = matching(classes, typed.strip().casefold(), chosen)
+    st.session_state[key] = chosen
     st.selectbox(
-        "Show the training records of",
-        sorted(classes.names, key=lambda taxon: species_label(classes, taxon).casefold()),
+        label,
+        sorted(names, key=lambda taxon: species_label(classes, taxon).casefold()),
         index=None,
         format_func=lambda taxon: species_label(classes, taxon),
-        key="species",
-        placeholder="Pick a species here or in the list",
+        key=key,
+        placeholder=placeholder,
         on_change=on_change,
+        width=width,
     )
+
+
+def matching(classes: ClassTable, typed: str, chosen: str | None) -> tuple[str, ...]:
+    """Give the first species of a long list in whose names a text stands.
+
+    Args:
+        classes: The species.
+        typed: The text, case-folded.
+        chosen: A species to list in any case, or None.
+
+    Returns:
+        Scientific names.
+    """
+    pairs = zip(classes.names, classes.common_names, strict=True)
+    found = [name for name, common in pairs if typed in f"{common} {name}".casefold()]
+    extra = [chosen] if chosen and chosen not in found[:MOST_SHOWN] else []
+    return tuple([*found[:MOST_SHOWN], *extra])
 
 
 def evidence_legend(evidence: maps.Evidence, name: str) -> None:
@@ -229,64 +283,3 @@ def evidence_legend(evidence: maps.Evidence, name: str) -> None:
         columns = zip(*ordered, strict=True) if ordered else ((), (), ())
         names = ("Longitude", "Latitude", "Records")
         st.dataframe(dict(zip(names, map(list, columns), strict=True)), hide_index=True)
-
-
-def downloads(report: PlaceReport, info: ModelInfo, link: str) -> None:
-    """Offer the whole list as CSV and JSON, and the address of this view."""
-    stem = f"{info.name}_{report.lat:g}_{report.lon:g}"
-    with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "Download CSV",
-            lambda: to_csv(report.results, numbers=not report.extrapolates),
-            f"{stem}.csv",
-            "text/csv",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Download JSON",
-            lambda: to_json(report, info, link),
-            f"{stem}.json",
-            "application/json",
-            on_click="ignore",
-        )
-        with st.popover("Link to this view"):
-            st.code(link, language=None, wrap_lines=True)
-
-
-def to_csv(results: Sequence[RankedTaxon], *, numbers: bool) -> str:
-    """Write a ranked list as CSV.
-
-    Args:
-        results: The list.
-        numbers: Whether the values may be read as numbers; otherwise their columns stay empty.
-
-    Returns:
-        The file's text.
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["rank", "taxon", "common_name", "value", "lift", "support"])
-    for row in results:
-        values = [row.value, row.lift] if numbers else ["", ""]
-        writer.writerow([row.rank, row.taxon, row.common_name, *values, row.support])
-    return stream.getvalue()
-
-
-def to_json(report: PlaceReport, info: ModelInfo, link: str) -> str:
-    """Write a report as JSON, with where it comes from.
-
-    Args:
-        report: The report.
-        info: The model.
-        link: Address of the view.
-
-    Returns:
-        The file's text.
-    """
-    content = report.to_dict()
-    if report.extrapolates:
-        content["results"] = [row | {"value": None, "lift": None} for row in content["results"]]
-    content["license"] = info.license
-    content["link"] = link
-    content["made"] = datetime.now(UTC).isoformat(timespec="seconds")
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

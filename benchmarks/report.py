@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -77,7 +78,7 @@ def write_report(
         data: The numbers behind it.
         options: As ``arguments`` returned.
     """
-    command = f"python benchmarks/{name}.py" + (" --quick" if options.quick else "")
+    command = " ".join([f"python benchmarks/{name}.py", *_asked(sys.argv[1:])])
     machine = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, GPU: " + (
         torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     )
@@ -87,3 +88,10 @@ def write_report(
     record = {"command": command, "machine": machine, "versions": versions, **data}
     write_json(options.out / f"{name}.json", record)
     print(text)
+
+
+def _asked(words: Sequence[str]) -> list[str]:
+    """Leave out of a command what says only where files lie."""
+    folders = {index + 1 for index, word in enumerate(words) if word in ("--out", "--cells")}
+    skip = {"--out", "--cells", "--tables-only"}
+    return [word for index, word in enumerate(words) if index not in folders and word not in skip]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 import address
+import clicks
+import deck
 import maps
+import ranked
 import resources
 import widgets
 from address import NAIROBI, View, set_taxon
+from clicks import choose_place
 from csp_core import places
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
@@ -19,46 +23,9 @@ ROWS = 10
 RADIUS_KM = 500.0
 
 
-def choose_place(lon: float, lat: float) -> None:
-    """Take over a place, whichever way it was chosen."""
-    _forget_messages()
-    address.set_place(lon, lat)
-
-
-def _forget_messages() -> None:
-    st.session_state.pop("lookup", None)
-    st.session_state.pop("lookup_error", None)
-
-
-def on_map() -> None:
-    """Take over a click on the Leaflet map."""
-    value = st.session_state.get("map") or {}
-    st.session_state["zoom"] = value.get("zoom")
-    click = value.get("last_clicked")
-    # A zoom reports the last click again.
-    if click and click != st.session_state.get("seen_click"):
-        st.session_state["seen_click"] = click
-        choose_place(click["lng"], click["lat"])
-        st.session_state["clicked"] = address.place_params()
-
-
-def on_cell() -> None:
-    """Take over a cell picked on the map without Leaflet; picking it again changes nothing."""
-    picked = st.session_state["cells"].selection.objects.get("pick", [])
-    if picked:
-        choose_place(picked[0]["lon"], picked[0]["lat"])
-
-
-def on_boxes() -> None:
-    """Take over typed numbers, right or wrong: the address says what was typed."""
-    lon, lat = st.session_state["lon_box"], st.session_state["lat_box"]
-    if lon is not None and lat is not None:
-        choose_place(lon, lat)
-
-
 def on_text() -> None:
     """Take over a typed place."""
-    _forget_messages()
+    clicks.forget_messages()
     text = st.session_state["place_text"]
     if not text.strip():
         return
@@ -85,8 +52,7 @@ def on_species() -> None:
 
 def draw_controls(view: View, known: list[ModelInfo]) -> None:
     """Draw the boxes that choose place and model, and what is wrong with the choice."""
-    st.session_state["lat_box"], st.session_state["lon_box"] = view.lat, view.lon
-    usable = list(dict.fromkeys(info.name for info in known if info.problem is None))
+    usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         st.text_input(
             "Place or coordinates",
@@ -95,20 +61,17 @@ def draw_controls(view: View, known: list[ModelInfo]) -> None:
             on_change=on_text,
             width=340,
         )
-        for label, key in (("Latitude", "lat_box"), ("Longitude", "lon_box")):
-            st.number_input(label, step=0.1, format="%.4f", key=key, on_change=on_boxes, width=150)
+        clicks.coordinate_boxes(view.lon, view.lat)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
+    widgets.without_classes(known)
     draw_messages(view)
 
 
 def draw_messages(view: View) -> None:
     """Say what was changed or refused, and offer what may have been meant."""
-    for problem in view.problems:
-        st.error(widgets.escape_markdown(problem))
-    for notice in view.notices:
-        st.info(widgets.escape_markdown(notice))
+    widgets.messages(view.problems, view.notices)
     guess = None if view.place else places.swapped(view.lon, view.lat)
     if guess:
         label = f"Swap them: {places.format_coordinates(*guess)}"
@@ -134,13 +97,15 @@ def draw_map(view: View, model: DualEncoder) -> None:
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             maps.click_map(
-                view.place,
+                "map",
+                [
+                    maps.evidence_group(evidence, colours),
+                    maps.pin_group(view.place, colours, radius_km=RADIUS_KM),
+                ],
                 start=start,
-                center=_center(view),
-                evidence=evidence,
-                radius_km=RADIUS_KM,
+                center=clicks.map_center(view.place),
                 palette=colours,
-                on_change=on_map,
+                on_change=clicks.on_map,
             )
             st.caption(
                 f"The map ends at {maps.EDGE:.0f}° north and south; this place lies beyond."
@@ -149,29 +114,35 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f" {RADIUS_KM:.0f} km around it."
             )
         else:
-            maps.cell_map(
-                view.place, start=start, evidence=evidence, palette=colours, on_select=on_cell
+            deck.cell_map(
+                "cells",
+                deck.evidence_layers(evidence, colours),
+                view.place,
+                start=start,
+                palette=colours,
+                on_select=clicks.on_cell,
             )
             st.caption(
-                f"Leaflet is not installed, so a click picks a cell of {maps.PICK_DEGREES}°; type"
+                f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
                 " the place for more. `make setup` installs Leaflet."
             )
     with st.container(key="records-box"):
-        widgets.species_picker(model.classes, view.taxon, on_species)
+        widgets.species_picker(
+            "Show the training records of",
+            model.classes,
+            view.taxon,
+            on_species,
+            placeholder="Pick a species here or in the list",
+        )
         if evidence and view.taxon:
             widgets.evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
+        if view.taxon:
+            widgets.range_link("See its range map", view.taxon, _link(view))
 
 
-def _center(view: View) -> tuple[float, float] | None:
-    # The map moves to a typed place, but stays where it is when it was clicked itself.
-    state, key = st.session_state, address.place_params()
-    if view.place and key != state.get("shown", key) and key != state.get("clicked"):
-        # The component ignores a centre that equals its last one, so it is made to differ.
-        state["moves"] = state.get("moves", 0) + 1
-        state["center"] = (view.place[0], view.place[1] + 1e-9 * state["moves"])
-    state["shown"] = key
-    center: tuple[float, float] | None = state.get("center")
-    return center
+def _link(view: View) -> dict[str, str]:
+    place = address.place_of(*view.place) if view.place else {}
+    return {"model": view.info.name, **place}
 
 
 def read_evidence(model: DualEncoder, taxon: str | None) -> maps.Evidence | None:
@@ -187,7 +158,7 @@ def read_evidence(model: DualEncoder, taxon: str | None) -> maps.Evidence | None
 
 def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
-    title, where = place_title(report.lon, report.lat)
+    title, where = widgets.place_title(report.lon, report.lat)
     st.subheader(title, anchor=False)
     st.markdown(
         f"{where}**{report.taxa_within:,} of the {view.info.num_classes:,} listed species recorded"
@@ -204,37 +175,14 @@ def draw_list(view: View, report: PlaceReport) -> None:
         if report.set_size is not None:
             st.caption(set_meaning(report.set_size))
     rows = st.session_state.setdefault("rows", ROWS)
-    widgets.ranked_list(report, shown=rows, chosen=view.taxon, on_pick=set_taxon)
+    ranked.ranked_list(report, shown=rows, chosen=view.taxon, on_pick=set_taxon, link=_link(view))
     if rows < len(report.results):
         st.button("Show more species", on_click=_more_rows, key="more")
-    widgets.downloads(report, view.info, address.link_to(view))
+    ranked.downloads(report, view.info, address.link_to(view))
 
 
 def _more_rows() -> None:
     st.session_state["rows"] = st.session_state.get("rows", ROWS) + 20
-
-
-def place_title(lon: float, lat: float) -> tuple[str, str]:
-    """Name a place: a heading, and its coordinates where the heading is a city."""
-    coordinates = places.format_coordinates(lon, lat)
-    found = places.nearest_place(lon, lat)
-    if found is None:
-        return coordinates, ""
-    city, km = found
-    distance = "Near" if km < 15 else f"{km:,.0f} km from"
-    return widgets.escape_markdown(f"{distance} {city.label}"), f"{coordinates}. "
-
-
-def draw_empty(known: list[ModelInfo]) -> None:
-    """Say what to do when there is no model."""
-    with st.container(border=True):
-        st.subheader("No model yet", anchor=False)
-        st.markdown(
-            "This page needs a trained model. Train one with `csp train CONFIG`, and name the"
-            " folder that holds your models in the environment variable `CSP_MODELS`."
-        )
-        for info in known:
-            st.error(widgets.escape_markdown(f"{info.name}: {info.problem}"))
 
 
 def check_taxon(view: View, model: DualEncoder) -> None:
@@ -251,11 +199,11 @@ def check_taxon(view: View, model: DualEncoder) -> None:
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
-    address.come_back()
+    address.come_back("explore")
     st.title("Which species are recorded here?", anchor=False)
     known = resources.models()
-    if not any(info.problem is None for info in known):
-        draw_empty(known)
+    if not address.usable(known):
+        widgets.no_models(known)
         return
     view = address.read_view(known)
     try:

@@ -184,6 +184,7 @@ class GridFeatures:
         Args:
             work: Called with rows, columns and features of a block; blocks come in any order.
         """
+        _keep_freed_memory()
         threads = torch.get_num_threads() if self.weight.device.type == "cpu" else 1
         if threads == 1 or len(self.cuts) == 1:
             for rows, columns in self.cuts:
@@ -202,6 +203,15 @@ class GridFeatures:
         finally:
             # The number holds for each thread alone, but the last one set is that of new threads.
             torch.set_num_threads(threads)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library reuse the memory of one block for the next.
+
+    glibc gives blocks of some MB back to the system and fetches them again, a tenth of the time of
+    a map, until it has seen a larger one freed; other C libraries lose nothing by it.
+    """
+    torch.empty(30 << 20, dtype=torch.uint8)
 
 
 def can_split(model: object) -> bool:
@@ -266,8 +276,9 @@ def _linear_end(
     if last is None:
         return weight * scale, bias * scale, parts.run
     classes, middle, width = len(weight), last.out_features, last.in_features
-    if model.prior_kind == "share" and classes * width > middle * (classes + width):
-        # Shares need all classes everywhere, which are more work from the wider layer.
+    if model.prior_kind == "share" and 4 * classes * width > 3 * middle * (classes + width):
+        # Shares need all classes everywhere, which from a wider layer are more work, or little
+        # less for far more to keep for the next class.
         return weight * scale, bias * scale, lambda places, begun: last(parts.run(places, begun))
     joined = bias if last.bias is None else bias + weight @ last.bias
     return (weight @ last.weight) * scale, joined * scale, parts.run

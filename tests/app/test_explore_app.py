@@ -214,17 +214,17 @@ def test_about_names_sources_and_shows_the_card(open_app: Open) -> None:
 
 
 def test_exports_leave_out_numbers_where_the_model_extrapolates(models: Path) -> None:
-    import widgets
+    import ranked
     from csp_core.infer import describe_place
 
     model = checkpoint.load_model(models / "toy")
     info = catalog.ModelInfo("toy", models / "toy", "Toy", "", "share", 6, "none")
     near, far = describe_place(model, 36.8, -1.3), describe_place(model, 100, -75)
-    assert json.loads(widgets.to_json(near, info, "link"))["results"][0]["value"] > 0
-    assert json.loads(widgets.to_json(far, info, "link"))["results"][0]["value"] is None
-    lines = widgets.to_csv(far.results, numbers=False).splitlines()
+    assert json.loads(ranked.to_json(near, info, "link"))["results"][0]["value"] > 0
+    assert json.loads(ranked.to_json(far, info, "link"))["results"][0]["value"] is None
+    lines = ranked.to_csv(far.results, numbers=False).splitlines()
     assert lines[0] == "rank,taxon,common_name,value,lift,support" and ",,," in lines[1]
-    assert len(widgets.to_csv(near.results, numbers=True).splitlines()) == 7
+    assert len(ranked.to_csv(near.results, numbers=True).splitlines()) == 7
 
 
 @pytest.mark.parametrize(

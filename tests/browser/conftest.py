@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from csp_core.files import ASSETS
 from tests.browser.server import CHROMIUM_FLAGS, find_chromium, running_app
 from tests.toy import save_toy_model
 
+# Below the address of a page that is not the first, Streamlit's own script looks for its server,
+# and only then where the server is.
+PROBES = ("/_stcore/health", "/_stcore/host-config")
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
 
 OpenPage = Callable[..., Page]
@@ -62,6 +65,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         if not url.startswith(LOCAL):
             outside.append(url)
 
+    def note_line(line: ConsoleMessage) -> None:
+        if line.type == "error" and not line.location["url"].endswith(PROBES):
+            errors.append(line.text)
+
     def start(address: str, **options: Any) -> Page:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
@@ -70,7 +77,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.set_default_timeout(30_000)
         page.on("websocket", lambda socket: note_request(socket.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.on("console", note_line)
         page.goto(address)
         return page
 

@@ -1,4 +1,7 @@
-"""Draw the README's pictures: `make screenshots` writes docs/explore-{light,dark,phone}.png."""
+"""Draw the README's pictures: `make screenshots` writes docs/PAGE-{light,dark,phone}.png.
+
+Names of pages, such as ``range-map``, draw those alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +27,11 @@ SHOTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> int:
+def main(pages: list[str]) -> int:
     """Draw every picture.
+
+    Args:
+        pages: Keys of ``PAGES``; all if empty.
 
     Returns:
         The exit status.
@@ -44,16 +51,17 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
-        for name, options in SHOTS.items():
-            page = browser.new_context(**options).new_page()
-            _prepare(page, address)
-            size = _save(page.screenshot(), ROOT / "docs" / f"explore-{name}.png")
-            print(f"docs/explore-{name}.png  {size / 1000:.0f} kB")
+        for page_name in pages or PAGES:
+            for shot, options in SHOTS.items():
+                page = browser.new_context(**options).new_page()
+                PAGES[page_name](page, address)
+                name = f"docs/{page_name}-{shot}.png"
+                print(f"{name}  {_save(page.screenshot(), ROOT / name) / 1000:.0f} kB")
         browser.close()
     return 0
 
 
-def _prepare(page: Any, address: str) -> None:
+def _explore(page: Any, address: str) -> None:
     page.goto(address)
     page.frame_locator(".st-key-map-box iframe").locator("svg path").first.wait_for()
     page.locator(".st-key-pick-1 button").click()
@@ -65,15 +73,35 @@ def _prepare(page: Any, address: str) -> None:
     page.wait_for_timeout(1500)
 
 
+def _range_map(page: Any, address: str) -> None:
+    page.goto(f"{address}range-map?taxon=Actitis+hypoleucos&lat=59.3&lon=18.1")
+    frame = page.frame_locator(".st-key-map-box iframe")
+    frame.locator("img.csp-values").first.wait_for(state="attached")
+    frame.locator(".leaflet-tooltip").wait_for()
+    page.get_by_role("button", name="GeoTIFF").wait_for()
+    page.wait_for_timeout(1500)
+
+
+# What brings a page to the view that its picture shows.
+PAGES: dict[str, Callable[[Any, str], None]] = {"explore": _explore, "range-map": _range_map}
+
+
 def _save(picture: bytes, path: Path) -> int:
     from PIL import Image
 
     path.parent.mkdir(exist_ok=True)
-    # A palette keeps the pictures small; the page has few colours.
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    counts = sorted(image.getcolors(image.width * image.height) or [], reverse=True)
+    # The commonest colours as they are, as a mean of them would tint land and sea; beside them
+    # those that a pin or a line has few pixels of.
     for colours in (256, 128, 64, 32):
+        rare = image.quantize(colours // 2, Image.Quantize.MAXCOVERAGE).getpalette() or []
+        common = [part for _, colour in counts[: colours // 2] for part in colour]
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(common + rare[: colours // 2 * 3])
         stream = io.BytesIO()
-        image = Image.open(io.BytesIO(picture)).convert("RGB")
-        image.quantize(colours, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+        small = image.quantize(palette=palette, dither=Image.Dither.NONE)
+        small.save(stream, "PNG", optimize=True)
         if stream.tell() <= LIMIT:
             break
     temporary = path.with_suffix(".png.tmp")
@@ -84,4 +112,4 @@ def _save(picture: bytes, path: Path) -> int:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,22 +1,24 @@
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import FrameLocator, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.steps import (
+    DECK_TIMEOUT,
+    WIDER,
+    brightness,
+    click_map,
+    focus_by_tab,
+    leaflet,
+    map_view,
+    params,
+    settle,
+)
 
 OpenPage = Callable[..., Page]
 
 pytestmark = pytest.mark.browser
-# Software rendering on a busy machine draws the first deck.gl frame late.
-DECK_TIMEOUT = 60_000
-expect.set_options(timeout=30_000)
-
-
-def leaflet(page: Page) -> FrameLocator:
-    frame = page.frame_locator(".st-key-map-box iframe")
-    frame.locator("svg path").first.wait_for()
-    return frame
 
 
 def first_row(page: Page) -> Locator:
@@ -25,33 +27,6 @@ def first_row(page: Page) -> Locator:
 
 def heading(page: Page) -> Locator:
     return page.get_by_role("heading", level=3).first
-
-
-def params(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def map_view(page: Page) -> tuple[float, float, int]:
-    frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
-    centre = frame.evaluate("[map_div.getCenter().lng, map_div.getCenter().lat]")
-    return centre[0], centre[1], frame.evaluate("map_div.getZoom()")
-
-
-def click_map(page: Page, x: int, y: int) -> None:
-    before = params(page).get("lat"), params(page).get("lon")
-    leaflet(page).locator("#map_div").click(position={"x": x, "y": y})
-    page.wait_for_function(
-        "([lat, lon]) => { const p = new URLSearchParams(location.search);"
-        " return p.get('lat') !== lat || p.get('lon') !== lon }",
-        arg=list(before),
-    )
-
-
-def settle(page: Page) -> None:
-    """Wait until a run has ended and no other has begun."""
-    page.wait_for_timeout(300)
-    expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1)
-    page.wait_for_timeout(300)
 
 
 def test_it_opens_with_a_pin_and_a_filled_list(app: str, open_page: OpenPage) -> None:
@@ -153,14 +128,6 @@ def test_picking_a_species_draws_its_cells(app: str, open_page: OpenPage) -> Non
     assert "taxon" in params(page)
 
 
-def focus_by_tab(page: Page, selector: str, *, most: int = 60) -> None:
-    for _ in range(most):
-        if page.evaluate("s => !!document.activeElement?.closest(s)", selector):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"{selector} cannot be reached with the Tab key")
-
-
 def test_the_keyboard_alone_is_enough(app: str, open_page: OpenPage) -> None:
     page = open_page(app)
     leaflet(page)
@@ -187,8 +154,7 @@ def test_a_phone_shows_map_and_list_without_scrolling_sideways(
     page = open_page(app, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     frame = leaflet(page)
     first_row(page).wait_for()
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(wide) <= 0
+    assert page.evaluate(WIDER) <= 0
     box = page.locator(".st-key-map-box iframe").bounding_box()
     assert box is not None and box["height"] <= 0.4 * 844 and box["width"] <= 390
     before = heading(page).inner_text()
@@ -206,11 +172,6 @@ def test_the_dark_theme_reaches_the_map(app: str, open_page: OpenPage) -> None:
     assert brightness(page.locator(".stApp").evaluate(sea)) < 60
     text = page.locator("h1").evaluate("e => getComputedStyle(e).color")
     assert brightness(text) > 180
-
-
-def brightness(colour: str) -> float:
-    red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
-    return (red + green + blue) / 3
 
 
 def test_it_works_without_leaflet(app_without_leaflet: str, open_page: OpenPage) -> None:

@@ -1,0 +1,97 @@
+"""A place is chosen, by a click, a picked cell or the two boxes, and the map follows if it must."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import address
+
+
+def choose_place(lon: float, lat: float) -> None:
+    """Take over a place, whichever way it was chosen."""
+    forget_messages()
+    address.set_place(lon, lat)
+
+
+def forget_messages() -> None:
+    """Drop what was said of a typed place before."""
+    st.session_state.pop("lookup", None)
+    st.session_state.pop("lookup_error", None)
+
+
+def on_map(key: str) -> None:
+    """Take over a click on a Leaflet map.
+
+    Args:
+        key: The map's key in the session's state.
+    """
+    value = st.session_state.get(key) or {}
+    st.session_state["zoom"] = value.get("zoom")
+    click = value.get("last_clicked")
+    seen = st.session_state.setdefault("seen_clicks", {})
+    # A zoom reports the last click again.
+    if click and click != seen.get(key):
+        seen[key] = click
+        choose_place(click["lng"], click["lat"])
+        st.session_state["clicked"] = address.place_params()
+
+
+def on_cell(key: str) -> None:
+    """Take over a cell picked on a map without Leaflet; picking it again changes nothing.
+
+    Args:
+        key: The map's key in the session's state.
+    """
+    picked = st.session_state[key].selection.objects.get("pick", [])
+    if picked:
+        choose_place(picked[0]["lon"], picked[0]["lat"])
+
+
+def coordinate_boxes(lon: float | None, lat: float | None, width: int = 150) -> None:
+    """Draw the boxes for latitude and longitude.
+
+    Args:
+        lon: Longitude to show, or None.
+        lat: Latitude to show, or None.
+        width: Of each, pixels.
+    """
+    for label, key, value in (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon)):
+        # Without a place, the first box typed into waits for the other.
+        if value is not None or key not in st.session_state:
+            st.session_state[key] = value
+        st.number_input(
+            label,
+            # A box that may be empty has a button to clear it, which a known place has no use for.
+            value=None if value is None else "min",
+            step=0.1,
+            format="%.4f",
+            key=key,
+            on_change=_on_boxes,
+            width=width,
+        )
+
+
+def _on_boxes() -> None:
+    """Take over typed numbers, right or wrong: the address says what was typed."""
+    lon, lat = st.session_state["lon_box"], st.session_state["lat_box"]
+    if lon is not None and lat is not None:
+        choose_place(lon, lat)
+
+
+def map_center(place: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Tell where a map has to move: to a typed place, but not to one that was clicked on it.
+
+    Args:
+        place: Longitude and latitude of the pin, or None.
+
+    Returns:
+        Longitude and latitude, or None to leave the map alone.
+    """
+    state, key = st.session_state, address.place_params()
+    if place and key != state.get("shown", key) and key != state.get("clicked"):
+        # The component ignores a centre that equals its last one, so it is made to differ.
+        state["moves"] = state.get("moves", 0) + 1
+        state["center"] = (place[0], place[1] + 1e-9 * state["moves"])
+    state["shown"] = key
+    center: tuple[float, float] | None = state.get("center")
+    return center

@@ -1,0 +1,166 @@
+"""Range maps as they stand on the page: one, two side by side, their difference, twelve months."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+import clicks
+import deck
+import maps
+import overlay
+import readout
+import resources
+import widgets
+from address import RangeView
+from csp_core.raster import Raster
+from overlay import Scale
+from readout import Layer, Reading
+from threshold import write_value
+
+# Of the colours, percent, until another is chosen.
+OPACITY = 80
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One map as it is drawn.
+
+    Args:
+        key: Its key in the session's state.
+        raster: What is coloured.
+        scale: By which steps.
+        layer: The species whose line is drawn, or None.
+        label: What it shows.
+        value: What to write above the pin.
+    """
+
+    key: str
+    raster: Raster
+    scale: Scale
+    layer: Layer | None
+    label: str
+    value: str = ""
+
+
+def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None) -> None:
+    """Draw one map with its colours, hatching, line and pin."""
+    colours, layer, raster = widgets.palette(), drawing.layer, drawing.raster
+    guesses = layer.guesses if layer else view.guesses
+    state = st.session_state
+    if "start" not in state:
+        state["start"] = (*view.place, view.zoom) if view.place and view.zoom is not None else None
+    line = None
+    if layer and layer.threshold:
+        line = _line(raster.model, raster.taxon, raster.date, layer.threshold.value, guesses,
+                     resources.content_hash(layer.info), layer.raster)  # fmt: skip
+    hatched = _hatched(raster)
+    if guesses:
+        # Colours must not drown the lines.
+        colours = replace(colours, hatch=colours.text)
+    with_leaflet = resources.leaflet_ready()
+    picture = overlay.mercator_png(
+        raster, drawing.scale, colours, guesses=guesses, hatch=hatched and not with_leaflet
+    )
+    if with_leaflet:
+        hatch = overlay.outline_unsupported(raster) if hatched else None
+        maps.click_map(
+            drawing.key,
+            [
+                maps.value_group(picture, opacity, drawing.label),
+                maps.outline_group(hatch, line, colours),
+                maps.pin_group(view.place, colours, label=drawing.value),
+            ],
+            start=state["start"],
+            center=clicks.map_center(view.place) if drawing.key == "range" else state.get("center"),
+            palette=colours,
+            on_change=clicks.on_map,
+            halves=True,
+            wire=wire,
+        )
+    else:
+        layers = deck.value_layers(picture, opacity, line, colours)
+        deck.cell_map(drawing.key, layers, view.place, start=state["start"], palette=colours,
+                      on_select=clicks.on_cell)  # fmt: skip
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _line(
+    model: str, taxon: str, date: float | None, value: float, guesses: bool, content: str,
+    _raster: Raster,
+) -> str:  # fmt: skip
+    return overlay.outline_above(_raster, value, guesses=guesses)
+
+
+def draw_maps(
+    view: RangeView,
+    layers: list[Layer],
+    readings: list[Reading],
+    boxes: list[DeltaGenerator],
+) -> None:
+    """Draw one map, two side by side, or their difference, with the legend.
+
+    Args:
+        view: What is asked for.
+        layers: One map or two.
+        readings: What each shows at the place; none without a place.
+        boxes: Where each is drawn; one for a difference.
+    """
+    colours, kind = widgets.palette(), layers[0].raster.kind
+    opacity = st.session_state.get("opacity", OPACITY) / 100
+    if view.difference and len(layers) == 2:
+        first, other = readout.titles(*layers)
+        scale = overlay.difference_scale(kind, colours)
+        raster = difference_of(*layers)
+        with boxes[0], st.container(key="map-box"):
+            label = f"Map of the difference: {first} minus {other}"
+            value = readout.write_difference(*readings) if readings else ""
+            draw_map(Drawing("range", raster, scale, None, label, value), view, opacity, None)
+        ends = f"more of {other}", f"more of {first}"
+        with boxes[0]:
+            readout.legend(
+                scale, line="", hatched=_hatched(raster), guesses=view.guesses, ends=ends
+            )
+        return
+    wire = st.session_state.setdefault("wire", uuid.uuid4().hex) if len(layers) == 2 else None
+    names = readout.titles(*layers) if len(layers) == 2 else ("",)
+    for number, (layer, name, box) in enumerate(zip(layers, names, boxes, strict=True)):
+        scale = overlay.value_scale(layer.raster.kind, colours)
+        key = "range" if number == 0 else "range2"
+        with box, st.container(key="map-box" if number == 0 else "map-box-2"):
+            if name:
+                st.markdown(f"**{widgets.escape_markdown(name)}**")
+            value = readings[number].short if readings else ""
+            label = f"Map of {layer.name}"
+            draw_map(Drawing(key, layer.raster, scale, layer, label, value), view, opacity, wire)
+        with box:
+            line = "" if layer.threshold is None else "at or above the threshold of "
+            line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
+            hatched = _hatched(layer.raster) and layer.model.support is not None
+            readout.legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None)
+
+
+def difference_of(first: Layer, other: Layer) -> Raster:
+    """Subtract one map from another; a model without counts of its records hides nothing."""
+    known = [layer for layer in (first, other) if layer.model.support is not None]
+    unsupported = [layer.raster.extrapolated for layer in known]
+    return overlay.subtract(first.raster, other.raster, unsupported)
+
+
+def _hatched(raster: Raster) -> bool:
+    return bool(raster.extrapolated.any()) and not raster.extrapolated.all()
+
+
+def draw_months(layer: Layer) -> None:
+    """Draw twelve small maps as one picture, for a model that knows seasons."""
+    rasters = [
+        resources.raster(layer.info, layer.taxon, (month + 0.5) / 12, resources.SMALL_STEP)
+        for month in range(12)
+    ]
+    colours = widgets.palette()
+    scale = overlay.value_scale(layer.raster.kind, colours)
+    picture = overlay.months_png(rasters, scale, colours, resources.world("land"))
+    st.image(picture, caption=f"{layer.name}, January to December, in the colours above")

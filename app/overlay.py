@@ -1,0 +1,309 @@
+"""Values on a grid as coloured pictures: fixed colour steps, and hatching where support lacks."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+import shapely
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from csp_core.raster import Grid, Raster
+from csp_core.raster.polygons import cell_polygons
+from maps import EDGE
+from palette import Palette
+
+# Rows of a picture from one edge of the map to the other; twice the columns of a 0.5° grid, as the
+# rows of a Mercator map are no rows of the grid.
+MERCATOR_ROWS = 1440
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+SMALL_WIDTH, SMALL_HEIGHT, SMALL_COLUMNS, CAPTION = 360, 160, 4, 22
+NORTH, SOUTH = 80.0, -60.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colour steps that are the same for every map of a kind.
+
+    Args:
+        edges: Ends of the steps, ascending; values outside of them are not coloured.
+        colours: One a step.
+        unit: What the edges are written in: ``"%"`` or ``""``.
+        title: What the values are.
+    """
+
+    edges: tuple[float, ...]
+    colours: tuple[str, ...]
+    unit: str
+    title: str
+
+    def step_of(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Find the step of every value, from 1; 0 is none."""
+        step = np.searchsorted(np.array(self.edges), values, side="right")
+        step = np.where(values >= self.edges[-1], len(self.colours), step)
+        return np.asarray(step, dtype=np.int64)
+
+    def labels(self) -> list[str]:
+        """Write the edges in their unit."""
+        factor = 100 if self.unit == "%" else 1
+        return [f"{edge * factor:.4g}".replace("-", "−") for edge in self.edges]
+
+
+EDGES = {
+    "share": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    "relative": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+}
+DIFFERENCES = {"share": (0.001, 0.005, 0.02, 0.1, 1.0), "relative": (0.05, 0.1, 0.25, 0.5, 1.0)}
+TITLES = {
+    "share": "Share of the recordings of the listed species",
+    "relative": "Relative score, no percentage",
+}
+
+
+def value_scale(kind: str, palette: Palette) -> Scale:
+    """Give the steps of a kind of value.
+
+    Args:
+        kind: ``"share"`` or ``"relative"``.
+        palette: The theme's colours.
+
+    Returns:
+        The scale.
+    """
+    edges = EDGES[kind]
+    colours = tuple(_between(palette.values, i / (len(edges) - 2)) for i in range(len(edges) - 1))
+    return Scale(edges, colours, "%" if kind == "share" else "", TITLES[kind])
+
+
+def difference_scale(kind: str, palette: Palette) -> Scale:
+    """Give the steps of a difference; those around 0 are not coloured.
+
+    Args:
+        kind: ``"share"`` or ``"relative"``.
+        palette: The theme's colours.
+
+    Returns:
+        The scale; the middle colour is ``""``.
+    """
+    ends = DIFFERENCES[kind]
+    edges = (*(-end for end in reversed(ends)), *ends)
+    colours = (*palette.less, "", *palette.more)
+    title = "Difference in percentage points" if kind == "share" else "Difference in score"
+    return Scale(edges, colours, "%" if kind == "share" else "", title)
+
+
+def _between(ramp: Sequence[str], part: float) -> str:
+    at = part * (len(ramp) - 1)
+    first = min(int(at), len(ramp) - 2)
+    low, high = _rgb(ramp[first]), _rgb(ramp[first + 1])
+    mixed = (round(a + (b - a) * (at - first)) for a, b in zip(low, high, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def subtract(raster: Raster, other: Raster, unsupported: Sequence[Tensor]) -> Raster:
+    """Subtract a raster of the same grid.
+
+    Args:
+        raster: From which.
+        other: What to subtract.
+        unsupported: ``(H, W)`` bool each, where a model is known to extrapolate; there the
+            difference has no support.
+
+    Returns:
+        Values in [-1, 1].
+    """
+    nowhere = torch.zeros_like(raster.extrapolated)
+    return replace(
+        raster,
+        values=raster.values - other.values,
+        extrapolated=reduce(torch.logical_or, unsupported, nowhere),
+    )
+
+
+def only_supported(raster: Raster) -> Raster:
+    """Leave out the values where the model extrapolates: they become NaN, which means no data.
+
+    Args:
+        raster: The raster.
+
+    Returns:
+        A raster with the other values alone.
+    """
+    return replace(raster, values=raster.values.masked_fill(raster.extrapolated, float("nan")))
+
+
+def mercator_png(
+    raster: Raster, scale: Scale, palette: Palette, *, guesses: bool, hatch: bool = False
+) -> bytes:
+    """Draw a raster of the world for a Mercator map that ends at ``EDGE``.
+
+    Args:
+        raster: The raster.
+        scale: Its steps.
+        palette: The theme's colours.
+        guesses: Whether values are coloured where the model extrapolates.
+        hatch: Whether to draw hatching there, for maps that have no patterns of their own.
+
+    Returns:
+        A PNG with a palette; what is not coloured is transparent.
+    """
+    steps = _steps(raster, scale, guesses)[_mercator_rows(raster.grid)]
+    if hatch:
+        mask = raster.extrapolated.numpy()[_mercator_rows(raster.grid)]
+        steps = _hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))
+    return _png(steps, scale, palette)
+
+
+def _steps(raster: Raster, scale: Scale, guesses: bool) -> NDArray[np.uint8]:
+    steps = scale.step_of(raster.values.numpy())
+    if not guesses:
+        steps[raster.extrapolated.numpy()] = 0
+    return steps.astype(np.uint8)
+
+
+def _mercator_rows(grid: Grid) -> NDArray[np.int64]:
+    top = np.arctanh(np.sin(np.deg2rad(EDGE)))
+    y = top * (1 - 2 * (np.arange(MERCATOR_ROWS) + 0.5) / MERCATOR_ROWS)
+    lat = np.rad2deg(np.arcsin(np.tanh(y)))
+    return np.asarray(np.floor((90 - lat) / grid.step), dtype=np.int64)
+
+
+def _hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    row, column = np.indices(steps.shape)
+    return np.where(mask & ((row + column) % 8 < 2), 255, steps).astype(np.uint8)
+
+
+def _png(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> bytes:
+    image = Image.frombytes("P", (steps.shape[1], steps.shape[0]), steps.tobytes())
+    colours = [(0, 0, 0), *(_rgb(colour or "#000000") for colour in scale.colours)]
+    colours += [(0, 0, 0)] * (255 - len(colours)) + [_rgb(palette.hatch)]
+    image.putpalette([part for colour in colours for part in colour])
+    clear = bytes(
+        0 if i == 0 or (0 < i <= len(scale.colours) and not scale.colours[i - 1]) else 255
+        for i in range(256)
+    )
+    stream = io.BytesIO()
+    image.save(stream, "PNG", transparency=clear, optimize=True)
+    return stream.getvalue()
+
+
+def outline_above(raster: Raster, threshold: float, *, guesses: bool) -> str:
+    """Outline the cells that reach a threshold.
+
+    Args:
+        raster: The raster.
+        threshold: The least value.
+        guesses: Whether cells count where the model extrapolates.
+
+    Returns:
+        GeoJSON text.
+    """
+    above = raster.values >= threshold
+    return _geojson(raster, above if guesses else above & ~raster.extrapolated)
+
+
+def outline_unsupported(raster: Raster) -> str:
+    """Outline the cells where the model extrapolates.
+
+    Args:
+        raster: The raster.
+
+    Returns:
+        GeoJSON text.
+    """
+    return _geojson(raster, raster.extrapolated)
+
+
+def _geojson(raster: Raster, mask: object) -> str:
+    polygons = shapely.MultiPolygon(cell_polygons(mask, raster.grid))  # type: ignore[arg-type]
+    text: str = shapely.to_geojson(polygons)
+    return text.replace(".0,", ",").replace(".0]", "]")
+
+
+def months_png(rasters: Sequence[Raster], scale: Scale, palette: Palette, land: str) -> bytes:
+    """Draw twelve small maps as one picture.
+
+    Args:
+        rasters: One a month, of the world.
+        scale: Their steps.
+        palette: The theme's colours.
+        land: GeoJSON text of land.
+
+    Returns:
+        A PNG.
+    """
+    across, down = SMALL_COLUMNS, -(-len(rasters) // SMALL_COLUMNS)
+    size = across * SMALL_WIDTH, down * (SMALL_HEIGHT + CAPTION)
+    sheet = Image.new("RGB", size, palette.sea)
+    font = ImageFont.load_default(15)
+    rings = _small_rings(land)
+    for number, (name, raster) in enumerate(zip(MONTHS, rasters, strict=True)):
+        left = number % across * SMALL_WIDTH
+        top = number // across * (SMALL_HEIGHT + CAPTION)
+        sheet.paste(_small_map(raster, scale, palette, rings), (left, top + CAPTION))
+        draw = ImageDraw.Draw(sheet)
+        draw.text((left + 6, top + 2), name, fill=palette.text, font=font)
+        draw.rectangle(
+            (left, top + CAPTION, left + SMALL_WIDTH, top + CAPTION + SMALL_HEIGHT),
+            outline=palette.border,
+        )
+    stream = io.BytesIO()
+    sheet.quantize(64, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _small_rings(land: str) -> list[list[tuple[float, float]]]:
+    shapes = shapely.get_parts(shapely.from_geojson(land))
+    rings = shapely.get_rings(shapely.get_parts(shapes))
+    scale_x, scale_y = SMALL_WIDTH / 360, SMALL_HEIGHT / (NORTH - SOUTH)
+    return [
+        [((lon + 180) * scale_x, (NORTH - lat) * scale_y) for lon, lat in ring.coords]
+        for ring in rings
+    ]
+
+
+def _small_map(
+    raster: Raster, scale: Scale, palette: Palette, rings: list[list[tuple[float, float]]]
+) -> Image.Image:
+    image = Image.new("RGB", (SMALL_WIDTH, SMALL_HEIGHT), palette.sea)
+    draw = ImageDraw.Draw(image)
+    for ring in rings:
+        draw.polygon(ring, fill=palette.land)
+    grid = raster.grid
+    rows = np.floor(
+        (90 - NORTH + (np.arange(SMALL_HEIGHT) + 0.5) * (NORTH - SOUTH) / SMALL_HEIGHT) / grid.step
+    ).astype(np.int64)
+    columns = ((np.arange(SMALL_WIDTH) + 0.5) * grid.columns / SMALL_WIDTH).astype(np.int64)
+    steps = _steps(raster, scale, guesses=False)[np.ix_(rows, columns)]
+    mask = raster.extrapolated.numpy()[np.ix_(rows, columns)]
+    layer = Image.open(io.BytesIO(_png(_hatched(steps, mask), scale, palette))).convert("RGBA")
+    image.paste(layer, mask=layer)
+    for ring in rings:
+        ImageDraw.Draw(image).line(ring, fill=palette.border)
+    return image
+
+
+def legend_steps(scale: Scale) -> list[tuple[str, str]]:
+    """List what a scale shows: the colour of each step with its range.
+
+    Args:
+        scale: The scale.
+
+    Returns:
+        Colour and words; the colour is ``""`` for values that are not coloured.
+    """
+    unit = f" {scale.unit}" if scale.unit else ""
+    ranges = [f"{low} to {high}{unit}" for low, high in pairwise(scale.labels())]
+    return list(zip(scale.colours, ranges, strict=True))

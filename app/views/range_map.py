@@ -1,0 +1,312 @@
+"""Range map: where a species would be recorded, on the world, with a threshold and a comparison."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+import streamlit as st
+
+import address
+import clicks
+import deck
+import drawing
+import overlay
+import readout
+import resources
+import threshold
+import widgets
+from address import RangeView, set_param
+from csp_core import places
+from csp_core.catalog import ModelInfo
+from csp_core.errors import CspError
+from csp_core.infer import VALUE_MEANING
+from csp_core.model import DualEncoder
+from readout import Layer, Reading
+
+RECENT = 6
+ANY_TIME = "Whole year"
+SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
+
+
+def on_box(param: str, key: str) -> None:
+    """Take over what a box holds."""
+    value = st.session_state[key]
+    set_param(param, str(value) if value else None)
+
+
+def on_model(known: list[ModelInfo]) -> None:
+    """Take over another model; the species stays if that one knows it too."""
+    name, taxon = st.session_state["model_box"], st.query_params.get("taxon")
+    address.set_model(name)
+    set_param("threshold", None)
+    try:
+        resources.model(address.usable(known)[name]).classes.label(taxon or "")
+    except CspError:
+        return
+    set_param("taxon", taxon)
+
+
+def on_other_model(first: str) -> None:
+    """Take over the model to compare with; the first one itself is none."""
+    name = st.session_state["other_model_box"]
+    set_param("compare_model", name if name != first else None)
+
+
+def on_random(names: tuple[str, ...], taxon: str) -> None:
+    """Choose another species by chance."""
+    others = [name for name in names if name != taxon] or list(names)
+    set_param("taxon", random.choice(others))
+
+
+def on_show() -> None:
+    """Take over how a comparison is shown."""
+    set_param("show", "difference" if st.session_state["show_box"] == DIFFERENCE else None)
+
+
+def on_month() -> None:
+    """Take over a month."""
+    name = st.session_state["month_box"]
+    set_param("month", str(overlay.MONTHS.index(name) + 1) if name != ANY_TIME else None)
+
+
+def on_guesses() -> None:
+    """Take over whether values are shown where the model extrapolates."""
+    set_param("guesses", "shown" if st.session_state["guesses_box"] else None)
+
+
+def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
+    """Bring the species of the address to their scientific names.
+
+    Args:
+        view: What is asked for; problems are added, and the second species is replaced.
+        model: The model.
+        other: The model to compare with.
+
+    Returns:
+        The species to draw: the most recorded one where none can be.
+    """
+    counts = model.classes.counts
+    taxon = model.classes.names[counts.index(max(counts))]
+    if view.taxon is not None:
+        try:
+            taxon = model.classes.names[model.classes.label(view.taxon)]
+        except CspError:
+            view.problems.append(
+                f"Model {view.info.name} does not know the species {view.taxon}. Showing {taxon}"
+                " instead."
+            )
+    asked = view.other_taxon or (taxon if view.compares else None)
+    if asked is not None:
+        try:
+            view.other_taxon = other.classes.names[other.classes.label(asked)]
+        except CspError:
+            view.problems.append(
+                f"Model {view.other_info.name} does not know the species {asked}, so there is"
+                " nothing to compare with."
+            )
+            view.other_taxon, view.other_info = None, view.info
+    if view.other_taxon == taxon and view.other_info is view.info:
+        view.other_taxon = None
+    return taxon
+
+
+def draw_controls(
+    view: RangeView, known: list[ModelInfo], model: DualEncoder, other: DualEncoder, taxon: str
+) -> None:
+    """Draw the boxes that choose species and models."""
+    usable = list(address.usable(known))
+    state = st.session_state
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
+        picker = partial(widgets.species_picker, width=300)
+        picker("Species", model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
+               key="taxon_box")  # fmt: skip
+        args = model.classes.names, taxon
+        st.button("Random species", key="random", on_click=on_random, args=args)
+        if len(usable) > 1:
+            state["model_box"] = view.info.name
+            st.selectbox("Model", usable, key="model_box", on_change=on_model, args=(known,),
+                         width=180)  # fmt: skip
+        picker("Compare with", other.classes, view.other_taxon,
+               partial(on_box, "compare", "other_box"), key="other_box",
+               placeholder="A second species")  # fmt: skip
+        if len(usable) > 1:
+            state["other_model_box"] = view.other_info.name
+            st.selectbox("by model", usable, key="other_model_box", on_change=on_other_model,
+                         args=(view.info.name,), width=180)  # fmt: skip
+        if view.other_taxon:
+            state["show_box"] = DIFFERENCE if view.difference else SIDE_BY_SIDE
+            st.segmented_control("Comparison", [SIDE_BY_SIDE, DIFFERENCE], key="show_box",
+                                 required=True, on_change=on_show)  # fmt: skip
+        if model.uses_date:
+            state["month_box"] = overlay.MONTHS[view.month - 1] if view.month else ANY_TIME
+            st.selectbox("Time of year", [ANY_TIME, *overlay.MONTHS], key="month_box",
+                         on_change=on_month, width=150)  # fmt: skip
+    draw_recent(view, model, taxon)
+    widgets.without_classes(known)
+    widgets.messages(view.problems, view.notices)
+
+
+def draw_recent(view: RangeView, model: DualEncoder, taxon: str) -> None:
+    """Offer the species that were looked at before."""
+    seen: list[tuple[str, str]] = st.session_state.setdefault("recent", [])
+    now = view.info.name, taxon
+    seen[:] = [now, *(one for one in seen if one != now)][: RECENT + 1]
+    before = [name for by, name in seen[1:] if by == view.info.name and name in model.classes.names]
+    if not before:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="recent-box"):
+        st.caption("Seen before:", width="content")
+        for number, name in enumerate(before):
+            common = model.classes.common_names[model.classes.label(name)]
+            label = widgets.escape_markdown(common) or f"*{widgets.escape_markdown(name)}*"
+            st.button(label, key=f"recent-{number}", type="tertiary", on_click=set_param,
+                      args=("taxon", name))  # fmt: skip
+
+
+def draw_notes(view: RangeView, layers: list[Layer]) -> None:
+    """Say what the values mean, and what a map without support lacks."""
+    st.caption(VALUE_MEANING[layers[0].raster.kind])
+    if any(layer.model.support is None for layer in layers):
+        st.warning(
+            "This model came without counts of its training records, so nobody can say where it"
+            " only extrapolates. All of it is coloured."
+        )
+    if len(layers) == 2 and layers[0].model.classes.names != layers[1].model.classes.names:
+        st.caption(
+            "The two models list different species, and the values of each are about its own list."
+        )
+    if not resources.leaflet_ready():
+        st.caption(
+            f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
+            " the place for more. `make setup` installs Leaflet."
+        )
+
+
+def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) -> None:
+    """Draw the boxes for a place, and what the maps say of it."""
+    st.subheader("At a place", anchor=False)
+    with st.container(horizontal=True, gap="small"):
+        clicks.coordinate_boxes(view.lon, view.lat, width=135)
+    if view.place is None:
+        guess = None
+        if view.lon is not None and view.lat is not None:
+            guess = places.swapped(view.lon, view.lat)
+        if guess:
+            label = f"Swap them: {places.format_coordinates(*guess)}"
+            st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
+        st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
+        return
+    title, where = widgets.place_title(*view.place)
+    st.markdown(f"**{title}** {where.rstrip('. ')}")
+    names = readout.titles(*layers) if len(layers) == 2 else ("",)
+    for number, (reading, name) in enumerate(zip(readings, names, strict=True)):
+        readout.draw_reading(reading, name)
+        # Two maps of one model rest on the same records.
+        if number == len(readings) - 1 or reading.layer.model is not layers[-1].model:
+            readout.draw_support(reading)
+    params = {"model": view.info.name, "taxon": layers[0].taxon, **address.place_of(*view.place)}
+    st.page_link(widgets.EXPLORE_PAGE, label="What else is recorded here? →", query_params=params)
+
+
+def draw_options(view: RangeView, layers: list[Layer]) -> None:
+    """Draw the boxes that change how the map looks."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        st.slider(
+            "Opacity of the colours",
+            *(20, 100, drawing.OPACITY, 10),
+            format="%d %%",
+            key="opacity",
+            persist_state="session",
+            width=260,
+        )
+        if any(layer.model.support is not None for layer in layers):
+            st.session_state["guesses_box"] = view.guesses
+            st.toggle(
+                "Colour the hatched area too",
+                key="guesses_box",
+                on_change=on_guesses,
+                help="There the model has too few training records near and only continues what it"
+                " learned elsewhere. What it says there is a guess.",
+            )
+
+
+def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> None:
+    """Draw everything below the controls."""
+    date = (view.month - 0.5) / 12 if view.month and layers[0][1].uses_date else None
+    beside = len(layers) == 2 and not view.difference
+    box = st.container(key="range-view")
+    if beside:
+        map_boxes = list(box.columns(2, gap="medium"))
+        side = list(box.columns(3, gap="medium"))
+    else:
+        left, right = box.columns([11, 5], gap="medium")
+        map_boxes, side = [left], [right] * 3
+    with map_boxes[0]:
+        rasters = [resources.raster(info, taxon, date) for info, _, taxon in layers]
+    with side[1 if beside else 0].container(key="place-box"):
+        place_box = st.container()
+    drawn: list[Layer] = []
+    with side[0 if beside else 1].container(key="area-box"):
+        st.subheader("Area above threshold", anchor=False)
+        area_box = st.container()
+        for number, ((info, model, taxon), raster) in enumerate(zip(layers, rasters, strict=True)):
+            if number == 0:
+                limit = threshold.choose(view.threshold, info, model, taxon)
+            else:
+                limit = threshold.of_other(view.threshold, limit, model, taxon)
+            guesses = view.guesses or model.support is None
+            drawn.append(Layer(info, model, taxon, raster, limit, guesses))
+    with area_box:
+        if beside or view.difference:
+            readout.two_areas(drawn[0], drawn[-1])
+        else:
+            readout.one_area(drawn[0])
+    readings = [readout.read_at(view.place, layer, date) for layer in drawn] if view.place else []
+    with place_box:
+        draw_place(view, drawn, readings)
+    drawing.draw_maps(view, drawn, readings, map_boxes)
+    with map_boxes[0] if not beside else box:
+        draw_notes(view, drawn)
+        draw_options(view, drawn)
+    with side[2]:
+        st.subheader("Files", anchor=False)
+        title = readout.titles(*drawn)[0] if len(drawn) == 2 else ""
+        readout.downloads(drawn[0], title)
+    if drawn[0].model.uses_date:
+        st.subheader("Month by month", anchor=False)
+        drawing.draw_months(drawn[0])
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.apply_style()
+    address.come_back("range-map")
+    st.title("Where is a species recorded?", anchor=False)
+    known = resources.models()
+    if not address.usable(known):
+        widgets.no_models(known)
+        return
+    view = address.read_range(known)
+    try:
+        model = resources.model(view.info)
+        other = resources.model(view.other_info)
+        taxon = check_taxa(view, model, other)
+        layers = [(view.info, model, taxon)]
+        if view.other_taxon:
+            layers.append((view.other_info, other, view.other_taxon))
+        if view.difference and len(layers) == 2 and model.prior_kind != other.prior_kind:
+            view.difference = False
+            view.problems.append(
+                "Shares and relative scores cannot be subtracted from each other, so the maps stand"
+                " side by side."
+            )
+        view.difference = view.difference and len(layers) == 2
+        widgets.model_chip(view.info)
+        draw_controls(view, known, model, other, taxon)
+        draw(view, layers)
+    except CspError as error:
+        st.error(widgets.escape_markdown(str(error)))
+
+
+page()

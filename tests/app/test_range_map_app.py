@@ -1,0 +1,533 @@
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+import streamlit as st
+import torch
+from PIL import Image
+from rasterio.io import MemoryFile
+from streamlit.testing.v1 import AppTest
+
+from csp_core import catalog, checkpoint
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.raster import Raster, forget_grids, given_threshold
+from tests.toy import NAIROBI, SPECIES, VIENNA, save_toy_model
+
+if TYPE_CHECKING:
+    from readout import Layer
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+NAMES = [name for name, _, _ in SPECIES]
+
+Open = Callable[..., AppTest]
+
+
+def save_bare_model(folder: Path, name: str) -> None:
+    """Save a location encoder without classes, as an imported one may be."""
+    encoder = make_location_encoder("sphere_c", dim=16, num_scales=4)
+    checkpoint.save_model(DualEncoder(None, encoder, dim=16, name=name), folder / name)
+
+
+def change_model(folder: Path, name: str, **changes: object) -> None:
+    model = checkpoint.load_model(save_toy_model(folder, name, train_steps=1))
+    for key, value in changes.items():
+        setattr(model, key, value)
+    for file in (folder / name).iterdir():
+        file.unlink()
+    (folder / name).rmdir()
+    checkpoint.save_model(model, folder / name)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_toy_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    save_toy_model(folder, "first")
+    save_toy_model(folder, "second", train_steps=5)
+    change_model(folder, "scores", prior_kind="relative", support=None)
+    save_bare_model(folder, "unnamed")
+    return folder
+
+
+@pytest.fixture
+def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
+    def start(*, folder: Path = models, page: str = "range_map", **params: str) -> AppTest:
+        monkeypatch.setenv("CSP_MODELS", str(folder))
+        st.cache_data.clear()
+        app = AppTest.from_file(MAIN, default_timeout=60).run()
+        app.switch_page(f"views/{page}.py")
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
+    # With or without Leaflet the page says the same; the map itself is tested in a browser.
+    (tmp_path / "leaflet.js").touch()
+    monkeypatch.setenv("CSP_LEAFLET_DIR", str(tmp_path))
+    monkeypatch.delenv("CSP_RECORDS", raising=False)
+    yield start
+    st.cache_data.clear()
+
+
+def texts(app: AppTest) -> str:
+    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    parts = [element.value for element in shown] + [button.label for button in app.button]
+    parts += [metric.value for metric in app.metric]
+    parts += [element.proto.body for element in app.get("html")]
+    return "\n".join(parts)
+
+
+def param(app: AppTest, name: str) -> str | None:
+    value = app.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def area(app: AppTest) -> float:
+    words = app.metric[0].value
+    number = float(re.sub(r"[^\d.]", "", words.replace("km²", "")))
+    return number * (1e6 if "million" in words else 1)
+
+
+def test_it_opens_with_a_species_and_nothing_to_configure(open_app: Open) -> None:
+    app = open_app()
+    assert not app.exception and not app.error and not app.warning
+    assert app.title[0].value == "Where is a species recorded?"
+    assert app.selectbox(key="taxon_box").value == NAMES[0]
+    shown = texts(app)
+    assert "not the chance that the species is present" in shown
+    for words in ("Share of the recordings of the listed species, %", "below 0.1 %"):
+        assert words in shown
+    assert "no value: fewer than 10 training records within 250 km" in shown
+    assert area(app) > 0 and "Not the size of its range" in shown
+    assert "range size" not in shown.lower()
+
+
+def test_the_address_decides_species_threshold_and_place(open_app: Open) -> None:
+    app = open_app(taxon="danube ficton", threshold="0.3", lat="48.2", lon="16.4")
+    assert not app.exception and not app.error
+    assert app.selectbox(key="taxon_box").value == "Ficta danubia"
+    assert app.select_slider(key="threshold_slider").value == 0.3
+    assert app.number_input(key="lat_box").value == 48.2
+    shown = texts(app)
+    assert "Near Vienna, Austria" in shown and "× its overall share" in shown
+    assert "rank 1 of 6" in shown or "rank 2 of 6" in shown or "rank 3 of 6" in shown
+    assert "the threshold" in shown and "Support: " in shown
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "nope"},
+        {"taxon": "Nemo nullus"},
+        {"taxon": "<script>alert(1)</script>"},
+        {"compare": "Nemo nullus"},
+        {"compare_model": "nope"},
+        {"threshold": "abc"},
+        {"threshold": "2"},
+        {"threshold": "nan"},
+        {"threshold": "-1"},
+        {"month": "13"},
+        {"month": "x"},
+        {"lat": "91", "lon": "0"},
+        {"lat": "abc", "lon": "0"},
+        {"zoom": "inf"},
+    ],
+)
+def test_a_bad_address_gets_a_sentence_and_a_map(open_app: Open, params: dict[str, str]) -> None:
+    app = open_app(**params)
+    assert not app.exception and len(app.error) == 1
+    assert app.selectbox(key="taxon_box").value == NAMES[0] and area(app) > 0
+
+
+def test_swapped_coordinates_are_offered_the_other_way_round(open_app: Open) -> None:
+    app = open_app(lat="136.8", lon="-1.3")
+    app.button(key="swap").click().run()
+    assert not app.error and not app.exception
+    assert app.number_input(key="lon_box").value == 136.8
+
+
+def test_another_species_by_box_chance_and_memory(open_app: Open) -> None:
+    app = open_app()
+    app.selectbox(key="taxon_box").set_value("Fabula alta").run()
+    assert param(app, "taxon") == "Fabula alta"
+    # Where there is no common name, the scientific one stands.
+    assert app.button(key="recent-0").label == "Nairobi Inventor"
+    app.button(key="recent-0").click().run()
+    assert app.selectbox(key="taxon_box").value == NAMES[0]
+    assert app.button(key="recent-0").label == "*Fabula alta*"
+    app.button(key="random").click().run()
+    assert not app.exception and app.selectbox(key="taxon_box").value not in (None, NAMES[0])
+
+
+def test_names_are_never_read_as_markup(open_app: Open) -> None:
+    app = open_app(taxon="Nomen <b>malum</b>", compare="Ficta danubia", lat="48.2", lon="16.4")
+    assert not app.exception and not app.error
+    app.selectbox(key="taxon_box").set_value("Fabula alta").run()
+    shown = "\n".join(x.value for x in app.markdown) + app.button(key="recent-0").label
+    assert "<b>" not in shown.replace("\\<", "").replace("<b>bold", "")
+
+
+def test_a_threshold_of_ones_own_is_written_to_the_address(open_app: Open) -> None:
+    app = open_app()
+    assert app.selectbox(key="threshold_box").value == "overall"
+    before = area(app)
+    app.selectbox(key="threshold_box").set_value("value").run()
+    start = app.select_slider(key="threshold_slider").value
+    assert float(param(app, "threshold") or 0) == start == pytest.approx(1 / 6, rel=0.3)
+    app.select_slider(key="threshold_slider").set_value(0.4).run()
+    assert param(app, "threshold") == "0.4" and 0 < area(app) < before
+    assert "at or above the threshold of 40.0 %" in texts(app)
+    app.selectbox(key="threshold_box").set_value("none").run()
+    assert not app.exception and not app.metric and param(app, "threshold") == "none"
+    (geojson,) = (b for b in app.get("download_button") if b.proto.label == "GeoJSON")
+    assert geojson.proto.disabled
+
+
+def test_without_support_a_place_has_no_value(open_app: Open) -> None:
+    shown = texts(open_app(lat="-75", lon="100"))
+    assert "**no value**" in shown and "Support: none" in shown
+    assert "its overall share" not in shown
+
+
+def test_a_place_can_be_typed_box_by_box(open_app: Open) -> None:
+    app = open_app()
+    app.number_input(key="lat_box").set_value(-1.3).run()
+    assert app.number_input(key="lat_box").value == -1.3 and param(app, "lat") is None
+    app.number_input(key="lon_box").set_value(36.8).run()
+    assert "Near Nairobi, Kenya" in texts(app) and param(app, "lat") == "-1.3"
+
+
+def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
+    app = open_app()
+    before = area(app)
+    assert "more are left out" in texts(app)
+    app.toggle(key="guesses_box").set_value(True).run()
+    assert param(app, "guesses") == "shown" and area(app) > before
+    assert "only extrapolates" in texts(app) and "a guess: fewer than 10" in texts(app)
+
+
+def test_two_species_side_by_side_and_subtracted(open_app: Open) -> None:
+    app = open_app(taxon=NAMES[0], compare="Ficta danubia", lat="48.2", lon="16.4")
+    assert not app.exception and not app.error
+    shown = texts(app)
+    assert "above both:" in shown and shown.count('class="csp-steps"') == 2
+    assert "Nairobi Inventor" in shown and "Danube Ficton" in shown
+    app.segmented_control(key="show_box").set_value("Difference").run()
+    shown = texts(app)
+    assert not app.exception and param(app, "show") == "difference"
+    assert "Difference in percentage points" in shown and "differ by less than 0.1 points" in shown
+    assert "more of Nairobi Inventor · Inventa nairobica" in shown
+    app.selectbox(key="other_box").set_value(None).run()
+    assert not app.exception and param(app, "compare") is None and area(app) > 0
+
+
+def test_a_species_is_not_compared_with_itself(open_app: Open) -> None:
+    app = open_app(taxon=NAMES[0], compare=NAMES[0], show="difference")
+    assert not app.exception and not app.error and area(app) > 0
+
+
+def test_two_models_of_one_species(open_app: Open, many: Path) -> None:
+    app = open_app(folder=many, model="first", compare_model="second", taxon="Ficta danubia")
+    assert not app.exception and not app.error
+    assert "**first**" in texts(app) and "**second**" in texts(app)
+    app.selectbox(key="other_model_box").set_value("scores").run()
+    assert not app.exception and "without counts of its training records" in app.warning[0].value
+    app = open_app(folder=many, model="first", compare_model="scores", show="difference")
+    assert "cannot be subtracted" in app.error[0].value and "Relative score" in texts(app)
+
+
+def test_another_model_keeps_the_species_it_knows(open_app: Open, many: Path) -> None:
+    app = open_app(folder=many, model="first", taxon="Ficta danubia", threshold="0.2")
+    app.selectbox(key="model_box").set_value("second").run()
+    assert not app.exception and not app.error and param(app, "model") == "second"
+    assert app.selectbox(key="taxon_box").value == "Ficta danubia"
+    assert param(app, "threshold") is None
+
+
+def test_a_model_without_counts_is_coloured_and_says_so(open_app: Open, many: Path) -> None:
+    app = open_app(folder=many, model="scores", lat="48.2", lon="16.4")
+    assert not app.exception and not app.error
+    shown = texts(app)
+    assert "without counts of its training records" in app.warning[0].value
+    assert "Relative score, no percentage" in shown and "Support unknown" in shown
+    assert "no value: fewer" not in shown and app.metric
+
+
+@pytest.mark.parametrize("page", ["explore", "range_map"])
+def test_models_without_classes_are_left_out_and_explained(
+    open_app: Open, many: Path, page: str
+) -> None:
+    app = open_app(folder=many, page=page)
+    assert not app.exception and not app.error
+    assert "unnamed" not in app.selectbox(key="model_box").options
+    assert "Not to choose from: unnamed." in texts(app) and "model.init_from" in texts(app)
+    app = open_app(folder=many, page=page, model="unnamed")
+    assert not app.exception and "has no classes" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["explore", "range_map"])
+def test_with_none_but_models_without_classes(open_app: Open, tmp_path: Path, page: str) -> None:
+    save_bare_model(tmp_path / "shelf", "unnamed")
+    app = open_app(folder=tmp_path / "shelf", page=page)
+    assert not app.exception and "csp train" in texts(app) and "unnamed" in texts(app)
+
+
+def write_records(path: Path) -> Path:
+    rows = [f"{NAMES[0]},{NAIROBI[0] + i / 10},{NAIROBI[1]}" for i in range(8)]
+    rows += [f"{NAMES[0]},100,-75", f"{NAMES[0]},-60,-40"]
+    rows += [f"{NAMES[3]},{VIENNA[0]},{VIENNA[1] + i / 10}" for i in range(5)]
+    path.write_text("\n".join(["scientific_name,lon,lat", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_without_records_there_is_a_value_and_the_reason(open_app: Open) -> None:
+    app = open_app()
+    assert len(app.selectbox(key="threshold_box").options) == 3
+    assert "The model holds no records" in texts(app)
+    app = open_app(threshold="max_tss")
+    assert not app.error and "needs records" in app.info[0].value and area(app) > 0
+
+
+def test_records_give_recall_and_fitted_thresholds(open_app: Open, tmp_path: Path) -> None:
+    app = open_app(taxon=NAMES[0])
+    content = write_records(tmp_path / "mine.csv").read_bytes()
+    app.file_uploader(key="records_file").set_value(("mine.csv", content, "text/csv")).run()
+    assert not app.exception and not app.error
+    assert "Records in use: mine\\.csv" in texts(app)
+    assert re.search(r"\*\*[89]0%\*\* of its 10 records and 0% of 5 records of others", texts(app))
+    app.selectbox(key="threshold_box").set_value("max_tss").run()
+    assert not app.exception and param(app, "threshold") == "max_tss"
+    assert "0% of 5 records of others" in texts(app)
+    app.selectbox(key="taxon_box").set_value("Fabula alta").run()
+    assert not app.exception and "None of the records given is of this species" in texts(app)
+
+
+def test_records_can_be_named_at_the_start(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CSP_RECORDS", str(write_records(tmp_path / "named.csv")))
+    app = open_app(taxon=NAMES[0], threshold="recall_90")
+    assert not app.exception and not app.error and "named\\.csv" in texts(app)
+    assert "**90%** of its 10 records" in texts(app)
+
+
+def test_a_file_that_holds_no_records_says_so(open_app: Open) -> None:
+    app = open_app()
+    app.file_uploader(key="records_file").set_value(("a.csv", b"x,y\n1,2\n", "text/csv")).run()
+    assert not app.exception and len(app.error) == 1 and area(app) > 0
+
+
+def forget() -> None:
+    st.cache_resource.clear()
+    forget_grids()
+
+
+def test_months_are_shown_for_a_model_that_knows_seasons(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not open_app(month="4").image
+    monkeypatch.setattr(DualEncoder, "uses_date", True)
+    forget()
+    app = open_app(month="4")
+    assert not app.exception and not app.error
+    assert app.selectbox(key="month_box").value == "Apr" and len(app.image) == 1
+    app.selectbox(key="month_box").set_value("Whole year").run()
+    assert not app.exception and param(app, "month") is None
+    forget()
+
+
+def test_the_pages_link_to_each_other(open_app: Open) -> None:
+    app = open_app(page="explore", lat="48.2", lon="16.4")
+    link = app.get("page_link")[0].proto
+    assert link.page == "range-map" and link.label == "Range map"
+    target = {name: values[0] for name, values in parse_qs(link.query_string).items()}
+    assert target.keys() == {"model", "lat", "lon", "taxon"}
+    app = open_app(**target)
+    assert not app.error and app.selectbox(key="taxon_box").value == target["taxon"]
+    (back,) = (x.proto for x in app.get("page_link") if "What else" in x.proto.label)
+    assert back.page == ""
+    kept = {name: values[0] for name, values in parse_qs(back.query_string).items()}
+    assert kept == target
+
+
+def test_a_visit_to_another_page_keeps_the_view(open_app: Open) -> None:
+    app = open_app(taxon="Ficta danubia", threshold="0.2", lat="48.2", lon="16.4")
+    for name in list(app.query_params):
+        del app.query_params[name]
+    app.switch_page("views/explore.py").run()
+    assert app.selectbox(key="species").value == "Ficta danubia" and param(app, "lat") == "48.2"
+    assert param(app, "threshold") is None
+    app.selectbox(key="species").set_value("Fabula alta").run()
+    for name in list(app.query_params):
+        del app.query_params[name]
+    app.switch_page("views/range_map.py").run()
+    assert not app.exception and app.selectbox(key="taxon_box").value == "Fabula alta"
+    assert param(app, "threshold") == "0.2"
+
+
+def test_a_damaged_model_leaves_a_sentence(open_app: Open, tmp_path: Path) -> None:
+    weights = save_toy_model(tmp_path / "shelf", "whole", train_steps=1) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    app = open_app(folder=tmp_path / "shelf")
+    assert not app.exception and any("safetensors" in error.value for error in app.error)
+
+
+def make_layer(folder: Path, name: str, value: float | None = 0.2) -> "Layer":
+    import readout
+    import resources
+
+    (info,) = (info for info in catalog.list_models() if info.directory == folder / name)
+    limit = None if value is None else given_threshold(value)
+    raster = resources.raster(info, NAMES[0])
+    return readout.Layer(info, resources.model(info), NAMES[0], raster, limit, False)
+
+
+def test_files_are_what_they_say(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import overlay
+    import readout
+
+    monkeypatch.setenv("CSP_MODELS", str(models))
+    layer = make_layer(models, "toy")
+    shown = overlay.only_supported(layer.raster)
+    with MemoryFile(readout.file_of(".tif", layer.raster, layer)) as file, file.open() as tif:
+        lon, lat = NAIROBI
+        assert next(tif.sample([(lon, lat)]))[0] == pytest.approx(layer.raster.at(lon, lat))
+    about = json.loads(readout.file_of(".geojson", shown, layer))["about"]
+    assert about["area_above_threshold_km2"] == pytest.approx(layer.area_km2(), rel=1e-6)
+    assert about["of_which_extrapolated_km2"] == 0
+    assert Image.open(io.BytesIO(readout.file_of(".png", shown, layer))).width > 1000
+
+
+def test_a_model_without_counts_hides_no_difference(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import drawing
+
+    monkeypatch.setenv("CSP_MODELS", str(many))
+    counted, uncounted = make_layer(many, "first"), make_layer(many, "scores")
+    assert uncounted.raster.extrapolated.all()
+    raster = drawing.difference_of(counted, uncounted)
+    assert (raster.extrapolated == counted.raster.extrapolated).all()
+    assert not drawing.difference_of(uncounted, uncounted).extrapolated.any()
+
+
+def make_raster(values: torch.Tensor, extrapolated: torch.Tensor, kind: str = "share") -> Raster:
+    return Raster(
+        values, (-180, -90, 180, 90), 0.5, "A b", "", kind, "toy", None, extrapolated
+    )  # fmt: skip
+
+
+def pixel(png: bytes, lon: float, lat: float) -> tuple[int, int, int, int]:
+    from maps import EDGE
+
+    image = Image.open(io.BytesIO(png)).convert("RGBA")
+    top = np.arctanh(np.sin(np.radians(EDGE)))
+    y = (1 - np.arctanh(np.sin(np.radians(lat))) / top) / 2 * image.height
+    found = image.getpixel((int((lon + 180) / 360 * image.width), int(y)))
+    assert isinstance(found, tuple) and len(found) == 4
+    return found[0], found[1], found[2], found[3]
+
+
+@pytest.mark.parametrize("hatch", [False, True])
+def test_the_picture_lies_where_the_values_are(hatch: bool) -> None:
+    import overlay
+    from palette import LIGHT
+
+    values, extrapolated = torch.zeros(360, 720), torch.zeros(360, 720, dtype=torch.bool)
+    raster = make_raster(values, extrapolated)
+    for lon, lat in ((36.8, -1.3), (16.4, 48.2), (-150.3, 70.1), (170.2, -60.4)):
+        values[raster.grid.cell(lon, lat)] = 0.6
+    scale = overlay.value_scale("share", LIGHT)
+    png = overlay.mercator_png(raster, scale, LIGHT, guesses=False, hatch=hatch)
+    highest = (*(int(scale.colours[-1][i : i + 2], 16) for i in (1, 3, 5)), 255)
+    for lon, lat in ((36.75, -1.25), (16.25, 48.25), (-150.25, 70.25), (170.25, -60.25)):
+        assert pixel(png, lon, lat) == highest
+        assert pixel(png, lon + 1, lat)[3] == pixel(png, lon, lat + 1)[3] == 0
+
+
+def test_no_support_is_never_a_colour_of_the_scale() -> None:
+    import overlay
+    from palette import DARK, LIGHT
+
+    extrapolated = torch.zeros(360, 720, dtype=torch.bool)
+    extrapolated[:, :360] = True
+    raster = make_raster(torch.full((360, 720), 0.0015), extrapolated)
+    for palette in (LIGHT, DARK):
+        scale = overlay.value_scale("share", palette)
+        for hatch in (False, True):
+            png = overlay.mercator_png(raster, scale, palette, guesses=False, hatch=hatch)
+            image = Image.open(io.BytesIO(png)).convert("RGBA")
+            middle, bottom = image.width // 2, image.height
+            west = image.crop((0, 0, middle, bottom)).getcolors()
+            seen = {colour for _, colour in west or [] if colour[3]}
+            ink = tuple(int(palette.hatch[i : i + 2], 16) for i in (1, 3, 5))
+            assert seen == ({(*ink, 255)} if hatch else set())
+            east = image.crop((middle, 0, image.width, bottom)).getcolors()
+            assert [colour[3] for _, colour in east or []] == [255]
+        assert palette.hatch not in scale.colours
+
+
+def test_the_scale_is_the_same_for_every_map() -> None:
+    import overlay
+    from palette import LIGHT
+
+    scale = overlay.value_scale("share", LIGHT)
+    values = np.array([0, 0.0009, 0.001, 0.0019, 0.5, 1.0, np.nan], dtype=np.float32)
+    assert scale.step_of(values)[:6].tolist() == [0, 0, 1, 1, 9, 9]
+    assert scale.step_of(values)[6] > 9 or np.isnan(values[6])
+    assert len(scale.colours) == len(scale.edges) - 1 == 9
+    assert len(set(scale.colours)) == 9
+    assert overlay.value_scale("relative", LIGHT).unit == ""
+
+
+def test_a_difference_is_even_around_zero() -> None:
+    import overlay
+    from palette import DARK
+
+    values = torch.full((360, 720), 0.3)
+    some = torch.zeros(360, 720, dtype=torch.bool)
+    some[0, 0] = True
+    a, b = make_raster(values, some), make_raster(values - 0.05, ~some & some)
+    difference = overlay.subtract(a, b, [some])
+    assert not overlay.subtract(a, b, []).extrapolated.any()
+    assert float(difference.values[5, 5]) == pytest.approx(0.05)
+    assert difference.extrapolated.sum() == 1
+    scale = overlay.difference_scale("share", DARK)
+    steps = scale.step_of(np.array([-1, -0.05, 0, 0.05, 1], dtype=np.float32)).tolist()
+    middle = len(scale.colours) // 2 + 1
+    assert [step - middle for step in steps] == [-4, -3, 0, 3, 4]
+    assert scale.colours[middle - 1] == "" and scale.labels()[0] == "−100"
+
+
+def test_a_long_list_is_searched_by_either_name() -> None:
+    import widgets
+    from csp_core.data.records import ClassTable
+
+    names = tuple(f"Genus species{i}" for i in range(3000))
+    common = tuple("Owl" if i == 2999 else "" for i in range(3000))
+    classes = ClassTable(names, common)
+    assert widgets.matching(classes, "owl", None) == (names[2999],)
+    found = widgets.matching(classes, "", names[2500])
+    assert len(found) == widgets.MOST_SHOWN + 1 and names[2500] in found
+
+
+@pytest.mark.parametrize(
+    ("km2", "words"), [(0, "0 km²"), (45678, "45,700 km²"), (1234567, "1.23 million km²")]
+)
+def test_areas_are_written_with_three_digits(km2: float, words: str) -> None:
+    import readout
+
+    assert readout.write_area(km2) == words

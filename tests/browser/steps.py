@@ -1,0 +1,57 @@
+"""What browser tests of several pages do: find the map, click it, wait, read the address."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import FrameLocator, Page, expect
+
+# Software rendering on a busy machine draws the first deck.gl frame late.
+DECK_TIMEOUT = 60_000
+expect.set_options(timeout=30_000)
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def leaflet(page: Page, box: str = "map-box") -> FrameLocator:
+    frame = page.frame_locator(f".st-key-{box} iframe")
+    frame.locator("svg path").first.wait_for()
+    return frame
+
+
+def params(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def map_view(page: Page) -> tuple[float, float, int]:
+    frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
+    centre = frame.evaluate("[map_div.getCenter().lng, map_div.getCenter().lat]")
+    return centre[0], centre[1], frame.evaluate("map_div.getZoom()")
+
+
+def click_map(page: Page, x: int, y: int) -> None:
+    before = params(page).get("lat"), params(page).get("lon")
+    leaflet(page).locator("#map_div").click(position={"x": x, "y": y})
+    page.wait_for_function(
+        "([lat, lon]) => { const p = new URLSearchParams(location.search);"
+        " return p.get('lat') !== lat || p.get('lon') !== lon }",
+        arg=list(before),
+    )
+
+
+def settle(page: Page) -> None:
+    """Wait until a run has ended and no other has begun."""
+    page.wait_for_timeout(300)
+    expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1)
+    page.wait_for_timeout(300)
+
+
+def focus_by_tab(page: Page, selector: str, *, most: int = 60) -> None:
+    for _ in range(most):
+        if page.evaluate("s => !!document.activeElement?.closest(s)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{selector} cannot be reached with the Tab key")
+
+
+def brightness(colour: str) -> float:
+    red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
+    return (red + green + blue) / 3
