@@ -11,26 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from csp_core import catalog, checkpoint, cli
+from csp_core import catalog, checkpoint
 from csp_core.data import read_occurrences
 from csp_core.rundir import RunDir
 from tests import small
-
-
-@pytest.fixture
-def csp(monkeypatch, capsys):
-    """Run the command in this process: exit code, output, errors."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["csp", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

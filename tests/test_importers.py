@@ -6,7 +6,6 @@ import json
 import math
 import os
 import pickle
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 import torch
 from scipy import special
 
-from csp_core import cli, import_checkpoint, load_model, location_prior, save_model
+from csp_core import import_checkpoint, load_model, location_prior, save_model
 from csp_core.errors import BadRecordError, CheckpointError, DataNotFoundError, UnknownNameError
 from csp_core.importers import IMPORTERS, read_checkpoint, reading, write_import_card
 from csp_core.importers.classes import read_class_names
@@ -862,22 +861,6 @@ def test_class_names_of_other_files(tmp_path):
     (tmp_path / "c.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadRecordError):
         read_class_names(tmp_path / "c.csv", 1)
-
-
-@pytest.fixture
-def csp(monkeypatch, capsys):
-    """Run the command in this process: exit code, output, errors."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["csp", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def test_command(csp, tmp_path):

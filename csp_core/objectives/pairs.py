@@ -13,6 +13,7 @@ from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
+from csp_core.location.base import is_reference
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import BatchRandom, Objective, gather_rows
 from csp_core.objectives.samplers import make_sampler
@@ -129,8 +130,6 @@ class Contrastive(Pairs):
                 f"num_random is {num_random}, mask_km {mask_km} and mask_weight {mask_weight}; give"
                 " at least 1, kilometres of at least 0 and a weight in [0, 1]."
             )
-        if compat not in (None, "reference"):
-            raise ConfigError(f"compat is {compat!r}; give 'reference', or leave it out.")
         self.symmetric, self.num_random, self.compat = symmetric, num_random, compat
         self.mask_km, self.mask_weight = mask_km, mask_weight
         if dropout_weight and not _has_dropout(model.location):
@@ -138,7 +137,7 @@ class Contrastive(Pairs):
                 "The dropout part sets two dropout masks against each other, and the location"
                 " encoder has no dropout: give its network one, or dropout_weight=0."
             )
-        self.sampler = make_sampler(random_places, published=compat is not None)
+        self.sampler = make_sampler(random_places, published=is_reference(compat))
         if not batch_weight and not random_weight:
             self.trains = ("location",)  # no part looks at an image
         self.learn_temperature = learn_temperature and "image" in self.trains
