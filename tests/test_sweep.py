@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from csp_core import cli
 from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig, load_config
 from csp_core.data import load_dataset
@@ -272,37 +270,26 @@ def test_values_of_any_kind(write, tmp_path):
 # The command
 
 
-def csp(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["csp", *map(str, arguments)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    printed = capsys.readouterr()
-    return ended.value.code or 0, printed.out, printed.err
-
-
-def test_command(write, tmp_path, monkeypatch, capsys):
+def test_command(write, tmp_path, csp):
     path = write({"seed": [0, 1]}, evaluate=["val"])
-    code, out, _ = csp(monkeypatch, capsys, "sweep", path, "--dry-run")
+    code, out, _ = csp("sweep", path, "--dry-run")
     assert code == 0 and len(out.splitlines()) == 2 and "seed=1" in out
     assert not (tmp_path / "runs").exists()
-    code, out, err = csp(monkeypatch, capsys, "sweep", path)
+    code, out, err = csp("sweep", path)
     assert code == 0 and "| seed | state |" in out and "[2/2] seed=1: finished" in err
     assert (tmp_path / "runs" / "lr" / "table.md").is_file()
-    code, out, _ = csp(monkeypatch, capsys, "sweep", path, "--json")
+    code, out, _ = csp("sweep", path, "--json")
     assert code == 0 and states(json.loads(out)) == ["finished"] * 2
-    listed = json.loads(
-        csp(monkeypatch, capsys, "runs", "--home", tmp_path / "runs/lr", "--json")[1]
-    )
+    listed = json.loads(csp("runs", "--home", tmp_path / "runs/lr", "--json")[1])
     assert [job["state"] for job in listed] == ["finished"] * 2
     arguments = ("sweep", path, "training.epochs=2", "--out", tmp_path / "two", "--json")
-    rows = json.loads(csp(monkeypatch, capsys, *arguments)[1])
+    rows = json.loads(csp(*arguments)[1])
     assert [row["epoch"] for row in rows] == [2, 2]
 
 
-def test_a_command_that_fails(write, tmp_path, monkeypatch, capsys):
+def test_a_command_that_fails(write, tmp_path, csp):
     path = write({"training.learning_rate": [0.01, 1e30]})
-    code, out, _ = csp(monkeypatch, capsys, "sweep", path)
+    code, out, _ = csp("sweep", path)
     assert code == 1 and "Failed:" in out
-    code, out, err = csp(monkeypatch, capsys, "sweep", tmp_path / "absent.yaml")
+    code, out, err = csp("sweep", tmp_path / "absent.yaml")
     assert code == 1 and out == "" and err.startswith("Error: No file") and err.count("\n") == 1
