@@ -162,6 +162,12 @@ def read_range(known: list[ModelInfo]) -> RangeView:
     given = st.query_params
     lon, lat = (_number(name, None, problems) for name in ("lon", "lat"))
     place = None if lon is None or lat is None else _tidy(lon, lat, notices, problems)
+    if (lon is None) != (lat is None):
+        alone, other = ("lat", "lon") if lon is None else ("lon", "lat")
+        problems.append(
+            f"{alone}={given.get(alone)} in the address is half a place; give {other} beside it."
+        )
+        lon = lat = None
     lon, lat = place or (lon, lat)
     zoom = _number("zoom", None, problems)
     month = _number("month", None, problems)

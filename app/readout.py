@@ -261,13 +261,24 @@ def draw_support(reading: Reading) -> None:
         widgets.support_line(reading.report)
 
 
-def downloads(layer: Layer, title: str) -> None:
-    """Offer the map as GeoTIFF, GeoJSON and PNG.
+def downloads(layers: list[Layer]) -> None:
+    """Offer each map as GeoTIFF, GeoJSON and PNG.
 
     Args:
-        layer: The map.
-        title: Which of two maps it is, or ``""``.
+        layers: One map or two.
     """
+    names = titles(*layers) if len(layers) == 2 else ("",)
+    for number, (layer, name) in enumerate(zip(layers, names, strict=True)):
+        if name:
+            st.markdown(widgets.escape_markdown(name))
+        _download_buttons(layer, number)
+    st.caption(
+        "GeoTIFF: all values, with a second band that marks where the model extrapolates."
+        " GeoJSON: the line on the map. PNG: a picture with legend."
+    )
+
+
+def _download_buttons(layer: Layer, number: int) -> None:
     shown = layer.raster if layer.guesses else overlay.only_supported(layer.raster)
     kinds: Mapping[str, tuple[str, Raster, str]] = {
         ".tif": ("GeoTIFF", layer.raster, "image/tiff"),
@@ -284,16 +295,11 @@ def downloads(layer: Layer, title: str) -> None:
                 partial(file_of, suffix, raster, layer),
                 f"{stem}{suffix}",
                 mime,
-                key=f"file{suffix}",
+                key=f"file{number}{suffix}",
                 on_click="ignore",
                 disabled=missing,
                 help="Outlines need a threshold." if missing else None,
             )
-    of_what = f"Of {widgets.escape_markdown(title)}. " if title else ""
-    st.caption(
-        f"{of_what}GeoTIFF: all values, with a second band that marks where the model extrapolates."
-        " GeoJSON: the line on the map. PNG: a picture with legend."
-    )
 
 
 def file_of(suffix: str, raster: Raster, layer: Layer) -> bytes:

@@ -60,10 +60,12 @@ def find_model(name_or_path: str | Path) -> Path:
     if str(name_or_path) in known:
         return known[str(name_or_path)]
     if path.is_file():
-        kind = "a pickle checkpoint" if path.suffix in PICKLES else "a file"
+        pickled = path.suffix in PICKLES
+        kind = "a pickle checkpoint" if pickled else "a file"
+        way = " `csp import-model` makes one of a published checkpoint." if pickled else ""
         raise CheckpointError(
             f"{path} is {kind}; a model is a directory with config.json and model.safetensors, as"
-            " `csp train` writes it. Nothing was loaded from it."
+            f" `csp train` writes it. Nothing was loaded from it.{way}"
         )
     if not path.is_dir():
         raise UnknownNameError("model", str(name_or_path), known)

@@ -12,7 +12,7 @@ from csp_core.catalog import find_model, list_models, model_size
 from csp_core.checkpoint import load_model
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
-from csp_core.errors import BadRecordError, CspError
+from csp_core.errors import CspError
 from csp_core.evaluate import evaluate
 from csp_core.files import ASSETS, read_json
 from csp_core.model import DualEncoder
@@ -137,8 +137,7 @@ def _leaflet() -> dict[str, Any]:
 def _model_row(name: str) -> dict[str, Any]:
     try:
         model: DualEncoder = load_model(name)
-        if not len(model.classes):
-            raise BadRecordError("it has no classes")
     except CspError as error:
         return _row(name, False, True, str(error))
-    return _row(name, True, True, f"model, {len(model.classes)} classes")
+    classes = f"{len(model.classes)} classes" if len(model.classes) else "no classes, not ranking"
+    return _row(name, True, True, f"model, {classes}")

@@ -227,6 +227,7 @@ def test_a_pickle_checkpoint_is_refused(tmp_path, name):
     torch.save({"x": Canary(canary)}, tmp_path / name)
     message = refused(tmp_path / name, "is a pickle checkpoint; a model is a directory")
     assert "Nothing was loaded" in message and not canary.exists()
+    assert "`csp import-model`" in message
 
 
 def test_a_folder_without_a_model(tmp_path):

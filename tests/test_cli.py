@@ -82,6 +82,14 @@ def test_predict_at_no_place(csp, model_dir, place, says):
     fails(csp("predict", model_dir, "--lon", place[0], "--lat", place[1]), says)
 
 
+def test_predict_by_a_model_without_support_shows_its_values(csp, model_dir, tmp_path):
+    model = checkpoint.load_model(model_dir)
+    model.support = None
+    checkpoint.save_model(model, tmp_path / "bare")
+    out = ok(csp("predict", tmp_path / "bare", "--lon", 36.8, "--lat", -1.3))
+    assert "%" in out and "Support: not known" in out
+
+
 def test_predict_on_no_date(csp, model_dir):
     result = csp("predict", model_dir, "--lon", 1, "--lat", 1, "--date", "2023-02-29")
     fails(result, "'2023-02-29' is no date")

@@ -271,8 +271,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         draw_options(view, drawn)
     with side[2]:
         st.subheader("Files", anchor=False)
-        title = readout.titles(*drawn)[0] if len(drawn) == 2 else ""
-        readout.downloads(drawn[0], title)
+        readout.downloads(drawn)
     if drawn[0].model.uses_date:
         st.subheader("Month by month", anchor=False)
         drawing.draw_months(drawn[0])

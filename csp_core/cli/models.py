@@ -71,6 +71,8 @@ def predict(
         print_json(report.to_dict())
         return
     heading = "share" if report.kind == "share" else "score"
+    # Without counts of its records nobody knows where a model extrapolates.
+    hidden = report.extrapolates and loaded.support is not None
     table = Table("rank", "taxon", "common name", heading, "lift", "records within 500 km")
     for line in report.results:
         value = f"{line.value:.1%}" if report.kind == "share" else f"{line.value:.4f}"
@@ -78,9 +80,9 @@ def predict(
             str(line.rank),
             line.taxon,
             line.common_name,
-            "–" if report.extrapolates else value,
-            "–" if report.extrapolates or line.lift is None else f"{line.lift:.1f}x",
-            str(line.support),
+            "–" if hidden else value,
+            "–" if hidden or line.lift is None else f"{line.lift:.1f}x",
+            str(line.support) if loaded.support is not None else "–",
         )
     out.print(table)
     if date and not loaded.uses_date:
@@ -88,7 +90,10 @@ def predict(
     out.print(VALUE_MEANING[report.kind], highlight=False)
     if report.set_size is not None and not report.extrapolates:
         out.print(set_meaning(report.set_size), highlight=False)
-    out.print(f"Support: {report.level} ({LEVEL_MEANING[report.level]}).", highlight=False)
+    support = f"{report.level} ({LEVEL_MEANING[report.level]})"
+    if loaded.support is None:
+        support = "not known; the model came without counts of its training records"
+    out.print(f"Support: {support}.", highlight=False)
 
 
 def _part_of_year(date: str | None) -> float | None:

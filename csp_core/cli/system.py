@@ -32,7 +32,7 @@ def doctor(as_json: AsJson = False) -> None:
         print_json(rows)
     else:
         for row in rows:
-            mark = "ok" if row["ok"] else "missing"
+            mark = "ok" if row["ok"] else "not ok"
             out.print(f"{row['name']:<12} {mark:<8} {row['says']}", markup=False, highlight=False)
     if not all(row["ok"] for row in rows if row["needed"]):
         sys.exit(1)

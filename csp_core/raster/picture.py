@@ -91,7 +91,8 @@ def _draw_values(axes: Any, raster: Raster, extent: tuple[float, float, float, f
     import matplotlib
     from matplotlib.colors import LogNorm, Normalize
 
-    colours = matplotlib.colormaps["cividis_r"].with_extremes(under=BLANK, bad=BLANK)
+    # The colours of the app's range map.
+    colours = matplotlib.colormaps["viridis_r"].with_extremes(under=BLANK, bad=BLANK)
     share = raster.kind == "share"
     norm = LogNorm(LOWEST_SHARE, 1.0) if share else Normalize(0.0, 1.0)
     values = raster.values.numpy()

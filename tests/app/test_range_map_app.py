@@ -210,6 +210,19 @@ def test_a_place_can_be_typed_box_by_box(open_app: Open) -> None:
     assert "Near Nairobi, Kenya" in texts(app) and param(app, "lat") == "-1.3"
 
 
+def test_half_a_place_in_the_address_is_told(open_app: Open) -> None:
+    app = open_app(lat="999")
+    assert "999 in the address is half a place; give lon beside it" in texts(app)
+    assert app.number_input(key="lat_box").value is None and not app.exception
+
+
+def test_both_of_two_maps_can_be_downloaded(open_app: Open) -> None:
+    for show in ("", "difference"):
+        app = open_app(taxon=NAMES[0], compare="Ficta danubia", show=show)
+        labels = [button.proto.label for button in app.get("download_button")]
+        assert labels == ["GeoTIFF", "GeoJSON", "PNG"] * 2
+
+
 def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     app = open_app()
     before = area(app)
