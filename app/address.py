@@ -39,6 +39,7 @@ class View:
     place: tuple[float, float] | None
     zoom: int
     taxon: str | None
+    month: int | None = None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -85,11 +86,12 @@ class RangeView:
         return self.other_taxon is not None or self.other_info is not self.info
 
 
-def come_back(page: str) -> None:
+def come_back(page: str, shared: tuple[str, ...] = SHARED) -> None:
     """Restore the address that a visit to another page took away; a link with its own wins.
 
     Args:
         page: Name of the page being drawn.
+        shared: What it takes over from another page.
     """
     state = st.session_state
     kept: dict[str, dict[str, str]] = state.setdefault("addresses", {})
@@ -98,9 +100,9 @@ def come_back(page: str) -> None:
         for name in ("start", "center", "shown", "zoom", "clicked"):
             state.pop(name, None)
         if not st.query_params:
-            own = {name: v for name, v in kept.get(page, {}).items() if name not in SHARED}
-            shared = {name: v for name, v in kept.get(last, {}).items() if name in SHARED}
-            st.query_params.update(own | shared)
+            own = {name: v for name, v in kept.get(page, {}).items() if name not in shared}
+            other = {name: v for name, v in kept.get(last, {}).items() if name in shared}
+            st.query_params.update(own | other)
     state["page"] = page
     kept[page] = st.query_params.to_dict()
 
@@ -129,20 +131,21 @@ def read_view(known: list[ModelInfo]) -> View:
     problems: list[str] = []
     notices: list[str] = []
     instead = "; showing Nairobi instead"
-    lon = _number("lon", NAIROBI[0], problems, instead)
-    lat = _number("lat", NAIROBI[1], problems, instead)
+    lon = read_number("lon", NAIROBI[0], problems, instead)
+    lat = read_number("lat", NAIROBI[1], problems, instead)
     if lon is None or lat is None:
         lon, lat = NAIROBI
-    place = _tidy(lon, lat, notices, problems)
+    place = tidy(lon, lat, notices, problems)
     lon, lat = place or (lon, lat)
-    zoom = _number("zoom", float(ZOOM), problems) or ZOOM
+    zoom = read_number("zoom", float(ZOOM), problems) or ZOOM
     return View(
-        info=_read_model("model", known, problems),
+        info=read_model("model", known, problems),
         lon=lon,
         lat=lat,
         place=place,
         zoom=min(MAX_ZOOM, max(1, round(zoom))),
         taxon=st.query_params.get("taxon") or None,
+        month=_read_month(problems),
         notices=notices,
         problems=problems,
     )
@@ -160,8 +163,8 @@ def read_range(known: list[ModelInfo]) -> RangeView:
     problems: list[str] = []
     notices: list[str] = []
     given = st.query_params
-    lon, lat = (_number(name, None, problems) for name in ("lon", "lat"))
-    place = None if lon is None or lat is None else _tidy(lon, lat, notices, problems)
+    lon, lat = (read_number(name, None, problems) for name in ("lon", "lat"))
+    place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
     if (lon is None) != (lat is None):
         alone, other = ("lat", "lon") if lon is None else ("lon", "lat")
         problems.append(
@@ -169,16 +172,13 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         )
         lon = lat = None
     lon, lat = place or (lon, lat)
-    zoom = _number("zoom", None, problems)
-    month = _number("month", None, problems)
-    if month is not None and month not in range(1, 13):
-        problems.append(f"month={given['month']} in the address is no month; give 1 to 12.")
-        month = None
-    info = _read_model("model", known, problems)
+    zoom = read_number("zoom", None, problems)
+    month = _read_month(problems)
+    info = read_model("model", known, problems)
     return RangeView(
         info=info,
         taxon=given.get("taxon") or None,
-        other_info=_read_model("compare_model", known, problems, info),
+        other_info=read_model("compare_model", known, problems, info),
         other_taxon=given.get("compare") or None,
         difference=given.get("show") == "difference",
         threshold=_read_threshold(problems),
@@ -186,11 +186,20 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         lat=lat,
         place=place,
         zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
-        month=None if month is None else int(month),
+        month=month,
         guesses=given.get("guesses") == "shown",
         notices=notices,
         problems=problems,
     )
+
+
+def _read_month(problems: list[str]) -> int | None:
+    month = read_number("month", None, problems)
+    if month is not None and month not in range(1, 13):
+        given = st.query_params["month"]
+        problems.append(f"month={given} in the address is no month; give 1 to 12.")
+        month = None
+    return None if month is None else int(month)
 
 
 def _read_threshold(problems: list[str]) -> str | float | None:
@@ -211,9 +220,10 @@ def _read_threshold(problems: list[str]) -> str | float | None:
     return None
 
 
-def _tidy(
+def tidy(
     lon: float, lat: float, notices: list[str], problems: list[str]
 ) -> tuple[float, float] | None:
+    """Bring a place to the usual range, and say so; None for one that is not on Earth."""
     try:
         lon, lat, notice = places.tidy_coordinates(lon, lat)
     except BadRecordError as error:
@@ -223,9 +233,20 @@ def _tidy(
     return lon, lat
 
 
-def _number(
+def read_number(
     name: str, default: float | None, problems: list[str], instead: str = ""
 ) -> float | None:
+    """Read a number of the address.
+
+    Args:
+        name: Its part of the address.
+        default: What stands for it where there is none, or none that can be used.
+        problems: A sentence is added for what is no number.
+        instead: End of that sentence.
+
+    Returns:
+        The number.
+    """
     given = st.query_params.get(name, "")
     if not given:
         return default
@@ -239,9 +260,20 @@ def _number(
     return None
 
 
-def _read_model(
+def read_model(
     param: str, known: list[ModelInfo], problems: list[str], default: ModelInfo | None = None
 ) -> ModelInfo:
+    """Read a model of the address.
+
+    Args:
+        param: Its part of the address.
+        known: All models, of which at least one is usable.
+        problems: A sentence is added for a model that cannot be used.
+        default: Which to take without one; the first if None.
+
+    Returns:
+        The model.
+    """
     choice = usable(known)
     first = default or next(iter(choice.values()))
     name = st.query_params.get(param, first.name)
@@ -300,6 +332,8 @@ def link_to(view: View) -> str:
     params["zoom"] = str(st.session_state.get("zoom") or view.zoom)
     if view.taxon:
         params["taxon"] = view.taxon
+    if view.month:
+        params["month"] = str(view.month)
     return full_address(params)
 
 

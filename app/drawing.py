@@ -17,6 +17,7 @@ import resources
 import widgets
 from address import RangeView
 from csp_core.raster import Raster
+from months import date_of
 from overlay import Scale
 from readout import Layer, Reading
 from threshold import write_value
@@ -157,8 +158,8 @@ def _hatched(raster: Raster) -> bool:
 def draw_months(layer: Layer) -> None:
     """Draw twelve small maps as one picture, for a model that knows seasons."""
     rasters = [
-        resources.raster(layer.info, layer.taxon, (month + 0.5) / 12, resources.SMALL_STEP)
-        for month in range(12)
+        resources.raster(layer.info, layer.taxon, date_of(month), resources.SMALL_STEP)
+        for month in range(1, 13)
     ]
     colours = widgets.palette()
     scale = overlay.value_scale(layer.raster.kind, colours)

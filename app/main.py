@@ -7,6 +7,7 @@ st.navigation(
     [
         st.Page("views/explore.py", title="Explore", url_path="explore", default=True),
         st.Page("views/range_map.py", title="Range map", url_path="range-map"),
+        st.Page("views/photo.py", title="Photo", url_path="photo"),
         st.Page("views/about.py", title="About", url_path="about"),
     ],
     position="top",

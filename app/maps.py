@@ -317,6 +317,7 @@ def click_map(
     on_change: Callable[[str], None],
     halves: bool = False,
     wire: str | None = None,
+    height: int = HEIGHT,
 ) -> None:
     """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
@@ -332,11 +333,12 @@ def click_map(
         on_change: Called with ``key`` after a click or zoom.
         halves: Whether the zoom goes by halves, and down to the whole world on a phone.
         wire: A name that maps share which move together.
+        height: Pixels, on a screen wider than a phone's; above 400.
     """
     st_folium(
         _base_map(palette, start, halves, wire),
         key=key,
-        height=HEIGHT,
+        height=height,
         use_container_width=True,
         returned_objects=["last_clicked", "zoom"],
         center=(center[1], center[0]) if center else None,

@@ -18,12 +18,12 @@ from torch import Tensor
 from csp_core.raster import Grid, Raster
 from csp_core.raster.polygons import cell_polygons
 from maps import EDGE
+from months import MONTHS
 from palette import Palette
 
 # Rows of a picture from one edge of the map to the other; twice the columns of a 0.5° grid, as the
 # rows of a Mercator map are no rows of the grid.
 MERCATOR_ROWS = 1440
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SMALL_WIDTH, SMALL_HEIGHT, SMALL_COLUMNS, CAPTION = 360, 160, 4, 22
 NORTH, SOUTH = 80.0, -60.0
 

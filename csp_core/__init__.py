@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from csp_core.model import DualEncoder
     from csp_core.objectives import make_objective
     from csp_core.raster import heatmap
+    from csp_core.rerank import rerank
     from csp_core.train import train
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _HOMES = {
     "make_objective": "csp_core.objectives",
     "posterior": "csp_core.infer",
     "read_occurrences": "csp_core.data",
+    "rerank": "csp_core.rerank",
     "save_model": "csp_core.checkpoint",
     "train": "csp_core.train",
 }
@@ -62,6 +64,7 @@ __all__ = [
     "make_objective",
     "posterior",
     "read_occurrences",
+    "rerank",
     "save_model",
     "train",
 ]

@@ -35,6 +35,7 @@ class Baseline:
     name = "baseline"
     prior_kind = "share"
     uses_date = False
+    uses_hour = False
 
     def __init__(self, dataset: RecordDataset) -> None:
         known = ~dataset.lonlat.isnan().any(dim=1) & (dataset.label >= 0)
@@ -50,12 +51,15 @@ class Baseline:
             self.lonlat, self.label, len(self.classes)
         )
 
-    def prior(self, lonlat: Tensor, date: Tensor | None = None) -> Tensor:
+    def prior(
+        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> Tensor:
         """Compute the share of every class at checked places.
 
         Args:
             lonlat: ``(N, 2)`` degrees.
             date: Not used: no baseline has a time input.
+            hour: Not used.
 
         Returns:
             ``(N, K)``, rows sum to 1.
@@ -249,13 +253,17 @@ class Mixture:
         self.classes = priors[0].classes
         self.support = next((p.support for p in priors if p.support is not None), None)
         self.uses_date = any(prior.uses_date for prior in priors)
+        self.uses_hour = any(prior.uses_hour for prior in priors)
 
-    def prior(self, lonlat: Tensor, date: Tensor | None = None) -> Tensor:
+    def prior(
+        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> Tensor:
         """Compute the mixture at checked places.
 
         Args:
             lonlat: ``(N, 2)`` degrees.
             date: ``(N,)`` part of the year, or None.
+            hour: ``(N,)`` part of the day, or None.
 
         Returns:
             ``(N, K)``, rows sum to 1.
@@ -263,7 +271,7 @@ class Mixture:
         logits = torch.zeros(len(lonlat), len(self.classes), dtype=torch.float64)
         for prior, weight in zip(self.priors, self.weights, strict=True):
             # Relative scores need no sum: a factor common to a row falls out below.
-            logits += weight * prior.prior(lonlat, date).double().clamp_min(FLOOR).log()
+            logits += weight * prior.prior(lonlat, date, hour).double().clamp_min(FLOOR).log()
         return logits.softmax(dim=1).float()
 
 

@@ -71,7 +71,7 @@ def write_card(
         "## Training data",
         _data(model, card, info),
         "## How good it is",
-        _table({split: values for split, values in metrics.items() if split != "sets"}),
+        _table(_rows(metrics)),
         REFITTED if refitted else "",
         _sets(model, metrics.get("sets", {})),
         "## How it was made",
@@ -107,6 +107,9 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
 
 
 def _summary(model: DualEncoder) -> str:
+    if model.image_classifier is not None:
+        beside = "" if model.classifier is None else ", and what their places say of them"
+        return f"What is in pictures, of {len(model.classes)} classes{beside}."
     if model.classifier is None:
         return "A pre-trained location encoder, which ranks no classes yet."
     return f"A location prior over {len(model.classes)} classes."
@@ -118,6 +121,8 @@ def _meaning(model: DualEncoder) -> str:
             "It gives each place a vector, learned from the images made there and from no label. It"
             " ranks classes only once a run on labelled records has begun from it (init_from)."
         )
+    if model.image_classifier is not None:
+        return _meaning_of_images(model)
     if model.prior_kind == "share":
         return (
             "Shares: of recordings of the listed classes made at a place, the part that would be of"
@@ -130,6 +135,22 @@ def _meaning(model: DualEncoder) -> str:
     return "Relative scores: they rank, and are no percentages."
 
 
+def _meaning_of_images(model: DualEncoder) -> str:
+    image = (
+        "Shares of the listed classes that a picture is of, given that it is of one of them;"
+        f" calibrated by one temperature ({model.image_temperature:.3f})."
+    )
+    if model.classifier is None:
+        return image
+    divided = ", divided by the class frequency," if model.divide_frequency else ""
+    return (
+        f"{image} The place of a picture says which classes were recorded near it (temperature"
+        f" {model.temperature:.3f}). Both are multiplied: the share of the place{divided} to the"
+        f" power {model.place_weight:.3f}. All of these were fitted on validation records. Without"
+        " a place the picture's own answer stands."
+    )
+
+
 def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in info.items() if isinstance(v, (str, int, float)) and v != ""}
     facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items())
@@ -137,6 +158,17 @@ def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     head = f"{card.source}\n\n" if card.source else ""
     labels = f"- classes: {len(model.classes)}\n- training records: {counts}\n"
     return f"{head}{labels if model.classifier is not None else ''}{facts}"
+
+
+def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Give each split a row, or one each to its answers by image, by place and by both."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for split, values in metrics.items():
+        if split == "sets":
+            continue
+        nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
+        found |= {f"{split}, {name}": part for name, part in nested.items()} or {split: values}
+    return found
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
@@ -158,10 +190,12 @@ def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]]) -> str:
         f"| {place} | {values['coverage']:.1%} | {values['mean_size']:.1f} | {values['n']} |"
         for place, values in sets.items()
     )
+    seen = model.image_classifier is not None
+    what, column = ("", "by") if seen else (" at a place", "where")
     return (
-        "Sets that hold the truth 9 times in 10: the first-ranked classes at a place, as many as"
+        f"Sets that hold the truth 9 times in 10: the first-ranked classes{what}, as many as"
         f" that takes of {len(model.classes)}. Measured on validation records of other blocks than"
-        f" the level was fitted to.\n\n| where | held the truth | mean size | records |\n"
+        f" the level was fitted to.\n\n| {column} | held the truth | mean size | records |\n"
         f"|---|---|---|---|\n{rows}"
     )
 

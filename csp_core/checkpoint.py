@@ -1,8 +1,8 @@
 """Model directories: save, load and list models, with their cards.
 
 A model is a folder of ``model.safetensors``, ``config.json``, ``classes.csv``,
-``calibration.json``, ``metrics.json``, ``support.safetensors`` and ``README.md``. Nothing in it is
-ever executed.
+``calibration.json``, ``metrics.json``, ``support.safetensors`` and ``README.md``, with images also
+``image_stats.safetensors``. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from csp_core.catalog import FORMAT, find_model, read_mapping, read_model_config
 from csp_core.data.records import ClassTable
@@ -28,9 +29,13 @@ from csp_core.files import (
     write_text,
 )
 from csp_core.image import ImageEncoder, make_image_encoder
+from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.support import Support
+
+STATS = "image_stats.safetensors"
+PLACE_ALONE = ("temperature", "set_level")
 
 
 def save_model(
@@ -40,6 +45,7 @@ def save_model(
     metrics: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     texts: Mapping[str, str] | None = None,
+    dtype: str = "float32",
 ) -> Path:
     """Write a model directory, whole or not at all.
 
@@ -49,6 +55,8 @@ def save_model(
         metrics: Content of ``metrics.json``: split name to metrics.
         provenance: How it was made (configuration, versions, data), kept in ``config.json``.
         texts: Further text files by name, such as ``README.md`` (the card) and ``LICENSE``.
+        dtype: ``float16`` writes the matrices among the weights in half precision, in half the
+            space; they are read back in single precision.
 
     Returns:
         The directory.
@@ -77,11 +85,13 @@ def save_model(
     texts = {"README.md": _plain_card(model), **(texts or {})}
     try:
         with atomic_directory(directory) as folder:
-            save_tensors(folder / "model.safetensors", model.state_dict())
+            save_tensors(folder / "model.safetensors", _tensors(model, dtype))
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
             write_json(folder / "calibration.json", _calibration(model))
             write_json(folder / "metrics.json", dict(metrics or {}))
+            if model.image_stats is not None:
+                save_tensors(folder / STATS, model.image_stats.tensors())
             if model.support is not None:
                 save_tensors(folder / "support.safetensors", model.support.tensors())
                 write_json(folder / "support.json", {"cell_degrees": model.support.cell_degrees})
@@ -90,6 +100,36 @@ def save_model(
     except OSError as error:
         raise CheckpointError(f"Cannot write the model to {directory} ({error}).") from error
     return Path(directory)
+
+
+def halve(model: torch.nn.Module) -> None:
+    """Round the matrices among the weights to half precision, as ``dtype="float16"`` writes them.
+
+    Vectors and fixed tensors, such as the frequencies of a position encoding, are few and stay.
+
+    Args:
+        model: The model; it still computes in single precision.
+
+    Raises:
+        CheckpointError: If a weight is too large for half precision.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1:
+            rounded = parameter.detach().half().to(parameter.dtype)
+            if not rounded.isfinite().all():
+                raise CheckpointError(f"{name} holds weights too large for float16; use float32.")
+            parameter.data.copy_(rounded)
+
+
+def _tensors(model: torch.nn.Module, dtype: str) -> dict[str, torch.Tensor]:
+    if dtype not in ("float32", "float16"):
+        raise ConfigError(f"dtype is {dtype!r}; give 'float32' or 'float16'.")
+    tensors: dict[str, torch.Tensor] = model.state_dict()
+    if dtype == "float16":
+        halve(model)
+        matrices = {name for name, value in model.named_parameters() if value.ndim > 1}
+        tensors = {n: t.half() if n in matrices else t for n, t in tensors.items()}
+    return tensors
 
 
 def load_model(name_or_path: str | Path) -> DualEncoder:
@@ -110,12 +150,9 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
     try:
         model = _build(config, _read_classes(folder / "classes.csv"))
         model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
-        calibration = read_mapping(folder / "calibration.json")
-        model.temperature = float(calibration["temperature"])
-        level = calibration.get("set_level")
-        model.set_level = None if level is None else float(level)
-        if not (0 < model.temperature < math.inf and 0 <= (model.set_level or 0) <= 1):
-            raise ConfigError(f"the temperature is {model.temperature} and the set level {level}")
+        _calibrate(model, read_mapping(folder / "calibration.json"))
+        if (folder / STATS).is_file():
+            model.image_stats = ImageStats(**_finite(load_tensors(folder / STATS)))
         if (folder / "support.safetensors").is_file():
             degrees = float(read_mapping(folder / "support.json")["cell_degrees"])
             counts = load_tensors(folder / "support.safetensors")
@@ -153,6 +190,12 @@ def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
     )
     if config.get("head") == "location":
         model.move_head()
+    if config.get("head") == "image_mlp":
+        model.deepen_head()
+    if config.get("image_classifier"):
+        model.add_image_classifier()
+    if config.get("place_classifier") is False:
+        model.classifier = None
     if config.get("temperatures"):
         model.learn_temperatures(config["temperatures"])
     return model
@@ -165,12 +208,40 @@ def _pair_settings(model: DualEncoder) -> dict[str, Any]:
     side = "image" if model.location_head is None else "location"
     scale = model.log_scale
     learned = None if scale is None else [round(1 / s, 6) for s in scale.detach().exp().tolist()]
-    return {"image": model.image.spec, "head": side, "temperatures": learned}
+    if isinstance(model.image_head, nn.Sequential):
+        side = "image_mlp"
+    found: dict[str, Any] = {
+        "image": model.image.spec,
+        "head": side,
+        "temperatures": learned,
+    }
+    if model.image_classifier is not None:
+        found |= {"image_classifier": True, "place_classifier": model.classifier is not None}
+    return found
 
 
 def _calibration(model: DualEncoder) -> dict[str, float]:
-    fitted = {"temperature": model.temperature}
-    return fitted if model.set_level is None else {**fitted, "set_level": model.set_level}
+    """List what was fitted; a model that sees no images has nothing fitted to them."""
+    names = CALIBRATED if model.image_classifier is not None else PLACE_ALONE
+    fitted = {name: getattr(model, name) for name in names}
+    return {name: value for name, value in fitted.items() if value is not None}
+
+
+def _calibrate(model: DualEncoder, fitted: Mapping[str, Any]) -> None:
+    model.temperature = float(fitted["temperature"])
+    model.image_temperature = float(fitted.get("image_temperature", 1.0))
+    model.place_weight = float(fitted.get("place_weight", 1.0))
+    model.divide_frequency = bool(fitted.get("divide_frequency", False))
+    for name in (name for name in CALIBRATED if name.endswith("set_level")):
+        level = fitted.get(name)
+        setattr(model, name, None if level is None else float(level))
+        if not 0 <= (getattr(model, name) or 0) <= 1:
+            raise ConfigError(f"the {name} is {level}")
+    for name in ("temperature", "image_temperature"):
+        if not 0 < getattr(model, name) < math.inf:
+            raise ConfigError(f"the {name} is {getattr(model, name)}")
+    if not 0 <= model.place_weight < math.inf:
+        raise ConfigError(f"the place_weight is {model.place_weight}")
 
 
 def _classes_csv(classes: ClassTable) -> str:

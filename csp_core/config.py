@@ -34,6 +34,14 @@ from csp_core.sections import (
     network_teacher,
 )
 
+# Keys whose values may name a file or folder.
+PATHS = (
+    "data.root",
+    "model.init_from",
+    "model.image.weights",
+    "model.location.covariates.source",
+)
+
 
 class RunConfig(Section):
     """One training run."""
@@ -43,12 +51,18 @@ class RunConfig(Section):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: Component = Component(name="softmax")
+    # What another stage before does otherwise: {section.key: value}. It starts the model.
+    pretrain: dict[str, Any] | None = None
     teachers: tuple[TeacherConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
     card: CardConfig = CardConfig()
 
     @model_validator(mode="after")
     def _stages_fit(self) -> RunConfig:
+        if self.pretrain and self.model.init_from:
+            raise ConfigError(
+                "pretrain and model.init_from both say what the model starts from; give one."
+            )
         if self.training.refit and self.data.options.get("val_fraction") == 0:
             raise ConfigError(
                 "training.refit learns from the validation records in a second stage, but"
@@ -95,6 +109,10 @@ class RunConfig(Section):
         for place, key in [(tree["data"], "root"), *((t, "path") for t in tree["teachers"])]:
             if place.get(key):
                 place[key] = PurePath(place[key]).name
+        if (tree["model"]["image"] or {}).get("weights"):
+            tree["model"]["image"]["weights"] = PurePath(tree["model"]["image"]["weights"]).name
+        if covariates := _covariates(tree):
+            covariates["source"] = PurePath(covariates["source"]).name
         return tree
 
     def recipe_hash(self) -> str:
@@ -103,9 +121,12 @@ class RunConfig(Section):
         Returns:
             64 hexadecimal digits. Where and how often the run is saved leaves them as they are.
         """
-        machine = {"device", "precision", "threads", "checkpoint_every"}
+        machine = {"device", "precision", "threads", "checkpoint_every", "saved_as"}
+        parts = ["seed", "model", "objective", "teachers", "training"]
+        # A run without pre-training keeps the hash it had before there was any.
+        parts += ["pretrain"] if self.pretrain else []
         kept = self.model_dump_json(
-            include=dict.fromkeys(("seed", "model", "objective", "teachers", "training"), True),
+            include=dict.fromkeys(parts, True),
             exclude={"training": machine},
         )
         return hashlib.sha256(kept.encode()).hexdigest()
@@ -189,12 +210,28 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
         # A bundled model's name stays a name; only what exists beside the file is a path.
         beside = folder / model["init_from"]
         model["init_from"] = str(beside) if beside.exists() else model["init_from"]
+    image = model.get("image") if isinstance(model, dict) else None
+    if isinstance(image, dict) and isinstance(image.get("weights"), str):
+        beside = folder / image["weights"]
+        # What is not there may be a word, such as the one for the hub's weights.
+        image["weights"] = str(beside) if beside.exists() else image["weights"]
+    if covariates := _covariates(tree):
+        covariates["source"] = str(folder / covariates["source"])
     for teacher in tree.get("teachers") or ():
         if isinstance(teacher, dict) and isinstance(teacher.get("path"), str):
             beside = folder / teacher["path"]
             # A run made by an earlier stage may come later, but a bare name is a bundled model.
             if beside.exists() or "/" in teacher["path"]:
                 teacher["path"] = str(beside)
+
+
+def _covariates(tree: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Find the options of covariates that name a file."""
+    found: Any = tree
+    for key in ("model", "location", "covariates"):
+        found = found.get(key) if isinstance(found, dict) else None
+    named = isinstance(found, dict) and isinstance(found.get("source"), str)
+    return found if named else None
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
@@ -206,7 +243,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise ConfigError(f"{override!r}: the value is not YAML ({error}).") from error
     *sections, last = key.strip().split(".")
-    if key.strip() in ("data.root", "model.init_from") and isinstance(value, str):
+    if key.strip() in PATHS and isinstance(value, str):
         value = str(Path(value).resolve()) if Path(value).exists() or last == "root" else value
     set_key(tree, sections, last, value, override)
 

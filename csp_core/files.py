@@ -38,6 +38,16 @@ def asset_path(*parts: str) -> Path:
     return path
 
 
+def cache_folder() -> Path:
+    """Return the folder for what can be computed again: ``CSP_CACHE``, or a user's usual one.
+
+    Returns:
+        The folder, which need not be there yet.
+    """
+    named = os.environ.get("CSP_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "csp_core"
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that replaces it when the block ends without error.

@@ -12,19 +12,27 @@ from typing import Any
 import torch
 
 import csp_core
+from csp_core.answers import (
+    PLACE,
+    SET_COVERAGE,
+    answer,
+    fit_calibration,
+    score,
+    sees_images,
+)
 from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
 from csp_core.card import write_attribution, write_card
-from csp_core.checkpoint import load_model, save_model
+from csp_core.checkpoint import halve, load_model, save_model
 from csp_core.config import RunConfig
+from csp_core.data import load_dataset
 from csp_core.data.land import CONTINENTS, continent_of
 from csp_core.data.records import RecordDataset
-from csp_core.evaluate import evaluate, records_logits
+from csp_core.evaluate import Metrics, evaluate, measure, records_logits
 from csp_core.files import read_json
 from csp_core.geo import cell_ids
-from csp_core.model import DualEncoder
+from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.support import Support
 
-SET_COVERAGE = 0.9
 SET_BLOCK_DEGREES = 2.0
 
 
@@ -50,6 +58,8 @@ def finish_model(
             its calibration and its metrics to a model that has seen them all.
         epochs: Epochs that its weights saw.
     """
+    if config.training.saved_as == "float16":
+        halve(model)  # before anything is measured: the card is to tell of the model as it is kept
     if model.classifier is not None:
         places, label = train_set.lonlat, train_set.label
         model.support = Support.from_records(places, label, len(model.classes))
@@ -57,29 +67,29 @@ def finish_model(
     if held_out is not None:
         metrics = read_json(held_out / "metrics.json")
         before = load_model(held_out)
-        model.temperature, model.set_level = before.temperature, before.set_level
+        for name in CALIBRATED:
+            setattr(model, name, getattr(before, name))
+    elif val_set is not None and sees_images(model, val_set):
+        metrics = _calibrate_both(model, val_set, config)
     elif val_set is not None and model.classifier is not None:
         sets = _calibrate(model, val_set) if model.prior_kind == "share" else {}
         metrics["val"] = evaluate(model, val_set).to_dict()
         metrics |= {"sets": sets} if sets else {}
-    provenance = {
-        "config": config.without_folders(),
-        "epochs": epochs,
-        "data": {"hash": train_set.content_hash(), **_without_people(train_set.info)},
-        "versions": {
-            "csp_core": csp_core.__version__,
-            "torch": torch.__version__,
-            "accelerate": metadata.version("accelerate"),
-            "python": platform.python_version(),
-        },
-    }
+    provenance = _provenance(train_set, config, epochs)
     card = write_card(model, config, metrics, train_set.info, refitted=held_out is not None)
     texts = {"README.md": card}
     if config.card.attribution or train_set.info.get("recorders"):
         texts["ATTRIBUTION.md"] = write_attribution(config.card, train_set.info)
     if config.card.license_text:
         texts["LICENSE"] = config.card.license_text
-    save_model(model, directory, metrics=metrics, provenance=provenance, texts=texts)
+    save_model(
+        model,
+        directory,
+        metrics=metrics,
+        provenance=provenance,
+        texts=texts,
+        dtype=config.training.saved_as,
+    )
 
 
 def trained_epochs(directory: Path) -> int | None:
@@ -112,6 +122,51 @@ def _calibrate(model: DualEncoder, val_set: RecordDataset) -> dict[str, dict[str
         if (here := continent == number).any():
             reports[name] = asdict(measure_sets(sets[here], label[here]))
     return reports
+
+
+def _calibrate_both(
+    model: DualEncoder, val_set: RecordDataset, config: RunConfig
+) -> dict[str, dict[str, Any]]:
+    """Calibrate image and place together; return metrics by split and the reports of the sets.
+
+    The test is measured too: its records were neither learned from nor calibrated on.
+    """
+    scores = score(model, val_set)
+    fit_calibration(model, scores)
+    metrics: dict[str, dict[str, Any]] = {"val": _plain(measure(model, scores))}
+    options = config.data.options
+    if options.get("test_fraction"):
+        test_set = load_dataset(config.data.name, "test", root=config.data.root, **options)
+        metrics["test"] = _plain(measure(model, score(model, test_set)))
+    reports = {}
+    for name, (share, label) in answer(model, scores).items():
+        lonlat = scores.lonlat[scores.placed] if name == PLACE else scores.lonlat
+        # Images without a place are a group each.
+        alone = -1 - torch.arange(len(lonlat))
+        missing = lonlat.isnan().any(dim=1)
+        blocks = torch.where(missing, alone, cell_ids(lonlat.nan_to_num(), SET_BLOCK_DEGREES))
+        if len(label):
+            sets = crossfit_sets(share, label, blocks, SET_COVERAGE)
+            reports[name] = asdict(measure_sets(sets, label))
+    return {**metrics, "sets": reports}
+
+
+def _plain(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
+    return {name: values.to_dict() for name, values in metrics.items()}
+
+
+def _provenance(train_set: RecordDataset, config: RunConfig, epochs: int) -> dict[str, Any]:
+    return {
+        "config": config.without_folders(),
+        "epochs": epochs,
+        "data": {"hash": train_set.content_hash(), **_without_people(train_set.info)},
+        "versions": {
+            "csp_core": csp_core.__version__,
+            "torch": torch.__version__,
+            "accelerate": metadata.version("accelerate"),
+            "python": platform.python_version(),
+        },
+    }
 
 
 def _without_people(info: Mapping[str, object]) -> dict[str, object]:

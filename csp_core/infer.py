@@ -52,22 +52,26 @@ def set_meaning(size: int) -> str:
     )
 
 
-def location_prior(model: Prior, lonlat: Tensor, *, date: Tensor | None = None) -> Tensor:
+def location_prior(
+    model: Prior, lonlat: Tensor, *, date: Tensor | None = None, hour: Tensor | None = None
+) -> Tensor:
     """Compute the prior P(class | place) of a model or baseline.
 
     Assumes nothing about the model but the ``Prior`` protocol; ``model.prior_kind`` says whether
-    rows are shares or relative scores. Models without a time input ignore the date.
+    rows are shares or relative scores. Models without a time input ignore date and hour.
 
     Args:
         model: A model or a baseline.
         lonlat: ``(N, 2)`` longitude, latitude, degrees.
         date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
+        hour: ``(N,)`` part of the day in [0, 1), on the clock of the training records, NaN where
+            unknown, or None.
 
     Returns:
         ``(N, K)`` in [0, 1], float32 on the CPU; rows sum to 1 where the kind is ``"share"``.
 
     Raises:
-        BadRecordError: If a coordinate or date is out of range or not a number.
+        BadRecordError: If a coordinate, date or hour is out of range or a coordinate not a number.
 
     Example:
         >>> from csp_core import load_model
@@ -76,17 +80,33 @@ def location_prior(model: Prior, lonlat: Tensor, *, date: Tensor | None = None) 
         1.0
     """
     lonlat = geo.check_lonlat(lonlat)
-    if date is not None:
-        date = torch.as_tensor(date, dtype=lonlat.dtype).reshape(-1)
-        if len(date) != len(lonlat):
-            raise BadRecordError(f"{len(date)} dates for {len(lonlat)} places; give one each.")
-        if bool(((date < 0) | (date >= 1)).any()):
-            raise BadRecordError("A date is a part of the year in [0, 1), or NaN when unknown.")
+    date = _checked_times(date, lonlat, "date", "year")
+    hour = _checked_times(hour, lonlat, "hour", "day")
     if not len(lonlat):
         return torch.zeros(0, len(model.classes))
-    dates = [None] * len(lonlat) if date is None else torch.split(date, CHUNK)
-    parts = zip(torch.split(lonlat, CHUNK), dates, strict=False)
-    return torch.cat([model.prior(places, when) for places, when in parts])
+    answers = []
+    for first in range(0, len(lonlat), CHUNK):
+        rows = slice(first, first + CHUNK)
+        when = None if date is None else date[rows]
+        # Whoever knows no hours need not take any.
+        hours = () if hour is None or not getattr(model, "uses_hour", False) else (hour[rows],)
+        answers.append(model.prior(lonlat[rows], when, *hours))
+    return torch.cat(answers)
+
+
+def _checked_times(time: Tensor | None, lonlat: Tensor, word: str, whole: str) -> Tensor | None:
+    """Bring times to the form of the places and check their range."""
+    if time is None:
+        return None
+    time = torch.as_tensor(time, dtype=lonlat.dtype).reshape(-1)
+    if len(time) != len(lonlat):
+        raise BadRecordError(f"{len(time)} {word}s for {len(lonlat)} places; give one each.")
+    if bool(((time < 0) | (time >= 1)).any()):
+        article = "An" if word == "hour" else "A"
+        raise BadRecordError(
+            f"{article} {word} is a part of the {whole} in [0, 1), or NaN when unknown."
+        )
+    return time
 
 
 def posterior(
@@ -208,6 +228,7 @@ def describe_place(
     lat: float,
     *,
     date: float | None = None,
+    hour: float | None = None,
     top: int | None = None,
     radius_km: float = 500.0,
 ) -> PlaceReport:
@@ -218,6 +239,7 @@ def describe_place(
         lon: Longitude in [-180, 180], degrees.
         lat: Latitude in [-90, 90], degrees.
         date: Part of the year in [0, 1), or None.
+        hour: Part of the day in [0, 1), or None.
         top: How many classes to list; all if None.
         radius_km: Radius of the counts.
 
@@ -225,10 +247,11 @@ def describe_place(
         The report.
 
     Raises:
-        BadRecordError: If the place or date is not one.
+        BadRecordError: If the place, date or hour is not one.
     """
-    when = None if date is None else torch.tensor([date])
-    value = location_prior(model, torch.tensor([[lon, lat]], dtype=torch.float32), date=when)[0]
+    place = torch.tensor([[lon, lat]], dtype=torch.float32)
+    day, part = (None if time is None else torch.tensor([time]) for time in (date, hour))
+    value = location_prior(model, place, date=day, hour=part)[0]
     near = _support_near(model, lon, lat, radius_km)
     lift = value / model.classes.frequency() if model.prior_kind == "share" else None
     order = value.argsort(descending=True, stable=True)[:top].tolist()

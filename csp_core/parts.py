@@ -13,23 +13,25 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from csp_core.answers import BOTH, IMAGE, PLACE, fit_calibration, score, sees_images
 from csp_core.calibrate import fit_temperature
-from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.batch import Batch
 from csp_core.data.records import ClassTable, RecordDataset, join_records
-from csp_core.errors import ConfigError
-from csp_core.evaluate import evaluate, records_logits
+from csp_core.evaluate import evaluate, measure, records_logits
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
+from csp_core.locked import compute_once, fit_bands
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, BatchRandom, Objective, make_objective
+from csp_core.start import check_unseen, describe_images, initialise
 from csp_core.teachers import make_teacher
 from csp_core.trainstate import derive_seed
 
-CHUNK = 4096
-IMAGE_SIDE = ("image.", "image_head.", "location_head.")
+CHUNK, IMAGE_CHUNK = 4096, 512
+# What is told of each side beside the answer of both.
+SHOWN = ("top1", "log_loss")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,20 @@ class Parts:
     objective: Objective
 
 
-def make_parts(config: RunConfig, *, refit: bool = False, networks: Sequence[Path] = ()) -> Parts:
+def make_parts(
+    config: RunConfig,
+    *,
+    refit: bool = False,
+    networks: Sequence[Path] = (),
+    start: Path | None = None,
+) -> Parts:
     """Load the data and make model and objective, all from the configuration's seed.
 
     Args:
         config: What to train.
         refit: Whether to learn from the validation records too, holding out none.
         networks: Directories of the networks among the teachers, trained before.
+        start: Model that an earlier stage pre-trained, in place of ``model.init_from``.
 
     Returns:
         The parts.
@@ -70,12 +79,21 @@ def make_parts(config: RunConfig, *, refit: bool = False, networks: Sequence[Pat
         train_set, val_set = join_records(train_set, val_set), None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
     model = _make_model(config, train_set.classes)
+    fit_bands(model, train_set)
+    model.image_stats = describe_images(model, train_set)
     objective = make_objective(config.objective.name, model, **config.objective.options)
     objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
     model.set_class_frequency(train_set.classes.frequency())
-    if config.model.init_from:
-        _initialise(model, config.model.init_from)
-    _freeze(model, objective.trains)
+    source = config.model.init_from if start is None else str(start)
+    if source:
+        initialise(model, source)
+    check_unseen(config, train_set, val_set, source)
+    for part in objective.resting():
+        # Processes wait for every gradient asked for.
+        part.requires_grad_(False)
+    if config.training.cache_features and not getattr(objective, "augments_images", False):
+        train_set = compute_once(model, train_set)
+        val_set = None if val_set is None else compute_once(model, val_set)
     return Parts(train_set, val_set, model, objective)
 
 
@@ -91,13 +109,6 @@ def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
         bias=settings.bias,
         name=config.name,
     )
-
-
-def _freeze(model: DualEncoder, trains: Sequence[str]) -> None:
-    """Keep what an objective does not use as it is; processes wait for every gradient asked for."""
-    for part in () if "image" in trains else (model.image, model.image_head):
-        if part is not None:
-            part.requires_grad_(False)
 
 
 def make_average(model: DualEncoder, decay: float) -> AveragedModel:
@@ -143,7 +154,8 @@ def validate(
     measured.eval()
     device = next(model.parameters()).device
     totals: Counter[str] = Counter()
-    for number, rows in enumerate(torch.split(torch.arange(len(val_set)), CHUNK)):
+    chunk = CHUNK if val_set[0].get("image", torch.empty(0)).ndim < 3 else IMAGE_CHUNK
+    for number, rows in enumerate(torch.split(torch.arange(len(val_set)), chunk)):
         draws = torch.Generator().manual_seed(derive_seed(seed, "validate", number))
         random = BatchRandom(draws, 0, len(rows), len(rows))
         batch = measured.draw(val_set.__getitems__(rows.tolist()), random)
@@ -151,7 +163,9 @@ def validate(
         totals.update({key: float(value) * len(rows) for key, value in losses.items()})
     totals["objective"] = totals.pop("loss")
     values = {f"val_{key}": total / len(val_set) for key, total in totals.items()}
-    if model.classifier is not None:
+    if sees_images(model, val_set):
+        values |= _measure_answers(model, val_set)
+    elif model.classifier is not None:
         metrics = evaluate(model, val_set).to_dict()
         values |= {f"val_{key}": value for key, value in metrics.items()}
         if model.prior_kind == "share":
@@ -160,6 +174,18 @@ def validate(
             values["val_calibrated_log_loss"] = float(loss)
     model.train(was_training)
     return values
+
+
+def _measure_answers(model: DualEncoder, val_set: RecordDataset) -> dict[str, float]:
+    """Calibrate a model with images on the records held out and measure its answers there."""
+    scores = score(model, val_set)
+    loss = fit_calibration(model, scores)
+    found = measure(model, scores)
+    values = {f"val_{key}": value for key, value in found[BOTH].to_dict().items()}
+    for name in (IMAGE, PLACE):
+        if name in found:
+            values |= {f"val_{name}_{key}": getattr(found[name], key) for key in SHOWN}
+    return {**values, "val_calibrated_log_loss": loss}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -177,21 +203,3 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 def _holds_out(config: RunConfig) -> bool:
     return bool(config.data.options.get("val_fraction", 1.0))
-
-
-def _initialise(model: DualEncoder, source_name: str) -> None:
-    """Start from another model's location encoder, its head and classifier where those agree."""
-    source = load_model(source_name)
-    try:
-        model.location.load_state_dict(source.location.state_dict())  # type: ignore[union-attr]
-    except RuntimeError as error:
-        raise ConfigError(
-            f"model.init_from {source_name!r} has another location encoder: give"
-            " model.location and model.dim the values in its config.json."
-        ) from error
-    if model.classifier is not None and source.classes.names == model.classes.names:
-        model.classifier.load_state_dict(source.classifier.state_dict())  # type: ignore[union-attr]
-    before = source.state_dict()
-    kept = {key: value for key, value in model.state_dict().items() if key.startswith(IMAGE_SIDE)}
-    if kept and all(key in before and before[key].shape == kept[key].shape for key in kept):
-        model.load_state_dict({key: before[key] for key in kept}, strict=False)

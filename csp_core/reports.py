@@ -8,12 +8,13 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from csp_core.answers import sees_images
 from csp_core.catalog import find_model, list_models, model_size
 from csp_core.checkpoint import load_model
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
-from csp_core.evaluate import evaluate
+from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import ASSETS, read_json
 from csp_core.model import DualEncoder
 
@@ -34,7 +35,9 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
         root: Where a named data set lies.
 
     Returns:
-        ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``) and a ``note``.
+        ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``; where the model sees the
+        images of the records, name to ``image``, ``place`` and ``image+place``, each to those
+        fields) and a ``note``.
 
     Raises:
         CspError: If model or data cannot be read or share no class.
@@ -47,12 +50,18 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     splits = {}
     for split, records in sets.items():
         if len(records):
-            splits[split] = evaluate(model, records).to_dict()
+            splits[split] = _measured(model, records)
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
     return {"model": model.name, "data": str(data), "splits": splits, "note": known + "."}
+
+
+def _measured(model: DualEncoder, records: RecordDataset) -> dict[str, Any]:
+    if not sees_images(model, records):
+        return evaluate(model, records).to_dict()
+    return {name: values.to_dict() for name, values in evaluate_images(model, records).items()}
 
 
 def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:

@@ -81,6 +81,11 @@ class RunDir:
         return self.path / "teachers" / str(number)
 
     @property
+    def pretrained(self) -> Path:
+        """The stage that starts the model: its checkpoints and its model."""
+        return self.path / "pretrained"
+
+    @property
     def stop_file(self) -> Path:
         """Its presence asks the run to save and end."""
         return self.path / "control" / "stop"

@@ -19,7 +19,7 @@ from pydantic import (
 
 from csp_core.errors import ConfigError
 from csp_core.image import IMAGE_ENCODERS
-from csp_core.location import ENCODINGS, NETWORKS
+from csp_core.location import ENCODINGS, INPUTS, NETWORKS
 from csp_core.tables import check_options, lookup, option_names
 
 
@@ -131,14 +131,17 @@ class ModelConfig(Section):
     @field_validator("location")
     @classmethod
     def _location_exists(cls, part: Component) -> Component:
-        encoding = checked("location encoder", ENCODINGS, part, 0, "network")
+        further = _further_inputs(part)
+        encoding = checked("location encoder", ENCODINGS, part, 0, "network", *INPUTS)
         network = part.options.get("network") or {}
         if not isinstance(network, (str, Mapping)):
             raise ConfigError(f"network is {network!r}; give a name, or a name with options.")
         given = {"name": network} if isinstance(network, str) else network
         usual = {"name": ENCODINGS[part.name].default_network}
         body = checked("network", NETWORKS, Component.model_validate(usual | dict(given)), 2)
-        return Component.model_validate(encoding | {"network": body})
+        for name in INPUTS:
+            encoding.pop(name, None)
+        return Component.model_validate(encoding | {"network": body} | further)
 
     @field_validator("image")
     @classmethod
@@ -146,6 +149,29 @@ class ModelConfig(Section):
         if part is None:
             return None
         return Component.model_validate(checked("image encoder", IMAGE_ENCODERS, part, 0))
+
+
+def _further_inputs(part: Component) -> dict[str, Any]:
+    """Check what stands beside the position; nothing where a location encoder has nothing."""
+    found: dict[str, Any] = {}
+    for name in INPUTS:
+        given = part.options.get(name)
+        if given is None or given is False:
+            continue
+        if given is True and name == "time":
+            given = {}
+        if not isinstance(given, Mapping):
+            form = "true, or options" if name == "time" else "options, such as {source: x.tif}"
+            raise ConfigError(f"model.location: {name} is {given!r}; give {form}.")
+        options = checked("input", INPUTS, Component.model_validate({**given, "name": name}), 0)
+        del options["name"]
+        if name == "covariates" and not options["source"]:
+            raise ConfigError(
+                "model.location: covariates need a source: a raster, or a CSV or Parquet table"
+                " with lon and lat and columns of numbers."
+            )
+        found[name] = options
+    return found
 
 
 class TrainingConfig(Section):
@@ -167,6 +193,8 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["no", "bf16", "fp16"] = "no"
     threads: int | None = Field(None, ge=1)
+    cache_features: bool = True
+    saved_as: Literal["float32", "float16"] = "float32"
 
 
 class CardConfig(Section):

@@ -63,6 +63,7 @@ class Plan:
         held_out: Model of the stage that held records out, where this one learns from all of them.
         networks: Models of earlier stages that it learns from.
         last: Whether the run ends with it.
+        start: Model of an earlier stage that it starts from.
     """
 
     config: RunConfig
@@ -73,6 +74,7 @@ class Plan:
     held_out: Path | None = None
     networks: tuple[Path, ...] = ()
     last: bool = True
+    start: Path | None = None
 
 
 class Stage:
@@ -83,7 +85,7 @@ class Stage:
         self.config = config = plan.config
         self.options = config.training
         refit = plan.held_out is not None
-        self.parts = make_parts(config, refit=refit, networks=plan.networks)
+        self.parts = make_parts(config, refit=refit, networks=plan.networks, start=plan.start)
         # The second stage follows the schedule of the first up to its best epoch.
         kept = trained_epochs(plan.held_out) if plan.held_out else None
         self.epochs = kept or self.options.epochs

@@ -1,4 +1,4 @@
-"""Teachers: what a run learns from besides its labels."""
+"""Stages before the last: teachers, which a run learns from, and pre-training, its start."""
 
 from __future__ import annotations
 
@@ -32,13 +32,37 @@ def network_configs(config: RunConfig) -> list[RunConfig]:
     for index, teacher in enumerate(config.teachers):
         for member in range(_members(teacher)):
             tree = config.model_dump(mode="json")
-            tree["teachers"] = []
+            tree["teachers"], tree["pretrain"] = [], None
             tree["seed"] = derive_seed(config.seed, f"teacher {index}", member) % 2**31
             for key, value in (teacher.options["overrides"] or {}).items():
                 *sections, last = key.split(".")
                 set_key(tree, sections, last, value, f"teachers: {key}")
             found.append(parse_config(tree, source=f"teacher {index + 1}"))
     return found
+
+
+def pretrain_config(config: RunConfig) -> RunConfig | None:
+    """Give the configuration of the stage that pre-trains what the run then fine-tunes.
+
+    Args:
+        config: The run.
+
+    Returns:
+        That of the run with the overrides of ``pretrain``, without teachers, on the same split;
+        None if there is no such stage.
+
+    Raises:
+        ConfigError: If an override does not fit.
+    """
+    if not config.pretrain:
+        return None
+    tree = config.model_dump(mode="json")
+    tree["teachers"], tree["pretrain"] = [], None
+    tree["training"]["refit"] = False
+    for key, value in config.pretrain.items():
+        *sections, last = key.split(".")
+        set_key(tree, sections, last, value, f"pretrain: {key}")
+    return parse_config(tree, source="pretrain")
 
 
 def make_teacher(

@@ -16,7 +16,7 @@ from csp_core.errors import ConfigError, CspError
 from csp_core.finish import trained_epochs
 from csp_core.rundir import RunDir, log_to
 from csp_core.stage import Plan, Stage, TrainResult
-from csp_core.teachers import network_configs
+from csp_core.teachers import network_configs, pretrain_config
 
 __all__ = ["TrainResult", "train"]
 
@@ -91,7 +91,7 @@ def _run_stages(
 
 
 def plan_stages(config: RunConfig, run: RunDir) -> list[Plan]:
-    """List the stages of a run: its networks that teach, then what learns from them.
+    """List the stages of a run: pre-training, networks that teach, then what learns from them.
 
     With ``training.refit`` all of them once more on all records, so that what was measured on the
     records held out learned nothing of them by way of a teacher.
@@ -106,7 +106,11 @@ def plan_stages(config: RunConfig, run: RunDir) -> list[Plan]:
     learners = [*network_configs(config), config]
     homes = [*(run.teacher(i + 1) for i in range(len(learners) - 1)), run.path]
     names = [*(f"teacher {i + 1} of {len(learners) - 1}" for i in range(len(learners) - 1)), ""]
-    plans: list[Plan] = []
+    plans, start = [], None
+    if (first := pretrain_config(config)) is not None:
+        home = run.pretrained
+        start = home / "model"
+        plans.append(Plan(first, start, home / "checkpoints", "pre-training", last=False))
     for refit in (False, True) if config.training.refit else (False,):
         kind = "model" if refit or not config.training.refit else "held_out"
         for learner, home, name in zip(learners, homes, names, strict=True):
@@ -122,6 +126,7 @@ def plan_stages(config: RunConfig, run: RunDir) -> list[Plan]:
                     held_out=home / "held_out" if refit else None,
                     networks=tuple(h / kind for h in homes[:-1]) if home == run.path else (),
                     last=kind == "model" and home == run.path,
+                    start=start if home == run.path else None,
                 )
             )
     return plans

@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CSP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("CSP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CSP_MODELS", raising=False)
     torch.manual_seed(0)
     yield

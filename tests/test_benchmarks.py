@@ -16,9 +16,14 @@ BIRDS = ROOT.parent / "shared" / "data" / "birds"
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
+    "encoder_speed": (None, []),
+    "costs": (None, []),
+    "world_prior": (None, []),
     "import_speed": (None, []),
     "pretraining_speed": (None, []),
+    "seasons": (None, []),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
+    "demo_few_labels": (None, ["--cells", "cells"]),
 }
 
 

@@ -10,13 +10,15 @@ from torch.utils.data import DataLoader
 
 from csp_core.data import DATASETS, collate, load_dataset
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
-from tests.data import fmow, inat2018, occurrences
+from tests.data import eurosat, fmow, inat2018, occurrences, pictures
 
 OPTIONS = {
     "demo": lambda folder: {"size": 60},
+    "eurosat": eurosat.options,
     "fmow": fmow.options,
     "inat2018": inat2018.options,
     "occurrences": occurrences.options,
+    "photos": pictures.options,
 }
 
 
@@ -31,18 +33,21 @@ def test_every_sample_has_the_schema(loader):
     assert len(data) > 0 and data.name and data.info["split"]
     for i in range(len(data)):
         sample = data[i]
-        assert set(sample) <= {"lonlat", "date", "label", "image"}
+        assert set(sample) <= {"lonlat", "date", "hour", "label", "image"}
         assert sample["lonlat"].shape == (2,) and sample["lonlat"].dtype == torch.float32
         lon, lat = sample["lonlat"].tolist()
         known = not (math.isnan(lon) or math.isnan(lat))
         assert abs(lon) <= 180 and abs(lat) <= 90 if known else math.isnan(lon) and math.isnan(lat)
         assert sample["label"].shape == () and sample["label"].dtype == torch.int64
         assert -1 <= sample["label"] < len(data.classes)
-        date = sample["date"].item()
-        assert sample["date"].dtype == torch.float32 and (math.isnan(date) or 0 <= date < 1)
+        for name in ("date", "hour"):
+            time = sample[name].item()
+            assert sample[name].dtype == torch.float32 and (math.isnan(time) or 0 <= time < 1)
         if "image" in sample:
-            # Pixels (C, H, W), or a vector of precomputed features.
-            assert sample["image"].ndim in (1, 3) and sample["image"].is_floating_point()
+            # Pixels (C, H, W), whole or floating-point, or a vector of precomputed features.
+            image = sample["image"]
+            assert image.ndim == 3 or (image.ndim == 1 and image.is_floating_point())
+            assert image.is_floating_point() or image.dtype in (torch.uint8, torch.int16)
 
 
 def test_parts_make_up_the_whole(loader):
@@ -74,7 +79,8 @@ def test_batches_by_rows_equal_batches_of_samples(loader):
     one = collate([data[i] for i in (0, 3, 1)])
     many = data.__getitems__([0, 3, 1])
     assert set(one) == set(many)
-    assert all(torch.equal(one[key], many[key]) for key in one)
+    for key in one:
+        torch.testing.assert_close(one[key], many[key], rtol=0, atol=0, equal_nan=True)
     first = next(iter(DataLoader(data, batch_size=4, collate_fn=collate)))
     assert first["lonlat"].shape == (4, 2)
 

@@ -31,6 +31,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import make_objective
 from tests.data import fmow, inat2018
+from tests.data.pictures import encode, pixels
 
 SETS = {"inat2018": inat2018, "fmow": fmow}
 
@@ -384,3 +385,26 @@ def test_predictions_of_another_form(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(BadRecordError, match="no predictions of these images"):
         read_predictions(tmp_path / "other.npz", torch.tensor([0]))
+
+
+# Pixels in place of features.
+
+
+@pytest.mark.parametrize("module", [inat2018, fmow], ids=["inat2018", "fmow"])
+def test_images_of_the_published_layout(module, tmp_path):
+    name = module.LAYOUT.name
+    options = {**module.options(tmp_path), "features": "pixels", "size": 16}
+    with pytest.raises(DataNotFoundError, match=r"images are not in .* the first 1\d\d\d\.jpg"):
+        load_dataset(name, **options)
+    folder = tmp_path / module.LAYOUT.folder
+    for i in range(inat2018.SIZES["train"]):
+        (folder / f"{1000 + 7 * i}.jpg").write_bytes(encode(pixels(40, 30, seed=i)))
+    parts = {split: load_dataset(name, split, **options) for split in ("train", "val", "test")}
+    assert all(part[0]["image"].shape == (3, 16, 16) for part in parts.values())
+    assert parts["test"].lonlat.isnan().any() and not parts["train"].lonlat.isnan().any()
+    features = load_dataset(name, **{**options, "features": "pretrain"})
+    assert torch.equal(features.label, parts["train"].label)
+    # Features number the images, and so does the picture's blue.
+    for i in range(5):
+        want = 40 * int(features[i]["image"][0]) % 255
+        assert abs(float(parts["train"][i]["image"][2].float().mean()) - want) < 6

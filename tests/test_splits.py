@@ -243,7 +243,7 @@ def test_recorders_are_no_part_of_what_a_model_learns_from():
     named = RecordDataset(lonlat, label, ClassTable(("a",)), recorder=torch.arange(20))
     assert plain.content_hash() == named.content_hash()
     assert plain.recorder.tolist() == [-1] * 20 and plain.recorder.dtype == torch.int64
-    assert set(named[0]) == set(plain[0]) == {"lonlat", "date", "label"}
+    assert set(named[0]) == set(plain[0]) == {"lonlat", "date", "hour", "label"}
     with pytest.raises(BadRecordError, match="recorder need the same number"):
         RecordDataset(lonlat, label, ClassTable(("a",)), recorder=torch.arange(3))
 

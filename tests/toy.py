@@ -26,8 +26,53 @@ SPECIES = (
 PER_SPECIES = 90
 
 
-def save_toy_model(folder: Path, name: str = "toy", *, train_steps: int = 80) -> Path:
+def save_toy_model(
+    folder: Path, name: str = "toy", *, train_steps: int = 80, seasons: bool = False
+) -> Path:
     """Train an invented model for a moment and save it.
+
+    Args:
+        folder: The folder of models.
+        name: Its name.
+        train_steps: Steps of Adam.
+        seasons: Whether it knows the date; at each city the first species is then recorded around
+            New Year, the second around July, the third at any time.
+
+    Returns:
+        The model's directory.
+    """
+    generator = torch.Generator().manual_seed(0)
+    label = torch.arange(len(SPECIES)).repeat_interleave(PER_SPECIES)
+    centre = torch.tensor([place for _, _, place in SPECIES])[label]
+    lonlat = geo.jitter(centre, 150.0, torch.rand(len(label), 2, generator=generator))
+    peak = torch.tensor([0.0, 0.5, 0.0])[label % 3]
+    width = torch.tensor([0.1, 0.1, 1.0])[label % 3]
+    date = (peak + width * (torch.rand(len(label), generator=generator) - 0.5)) % 1
+    classes = ClassTable(
+        tuple(row[0] for row in SPECIES),
+        tuple(row[1] for row in SPECIES),
+        (PER_SPECIES,) * len(SPECIES),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = make_location_encoder("sphere_c", dim=16, num_scales=4, time=seasons)
+        model = DualEncoder(None, encoder, dim=16, classes=classes, name=name)
+        optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(train_steps):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(model.class_logits(lonlat, date), label).backward()
+            optimiser.step()
+    model.support = Support.from_records(lonlat, label, len(classes))
+    card = (
+        f"---\ntitle: Invented birds\nsummary: For tests.\nlicense: none\n---\n\n# {name}\n\n"
+        "Six invented species near two cities.\n"
+    )
+    texts = {"README.md": card, "ATTRIBUTION": "Records by nobody.\n"}
+    return save_model(model.eval(), folder / name, texts=texts)
+
+
+def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110) -> Path:
+    """Train a model of images and places on the invented world ``demo`` for seconds, and save it.
 
     Args:
         folder: The folder of models.
@@ -37,28 +82,37 @@ def save_toy_model(folder: Path, name: str = "toy", *, train_steps: int = 80) ->
     Returns:
         The model's directory.
     """
-    generator = torch.Generator().manual_seed(0)
-    label = torch.arange(len(SPECIES)).repeat_interleave(PER_SPECIES)
-    centre = torch.tensor([place for _, _, place in SPECIES])[label]
-    lonlat = geo.jitter(centre, 150.0, torch.rand(len(label), 2, generator=generator))
-    classes = ClassTable(
-        tuple(row[0] for row in SPECIES),
-        tuple(row[1] for row in SPECIES),
-        (PER_SPECIES,) * len(SPECIES),
-    )
+    from csp_core.answers import fit_calibration, score
+    from csp_core.data.demo import DemoWorld
+    from csp_core.image import make_image_encoder
+    from csp_core.image.stats import ImageStats
+
+    world = DemoWorld(0)
+    records, held = world.sample(2000, 3), world.sample(400, 4)
+    # Places cost little, so there are more of them.
+    many = world.sample(20_000, 3, images=False)
+    for part in (records, held):
+        # As a file of 8 bits holds them.
+        part.image.clamp_(0, 1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        encoder = make_location_encoder("sphere_c", dim=16, num_scales=4)
-        model = DualEncoder(None, encoder, dim=16, classes=classes, name=name)
-        optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-        for _ in range(train_steps):
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(model.class_logits(lonlat), label).backward()
-            optimiser.step()
-    model.support = Support.from_records(lonlat, label, len(classes))
-    card = (
-        f"---\ntitle: Invented birds\nsummary: For tests.\nlicense: none\n---\n\n# {name}\n\n"
-        "Six invented species near two cities.\n"
-    )
-    texts = {"README.md": card, "ATTRIBUTION": "Records by nobody.\n"}
-    return save_model(model.eval(), folder / name, texts=texts)
+        image = make_image_encoder("small_convnet", None, width=8)
+        place = make_location_encoder("sphere_c_plus", dim=48, num_scales=8, time=True)
+        model = DualEncoder(image, place, dim=48, classes=records.classes, name=name)
+        model.add_image_classifier()
+        for steps, part, batch in ((train_steps, records, 64), (4 * train_steps, many, 512)):
+            optimiser = torch.optim.Adam(model.parameters(), lr=0.004)
+            for rows in torch.randint(len(part), (steps, batch)):
+                optimiser.zero_grad()
+                if part is records:
+                    logits = model.image_logits(records.image[rows])
+                else:
+                    logits = model.class_logits(many.lonlat[rows], many.date[rows])
+                torch.nn.functional.cross_entropy(logits, part.label[rows]).backward()
+                optimiser.step()
+    model.eval()
+    fit_calibration(model, score(model, held))
+    model.image_stats = ImageStats.of(records.image)
+    model.support = Support.from_records(many.lonlat, many.label, len(many.classes))
+    card = "---\ntitle: Invented pictures\nsummary: For tests.\nlicense: none\n---\n\n# demo\n"
+    return save_model(model, folder / name, texts={"README.md": card})

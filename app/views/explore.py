@@ -8,6 +8,7 @@ import address
 import clicks
 import deck
 import maps
+import months
 import ranked
 import resources
 import widgets
@@ -50,8 +51,8 @@ def on_species() -> None:
     set_taxon(st.session_state["species"])
 
 
-def draw_controls(view: View, known: list[ModelInfo]) -> None:
-    """Draw the boxes that choose place and model, and what is wrong with the choice."""
+def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> None:
+    """Draw the boxes that choose place, model and month, and what is wrong with the choice."""
     usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         st.text_input(
@@ -65,6 +66,8 @@ def draw_controls(view: View, known: list[ModelInfo]) -> None:
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
+        if model.uses_date:
+            months.month_picker(view.month)
     widgets.without_classes(known)
     draw_messages(view)
 
@@ -142,7 +145,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
 
 def _link(view: View) -> dict[str, str]:
     place = address.place_of(*view.place) if view.place else {}
-    return {"model": view.info.name, **place}
+    month = {"month": str(view.month)} if view.month else {}
+    return {"model": view.info.name, **place, **month}
 
 
 def read_evidence(model: DualEncoder, taxon: str | None) -> maps.Evidence | None:
@@ -213,13 +217,14 @@ def page() -> None:
         return
     check_taxon(view, model)
     widgets.model_chip(view.info)
-    draw_controls(view, known)
+    draw_controls(view, known, model)
     left, right = st.container(key="view").columns([11, 9], gap="medium")
     with left:
         draw_map(view, model)
     with right:
         if view.place:
-            draw_list(view, describe_place(model, *view.place, radius_km=RADIUS_KM))
+            date = months.date_of(view.month)
+            draw_list(view, describe_place(model, *view.place, date=date, radius_km=RADIUS_KM))
         else:
             st.markdown("Choose a place on the map, or correct the numbers above.")
 

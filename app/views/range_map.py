@@ -11,7 +11,7 @@ import address
 import clicks
 import deck
 import drawing
-import overlay
+import months
 import readout
 import resources
 import threshold
@@ -25,7 +25,6 @@ from csp_core.model import DualEncoder
 from readout import Layer, Reading
 
 RECENT = 6
-ANY_TIME = "Whole year"
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
 
 
@@ -62,12 +61,6 @@ def on_random(names: tuple[str, ...], taxon: str) -> None:
 def on_show() -> None:
     """Take over how a comparison is shown."""
     set_param("show", "difference" if st.session_state["show_box"] == DIFFERENCE else None)
-
-
-def on_month() -> None:
-    """Take over a month."""
-    name = st.session_state["month_box"]
-    set_param("month", str(overlay.MONTHS.index(name) + 1) if name != ANY_TIME else None)
 
 
 def on_guesses() -> None:
@@ -139,9 +132,7 @@ def draw_controls(
             st.segmented_control("Comparison", [SIDE_BY_SIDE, DIFFERENCE], key="show_box",
                                  required=True, on_change=on_show)  # fmt: skip
         if model.uses_date:
-            state["month_box"] = overlay.MONTHS[view.month - 1] if view.month else ANY_TIME
-            st.selectbox("Time of year", [ANY_TIME, *overlay.MONTHS], key="month_box",
-                         on_change=on_month, width=150)  # fmt: skip
+            months.month_picker(view.month)
     draw_recent(view, model, taxon)
     widgets.without_classes(known)
     widgets.messages(view.problems, view.notices)
@@ -233,7 +224,7 @@ def draw_options(view: RangeView, layers: list[Layer]) -> None:
 
 def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> None:
     """Draw everything below the controls."""
-    date = (view.month - 0.5) / 12 if view.month and layers[0][1].uses_date else None
+    date = months.date_of(view.month) if layers[0][1].uses_date else None
     beside = len(layers) == 2 and not view.difference
     box = st.container(key="range-view")
     if beside:

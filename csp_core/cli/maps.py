@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from csp_core.cli.console import AsJson, ModelArgument, app, err, out, print_json
-from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
+from csp_core.cli.models import DATE_CHANGES_NOTHING, part_of_year
+from csp_core.errors import ConfigError, UnknownNameError
 
 RASTER_FIELDS = (
     *("model", "taxon", "common_name", "kind", "unit", "date"),
@@ -50,7 +51,7 @@ def heatmap(
     loaded = load_model(model)
     find_class(loaded, taxon)
     limit = _threshold(model, loaded, taxon, threshold, records)
-    where = {"bounds": bounds, "step": step, "date": _part_of_year(date)}
+    where = {"bounds": bounds, "step": step, "date": part_of_year(date)}
     with err.status("Computing the map …"):
         told = _write(loaded, taxon, output, where, limit, read_credit(model), tolerance)
     if limit is not None:
@@ -133,22 +134,6 @@ def _threshold(name: str, model: Any, taxon: str, text: str | None, records: Pat
     return rasters.given_threshold(value)
 
 
-def _part_of_year(date: str | None) -> float | None:
-    import datetime
-
-    import polars as pl
-
-    from csp_core.data.occurrences import part_of_year
-
-    if date is None:
-        return None
-    try:
-        day = datetime.date.fromisoformat(date)
-    except ValueError as error:
-        raise BadRecordError(f"--date {date!r} is no date; give YYYY-MM-DD.") from error
-    return float(part_of_year(pl.Series([day])))
-
-
 def _say(told: Mapping[str, Any]) -> None:
     from csp_core.infer import VALUE_MEANING
 
@@ -178,4 +163,4 @@ def _say(told: Mapping[str, Any]) -> None:
                 f" {told['largest_value']:.4g}. The area is 0 km²."
             )
     if told["ignored_date"]:
-        say("This model has no time input: the date changes nothing.")
+        say(DATE_CHANGES_NOTHING)

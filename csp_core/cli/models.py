@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from csp_core.cli.console import AsJson, ModelArgument, app, out, print_json
 from csp_core.errors import BadRecordError
+
+# Of the metrics of several answers; all of them are in --json.
+SHOWN = ("top1", "top5", "mrr", "log_loss", "ece", "n")
+DATE_CHANGES_NOTHING = "This model has no time input: the date changes nothing."
 
 
 @app.command()
@@ -35,41 +39,82 @@ def evaluate(
     root: Annotated[Path | None, typer.Option(help="Where a named data set lies.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model's prior on records, by split where the split can be reproduced."""
+    """Measure a model on records, by split where the split can be reproduced.
+
+    A model of images is measured by the image alone and by image and place together.
+    """
     from csp_core.reports import evaluate_splits
 
     report = evaluate_splits(model, data, root=root)
     if as_json:
         print_json(report)
         return
-    splits = report["splits"]
-    table = Table("", *splits)
-    for name in next(iter(splits.values())):
-        values = [metrics[name] for metrics in splits.values()]
-        table.add_row(name, *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
-    out.print(table)
+    out.print(_table_of_metrics(report["splits"]))
     out.print(report["note"], highlight=False)
+
+
+def _table_of_metrics(splits: dict[str, Any]) -> Table:
+    """Give each split a column; or, where it has several answers, each answer a row."""
+    metrics = next(iter(splits.values()))
+    if not isinstance(next(iter(metrics.values())), dict):
+        table = Table("", *splits)
+        for name in metrics:
+            table.add_row(name, *(_number(values[name]) for values in splits.values()))
+        return table
+    table = Table("split", "by", *SHOWN)
+    for split, answers in splits.items():
+        for name, values in answers.items():
+            table.add_row(split, name, *(_number(values[key]) for key in SHOWN))
+        table.add_section()
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @app.command()
 def predict(
     model: ModelArgument,
-    lon: Annotated[float, typer.Option(help="Longitude, degrees.")],
-    lat: Annotated[float, typer.Option(help="Latitude, degrees.")],
+    lon: Annotated[float | None, typer.Option(help="Longitude, degrees.")] = None,
+    lat: Annotated[float | None, typer.Option(help="Latitude, degrees.")] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="A picture; place and date are read from it where they are not given."),
+    ] = None,
     date: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
+    hour: Annotated[
+        str | None, typer.Option(help="HH:MM, on the clock of the training records.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many to list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Rank the classes of a model at a place."""
+    """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
     from csp_core.checkpoint import load_model
-    from csp_core.infer import VALUE_MEANING, describe_place, set_meaning
-    from csp_core.support import LEVEL_MEANING
+    from csp_core.cli.photo import predict_photo
+    from csp_core.infer import describe_place
 
     loaded = load_model(model)
-    report = describe_place(loaded, lon, lat, date=_part_of_year(date), top=top)
+    if (lon is None) != (lat is None):
+        raise typer.BadParameter("A place needs both --lon and --lat.")
+    when = (part_of_year(date), _part_of_day(hour))
+    if image is not None:
+        place = None if lon is None or lat is None else (lon, lat)
+        return predict_photo(loaded, image, place, *when, top=top, as_json=as_json)
+    if lon is None or lat is None:
+        raise typer.BadParameter("Give --lon and --lat, or --image with a picture.")
+    report = describe_place(loaded, lon, lat, date=when[0], hour=when[1], top=top)
     if as_json:
         print_json(report.to_dict())
         return
+    _say(report, loaded, date, hour)
+
+
+def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
+    """Print a place's ranking, what it means and what it rests on."""
+    from csp_core.infer import VALUE_MEANING, set_meaning
+    from csp_core.support import LEVEL_MEANING
+
     heading = "share" if report.kind == "share" else "score"
     # Without counts of its records nobody knows where a model extrapolates.
     hidden = report.extrapolates and loaded.support is not None
@@ -86,7 +131,9 @@ def predict(
         )
     out.print(table)
     if date and not loaded.uses_date:
-        out.print("This model has no time input: the date changes nothing.", highlight=False)
+        out.print(DATE_CHANGES_NOTHING, highlight=False)
+    if hour and not loaded.uses_hour:
+        out.print("This model does not know the hour: it changes nothing.", highlight=False)
     out.print(VALUE_MEANING[report.kind], highlight=False)
     if report.set_size is not None and not report.extrapolates:
         out.print(set_meaning(report.set_size), highlight=False)
@@ -96,7 +143,18 @@ def predict(
     out.print(f"Support: {support}.", highlight=False)
 
 
-def _part_of_year(date: str | None) -> float | None:
+def part_of_year(date: str | None) -> float | None:
+    """Read a date of the command line.
+
+    Args:
+        date: YYYY-MM-DD, or None.
+
+    Returns:
+        Part of the year in [0, 1), or None.
+
+    Raises:
+        BadRecordError: If it is no date.
+    """
     import datetime
 
     if date is None:
@@ -107,3 +165,15 @@ def _part_of_year(date: str | None) -> float | None:
         raise BadRecordError(f"--date {date!r} is no date; give YYYY-MM-DD.") from error
     start = datetime.date(day.year, 1, 1)
     return (day - start).days / ((start.replace(year=day.year + 1) - start).days)
+
+
+def _part_of_day(hour: str | None) -> float | None:
+    import datetime
+
+    if hour is None:
+        return None
+    try:
+        time = datetime.time.fromisoformat(hour)
+    except ValueError as error:
+        raise BadRecordError(f"--hour {hour!r} is no time of day; give HH:MM.") from error
+    return (time.hour * 60 + time.minute) / 1440 + time.second / 86400

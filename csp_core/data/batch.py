@@ -13,12 +13,15 @@ class Sample(TypedDict, total=False):
     """One record.
 
     ``lonlat``: ``(2,)`` degrees, NaN when the place is unknown. ``date``: ``()`` part of the year
-    in [0, 1), NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled. ``image``:
-    ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with images.
+    in [0, 1), NaN when unknown. ``hour``: ``()`` part of the day in [0, 1) as recorded, which may
+    be local time or UTC, NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled.
+    ``image``: ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with
+    images.
     """
 
     lonlat: Tensor
     date: Tensor
+    hour: Tensor
     label: Tensor
     image: Tensor
 
@@ -28,19 +31,24 @@ class Batch(TypedDict, total=False):
 
     Added by ``Objective.draw``: ``background``, ``(N, 2)`` places drawn to describe what was
     available; ``absent``, ``(N,)`` int64 a class taken to be absent at the record; ``soft_lonlat``,
-    ``(N, 2)``, and ``target``, ``(N, K)``: places and what a teacher says of them;
-    ``random_lonlat``, ``(N, C, 2)`` places that are negatives of each record's image.
+    ``(N, 2)``, ``soft_date`` and ``soft_hour``, ``(N,)``, and ``target``, ``(N, K)``: places with
+    the times of their records, and what a teacher says of them; ``random_lonlat``, ``(N, C, 2)``
+    places that are negatives of each record's image; ``view``, another view of the image.
     """
 
     lonlat: Tensor
     date: Tensor
+    hour: Tensor
     label: Tensor
     image: Tensor
     background: Tensor
     absent: Tensor
     soft_lonlat: Tensor
+    soft_date: Tensor
+    soft_hour: Tensor
     target: Tensor
     random_lonlat: Tensor
+    view: Tensor
 
 
 def collate(samples: Sequence[Sample] | Batch) -> Batch:

@@ -195,6 +195,7 @@ def load_demo(
     images: bool = True,
     features: bool = False,
     label_fraction: float = 1.0,
+    buffer_km: float = 0.0,
 ) -> RecordDataset:
     """Load invented records, drawn on the spot.
 
@@ -212,6 +213,7 @@ def load_demo(
         features: Give 147 precomputed features of an image in place of its pixels.
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
+        buffer_km: Training records this near to one of validation or test are left out.
 
     Returns:
         The records of the part; classes are counted in the training part. A record is the same
@@ -231,6 +233,7 @@ def load_demo(
         test=test_fraction,
         block_degrees=block_degrees,
         seed=seed,
+        buffer_km=buffer_km,
     )
     if label_fraction != 1:
         rows = rows_of(parts, "train")

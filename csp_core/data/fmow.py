@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from csp_core.data.features import FeatureDataset
 from csp_core.data.pairs import Layout, load_pairs
+from csp_core.data.records import RecordDataset
 
 LAYOUT = Layout(
     name="fmow",
@@ -32,7 +32,8 @@ def load_fmow(
     seed: int = 0,
     label_fraction: float = 1.0,
     with_user: bool = False,
-) -> FeatureDataset:
+    size: int = 224,
+) -> RecordDataset:
     """Load fMoW: 62 kinds of land use, about 364,000 pairs to learn from.
 
     The published validation part is ``test``; ``val`` is held out of the published training part.
@@ -41,7 +42,8 @@ def load_fmow(
     Args:
         split: ``train``, ``val``, ``test`` or ``all``.
         root: The folder ``fmow`` as published, or the one above it.
-        features: ``pretrain``, the only kind.
+        features: ``pretrain``; or ``pixels``, the images themselves, from ``file_name`` below the
+            folder.
         images: Whether to read the features; not needed where places alone are learned from.
         split_method: ``random``, ``site`` or ``block``.
         val_fraction: Share of the published training part for validation, in [0, 1).
@@ -50,6 +52,7 @@ def load_fmow(
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
         with_user: Also leave images without a user out of training, as was published.
+        size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
 
     Returns:
         The records of the part; images without a place are kept in ``test`` alone.
@@ -72,4 +75,5 @@ def load_fmow(
         seed=seed,
         label_fraction=label_fraction,
         with_user=with_user,
+        size=size,
     )

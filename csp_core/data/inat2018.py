@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from csp_core.data.features import FeatureDataset
 from csp_core.data.pairs import Layout, load_pairs
+from csp_core.data.records import RecordDataset
 
 LAYOUT = Layout(
     name="inat2018",
@@ -32,7 +32,8 @@ def load_inat2018(
     seed: int = 0,
     label_fraction: float = 1.0,
     with_user: bool = False,
-) -> FeatureDataset:
+    size: int = 224,
+) -> RecordDataset:
     """Load iNaturalist 2018: 8,142 species, about 436,000 pairs to learn from.
 
     The published validation part is ``test``; ``val`` is held out of the published training part.
@@ -42,7 +43,8 @@ def load_inat2018(
         split: ``train``, ``val``, ``test`` or ``all``.
         root: The folder ``inat_2018`` as published, or the one above it.
         features: ``pretrain`` (of a network that has seen ImageNet alone) or ``finetuned`` (that
-            has also learned these species, so no use where labels are to be few).
+            has also learned these species, so no use where labels are to be few); or ``pixels``,
+            the images themselves, from ``file_name`` below the folder.
         images: Whether to read the features; not needed where places alone are learned from.
         split_method: ``random``, ``site`` or ``block``.
         val_fraction: Share of the published training part for validation, in [0, 1).
@@ -51,6 +53,7 @@ def load_inat2018(
         label_fraction: Part of the training records of each species to keep, in (0, 1]; at least
             one of each stays.
         with_user: Also leave images without a user out of training, as was published.
+        size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
 
     Returns:
         The records of the part; images without a place are kept in ``test`` alone.
@@ -73,4 +76,5 @@ def load_inat2018(
         seed=seed,
         label_fraction=label_fraction,
         with_user=with_user,
+        size=size,
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from csp_core.data.records import RecordDataset
 from csp_core.data.splits import UNKNOWN_RECORDER, by_site
+from csp_core.errors import ConfigError
 from csp_core.geo import cell_ids, nearest_km
 
 BLOCK_DEGREES = 2.0
@@ -103,6 +104,34 @@ def leak_check(a: RecordDataset, b: RecordDataset) -> Leaks:
         recorders=_shared(*known) if all(map(len, known)) else None,
         distance_km=dict(zip(QUANTILES, found, strict=False)),
     )
+
+
+def check_apart(
+    learned: RecordDataset, test: RecordDataset, block_degrees: float, buffer_km: float = 0.0
+) -> None:
+    """Make sure that records to learn from keep away from the blocks of a test.
+
+    Args:
+        learned: Records to learn from, with or without labels.
+        test: Records held out.
+        block_degrees: Side of a block.
+        buffer_km: How far every record to learn from must be from every one of the test.
+
+    Raises:
+        ConfigError: If a block holds records of both, or a record is nearer than the buffer.
+    """
+    here, there = (part.lonlat[~part.lonlat.isnan().any(dim=1)] for part in (learned, test))
+    if not len(here) or not len(there):
+        return
+    shared = _shared(cell_ids(here, block_degrees), cell_ids(there, block_degrees))
+    near = int((nearest_km(here, there) <= buffer_km).sum()) if buffer_km else 0
+    if shared.groups or near:
+        raise ConfigError(
+            f"{shared.of_a} of {len(here)} records to learn from lie in {shared.groups} of the"
+            f" test's blocks of {block_degrees:g}° and {near} within {buffer_km:g} km of one of its"
+            " places: what is learned without labels would have seen the test. Split by block, with"
+            " one seed."
+        )
 
 
 def _shared(a: Tensor, b: Tensor) -> Shared:

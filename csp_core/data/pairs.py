@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 
 from csp_core.data.features import FeatureDataset, map_features
-from csp_core.data.records import ClassTable
-from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, rows_of, stratified_fraction
+from csp_core.data.images import FileImages, ImageDataset
+from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, keep_labels, rows_of
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.files import read_json
 from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
 
 LAST_DAY = 1 - 2**-24
+# The kind of features that are none: the images themselves.
+PIXELS = "pixels"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def load_pairs(
     seed: int,
     label_fraction: float,
     with_user: bool,
-) -> FeatureDataset:
+    size: int,
+) -> RecordDataset:
     """Load a published data set.
 
     Its own validation part is the test here; what training is validated on is held out of its
@@ -69,7 +73,8 @@ def load_pairs(
         layout: Where what is.
         split: ``train``, ``val``, ``test`` or ``all``.
         root: The data set's folder, or the one above it.
-        features: Kind of features, a key of ``layout.features``.
+        features: Kind of features, a key of ``layout.features``; or ``pixels`` for the images, read
+            from ``file_name`` below the data set's folder whenever they are asked for.
         images: Whether to read features at all.
         split_method: ``random``, ``site`` or ``block``.
         val_fraction: Share of the published training part held out for validation, in [0, 1).
@@ -77,6 +82,7 @@ def load_pairs(
         seed: Seed of the split and of the label fraction.
         label_fraction: Part of the training records of each class to keep, in (0, 1].
         with_user: Also leave images without a user out of training, as was published.
+        size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
 
     Returns:
         The records of the part, classes in the order of their published numbers.
@@ -88,39 +94,39 @@ def load_pairs(
         BadRecordError: If a file is of another form.
     """
     folder = _find_folder(layout, root)
-    pattern = lookup("kind of features", layout.features, features)
+    pattern = lookup("kind of features", {**layout.features, PIXELS: ""}, features)
     names, label_of = _read_classes(folder / layout.classes)
     learned = _read_part(folder, layout, "train", label_of)
     usable = ~learned.lonlat.isnan().any(dim=1) & (learned.has_user if with_user else True)
-    kept = usable.nonzero().flatten()
     how = {"method": split_method, "val": val_fraction, "block_degrees": block_degrees}
     parts = _deal(learned, usable, label_fraction, seed, how)
-    labels = learned.label[(parts == PARTS["train"]) & (learned.label >= 0)]
-    counts = torch.bincount(labels, minlength=len(names))
     records = {} if split == "test" else {"train": learned}
     if split in ("test", "all"):
         records["val"] = _read_part(folder, layout, "val", label_of)
     found = _Part.join(records.values())
     tested = torch.arange(len(learned.label) if split == "all" else 0, len(found.label))
-    rows = {"all": torch.cat((kept, tested)), "test": tested}.get(split)
-    rows = rows_of(parts, split) if rows is None else rows
-    files = {name: folder / pattern.format(part=name) for name in records} if images else {}
-    return FeatureDataset(
-        lonlat=found.lonlat[rows],
-        label=found.label[rows],
-        classes=ClassTable(names, counts=tuple(counts.tolist())),
-        date=found.date[rows],
-        name=layout.name,
-        info={
+    whole = {"test": tested, "all": torch.cat((usable.nonzero().flatten(), tested))}
+    rows = whole[split] if split in whole else rows_of(parts, split)
+    columns: dict[str, Any] = {
+        "lonlat": found.lonlat[rows],
+        "label": found.label[rows],
+        "classes": ClassTable(names, counts=_count(learned, parts, len(names))),
+        "date": found.date[rows],
+        "name": layout.name,
+        "info": {
             "folder": layout.folder,
             "features": features if images else "not read",
             "left_out_of_training": int((~usable).sum()),
             "split": f"{split} of {split_method}: val {val_fraction:g} of the published training"
             f" part, {label_fraction:g} of the labels, seed {seed}",
         },
-        files=tuple(map_features(path, len(records[name].label)) for name, path in files.items()),
-        rows=rows,
-    )
+    }
+    if features == PIXELS and images:
+        _check_images(folder, [found.files[row] for row in rows.tolist()])
+        return ImageDataset(**columns, store=FileImages(folder, found.files, size), rows=rows)
+    files = {name: folder / pattern.format(part=name) for name in records} if images else {}
+    arrays = tuple(map_features(path, len(records[name].label)) for name, path in files.items())
+    return FeatureDataset(**columns, files=arrays, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,28 @@ class _Part:
     label: Tensor
     date: Tensor
     has_user: Tensor
+    files: tuple[str, ...]
 
     @classmethod
     def join(cls, parts: Iterable[_Part]) -> _Part:
-        return cls(*(torch.cat(c) for c in zip(*(vars(p).values() for p in parts), strict=True)))
+        parts = list(parts)
+        names = ("lonlat", "label", "date", "has_user")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        return cls(**joined, files=tuple(file for part in parts for file in part.files))
+
+
+def _count(learned: _Part, parts: Tensor, classes: int) -> tuple[int, ...]:
+    label = learned.label[parts == PARTS["train"]]
+    return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())
+
+
+def _check_images(folder: Path, names: list[str]) -> None:
+    missing = [name for name in names if not name or not (folder / name).is_file()]
+    if missing:
+        raise DataNotFoundError(
+            f"{len(missing)} of {len(names)} images are not in {folder}, the first"
+            f" {missing[0] or 'without a file_name'}: unpack them there, or give features."
+        )
 
 
 def _deal(
@@ -143,11 +167,7 @@ def _deal(
     """Deal what can be learned from to training and validation, then keep some of its labels."""
     parts = torch.full((len(usable),), LEFT_OUT)
     parts[usable] = assign_parts(learned.lonlat[usable], **how, seed=seed)
-    if label_fraction == 1:
-        return parts  # images without a label stay
-    train = (parts == PARTS["train"]).nonzero().flatten()
-    few = train[stratified_fraction(learned.label[train], label_fraction, seed)]
-    return parts.index_fill(0, train, LEFT_OUT).index_fill(0, few, PARTS["train"])
+    return keep_labels(parts, learned.label, label_fraction, seed)
 
 
 def _find_folder(layout: Layout, root: str | Path | None) -> Path:
@@ -185,6 +205,7 @@ def _read_part(folder: Path, layout: Layout, part: str, label_of: Mapping[int, i
     annotations, places = _read(path), _read(where)
     try:
         numbers = [image["id"] for image in annotations["images"]]
+        files = tuple(str(image.get("file_name", "")) for image in annotations["images"])
         category = {a["image_id"]: a["category_id"] for a in annotations["annotations"]}
         place_of = {place["id"]: place for place in places}
         label = [label_of[category[n]] if n in category else -1 for n in numbers]
@@ -202,7 +223,7 @@ def _read_part(folder: Path, layout: Layout, part: str, label_of: Mapping[int, i
     except BadRecordError as error:
         raise BadRecordError(str(error), file=where.name) from error
     has_user = torch.tensor([place.get("user_id") is not None for place in found])
-    return _Part(lonlat, torch.tensor(label, dtype=torch.int64), date, has_user)
+    return _Part(lonlat, torch.tensor(label, dtype=torch.int64), date, has_user, files)
 
 
 def _column(places: Iterable[Mapping[str, Any]], key: str) -> Tensor:

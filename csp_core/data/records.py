@@ -104,6 +104,8 @@ class RecordDataset(Dataset[Sample]):
         info: Facts for cards and reports (source, licence, what was dropped).
         recorder: ``(N,)`` int64, one number a recorder, -1 where unknown. All -1 if omitted. It is
             no part of samples or of the hash: nothing learns from it.
+        hour: ``(N,)`` float32 part of the day in [0, 1) as recorded, which may be local time or
+            UTC, NaN where unknown. All NaN if omitted.
     """
 
     lonlat: Tensor
@@ -114,16 +116,21 @@ class RecordDataset(Dataset[Sample]):
     name: str = "records"
     info: dict[str, object] = field(default_factory=dict)
     recorder: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    hour: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""
-        if not len(self.date):
-            object.__setattr__(self, "date", torch.full((len(self.lonlat),), float("nan")))
+        for name in ("date", "hour"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, torch.full((len(self.lonlat),), float("nan")))
         if not len(self.recorder):
             unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
             object.__setattr__(self, "recorder", unknown)
-        if not len(self.lonlat) == len(self.label) == len(self.date) == len(self.recorder):
-            raise BadRecordError("lonlat, label, date and recorder need the same number of rows.")
+        columns = (self.lonlat, self.label, self.date, self.hour, self.recorder)
+        if len({len(column) for column in columns}) > 1:
+            raise BadRecordError(
+                "lonlat, label, date, hour and recorder need the same number of rows."
+            )
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -134,6 +141,7 @@ class RecordDataset(Dataset[Sample]):
         sample: Sample = {
             "lonlat": self.lonlat[index],
             "date": self.date[index],
+            "hour": self.hour[index],
             "label": self.label[index],
         }
         if self.image is not None:
@@ -146,6 +154,7 @@ class RecordDataset(Dataset[Sample]):
         batch: Batch = {
             "lonlat": self.lonlat[rows],
             "date": self.date[rows],
+            "hour": self.hour[rows],
             "label": self.label[rows],
         }
         if self.image is not None:
@@ -161,17 +170,20 @@ class RecordDataset(Dataset[Sample]):
         Returns:
             Field name to column.
         """
-        names = ["lonlat", "label", "date", "recorder", *([] if self.image is None else ["image"])]
+        names = ["lonlat", "label", "date", "hour", "recorder"]
+        names += [] if self.image is None else ["image"]
         return {name: torch.cat((getattr(self, name), getattr(other, name))) for name in names}
 
     def content_hash(self) -> str:
-        """Return a SHA-256 over places, dates, labels and class names.
+        """Return a SHA-256 over places, dates, labels and class names, and hours if any is known.
 
         Returns:
             64 hexadecimal digits; equal for equal records in equal order.
         """
         digest = hashlib.sha256("\n".join(self.classes.names).encode())
-        for tensor in (self.lonlat, self.date, self.label):
+        # Data without hours keeps the hash it had before there were any.
+        hours = () if self.hour.isnan().all() else (self.hour,)
+        for tensor in (self.lonlat, self.date, self.label, *hours):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 

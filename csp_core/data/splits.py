@@ -208,6 +208,28 @@ def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor
     return rows[position < wanted].sort().values
 
 
+def keep_labels(parts: Tensor, label: Tensor, fraction: float, seed: int = 0) -> Tensor:
+    """Leave out of training all but a part of the labels of each class, and what has none.
+
+    Args:
+        parts: ``(N,)`` what ``assign_parts`` returned.
+        label: ``(N,)`` int64.
+        fraction: In (0, 1]; 1 leaves everything as it is.
+        seed: Seed of the draw.
+
+    Returns:
+        ``(N,)`` parts.
+
+    Raises:
+        ConfigError: If the fraction is out of range.
+    """
+    if fraction == 1:
+        return parts
+    train = (parts == PARTS["train"]).nonzero().flatten()
+    few = train[stratified_fraction(label[train], fraction, seed)]
+    return parts.index_fill(0, train, LEFT_OUT).index_fill(0, few, PARTS["train"])
+
+
 def capped(label: Tensor, most: int, seed: int = 0) -> Tensor:
     """Choose at most so many records of each class, so that common ones do not outweigh the rest.
 

@@ -17,6 +17,7 @@ from torch import nn
 from csp_core.errors import ConfigError
 from csp_core.location.anchors import RadialBasis
 from csp_core.location.base import PositionEncoding
+from csp_core.location.covariates import Covariates
 from csp_core.location.geoclip import EqualEarth, GeoCLIP
 from csp_core.location.harmonics import Harmonics
 from csp_core.location.multiscale import Grid, Theory
@@ -31,14 +32,18 @@ from csp_core.location.sphere2vec import (
     SphereMPlus,
 )
 from csp_core.location.spherical import XYZ, NeRF, RandomFourierSphere
+from csp_core.location.time import TimeFeatures
 from csp_core.tables import construct, option_names
 
 __all__ = [
     "ACTIVATIONS",
     "ENCODINGS",
+    "INPUTS",
     "NETWORKS",
+    "Covariates",
     "LocationEncoder",
     "PositionEncoding",
+    "TimeFeatures",
     "make_location_encoder",
 ]
 
@@ -66,28 +71,44 @@ ENCODINGS: dict[str, type[PositionEncoding]] = {
 }
 
 
+# What may stand beside the position, by the option that asks for it.
+INPUTS: dict[str, type[nn.Module]] = {"time": TimeFeatures, "covariates": Covariates}
+
+
 def make_location_encoder(
     name: str | nn.Module,
     dim: int = 256,
     *,
     network: str | Mapping[str, Any] | nn.Module | None = None,
+    time: bool | Mapping[str, Any] | None = None,
+    covariates: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LocationEncoder:
-    """Compose a location encoder from a position encoding and a network.
+    """Compose a location encoder from a position encoding, a network and further inputs.
 
     Args:
         name: A name in ``ENCODINGS``, or a module with ``out_dim`` that takes ``(N, 2)`` degrees.
         dim: Size of the embedding.
         network: A name in ``NETWORKS``, ``{"name": …, option: value}``, or a module; None means
             the encoding's own, ``capsules`` for ``geoclip`` and ``residual_mlp`` for all others.
+        time: Options of ``TimeFeatures``, such as ``{"harmonics": 2}``; True for its defaults,
+            None or False for an encoder that knows no time.
+        covariates: Options of ``Covariates``, such as ``{"source": "climate.tif"}``, or None.
         **options: Options of the encoding.
 
     Returns:
-        The encoder: ``(N, 2)`` degrees → ``(N, dim)``.
+        The encoder: ``(N, 2)`` degrees → ``(N, dim)``; with time, ``(N,)`` dates and hours too.
 
     Raises:
         UnknownNameError: If the encoding, network or activation is unknown.
         ConfigError: If an option is unknown or out of range.
+        CspError: If covariates cannot be read.
+
+    Example:
+        >>> import torch
+        >>> encoder = make_location_encoder("xyz", dim=8, time={"harmonics": 2})
+        >>> encoder(torch.tensor([[36.8, -1.3]]), torch.tensor([0.25])).shape
+        torch.Size([1, 8])
     """
     if dim < 1:
         raise ConfigError(f"dim is {dim}; an embedding needs at least 1 dimension.")
@@ -99,17 +120,41 @@ def make_location_encoder(
             raise ConfigError("A position encoding of your own needs an integer attribute out_dim.")
     else:
         encoding = construct("location encoder", ENCODINGS, name, **options)
+    inputs, inputs_spec = _make_inputs(time, covariates)
     if isinstance(network, nn.Module):
-        return LocationEncoder(encoding, network, dim)
+        return LocationEncoder(encoding, network, dim, **inputs)
     choice = dict(network) if isinstance(network, Mapping) else {"name": network}
     usual = getattr(encoding, "default_network", PositionEncoding.default_network)
     network_name = str(choice.pop("name", None) or usual)
+    if inputs and network_name == "capsules":
+        raise ConfigError(
+            "The network capsules has one part for each scale of geoclip and none for time or"
+            " covariates; give network: residual_mlp."
+        )
     in_dim: int = encoding.out_dim  # type: ignore[assignment]
+    in_dim += sum(part.out_dim for part in inputs.values())
     body = construct("network", NETWORKS, network_name, in_dim, dim, **choice)
     if isinstance(name, nn.Module):
-        return LocationEncoder(encoding, body, dim)
+        return LocationEncoder(encoding, body, dim, **inputs)
     # Defaults are written out, so that a saved model keeps its shape when a default changes.
     full = option_names(ENCODINGS[name]) | options
     full_network = option_names(NETWORKS[network_name], given=2) | choice
     spec = {"name": name, **full, "network": {"name": network_name, **full_network}}
-    return LocationEncoder(encoding, body, dim, spec)
+    return LocationEncoder(encoding, body, dim, spec | inputs_spec, **inputs)
+
+
+def _make_inputs(
+    time: bool | Mapping[str, Any] | None, covariates: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Make what stands beside the position, with the options that make it again."""
+    made: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    if time is not None and time is not False:
+        given = {} if time is True else dict(time)
+        made["time"] = construct("input", INPUTS, "time", **given)
+        spec["time"] = option_names(TimeFeatures) | given
+    if covariates is not None:
+        # Not the file but its values are kept, so the specification names no file.
+        made["covariates"] = construct("input", INPUTS, "covariates", **covariates)
+        spec["covariates"] = made["covariates"].spec
+    return made, spec

@@ -74,8 +74,8 @@ class Multiscale(PositionEncoding):
         Returns:
             ``(N, ..., S)`` radians in [-π, π], of the type of the input.
         """
-        exact = angle.double()[..., None] * self.frequencies.double()
-        return (exact - 2 * math.pi * (exact / (2 * math.pi)).round()).to(angle.dtype)
+        turns = angle.double()[..., None] * (self.frequencies.double() / (2 * math.pi))
+        return (turns - turns.round()).mul_(2 * math.pi).to(angle.dtype)
 
 
 def sin_cos(angle: Tensor) -> Tensor:

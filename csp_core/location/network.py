@@ -12,13 +12,22 @@ from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 from csp_core.location.base import check_rate
+from csp_core.location.covariates import Covariates
+from csp_core.location.dropout import Dropout
 from csp_core.location.geoclip import Capsules
 from csp_core.location.siren import ResidualSiren, Siren
+from csp_core.location.time import TimeFeatures
 from csp_core.tables import lookup
 
+# Places a thread embeds at a time where no gradients are asked for: what lies between the layers
+# then stays in its cache, and the memory of one part serves the next.
+CACHED_PLACES = 1024
+
+# In place where that is possible: each stands behind a linear layer, whose gradient needs only what
+# went into it.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.2, inplace=True),
     "gelu": nn.GELU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -69,7 +78,7 @@ class ResidualMLP(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(num_hidden))
         self.output = nn.Linear(widths[-1], out_dim)
         self.activation = lookup("activation", ACTIVATIONS, activation)()
-        self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
+        self.input_dropout, self.dropout = Dropout(input_dropout), Dropout(dropout)
         self.final = (
             nn.Identity() if final_activation is None else _final(final_activation, dropout)
         )
@@ -96,14 +105,14 @@ class ResidualMLP(nn.Module):
 
 
 def _final(activation: str, dropout: float) -> nn.Module:
-    return nn.Sequential(lookup("activation", ACTIVATIONS, activation)(), nn.Dropout(dropout))
+    return nn.Sequential(lookup("activation", ACTIVATIONS, activation)(), Dropout(dropout))
 
 
 class _FCBlock(nn.Module):
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
         self.w1, self.w2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = self.dropout(torch.relu(self.w1(features)))
@@ -155,13 +164,16 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 class LocationEncoder(nn.Module):
-    """A position encoding followed by a network.
+    """A position encoding, with features of time and covariates beside it, and a network.
 
     Args:
         encoding: Module ``(N, 2)`` degrees → ``(N, encoding.out_dim)``.
-        network: Module ``(N, encoding.out_dim)`` → ``(N, dim)``.
+        network: Module ``(N, F)`` → ``(N, dim)``, where F counts the features of the position, of
+            the time and of the covariates, which stand beside each other in this order.
         dim: Size of the embedding.
         spec: The component that makes this encoder again, or None for a user's own modules.
+        time: Features of the time, or None.
+        covariates: Values sampled at the place, or None.
     """
 
     def __init__(
@@ -170,27 +182,80 @@ class LocationEncoder(nn.Module):
         network: nn.Module,
         dim: int,
         spec: Mapping[str, Any] | None = None,
+        *,
+        time: TimeFeatures | None = None,
+        covariates: Covariates | None = None,
     ) -> None:
         super().__init__()
         self.encoding, self.network = encoding, network
+        self.time, self.covariates = time, covariates
         self.out_dim = dim
         self.spec = None if spec is None else dict(spec)
 
-    def forward(self, lonlat: Tensor) -> Tensor:
-        """Embed places.
+    @property
+    def uses_date(self) -> bool:
+        """Whether the part of the year is an input."""
+        return self.time is not None and self.time.day_of_year
+
+    @property
+    def uses_hour(self) -> bool:
+        """Whether the part of the day is an input."""
+        return self.time is not None and self.time.hour
+
+    def features(
+        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> Tensor:
+        """Compute what the network is given.
 
         Args:
             lonlat: ``(N, 2)`` degrees.
+            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
+            hour: ``(N,)`` parts of the day in [0, 1), likewise.
 
         Returns:
-            ``(N, dim)``.
+            ``(N, F)``.
         """
         # In half precision 180° at a frequency of 100 is off by whole waves, so mixed precision
         # begins behind the encoding.
         with _full_precision(lonlat.device.type):
-            features = self.encoding(lonlat)
-        result: Tensor = self.network(features)
-        return result
+            features: Tensor = self.encoding(lonlat)
+            if self.time is None and self.covariates is None:
+                return features
+            parts = [features]
+            if self.time is not None:
+                parts.append(self.time(len(lonlat), date, hour).to(features.dtype))
+            if self.covariates is not None:
+                parts.append(self.covariates(lonlat))
+            return torch.cat(parts, dim=1)
+
+    def forward(
+        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> Tensor:
+        """Embed places, at a time where the encoder knows time.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
+            hour: ``(N,)`` parts of the day in [0, 1), likewise.
+
+        Returns:
+            ``(N, dim)``.
+        """
+        rows = CACHED_PLACES * torch.get_num_threads()
+        whole = self.training or torch.is_grad_enabled() or lonlat.device.type != "cpu"
+        if whole or len(lonlat) <= rows:
+            result: Tensor = self.network(self.features(lonlat, date, hour))
+            return result
+        found: Tensor | None = None
+        for start in range(0, len(lonlat), rows):
+            own = slice(start, start + rows)
+            when = [None if part is None else part[own] for part in (date, hour)]
+            part = self.network(self.features(lonlat[own], *when))
+            if found is None:
+                found = part.new_empty(len(lonlat), part.shape[1])
+            found[own] = part
+        assert found is not None  # there are more places than in one part
+        return found
 
 
 def _full_precision(device: str) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 from csp_core.location.base import check_rate
+from csp_core.location.dropout import Dropout
 
 
 class Siren(nn.Module):
@@ -48,7 +49,7 @@ class Siren(nn.Module):
         widths = [in_dim] + [hidden_dim] * num_hidden
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.last_layer = nn.Linear(hidden_dim, out_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.factors = [float(first_w0)] + [float(w0)] * (num_hidden - 1)
         # Sines keep the spread of what goes into them only from these ranges.
         bounds = [1 / in_dim] + [math.sqrt(6 / hidden_dim) / w0] * num_hidden

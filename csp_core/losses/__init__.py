@@ -9,6 +9,7 @@ from csp_core.losses.contrastive import (
     feature_regression,
     info_nce,
     negative_weight,
+    nt_xent,
     similarities,
 )
 from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
@@ -23,6 +24,7 @@ __all__ = [
     "geo_prior",
     "info_nce",
     "negative_weight",
+    "nt_xent",
     "similarities",
     "soft_cross_entropy",
 ]

@@ -145,6 +145,28 @@ def binary_negatives(
     return _weighted(terms, torch.ones_like(terms) if weight is None else weight.to(terms.dtype))
 
 
+def nt_xent(view: Tensor, others: Tensor, target: Tensor, own: Tensor, *,
+            temperature: float) -> Tensor:  # fmt: skip
+    """Find an image's other view among the views of a batch: normalised, temperature-scaled.
+
+    Args:
+        view: ``(N, D)`` projections of some views.
+        others: ``(M, D)`` projections of all views of the batch, these included.
+        target: ``(N,)`` int64, the row of each view's partner.
+        own: ``(N,)`` int64, the row of each view itself, which is no candidate.
+        temperature: Divisor of the cosines, above 0.
+
+    Returns:
+        Scalar, nats, mean over N.
+
+    Source:
+        Chen et al. 2020, SimCLR, eq. 1.
+    """
+    similarity = similarities(view, others)
+    weight = torch.ones_like(similarity).scatter(1, own[:, None], 0.0)
+    return info_nce(similarity, target, temperature=temperature, weight=weight)
+
+
 def feature_regression(prediction: Tensor, feature: Tensor) -> Tensor:
     """Compute the squared error of features predicted from places.
 

@@ -7,7 +7,9 @@ from typing import Any
 from csp_core.model import DualEncoder
 from csp_core.objectives.base import BatchRandom, Objective
 from csp_core.objectives.csp import CSPMC, CSPMSE, CSPNCE
+from csp_core.objectives.pictures import ImageSoftmax
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
+from csp_core.objectives.simclr import SimCLR
 from csp_core.objectives.supervised import Softmax, SoftTargets
 from csp_core.tables import construct
 
@@ -16,6 +18,7 @@ __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "make_objective"]
 OBJECTIVES: dict[str, type[Objective]] = {
     "softmax": Softmax,
     "soft_targets": SoftTargets,
+    "image_softmax": ImageSoftmax,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,
@@ -23,6 +26,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_mc": CSPMC,
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
+    "simclr": SimCLR,
 }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 from csp_core import geo
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
+from csp_core.data.transforms import augment, augmentation
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Prior
 
@@ -77,6 +78,45 @@ class _Gather(torch.autograd.Function):
         distributed.all_reduce(total)
         start = ctx.number * distributed.get_rank()
         return total[start : start + ctx.number]
+
+
+def times(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+    """Give the dates and hours of a batch.
+
+    Args:
+        batch: A batch; data sets of a user's own may leave both out.
+
+    Returns:
+        ``(N,)`` parts of the year and ``(N,)`` parts of the day, NaN where unknown, None if absent.
+    """
+    return batch.get("date"), batch.get("hour")
+
+
+def join_times(*parts: Tensor | None) -> Tensor | None:
+    """Join the times of several sets of places, None if any has none.
+
+    Args:
+        parts: ``(N,)`` each, or None.
+
+    Returns:
+        All times, one set after the other, or None.
+    """
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if len(known) == len(parts) else None
+
+
+def change_images(image: Tensor, name: str, random: BatchRandom) -> Tensor:
+    """Change the images of a batch for training.
+
+    Args:
+        image: ``(N, C, H, W)``, the rows of this process.
+        name: A name in ``AUGMENTATIONS``.
+        random: Source of random numbers.
+
+    Returns:
+        The same shape and kind.
+    """
+    return augment(image, name, random.uniform(augmentation(name).draws))
 
 
 def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
@@ -163,6 +203,31 @@ class Objective(nn.Module):
         if not self.training:
             return batch
         return {**batch, "lonlat": self.scatter(batch["lonlat"], random)}
+
+    def resting(self) -> list[nn.Module]:
+        """List the parts of the model that this objective leaves as they are.
+
+        Returns:
+            Modules; they need no gradient and stay in evaluation mode.
+        """
+        if "image" in self.trains:
+            return []
+        image_side = (self.model.image, self.model.image_head, self.model.image_classifier)
+        return [part for part in image_side if part is not None]
+
+    def train(self, mode: bool = True) -> Objective:
+        """Set the mode; what rests stays in evaluation mode, its running statistics as they are.
+
+        Args:
+            mode: Whether to train.
+
+        Returns:
+            The objective.
+        """
+        super().train(mode)
+        for part in self.resting():
+            part.eval()
+        return self
 
     def scatter(self, lonlat: Tensor, random: BatchRandom) -> Tensor:
         """Scatter places by ``jitter_km``.

@@ -8,7 +8,9 @@ from torch import Tensor
 from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.model import DualEncoder
-from csp_core.objectives.pairs import Contrastive, Pairs
+from csp_core.objectives.base import times
+from csp_core.objectives.paired import Pairs
+from csp_core.objectives.pairs import Contrastive
 
 
 class CSPMC(Contrastive):
@@ -68,6 +70,7 @@ class CSPMSE(Pairs):
     Args:
         model: The model to train, with both sides.
         jitter_km: Scatter of places in training; see ``Objective``.
+        shuffle_pairs: See ``Pairs``.
 
     Source:
         Mai et al. 2023, CSP, "MSE".
@@ -75,8 +78,14 @@ class CSPMSE(Pairs):
 
     trains = ("location",)
 
-    def __init__(self, model: DualEncoder, *, jitter_km: float | tuple[float, float] = 0.0) -> None:
-        super().__init__(model, jitter_km=jitter_km)
+    def __init__(
+        self,
+        model: DualEncoder,
+        *,
+        jitter_km: float | tuple[float, float] = 0.0,
+        shuffle_pairs: bool = False,
+    ) -> None:
+        super().__init__(model, jitter_km=jitter_km, shuffle_pairs=shuffle_pairs)
         model.move_head()
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -91,5 +100,5 @@ class CSPMSE(Pairs):
         assert self.model.image is not None  # the constructor has seen to it
         with torch.no_grad():
             feature = self.model.image(batch["image"]).float()
-        prediction = self.model.predict_features(batch["lonlat"]).float()
+        prediction = self.model.predict_features(batch["lonlat"], *times(batch)).float()
         return {"loss": losses.feature_regression(prediction, feature)}

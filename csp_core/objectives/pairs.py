@@ -1,4 +1,4 @@
-"""What objectives on pairs share: the check of the pairs, and CSP's three contrastive parts."""
+"""What CSP's two contrastive objectives share: the three parts, on embeddings of pairs."""
 
 from __future__ import annotations
 
@@ -15,55 +15,14 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.location.base import is_reference
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import BatchRandom, Objective, gather_rows
+from csp_core.objectives.base import BatchRandom, gather_rows, join_times, times
+from csp_core.objectives.paired import Pairs
 from csp_core.objectives.samplers import make_sampler
 
 # A learned temperature stays between these; the lower one is that of CLIP.
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0
 PARTS = ("in_batch", "random", "dropout")
 RECALL_AT = 10
-
-
-class Pairs(Objective):
-    """Base of the objectives that learn from pairs of an image and a place.
-
-    Args:
-        model: The model to train, with both sides.
-        jitter_km: Scatter of places in training; see ``Objective``.
-
-    Raises:
-        ConfigError: If the model lacks a side.
-    """
-
-    trains: tuple[str, ...] = ("image", "location")
-
-    def __init__(self, model: DualEncoder, *, jitter_km: float | tuple[float, float] = 0.0) -> None:
-        super().__init__(model, jitter_km=jitter_km)
-        if model.image is None or model.location is None:
-            raise ConfigError(
-                "CSP learns from pairs of an image and a place: give model.image, such as"
-                " {name: features, dim: 2048}, beside model.location."
-            )
-
-    def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
-        """Check that every record is a pair; labels are not looked at.
-
-        Args:
-            dataset: The training records.
-            teacher: None: this objective learns from none.
-
-        Raises:
-            ConfigError: If records lack an image or a place.
-        """
-        super().fit(dataset, teacher)
-        if "image" not in dataset[0]:
-            raise ConfigError(
-                f"CSP learns from pairs of an image and a place; the data set {dataset.name!r} has"
-                " no images. If it has an option to read them, turn that on."
-            )
-        missing = int(dataset.lonlat.isnan().any(dim=1).sum())
-        if missing:
-            raise ConfigError(f"{missing} training records of {dataset.name!r} have no place.")
 
 
 class Contrastive(Pairs):
@@ -95,6 +54,9 @@ class Contrastive(Pairs):
         compat: ``"reference"`` for the published forms: -log(p + 1e-5), directions added up, the
             scripts' source of random places.
         jitter_km: Scatter of places in training; see ``Objective``.
+        lock_image: See ``Pairs``.
+        augmentation: See ``Pairs``.
+        shuffle_pairs: See ``Pairs``.
 
     Raises:
         ConfigError: If an option is out of range, or dropout is asked of an encoder without.
@@ -118,18 +80,23 @@ class Contrastive(Pairs):
         mask_weight: float = 0.0,
         compat: Literal["reference"] | None = None,
         jitter_km: float | tuple[float, float] = 0.0,
+        lock_image: bool = False,
+        augmentation: str | None = None,
+        shuffle_pairs: bool = False,
     ) -> None:
-        super().__init__(model, jitter_km=jitter_km)
+        super().__init__(
+            model,
+            jitter_km=jitter_km,
+            lock_image=lock_image,
+            augmentation=augmentation,
+            shuffle_pairs=shuffle_pairs,
+        )
         weights = (batch_weight, random_weight, dropout_weight)
         temperatures = (batch_temperature, random_temperature, dropout_temperature)
         self.weights = dict(zip(PARTS, weights, strict=True))
         self.temperatures = dict(zip(PARTS, temperatures, strict=True))
         _check_options(self.weights, self.temperatures)
-        if num_random < 1 or not mask_km >= 0 or not 0 <= mask_weight <= 1:
-            raise ConfigError(
-                f"num_random is {num_random}, mask_km {mask_km} and mask_weight {mask_weight}; give"
-                " at least 1, kilometres of at least 0 and a weight in [0, 1]."
-            )
+        _check_negatives(num_random, mask_km, mask_weight)
         self.symmetric, self.num_random, self.compat = symmetric, num_random, compat
         self.mask_km, self.mask_weight = mask_km, mask_weight
         if dropout_weight and not _has_dropout(model.location):
@@ -198,14 +165,21 @@ class Contrastive(Pairs):
 
     def _embed_places(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Embed the places, again under another mask, and the random ones: one pass for all."""
-        assert self.model.location is not None  # the constructor has seen to it
-        lonlat = batch["lonlat"]
-        places = [lonlat]
+        lonlat, number = batch["lonlat"], self.num_random
+        places, often = [lonlat], [1]
         if twice := self.training and self.weights["dropout"] > 0:
             places.append(lonlat)
+            often.append(1)
         if self.weights["random"]:
             places.append(batch["random_lonlat"].flatten(0, 1))
-        embedded = self.model.location(torch.cat(places)).split([len(some) for some in places])
+            often.append(number)
+        # A random place has the time of its record: the image is to tell where, not when.
+        date, hour = (
+            None if time is None else join_times(*(time.repeat_interleave(n) for n in often))
+            for time in times(batch)
+        )
+        joined = self.model.embed_location(torch.cat(places), date, hour)
+        embedded = torch.split(joined, [len(some) for some in places])
         shape = (len(lonlat), self.num_random, -1)
         random = embedded[-1].view(shape) if self.weights["random"] else None
         return embedded[0], embedded[int(twice)], random
@@ -305,6 +279,14 @@ def _check_options(weights: dict[str, float], temperatures: dict[str, float]) ->
         )
     if not all(0 < value < math.inf for value in temperatures.values()):
         raise ConfigError(f"The temperatures of the parts are {temperatures}; give more than 0.")
+
+
+def _check_negatives(num_random: int, mask_km: float, mask_weight: float) -> None:
+    if num_random < 1 or not mask_km >= 0 or not 0 <= mask_weight <= 1:
+        raise ConfigError(
+            f"num_random is {num_random}, mask_km {mask_km} and mask_weight {mask_weight}; give"
+            " at least 1, kilometres of at least 0 and a weight in [0, 1]."
+        )
 
 
 def _has_dropout(module: nn.Module | None) -> bool:

@@ -11,13 +11,16 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import BatchRandom, Objective
+from csp_core.objectives.base import BatchRandom, Objective, times
 
 SINR_WEIGHT = 2048.0
 
 
 class _AgainstBackground(Objective):
     """Base of the objectives that draw one background point for each record.
+
+    For models that know time, a background point has the time of its record. With a time of its
+    own, the seasons in which people record would tell records from background, whatever the place.
 
     Args:
         model: The model to train.
@@ -106,8 +109,8 @@ class GeoPrior(_AgainstBackground):
             ``{"loss"}``.
         """
         loss = losses.geo_prior(
-            self.model.class_logits(batch["lonlat"]),
-            self.model.class_logits(batch["background"]),
+            self.model.class_logits(batch["lonlat"], *times(batch)),
+            self.model.class_logits(batch["background"], *times(batch)),
             batch["label"],
             positive_weight=self.positive_weight,
             background_weight=self.background_weight,
@@ -180,8 +183,8 @@ class ANSSDL(_AgainstBackground):
         Returns:
             ``{"loss"}``.
         """
-        here = self.model.class_logits(batch["lonlat"])
-        there = self.model.class_logits(batch["background"])
+        here = self.model.class_logits(batch["lonlat"], *times(batch))
+        there = self.model.class_logits(batch["background"], *times(batch))
         return {"loss": losses.an_ssdl(here, there, batch["label"], exact=self.exact)}
 
 
@@ -240,6 +243,6 @@ class ANSLDS(Objective):
         Returns:
             ``{"loss"}``.
         """
-        logits = self.model.class_logits(batch["lonlat"])
+        logits = self.model.class_logits(batch["lonlat"], *times(batch))
         loss = losses.an_slds(logits, batch["label"], batch["absent"], exact=self.exact)
         return {"loss": loss}

@@ -10,7 +10,7 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy, soft_cross_entropy
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import BatchRandom, Objective
+from csp_core.objectives.base import BatchRandom, Objective, join_times, times
 
 POOL_BYTES = 4e9
 POOL_CHUNK = 4096
@@ -51,12 +51,13 @@ class Softmax(Objective):
         """Compute the cross-entropy.
 
         Args:
-            batch: ``lonlat`` ``(N, 2)`` and ``label`` ``(N,)``.
+            batch: ``lonlat`` ``(N, 2)``, ``label`` and, for models that know time, ``date`` and
+                ``hour`` ``(N,)``.
 
         Returns:
             ``{"loss"}``, nats.
         """
-        logits = self.model.class_logits(batch["lonlat"])
+        logits = self.model.class_logits(batch["lonlat"], *times(batch))
         # Smoothing and weights are part of learning, not of what is measured.
         if not self.training:
             return {"loss": class_cross_entropy(logits, batch["label"])}
@@ -113,6 +114,7 @@ class SoftTargets(Softmax):
             )
         self.hard_weight, self.copies, self.seed = hard_weight, copies, seed
         self.places, self.targets = torch.empty(0, 2), torch.empty(0, 0)
+        self.dates = self.hours = torch.empty(0)
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Ask the teacher about places around the training records.
@@ -139,8 +141,11 @@ class SoftTargets(Softmax):
         total = self.copies * len(dataset)
         draws = BatchRandom(torch.Generator().manual_seed(self.seed), 0, total, total)
         self.places = self.scatter(dataset.lonlat.repeat(self.copies, 1), draws)
-        answers = [teacher.prior(part).half() for part in torch.split(self.places, POOL_CHUNK)]
-        self.targets = torch.cat(answers)
+        # A scattered place keeps its record's time: the question is what else lives near it then.
+        self.dates, self.hours = (t.repeat(self.copies) for t in (dataset.date, dataset.hour))
+        columns = (self.places, self.dates, self.hours)
+        parts = zip(*(torch.split(column, POOL_CHUNK) for column in columns), strict=True)
+        self.targets = torch.cat([teacher.prior(*part).half() for part in parts])
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Scatter the places and add some that the teacher was asked about.
@@ -150,7 +155,7 @@ class SoftTargets(Softmax):
             random: Its source of random numbers.
 
         Returns:
-            The batch with ``soft_lonlat`` and ``target``.
+            The batch with ``soft_lonlat``, ``soft_date``, ``soft_hour`` and ``target``.
         """
         batch = super().draw(batch, random)
         if not self.training:
@@ -160,14 +165,21 @@ class SoftTargets(Softmax):
         # Half precision keeps the answers small; their sum is mended here.
         target = self.targets[rows].float()
         target = target / target.sum(dim=1, keepdim=True)
-        return {**batch, "soft_lonlat": self.places[rows], "target": target}
+        return {
+            **batch,
+            "soft_lonlat": self.places[rows],
+            "soft_date": self.dates[rows],
+            "soft_hour": self.hours[rows],
+            "target": target,
+        }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute both cross-entropies.
 
         Args:
             batch: ``lonlat`` and ``soft_lonlat`` ``(N, 2)``, ``label`` ``(N,)``, ``target``
-                ``(N, K)``; in evaluation ``lonlat`` and ``label`` alone.
+                ``(N, K)`` and, for models that know time, ``date``, ``soft_date``, ``hour`` and
+                ``soft_hour`` ``(N,)``; in evaluation nothing of the teacher's.
 
         Returns:
             ``{"loss"}`` and, in training, its parts ``"hard"`` and ``"soft"``, nats.
@@ -175,7 +187,10 @@ class SoftTargets(Softmax):
         if not self.training:
             return super().forward(batch)
         # One pass through the network for both kinds of places.
-        logits = self.model.class_logits(torch.cat((batch["lonlat"], batch["soft_lonlat"])))
+        places = torch.cat((batch["lonlat"], batch["soft_lonlat"]))
+        soft = (batch.get("soft_date"), batch.get("soft_hour"))
+        when = [join_times(own, asked) for own, asked in zip(times(batch), soft, strict=True)]
+        logits = self.model.class_logits(places, *when)
         own, asked = logits.chunk(2)
         hard = class_cross_entropy(
             own,
@@ -183,6 +198,6 @@ class SoftTargets(Softmax):
             smoothing=self.label_smoothing,
             class_weight=self.class_weight,
         )
-        soft = soft_cross_entropy(asked, batch["target"])
-        loss = self.hard_weight * hard + (1 - self.hard_weight) * soft
-        return {"loss": loss, "hard": hard, "soft": soft}
+        taught = soft_cross_entropy(asked, batch["target"])
+        loss = self.hard_weight * hard + (1 - self.hard_weight) * taught
+        return {"loss": loss, "hard": hard, "soft": taught}

@@ -2,13 +2,14 @@
 
 Three things save work. On a grid the first linear layer splits into longitude and latitude
 (``splits``). A linear output layer and the classifier are one linear map, so one class costs one
-row of it. And blocks of cells are small enough to stay in the processor's cache between layers.
+row of it. And blocks of cells are small enough to stay in the processor's cache between layers;
+where only some cells are wanted, only they fill the blocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ from csp_core.location.network import ResidualMLP
 from csp_core.location.siren import Siren
 from csp_core.location.spherical import RandomFourierSphere
 from csp_core.model import DualEncoder
+from csp_core.raster.beside import Beside
+from csp_core.raster.cuts import Cut, Piece, cut_all, cut_some
 from csp_core.raster.grid import Grid
 from csp_core.raster.splits import SPLITS, Split
 
@@ -110,13 +113,29 @@ ENCODERS: Mapping[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
 
 
 class _FirstLayer:
-    """A linear layer behind an encoding, on the cells of a grid."""
+    """A linear layer behind an encoding, on the cells of a grid.
 
-    def __init__(self, split: Split, linear: nn.Linear, shape: tuple[int, int]) -> None:
+    Args:
+        split: The encoding taken apart.
+        linear: The layer.
+        shape: Rows and columns of the grid.
+        beside: What the layer knows besides the position.
+        places: Gives the ``(rows · columns, 2)`` degrees of a block of cells.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        linear: nn.Linear,
+        shape: tuple[int, int],
+        beside: Beside,
+        places: Callable[[slice, slice | Tensor], Tensor],
+    ) -> None:
         weight = linear.weight.T  # (features, hidden)
         # Where a layer has no bias, the module says None in spite of its type.
         bias = weight.new_zeros(weight.shape[1]) if linear.bias is None else linear.bias
-        self.rows = bias.expand(shape[0], -1)
+        self.rows = (bias + beside.bias(weight)).expand(shape[0], -1)
+        self.beside, self.places, self.all_weight = beside, places, weight
         if split.rows is not None:
             self.rows = self.rows + split.rows @ weight[split.row_index]
         self.columns: Tensor | None = None
@@ -136,7 +155,7 @@ class _FirstLayer:
             basis = split.products.basis
             self.basis = torch.cat((basis, basis.new_ones(len(basis), 1)), dim=1)
 
-    def block(self, rows: slice, columns: slice) -> Tensor:
+    def block(self, rows: slice, columns: slice | Tensor) -> Tensor:
         """Compute the layer at some cells: ``(rows · columns, hidden)``."""
         row = self.rows[rows]
         if self.products is None:
@@ -154,7 +173,10 @@ class _FirstLayer:
                 out = torch.baddbmm(self.columns[columns].expand(len(row), -1, -1), basis, mixed)
         for scale, values in self.scaled:
             out = torch.addcmul(out, scale[rows], values[columns])
-        return out.flatten(0, 1)
+        out = out.flatten(0, 1)
+        if self.beside.covariates is None:
+            return out
+        return self.beside.add(out, self.all_weight, self.places(rows, columns))
 
 
 @dataclass(frozen=True)
@@ -165,37 +187,38 @@ class GridFeatures:
         weight: ``(K, D)`` of the map, divided by the model's temperature.
         bias: ``(K,)`` of the map, divided alike.
         quick: Whether the encoding was taken apart, so that features cost little.
-        cuts: Rows and columns of every block of cells.
-        at: Gives the ``(rows · columns, D)`` features of a block.
+        cuts: The blocks of all cells that are computed.
+        at: Gives the ``(cells, D)`` features of the pieces of a block.
     """
 
     weight: Tensor
     bias: Tensor
     quick: bool
-    cuts: Sequence[tuple[slice, slice]]
-    at: Callable[[slice, slice], Tensor]
+    cuts: Sequence[Cut]
+    at: Callable[[Sequence[Piece]], Tensor]
 
-    def each(self, work: Callable[[slice, slice, Tensor], None]) -> None:
+    def each(self, work: Callable[[slice, Tensor], None]) -> None:
         """Do something with every block, on as many threads as torch uses.
 
         A thread a block needs no agreement between threads inside of layers, which costs more than
         the layers where other programs want the processor too.
 
         Args:
-            work: Called with rows, columns and features of a block; blocks come in any order.
+            work: Called with the numbers of a block's cells, counted over those that are computed,
+                and their features; blocks come in any order.
         """
         _keep_freed_memory()
         threads = torch.get_num_threads() if self.weight.device.type == "cpu" else 1
-        if threads == 1 or len(self.cuts) == 1:
-            for rows, columns in self.cuts:
-                work(rows, columns, self.at(rows, columns))
+        if threads == 1 or len(self.cuts) <= 1:
+            for cut in self.cuts:
+                work(cut.own, self.at(cut.pieces))
             return
 
         def part(number: int) -> None:
             torch.set_num_threads(1)
             with torch.inference_mode():
-                for rows, columns in self.cuts[number::threads]:
-                    work(rows, columns, self.at(rows, columns))
+                for cut in self.cuts[number::threads]:
+                    work(cut.own, self.at(cut.pieces))
 
         try:
             with ThreadPoolExecutor(threads) as pool:
@@ -221,23 +244,31 @@ def can_split(model: object) -> bool:
         model: A model or a baseline.
 
     Returns:
-        False for whatever is no plain ``DualEncoder`` with classes, or knows seasons.
+        False for whatever is no plain ``DualEncoder`` with classes.
     """
     return (
         type(model) is DualEncoder
         and type(model.location) is LocationEncoder
         and model.classifier is not None
-        and not model.uses_date
     )
 
 
-def grid_features(model: DualEncoder, grid: Grid, *, split: bool = True) -> GridFeatures:
+def grid_features(
+    model: DualEncoder,
+    grid: Grid,
+    *,
+    split: bool = True,
+    date: float | None = None,
+    wanted: Tensor | None = None,
+) -> GridFeatures:
     """Prepare a model's features on a grid; to be used in evaluation and inference mode.
 
     Args:
         model: A model that ``can_split``.
         grid: The grid.
         split: Whether the first layer may be taken apart.
+        date: Part of the year in [0, 1), or None; for models that know time. The hour is unknown.
+        wanted: ``(H, W)`` bool, the cells to compute, or None for all.
 
     Returns:
         The features, computed as they are asked for.
@@ -249,20 +280,33 @@ def grid_features(model: DualEncoder, grid: Grid, *, split: bool = True) -> Grid
     own = ENCODERS.get(type(encoding))
     encode = encoding if own is None else partial(own, encoding)
     lon, lat = grid.lon.to(weight.device, weight.dtype), grid.lat.to(weight.device, weight.dtype)
+
+    def places(rows: slice, columns: slice | Tensor) -> Tensor:
+        y, x = torch.meshgrid(lat[rows], lon[columns], indexing="ij")
+        return torch.stack((x.flatten(), y.flatten()), dim=1)
+
+    beside = Beside.of(location, weight, date)
     first: _FirstLayer | None = None
     if split and parts.first is not None and type(encoding) in SPLITS:
         taken = SPLITS[type(encoding)](encoding, lon, lat)
-        first = _FirstLayer(taken, parts.first, grid.shape)
+        first = _FirstLayer(taken, parts.first, grid.shape, beside, places)
 
-    def at(rows: slice, columns: slice) -> Tensor:
+    def at(pieces: Sequence[Piece]) -> Tensor:
         if first is not None:
-            return run(first.block(rows, columns), True)
-        y, x = torch.meshgrid(lat[rows], lon[columns], indexing="ij")
-        return run(encode(torch.stack((x.flatten(), y.flatten()), dim=1)), False)
+            return run(_join([first.block(*piece) for piece in pieces]), True)
+        here = _join([places(*piece) for piece in pieces])
+        return run(beside.join(encode(here), here), False)
 
     cells = BLOCK_CELLS if weight.device.type == "cpu" else BLOCK_CELLS_GPU
-    cuts = _cut(grid, cells, grid.rows if first is None else first.rows_at_a_time)
+    if wanted is None:
+        cuts = cut_all(grid, cells, grid.rows if first is None else first.rows_at_a_time)
+    else:
+        cuts = cut_some(wanted, cells)
     return GridFeatures(weight, bias, first is not None, list(cuts), at)
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _linear_end(
@@ -282,12 +326,3 @@ def _linear_end(
         return weight * scale, bias * scale, lambda places, begun: last(parts.run(places, begun))
     joined = bias if last.bias is None else bias + weight @ last.bias
     return (weight @ last.weight) * scale, joined * scale, parts.run
-
-
-def _cut(grid: Grid, cells: int, most_rows: int) -> Iterator[tuple[slice, slice]]:
-    rows = min(max(1, cells // grid.columns), most_rows)
-    columns = min(grid.columns, cells)
-    for row in range(0, grid.rows, rows):
-        for column in range(0, grid.columns, columns):
-            last = min(column + columns, grid.columns)
-            yield slice(row, min(row + rows, grid.rows)), slice(column, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from csp_core.support import LEVELS
 
 # What one grid keeps for its next class, and all kept grids together, in bytes.
 KEEP_BYTES = 512 << 20
-KEEP_GRIDS = 2
+# One for a map and one for each month, of the models that a page compares.
+KEEP_GRIDS, KEEP_MODELS = 14, 2
 # A world of 0.05° has 26 million cells.
 MAX_CELLS = 50_000_000
 
@@ -40,6 +42,8 @@ class GridPrior:
         step: Side of a cell, degrees.
         date: Part of the year in [0, 1), or None; models without a time input ignore it.
         keep_bytes: Memory that may be kept for further classes, beside a number a cell.
+        only_supported: Whether only cells with enough training evidence near are computed; the
+            others are not a number. Of a model without counts of its records all are.
 
     Raises:
         ConfigError: If bounds, step or date are none, or there are too many cells.
@@ -59,6 +63,8 @@ class GridPrior:
         step: float = 0.5,
         date: float | None = None,
         keep_bytes: int = KEEP_BYTES,
+        *,
+        only_supported: bool = False,
     ) -> None:
         if date is not None and not 0 <= date < 1:
             raise ConfigError(f"date is {date}; give a part of the year in [0, 1), or None.")
@@ -71,8 +77,10 @@ class GridPrior:
                 " bounds, or write a .zarr, which is computed block by block."
             )
         self.keep_bytes = keep_bytes
+        self.only_supported = only_supported and model.support is not None
         self._lock = threading.Lock()
-        # Shares of all classes, or embeddings; and the logarithm of their sum over classes.
+        # Of the cells that are computed, row by row: shares of all classes, or embeddings; and the
+        # logarithm of their sum over classes.
         self._kept: Tensor | None = None
         self._log_sum: Tensor | None = None
 
@@ -85,6 +93,15 @@ class GridPrior:
     def extrapolated(self) -> Tensor:
         """``(H, W)`` bool, where too little evidence stands near, as in ``PlaceSupport``."""
         return extrapolates(self.model, self.grid)
+
+    @cached_property
+    def _wanted(self) -> Tensor | None:
+        """``(H, W)`` bool, the cells that are computed, or None for all."""
+        return ~self.extrapolated if self.only_supported else None
+
+    @cached_property
+    def _count(self) -> int:
+        return self.extrapolated.numel() if self._wanted is None else int(self._wanted.sum())
 
     def heatmap(self, taxon: str | int) -> Raster:
         """Compute one class.
@@ -121,36 +138,39 @@ class GridPrior:
             label: The class.
 
         Returns:
-            ``(H, W)`` float32 on the CPU.
+            ``(H, W)`` float32 on the CPU; not a number where nothing is computed.
         """
         if not isinstance(self.model, DualEncoder) or not can_split(self.model):
-            return self._by_place(label)
-        with _asking(self.model):
-            values = self._by_features(grid_features(self.model, self.grid), label)
+            values = self._by_place(label)
+        else:
+            with _asking(self.model):
+                features = grid_features(self.model, self.grid, date=self.date, wanted=self._wanted)
+                values = self._by_features(features, label)
         # Outside of inference mode, a copy is a tensor like any other.
-        return values.clone()
+        if self._wanted is None:
+            return values.clone().view(self.grid.shape)
+        return torch.full(self.grid.shape, math.nan).masked_scatter_(self._wanted, values)
 
     def _by_features(self, features: GridFeatures, label: int) -> Tensor:
         """Compute a class of a model from its features and one row of its classifier."""
         weight, bias = features.weight[label], features.bias[label]
-        logits = weight.new_empty(self.grid.shape)
+        logits = weight.new_empty(self._count)
         if self._kept is None:
             size = logits.nbytes * len(weight)
             # Features that cost little are sooner computed again than fetched from memory.
             worth = not features.quick and size <= self.keep_bytes
-            keep = weight.new_empty(*self.grid.shape, len(weight)) if worth else None
+            keep = weight.new_empty(self._count, len(weight)) if worth else None
             first = self.model.prior_kind == "share" and self._log_sum is None
             log_sum = torch.empty_like(logits) if first else None
 
-            def work(rows: slice, columns: slice, block: Tensor) -> None:
-                shape = rows.stop - rows.start, columns.stop - columns.start
+            def work(own: slice, block: Tensor) -> None:
                 if log_sum is not None:
                     scores = torch.addmm(features.bias, block, features.weight.T)
-                    log_sum[rows, columns] = scores.logsumexp(dim=1).view(shape)
+                    log_sum[own] = scores.logsumexp(dim=1)
                 if keep is not None:
-                    keep[rows, columns] = block.view(*shape, -1)
+                    keep[own] = block
                 else:
-                    logits[rows, columns] = (block @ weight + bias).view(shape)
+                    logits[own] = block @ weight + bias
 
             features.each(work)
             self._kept = keep
@@ -164,27 +184,29 @@ class GridPrior:
     def _by_place(self, label: int) -> Tensor:
         """Compute a class of whatever answers ``prior``, all classes at a time."""
         if self._kept is not None:
-            return self._kept[label].clone()
-        cells = self.grid.rows * self.grid.columns
-        count = len(self.model.classes)
-        worth = cells * count * 4 <= self.keep_bytes
-        keep = torch.empty(count, *self.grid.shape) if worth else None
-        values = torch.empty(self.grid.shape)
-        for start, prior in _priors(self.model, self.grid, self.date):
-            values.view(-1)[start : start + len(prior)] = prior[:, label]
+            return self._kept[label]
+        classes = len(self.model.classes)
+        worth = self._count * classes * 4 <= self.keep_bytes
+        keep = torch.empty(classes, self._count) if worth else None
+        values = torch.empty(self._count)
+        for start, prior in self._priors():
+            values[start : start + len(prior)] = prior[:, label]
             if keep is not None:
-                keep.view(count, -1)[:, start : start + len(prior)] = prior.T
+                keep[:, start : start + len(prior)] = prior.T
         self._kept = keep
         return values
 
-
-def _priors(model: Prior, grid: Grid, date: float | None) -> Iterator[tuple[int, Tensor]]:
-    rows = max(1, CHUNK // grid.columns)
-    for row in range(0, grid.rows, rows):
-        lat, lon = torch.meshgrid(grid.lat[row : row + rows], grid.lon, indexing="ij")
-        places = torch.stack((lon.flatten(), lat.flatten()), dim=1)
-        when = None if date is None else torch.full((len(places),), date)
-        yield row * grid.columns, location_prior(model, places, date=when)
+    def _priors(self) -> Iterator[tuple[int, Tensor]]:
+        wanted = None if self._wanted is None else self._wanted.flatten().nonzero()[:, 0]
+        for start in range(0, self._count, CHUNK):
+            stop = min(start + CHUNK, self._count)
+            cell = torch.arange(start, stop) if wanted is None else wanted[start:stop]
+            lat, lon = (
+                self.grid.lat[cell // self.grid.columns],
+                self.grid.lon[cell % self.grid.columns],
+            )
+            when = None if self.date is None else torch.full((len(cell),), self.date)
+            yield start, location_prior(self.model, torch.stack((lon, lat), dim=1), date=when)
 
 
 @contextmanager
@@ -224,11 +246,12 @@ def heatmap(
     bounds: Bounds = WORLD,
     step: float = 0.5,
     date: float | None = None,
+    only_supported: bool = False,
 ) -> Raster:
     """Compute the prior of a class on a grid.
 
-    The last two grids are kept, so that another class of one of them takes a fraction of the time.
-    Cells are those of one grid of the world; the bounds grow to whole cells.
+    The last grids are kept, of two models at most, so that another class of one of them takes a
+    fraction of the time. Cells are those of one grid of the world; the bounds grow to whole cells.
 
     Args:
         model: A model or a baseline.
@@ -236,6 +259,8 @@ def heatmap(
         bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
         step: Side of a cell, degrees; it must divide 180.
         date: Part of the year in [0, 1), or None; models without a time input ignore it.
+        only_supported: Whether to spare the cells where the model extrapolates; they are not a
+            number then. A model without counts of its records spares none.
 
     Returns:
         The raster; row 0 is the northernmost.
@@ -252,14 +277,16 @@ def heatmap(
         (torch.Size([10, 12]), True)
     """
     find_class(model, taxon)
-    raster = _grid_prior(model, bounds, step, date).heatmap(taxon)
+    raster = _grid_prior(model, bounds, step, date, only_supported).heatmap(taxon)
     _let_go(KEEP_BYTES)
     return raster
 
 
-def _grid_prior(model: Prior, bounds: Bounds, step: float, date: float | None) -> GridPrior:
-    fresh = GridPrior(model, bounds, step, date)
-    key = (_state_of(model), fresh.grid, fresh.date)
+def _grid_prior(
+    model: Prior, bounds: Bounds, step: float, date: float | None, only_supported: bool
+) -> GridPrior:
+    fresh = GridPrior(model, bounds, step, date, only_supported=only_supported)
+    key = (_state_of(model), fresh.grid, fresh.date, fresh.only_supported)
     with _grids_lock:
         found = _grids.pop(key, fresh)
         _grids[key] = found
@@ -272,7 +299,9 @@ def _let_go(most: int) -> None:
     """Forget the grids asked for longest ago until the others keep no more than ``most`` bytes."""
     with _grids_lock:
         while len(_grids) > 1 and (
-            len(_grids) > KEEP_GRIDS or sum(grid.kept_bytes for grid in _grids.values()) > most
+            len(_grids) > KEEP_GRIDS
+            or len({id(grid.model) for grid in _grids.values()}) > KEEP_MODELS
+            or sum(grid.kept_bytes for grid in _grids.values()) > most
         ):
             _grids.popitem(last=False)
 

@@ -259,3 +259,28 @@ def test_damaged_models_do_not_stop_the_page(open_app: Open, models: Path, tmp_p
     app = open_app(folder=shelf, model="odd-settings")
     assert not app.exception and "cannot be loaded" in app.error[0].value
     assert len(ranked(app)) == 6
+
+
+def test_the_month_changes_the_list_of_a_model_that_knows_seasons(
+    open_app: Open, tmp_path: Path
+) -> None:
+    save_toy_model(tmp_path / "seasonal", "seasons", train_steps=150, seasons=True)
+    first = {}
+    for month in ("1", "7"):
+        app = open_app(folder=tmp_path / "seasonal", month=month)
+        assert not app.exception and not app.error
+        first[month] = ranked(app)[0]
+    assert first["1"] != first["7"]
+    assert app.selectbox(key="month_box").value == "Jul"
+    link = app.get("page_link")[0].proto
+    assert "month=7" in link.query_string
+    app.selectbox(key="month_box").set_value("Jan").run()
+    assert not app.exception and ranked(app)[0] == first["1"]
+    assert "month=1" in app.get("page_link")[0].proto.query_string
+    app = open_app(folder=tmp_path / "seasonal", month="13")
+    assert len(app.error) + len(app.warning) >= 1 and "13" in texts(app)
+
+
+def test_a_model_without_seasons_shows_no_months(open_app: Open) -> None:
+    app = open_app(month="4")
+    assert not app.exception and not [box for box in app.selectbox if box.key == "month_box"]

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from csp_core import catalog, checkpoint
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
-from csp_core.raster import Raster, forget_grids, given_threshold
+from csp_core.raster import Raster, given_threshold, heatmap
 from tests.toy import NAIROBI, SPECIES, VIENNA, save_toy_model
 
 if TYPE_CHECKING:
@@ -343,23 +343,60 @@ def test_a_file_that_holds_no_records_says_so(open_app: Open) -> None:
     assert not app.exception and len(app.error) == 1 and area(app) > 0
 
 
-def forget() -> None:
-    st.cache_resource.clear()
-    forget_grids()
+@pytest.fixture(scope="module")
+def seasonal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("seasonal")
+    save_toy_model(folder, "seasons", train_steps=150, seasons=True)
+    return folder
 
 
-def test_months_are_shown_for_a_model_that_knows_seasons(
-    open_app: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not open_app(month="4").image
-    monkeypatch.setattr(DualEncoder, "uses_date", True)
-    forget()
+def test_a_model_without_seasons_has_no_months(open_app: Open) -> None:
     app = open_app(month="4")
-    assert not app.exception and not app.error
-    assert app.selectbox(key="month_box").value == "Apr" and len(app.image) == 1
+    assert not app.image and not [b for b in app.selectbox if b.key == "month_box"]
+
+
+def test_months_of_a_model_that_has_learned_seasons(open_app: Open, seasonal: Path) -> None:
+    lat, lon = str(NAIROBI[1]), str(NAIROBI[0])
+    values = {}
+    for month in ("1", "7", ""):
+        where = {"taxon": NAMES[0], "lat": lat, "lon": lon, "month": month}
+        app = open_app(folder=seasonal, **where)
+        assert not app.exception and not app.error and len(app.image) == 1
+        values[month] = float(re.findall(r"\*\*<?([\d.]+)\s%\*\*.*rank", texts(app))[0])
+        box = app.selectbox(key="month_box")
+        assert box.value == {"1": "Jan", "7": "Jul", "": "Whole year"}[month]
+    # It is recorded around New Year; over the whole year it shares the city with two others.
+    assert values["1"] > max(50, values[""]) and values[""] > values["7"]
+    app.selectbox(key="month_box").set_value("Apr").run()
+    assert not app.exception and param(app, "month") == "4"
     app.selectbox(key="month_box").set_value("Whole year").run()
     assert not app.exception and param(app, "month") is None
-    forget()
+
+
+def test_twelve_months_share_one_scale(open_app: Open, seasonal: Path) -> None:
+    # Where one month is coloured and another is not, a scale of its own would hide it.
+    import overlay
+    from palette import LIGHT
+
+    model = checkpoint.load_model(seasonal / "seasons")
+    rasters = [heatmap(model, NAMES[0], step=2.0, date=(m + 0.5) / 12) for m in range(12)]
+    assert rasters[0].at(*NAIROBI) > 5 * rasters[6].at(*NAIROBI)
+    scale = overlay.value_scale("share", LIGHT)
+    land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
+    sheet = Image.open(io.BytesIO(overlay.months_png(rasters, scale, LIGHT, land)))
+    width, height = sheet.width // overlay.SMALL_COLUMNS, sheet.height // 3
+    pixels = sheet.convert("RGB")
+
+    def colour(month: int) -> tuple[int, ...]:
+        x = (NAIROBI[0] + 180) / 360 * overlay.SMALL_WIDTH
+        y = (overlay.NORTH - NAIROBI[1]) / (overlay.NORTH - overlay.SOUTH) * overlay.SMALL_HEIGHT
+        left, top = month % overlay.SMALL_COLUMNS * width, month // overlay.SMALL_COLUMNS * height
+        found = pixels.getpixel((int(left + x), int(top + overlay.CAPTION + y)))
+        assert isinstance(found, tuple)
+        return found
+
+    # December and January look alike, July does not.
+    assert colour(0) == colour(11) != colour(6)
 
 
 def test_the_pages_link_to_each_other(open_app: Open) -> None:

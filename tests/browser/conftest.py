@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from csp_core.files import ASSETS
 from tests.browser.server import CHROMIUM_FLAGS, find_chromium, running_app
-from tests.toy import save_toy_model
+from tests.toy import save_demo_model, save_toy_model
 
 # Below the address of a page that is not the first, Streamlit's own script looks for its server,
 # and only then where the server is.
@@ -51,6 +51,31 @@ def app_without_leaflet(tmp_path_factory: pytest.TempPathFactory, models: str) -
     folder = tmp_path_factory.mktemp("app-without-leaflet")
     empty = Path(folder, "empty")
     with running_app(folder, CSP_MODELS=models, CSP_LEAFLET_DIR=str(empty)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def photo_models(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Models that see pictures: the bundled one, or one that stands in for it."""
+    folder = tmp_path_factory.mktemp("photo-models")
+    if not (ASSETS / "models" / "demo" / "config.json").is_file():
+        save_demo_model(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def photo_app(tmp_path_factory: pytest.TempPathFactory, photo_models: str) -> Iterator[str]:
+    with running_app(tmp_path_factory.mktemp("photo-app"), CSP_MODELS=photo_models) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def photo_app_without_leaflet(
+    tmp_path_factory: pytest.TempPathFactory, photo_models: str
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("photo-app-without-leaflet")
+    empty = str(folder / "empty")
+    with running_app(folder, CSP_MODELS=photo_models, CSP_LEAFLET_DIR=empty) as address:
         yield address
 
 

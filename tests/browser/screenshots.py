@@ -47,7 +47,7 @@ def main(pages: list[str]) -> int:
         return 1
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_app(Path(folder)) as address,
+        running_app(Path(folder), CSP_MODELS=_stand_ins(pages, Path(folder, "models"))) as address,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
@@ -82,8 +82,30 @@ def _range_map(page: Any, address: str) -> None:
     page.wait_for_timeout(1500)
 
 
+def _photo(page: Any, address: str) -> None:
+    page.goto(f"{address}photo?example=lookalike-rockies.png")
+    frame = page.frame_locator(".st-key-map-box iframe")
+    frame.locator("img.csp-values").first.wait_for(state="attached")
+    page.get_by_role("button", name="Download JSON").wait_for()
+    page.wait_for_timeout(2000)
+
+
+def _stand_ins(pages: list[str], folder: Path) -> str:
+    """Train a model that sees pictures where none is bundled, and give the folder it is in."""
+    from csp_core.files import ASSETS
+    from tests.toy import save_demo_model
+
+    if "photo" in pages and not (ASSETS / "models" / "demo" / "config.json").is_file():
+        save_demo_model(folder)
+    return str(folder)
+
+
 # What brings a page to the view that its picture shows.
-PAGES: dict[str, Callable[[Any, str], None]] = {"explore": _explore, "range-map": _range_map}
+PAGES: dict[str, Callable[[Any, str], None]] = {
+    "explore": _explore,
+    "range-map": _range_map,
+    "photo": _photo,
+}
 
 
 def _save(picture: bytes, path: Path) -> int:

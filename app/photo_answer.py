@@ -1,0 +1,248 @@
+"""What a model says of a photo, in words: the answer, its set, the weight, and whether it fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+
+import address
+import photo_chart
+import resources
+import widgets
+from csp_core.catalog import ModelInfo
+from csp_core.data.photos import Photo
+from csp_core.errors import CspError
+from csp_core.infer import describe_place
+from csp_core.model import DualEncoder
+from csp_core.photo import PhotoAnswer, RankedAnswer, answer_photo, image_fits
+from photo_address import MOST_WEIGHT, PhotoView, link_to, sees_images
+from photo_files import Chosen
+from photo_place import Where
+
+WEIGHT_STEP, PLACE_ROWS, MOST_NAMED = 0.05, 10, 6
+SPECIES_MODEL = "eva02_large_patch14_clip_336.merged2b_ft_inat21"
+RECIPE = (
+    "For photos of animals and plants take a species classifier of the timm hub, such as"
+    f" `{SPECIES_MODEL}` (10,000 species of iNaturalist 2021, file `model.safetensors`, about"
+    " 1.2 GB, fetched where there is a network), and give its probabilities to"
+    " `csp_core.rerank(probs, lonlat, model=…)`, which any model here can follow."
+)
+
+
+def ask(model: DualEncoder, photo: Photo, where: Where, weight: float | None) -> PhotoAnswer | str:
+    """Ask a model about a photo.
+
+    Args:
+        model: A model that sees images.
+        photo: The photo.
+        where: Where and when it was taken.
+        weight: Of the place; None for the fitted one.
+
+    Returns:
+        Its answer, or why there is none.
+    """
+    try:
+        return answer_photo(
+            model,
+            photo.image,
+            lonlat=where.counts,
+            radius_km=where.radius_km,
+            date=where.date,
+            hour=where.hour,
+            weight=weight,
+        )
+    except CspError as error:
+        return str(error)
+
+
+def misfit(answer: PhotoAnswer, info: ModelInfo, known: Sequence[ModelInfo], photo: Photo) -> None:
+    """Say so if the model is not made for such a picture, and what would be.
+
+    Args:
+        answer: What the model says.
+        info: The model's line in the list.
+        known: All models.
+        photo: The photo.
+    """
+    if answer.fits:
+        return
+    name = widgets.escape_markdown(info.name)
+    st.warning(
+        f"**This is not a picture that {name} was made for.**"
+        f" {widgets.escape_markdown(answer.fits_reason)} What it says below means little."
+    )
+    others = [other for other in known if other.problem is None and other.name != info.name]
+    fitting = [other for other in others if sees_images(other) and _fits(other, photo)]
+    for other in fitting[:2]:
+        label = f"Ask {widgets.escape_markdown(other.name)}, which learned from pictures like it"
+        args = (other.name,)
+        st.button(label, key=f"ask-{other.name}", on_click=address.set_model, args=args)
+    if not fitting:
+        st.caption(f"No model here was made for it. {RECIPE}")
+
+
+def _fits(info: ModelInfo, photo: Photo) -> bool:
+    try:
+        return image_fits(resources.model(info), photo.image)[0]
+    except CspError:
+        return False
+
+
+def without_image_model(info: ModelInfo, known: Sequence[ModelInfo]) -> None:
+    """Say that a model does not look at pictures, and which would."""
+    name = widgets.escape_markdown(info.name)
+    able = [other.name for other in known if other.problem is None and sees_images(other)]
+    also = f" Models here that look at pictures: {', '.join(able)}." if able else ""
+    st.warning(
+        f"**{name} does not look at the picture.** It knows places alone, so this is the place's"
+        f" ranking.{widgets.escape_markdown(also)}"
+    )
+    st.caption(RECIPE)
+
+
+def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
+    """Draw the ranking of the place by itself."""
+    if where.counts is None:
+        ignored = "The place is ignored" if where.ignored else "The place is not known"
+        st.markdown(f"{ignored}, so there is nothing to rank by.")
+        return
+    date = where.date if model.uses_date else None
+    report = describe_place(model, *where.counts, date=date)
+    widgets.support_line(report)
+    if report.extrapolates:
+        st.warning("Too few training records stand near this place: the order is a guess.")
+    rows = [(row.rank, row.taxon, row.common_name, row.value) for row in report.results]
+    photo_chart.one_column(rows[:PLACE_ROWS], "Place only", numbers=not report.extrapolates)
+
+
+def headline(answer: PhotoAnswer, where: Where) -> None:
+    """Say what the picture most likely shows, and what the place changed."""
+    first, alone = answer.combined[0], answer.image_only[0]
+    st.subheader(f"{_name(first)}: {widgets.percent(first.value)}", anchor=False)
+    if where.counts is None:
+        why = "the place is ignored" if where.ignored else "nobody knows the place yet"
+        st.markdown(f"By the image alone, as {why}.")
+    elif first.taxon == alone.taxon:
+        st.markdown(f"The image alone says the same, with {widgets.percent(alone.value)}.")
+    else:
+        st.markdown(
+            f"**The place changes the answer**: the image alone says {_name(alone)},"
+            f" {widgets.percent(alone.value)}."
+        )
+
+
+def _name(row: RankedAnswer) -> str:
+    return widgets.escape_markdown(row.common_name or row.taxon)
+
+
+def truth_set(answer: PhotoAnswer, where: Where) -> None:
+    """Name the set that holds the truth 9 times in 10."""
+    alone = _set_words(answer.image_only, answer.image_set_size)
+    if answer.set_size is None:
+        what = "For this weight of the place" if alone else "For this model"
+        st.caption(f"{what} no set that holds the truth 9 times in 10 was fitted.")
+        return
+    together = _set_words(answer.combined, answer.set_size)
+    line = f"**9 times in 10 the truth is among:** {together}."
+    if where.counts is not None and alone:
+        line += f" By the image alone: {alone}."
+    st.markdown(line)
+
+
+def _set_words(rows: Sequence[RankedAnswer], size: int | None) -> str:
+    if size is None:
+        return ""
+    if size > MOST_NAMED:
+        return f"the first {size} of {len(rows)}"
+    return ", ".join(_name(row) for row in rows[:size])
+
+
+def weigh(model: DualEncoder, weight: float | None) -> None:
+    """Draw the slider for the weight of the place, with a mark at the fitted one.
+
+    Args:
+        model: The model.
+        weight: As the address says, or None for the fitted one.
+    """
+    fitted = _on_step(model.place_weight)
+    most = MOST_WEIGHT if fitted > 1.5 or (weight or 0) > 2 else 2.0
+    st.session_state["weight_box"] = min(most, fitted if weight is None else _on_step(weight))
+    st.slider(
+        "Weight of the place",
+        *(0.0, most),
+        step=WEIGHT_STEP,
+        key="weight_box",
+        on_change=_on_weight,
+        args=(fitted,),
+        help="0 is the image alone; at 1 the place counts as much as the image.",
+    )
+    # A slider's ends lie half a thumb from those of its box.
+    at = f"calc(0.5rem + (100% - 1rem) * {fitted / most:.4f})"
+    st.html(
+        f'<div class="csp-mark"><span style="left:{at}">▲ fitted {model.place_weight:.2f}</span>'
+        "</div>"
+    )
+    if weight is not None:
+        st.button("Back to the fitted weight", key="fitted_weight", on_click=address.set_param,
+                  args=("weight", None))  # fmt: skip
+
+
+def _on_step(weight: float) -> float:
+    return round(round(weight / WEIGHT_STEP) * WEIGHT_STEP, 2)
+
+
+def _on_weight(fitted: float) -> None:
+    value = st.session_state["weight_box"]
+    address.set_param("weight", None if abs(value - fitted) < 1e-6 else f"{value:g}")
+
+
+def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
+    """Say why ranks moved, and what the place's part rests on."""
+    season = model.uses_date and where.date is not None and where.counts is not None
+    if where.counts is not None and model.classifier is not None:
+        st.subheader("Why the ranking moved", anchor=False)
+        photo_chart.explanations(answer, season)
+        report = describe_place(model, *where.counts)
+        if model.support is None:
+            st.caption("Support unknown: this model came without counts of its training records.")
+        else:
+            widgets.support_line(report)
+            if report.extrapolates:
+                st.warning(
+                    "Too few training records stand near this place: what it adds is a guess."
+                )
+    photo_chart.table(answer, season)
+
+
+def downloads(answer: PhotoAnswer, view: PhotoView, where: Where, chosen: Chosen) -> None:
+    """Offer the answer as JSON, and the address of an example's view."""
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Download JSON", lambda: to_json(answer, where), "photo.json",
+                           "application/json", on_click="ignore")  # fmt: skip
+        if chosen.example:
+            with st.popover("Link to this view"):
+                st.code(link_to(view, chosen.example), language=None, wrap_lines=True)
+
+
+def to_json(answer: PhotoAnswer, where: Where) -> str:
+    """Write an answer as JSON, with the place and date it holds for.
+
+    Args:
+        answer: What the model says.
+        where: Place and time.
+
+    Returns:
+        The file's text.
+    """
+    lon, lat = where.counts or (None, None)
+    content = {
+        "model": answer.model,
+        "lon": lon,
+        "lat": lat,
+        "radius_km": where.radius_km,
+        "date": where.day.isoformat() if where.day else None,
+        **answer.to_dict(),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

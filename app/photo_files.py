@@ -1,0 +1,225 @@
+"""The photos of the Photo page: uploaded, taken with the camera, or one of the examples."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from functools import partial
+
+import streamlit as st
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from starlette.formparsers import MultiPartParser
+from torch import Tensor
+
+import address
+import widgets
+from csp_core.data.geotiffs import MAX_MEGAPIXELS
+from csp_core.data.photos import Photo, read_photo
+from csp_core.data.pictures import READABLE
+from csp_core.errors import CspError
+from csp_core.files import ASSETS
+
+MEGABYTES = 50
+EXAMPLES = ASSETS / "examples"
+# Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
+KEPT, SHOWN, SMALL = 1024, 480, 130
+TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
+# In the session's state: what was read of the files that are uploaded now.
+READ = "photos_read"
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A photo to be looked at.
+
+    Args:
+        key: Tells it from all others of the session.
+        name: The file's name, or the example's label.
+        photo: What was read, or None where it cannot be.
+        thumbnail: PNG or JPEG to show.
+        problem: Why it cannot be read.
+        example: File name of an example, or ``""``.
+    """
+
+    key: str
+    name: str
+    photo: Photo | None
+    thumbnail: bytes = b""
+    problem: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A line of the list of examples.
+
+    Args:
+        file: Its name in ``assets/examples``.
+        label: What to call it.
+    """
+
+    file: str
+    label: str
+
+
+def keep_uploads_in_memory() -> None:
+    """Have the server hold uploads in memory alone, which it would spill to a file past 1 MB."""
+    MultiPartParser.spool_max_size = 2 * MEGABYTES << 20
+
+
+@st.cache_data(show_spinner=False, max_entries=2)
+def examples() -> list[Example]:
+    """List the example photos, empty where the clone has none."""
+    path = EXAMPLES / "examples.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [Example(row["file"], row["label"]) for row in csv.DictReader(stream)]
+
+
+def choose(asked: str | None, problems: list[str]) -> Chosen | None:
+    """Draw what chooses a photo.
+
+    Args:
+        asked: File name of an example, as the address says.
+        problems: A sentence is added where there is no such example.
+
+    Returns:
+        The photo, or None where there is none yet.
+    """
+    keep_uploads_in_memory()
+    with st.container(horizontal=True, gap="medium", key="photo-input"):
+        uploads = st.file_uploader(
+            f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each",
+            type=list(TYPES),
+            accept_multiple_files=True,
+            max_upload_size=MEGABYTES,
+            key="photo_files",
+            help="They stay in this server's memory and are never written to its disk. A phone may"
+            " take the place out of a photo before it sends it: on an iPhone choose Options and"
+            " Include Location, or upload from Files.",
+            width=430,
+        )
+        with st.container(width="stretch"):
+            example = _choose_example(asked, problems)
+            shot = None
+            # The browser asks for the camera as soon as its widget is drawn.
+            if st.toggle("Use the camera", key="camera_on"):
+                shot = st.camera_input("Take a photo", key="photo_shot", width=320)
+    files = {upload.file_id: (upload.name, upload) for upload in uploads}
+    if shot is not None:
+        files[shot.file_id] = ("Camera", shot)
+    if not files:
+        st.session_state.pop(READ, None)
+        return _read_example(example) if example else None
+    found = _read_all({key: (name, file.getvalue()) for key, (name, file) in files.items()})
+    for bad in (one for one in found if one.problem):
+        st.error(f"**{widgets.escape_markdown(bad.name)}**: {widgets.escape_markdown(bad.problem)}")
+    return _pick([one for one in found if not one.problem])
+
+
+def _choose_example(asked: str | None, problems: list[str]) -> Example | None:
+    known = {example.file: example for example in examples()}
+    if not known:
+        return None
+    chosen = known.get(asked or "")
+    if asked and not chosen:
+        problems.append(f"There is no example {asked}. Examples: {', '.join(known)}.")
+    chosen = chosen or next(iter(known.values()))
+    st.session_state["example_box"] = chosen.file
+    st.pills(
+        "Or an invented example",
+        list(known),
+        format_func=lambda file: known[file].label,
+        key="example_box",
+        required=True,
+        on_change=_on_example,
+    )
+    return chosen
+
+
+def _on_example() -> None:
+    address.set_param("example", st.session_state["example_box"])
+
+
+def _pick(good: list[Chosen]) -> Chosen | None:
+    """Draw the row of photos where there are several."""
+    if not good:
+        st.info("None of these files can be looked at. Give another.")
+        return None
+    state, keys = st.session_state, [one.key for one in good]
+    if state.get("photo_pick") not in keys:
+        state["photo_pick"] = keys[0]
+    if len(good) == 1:
+        return good[0]
+    with st.container(horizontal=True, gap="small", key="photo-row"):
+        for number, one in enumerate(good):
+            with st.container(width=SMALL, gap="small"):
+                st.image(one.thumbnail, width=SMALL)
+                st.button(
+                    widgets.escape_markdown(one.name),
+                    key=f"photo-{number}",
+                    type="primary" if one.key == state["photo_pick"] else "secondary",
+                    on_click=partial(state.__setitem__, "photo_pick", one.key),
+                    width="stretch",
+                )
+    return good[keys.index(state["photo_pick"])]
+
+
+def _read_all(files: dict[str, tuple[str, bytes]]) -> list[Chosen]:
+    """Read files, each once as long as it is there; this session alone keeps what was read."""
+    kept: dict[str, Chosen] = st.session_state.get(READ, {})
+    fresh = {
+        key: kept[key] if key in kept else _read(key, name, content)
+        for key, (name, content) in files.items()
+    }
+    st.session_state[READ] = fresh
+    return list(fresh.values())
+
+
+def _read(key: str, name: str, content: bytes) -> Chosen:
+    try:
+        photo = read_photo(content, name)
+        small = _small_copy(photo)
+        # A photo of 100 megapixels would take 300 MB for as long as its page is open.
+        if len(photo.image) == 3 and photo.image.dtype == torch.uint8:
+            photo = replace(photo, image=small)
+        picture = Image.fromarray(small.permute(1, 2, 0).contiguous().numpy())
+        return Chosen(key, name, photo, _encode(picture, SHOWN))
+    except CspError as error:
+        return Chosen(key, name, None, problem=str(error).removeprefix(f"{name}: "))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _read_example(example: Example) -> Chosen:
+    content = (EXAMPLES / example.file).read_bytes()
+    chosen = _read(f"example:{example.file}", example.file, content)
+    return replace(chosen, name=example.label, example=example.file)
+
+
+def _small_copy(photo: Photo) -> Tensor:
+    """Copy a photo's first three bands as 8 bits, no side longer than ``KEPT``."""
+    pixels = photo.image[:3] if len(photo.image) >= 3 else photo.image[:1].expand(3, -1, -1)
+    if pixels.dtype != torch.uint8:
+        # What is brightest becomes white.
+        pixels = (pixels.float() / max(1.0, float(pixels.max())) * 255).clamp(0, 255).byte()
+    height, width = pixels.shape[1:]
+    if max(height, width) <= KEPT:
+        return pixels
+    scale = KEPT / max(height, width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    # Half the time that it takes as a picture of Pillow's.
+    return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _encode(picture: Image.Image, side: int) -> bytes:
+    """Write a picture small, without anything beside its pixels."""
+    shown = picture.copy()
+    shown.thumbnail((side, side))
+    stream = io.BytesIO()
+    small = max(picture.size) <= SMALL
+    shown.save(stream, *(("PNG",) if small else ("JPEG",)), quality=88)
+    return stream.getvalue()

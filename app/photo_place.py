@@ -1,0 +1,226 @@
+"""Where and when a photo was taken: as its file says, as typed, or as clicked on the map."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass
+
+import streamlit as st
+
+import address
+import clicks
+import widgets
+from csp_core import places
+from csp_core.data.photos import Photo
+from csp_core.data.positions import parts_of_time
+from csp_core.errors import CspError
+from csp_core.model import DualEncoder
+from photo_address import IGNORED, MOST_KM, UNKNOWN, PhotoView, forget_own
+
+FIRST_DAY = datetime.date(1800, 1, 1)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where and when a photo counts as taken.
+
+    Args:
+        place: Longitude and latitude, or None where nobody knows.
+        source: Where the place is from, or why there is none.
+        radius_km: Within which it lies.
+        ignored: Whether the place shall not count.
+        day: The date, or None.
+        date: Part of the year in [0, 1), or None.
+        hour: Part of the day in [0, 1), or None.
+        day_source: Where the date is from.
+    """
+
+    place: tuple[float, float] | None
+    source: str
+    radius_km: float
+    ignored: bool
+    day: datetime.date | None
+    date: float | None
+    hour: float | None
+    day_source: str
+
+    @property
+    def counts(self) -> tuple[float, float] | None:
+        """The place as far as it counts."""
+        return None if self.ignored else self.place
+
+
+def find(view: PhotoView, photo: Photo) -> Where:
+    """Tell where and when a photo was taken.
+
+    Args:
+        view: What the address says, which comes first.
+        photo: What the file says.
+
+    Returns:
+        Place and time with their sources.
+    """
+    place, source = photo.lonlat, f"from the photo's {photo.place_source}"
+    own_km = (photo.uncertainty_m or 0.0) / 1000
+    if view.place is not None:
+        clicked = st.session_state.get("clicked") == address.place_params()
+        place, source, own_km = view.place, "clicked on the map" if clicked else "typed", 0.0
+    elif place is None:
+        source = photo.why_no_place
+    day, day_source = _own_day(photo), "from the photo's file"
+    date, hour = (None if math.isnan(part) else part for part in (photo.date, photo.hour))
+    if isinstance(view.date, datetime.date):
+        day, day_source, hour = view.date, "typed", None
+        date = parts_of_time(datetime.datetime.combine(day, datetime.time()))[0]
+    elif view.date == UNKNOWN:
+        day, date, hour, day_source = None, None, None, "left out"
+    return Where(
+        place=place,
+        source=source,
+        radius_km=min(MOST_KM, own_km if view.radius_km is None else view.radius_km),
+        ignored=view.ignored,
+        day=day,
+        date=date,
+        hour=hour,
+        day_source=day_source if day or view.date == UNKNOWN else "not in the file",
+    )
+
+
+def _own_day(photo: Photo) -> datetime.date | None:
+    return datetime.date.fromisoformat(photo.taken[:10]) if photo.taken else None
+
+
+def badges(where: Where, photo: Photo) -> None:
+    """Say where place and date are from.
+
+    Args:
+        where: Place and time.
+        photo: The photo.
+    """
+    if where.place is None:
+        st.badge("No place", icon=":material/help:", color="orange")
+        st.caption(
+            f"{widgets.escape_markdown(where.source)} Where was this taken? Click the map, or type"
+            " it below."
+        )
+    else:
+        within = f" ± {_distance(where.radius_km)}" if where.radius_km else ""
+        label = f"Place {where.source}{within}"
+        st.badge(widgets.escape_markdown(label), icon=":material/location_on:", color="green")
+        title, coordinates = widgets.place_title(*where.place)
+        st.markdown(f"{title}  \n{coordinates.rstrip('. ')}")
+    when = f"{where.day.isoformat()}, {where.day_source}" if where.day else where.day_source
+    st.caption(f"Date: {when}.")
+    for note in photo.notes:
+        st.caption(widgets.escape_markdown(note))
+
+
+def _distance(km: float) -> str:
+    return f"{1000 * km:,.0f} m" if km < 1 else f"{km:,.0f} km"
+
+
+def controls(view: PhotoView, where: Where, photo: Photo, model: DualEncoder) -> None:
+    """Draw what sets place, radius and date.
+
+    Args:
+        view: What the address says.
+        where: Place and time.
+        photo: The photo.
+        model: The model.
+    """
+    state = st.session_state
+    st.text_input(
+        "Place or coordinates",
+        key="place_text",
+        placeholder="Vienna · 48.2 N 16.37 E · geo:-1.3,36.8",
+        on_change=on_text,
+    )
+    _lookup_messages(view)
+    lon, lat = where.place or (view.lon, view.lat)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        clicks.coordinate_boxes(lon, lat, width=140)
+        state["radius_box"] = float(where.radius_km)
+        st.number_input(
+            "Known to within (km)",
+            *(0.0, MOST_KM),
+            step=10.0,
+            format="%.4g",
+            key="radius_box",
+            on_change=_on_radius,
+            width=150,
+            help="What the place says is averaged over a disc of this radius.",
+        )
+        state["date_box"] = where.day
+        st.date_input(
+            "Date",
+            value=None,
+            min_value=FIRST_DAY,
+            key="date_box",
+            format="YYYY-MM-DD",
+            on_change=_on_date,
+            disabled=not model.uses_date,
+            help="Empty leaves the season out."
+            if model.uses_date
+            else f"{widgets.escape_markdown(model.name)} knows no seasons.",
+            width=175,
+        )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        state["ignore_box"] = view.ignored
+        st.toggle(
+            "Ignore the place (captive, cultivated)",
+            key="ignore_box",
+            on_change=_on_ignore,
+            help="What is kept or planted says nothing of where its kind lives.",
+        )
+        if view.place is not None and photo.lonlat is not None:
+            args = ("lat", "lon", "radius")
+            st.button("Back to the photo's own place", key="own_place", on_click=forget_own,
+                      args=args)  # fmt: skip
+
+
+def on_text() -> None:
+    """Take over a typed place."""
+    clicks.forget_messages()
+    text = st.session_state["place_text"]
+    if not text.strip():
+        return
+    try:
+        found = places.look_up(text)
+    except CspError as error:
+        st.session_state["lookup_error"] = str(error)
+        return
+    if found.certain:
+        clicks.choose_place(found.places[0].lon, found.places[0].lat)
+    else:
+        st.session_state["lookup"] = found.places
+
+
+def _lookup_messages(view: PhotoView) -> None:
+    if view.place is None and view.lon is not None and view.lat is not None:
+        guess = places.swapped(view.lon, view.lat)
+        if guess:
+            label = f"Swap them: {places.format_coordinates(*guess)}"
+            st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
+    if error := st.session_state.get("lookup_error"):
+        st.error(widgets.escape_markdown(error))
+    if found := st.session_state.get("lookup"):
+        st.caption("Which one?")
+        with st.container(horizontal=True, gap="small"):
+            for number, place in enumerate(found):
+                label = widgets.escape_markdown(place.label)
+                pair = (place.lon, place.lat)
+                st.button(label, on_click=clicks.choose_place, args=pair, key=f"choice-{number}")
+
+
+def _on_radius() -> None:
+    address.set_param("radius", f"{st.session_state['radius_box']:g}")
+
+
+def _on_date() -> None:
+    day = st.session_state["date_box"]
+    address.set_param("date", day.isoformat() if day else UNKNOWN)
+
+
+def _on_ignore() -> None:
+    address.set_param("place", IGNORED if st.session_state["ignore_box"] else None)

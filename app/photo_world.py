@@ -1,0 +1,286 @@
+"""Where on Earth the answer to a photo would change: which class would win at each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+
+import folium
+import streamlit as st
+import torch
+from torch import Tensor
+
+import clicks
+import deck
+import maps
+import overlay
+import resources
+import widgets
+from csp_core.catalog import ModelInfo
+from csp_core.geo import WORLD
+from csp_core.model import DualEncoder
+from csp_core.photo import PhotoAnswer
+from csp_core.photomap import WinningMap, winning_map
+from csp_core.raster import Raster, make_grid
+from csp_core.raster.prior import extrapolates
+from overlay import Scale
+from palette import Palette
+from photo_address import PhotoView
+from photo_chart import SHOWN, key_style
+from photo_place import Where
+
+STEP, OPACITY, HEIGHT = 2.0, 0.75, 420
+LETTERS = "ABCDEF"
+# Okabe and Ito's, without the two that the pin has.
+COLOURS = ("#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
+OTHERS = "#9a9a9a"
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """The winners, and which of them have a letter and colour.
+
+    Args:
+        model: The model.
+        found: The winners.
+        unsupported: ``(H, W)`` bool, where the model extrapolates.
+        lettered: Labels of the classes with letters.
+    """
+
+    model: DualEncoder
+    found: WinningMap
+    unsupported: Tensor
+    lettered: tuple[int, ...]
+
+    def name(self, label: int) -> str:
+        """Give a class's common name, or its scientific one."""
+        classes = self.model.classes
+        return classes.common_names[label] or classes.names[label]
+
+    @property
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """Taxon to letter and colour."""
+        rows = zip(self.lettered, LETTERS, COLOURS, strict=False)
+        return {self.model.classes.names[k]: (letter, colour) for k, letter, colour in rows}
+
+    def best_place(self, label: int) -> tuple[float, float]:
+        """Find where a class wins most clearly: longitude and latitude."""
+        grid = self.found.grid
+        wins = (self.found.winner == label) & ~self.unsupported
+        at = int(torch.where(wins, self.found.share, -1.0).argmax())
+        row, column = divmod(at, grid.columns)
+        return float(grid.lon[column]), float(grid.lat[row])
+
+    @cached_property
+    def areas(self) -> dict[int, float]:
+        """Label to the part of the supported area where it wins, the largest first."""
+        size = self.found.grid.cell_areas_km2()[:, None] * ~self.unsupported
+        total = float(size.sum()) or 1.0
+        parts = {k: float((size * (self.found.winner == k)).sum()) / total
+                 for k in self.found.classes}  # fmt: skip
+        return dict(sorted(((k, part) for k, part in parts.items() if part > 0),
+                           key=lambda row: -row[1]))  # fmt: skip
+
+
+def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where) -> World | None:
+    """Find the winners of a photo.
+
+    Args:
+        info: The model's line in the list.
+        model: The model.
+        answer: What it says of the photo.
+        where: When it was taken.
+
+    Returns:
+        The winners; None where the place does not count or the model knows none.
+    """
+    if where.ignored or model.classifier is None or answer.weight == 0:
+        return None
+    content = resources.content_hash(info)
+    date = where.date if model.uses_date else None
+    hour = where.hour if model.uses_hour else None
+    probs = tuple(answer.image_probs.tolist())
+    found = _winners(str(info.directory), content, probs, date, hour, answer.weight, model)
+    unsupported = _unsupported(str(info.directory), content, model)
+    world = World(model, found, unsupported, ())
+    # The same letters wherever the pin is: by the image's own order.
+    ranks = {row.taxon: row.rank for row in answer.image_only[:SHOWN]}
+    names, areas = model.classes.names, world.areas
+    listed = sorted((k for k in areas if names[k] in ranks), key=lambda k: ranks[names[k]])
+    others = [k for k in areas if k not in listed]
+    return World(model, found, unsupported, tuple([*listed, *others][: len(LETTERS)]))
+
+
+def last_keys(info: ModelInfo, photo: str) -> dict[str, tuple[str, str]]:
+    """Give the letters of a photo as the last run had them."""
+    kept: tuple[tuple[str, str], dict[str, tuple[str, str]]] | None
+    kept = st.session_state.get("photo_letters")
+    return kept[1] if kept and kept[0] == (info.name, photo) else {}
+
+
+def keep_keys(world: World | None, info: ModelInfo, photo: str) -> dict[str, tuple[str, str]]:
+    """Give the letters of a photo, and remember them for the next run."""
+    keys = world.keys if world else {}
+    st.session_state["photo_letters"] = (info.name, photo), keys
+    return keys
+
+
+# A world of winners takes under 1 MB; nothing of the photo but its shares is kept.
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _winners(
+    directory: str, content: str, probs: tuple[float, ...], date: float | None,
+    hour: float | None, weight: float, _model: DualEncoder,
+) -> WinningMap:  # fmt: skip
+    return winning_map(_model, torch.tensor(probs), step=STEP, date=date, hour=hour, weight=weight)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _unsupported(directory: str, content: str, _model: DualEncoder) -> Tensor:
+    grid = make_grid(WORLD, STEP)
+    if _model.support is None:
+        return torch.zeros(grid.shape, dtype=torch.bool)
+    return extrapolates(_model, grid)
+
+
+def raster(world: World) -> Raster:
+    """Number the lettered winners from 1, and all others after them."""
+    values = torch.full(world.found.grid.shape, float(len(world.lettered) + 1))
+    for number, label in enumerate(world.lettered):
+        values[world.found.winner == label] = number + 1.0
+    grid = world.found.grid
+    return Raster(
+        values=values,
+        bounds=grid.bounds,
+        step=grid.step,
+        taxon="",
+        common_name="",
+        kind="share",
+        model=world.model.name,
+        date=None,
+        extrapolated=world.unsupported,
+    )
+
+
+def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palette) -> None:
+    """Draw the map that chooses the place, coloured by the winners.
+
+    Args:
+        view: What the address says.
+        where: The place.
+        world: The winners, or None.
+        palette: The theme's colours.
+    """
+    state, place = st.session_state, where.place
+    if "start" not in state:
+        state["start"] = (*place, view.zoom) if place and view.zoom is not None else None
+    picture, hatch = b"", None
+    if world:
+        drawn = raster(world)
+        count = len(world.lettered) + 1
+        scale = Scale(tuple(i + 0.5 for i in range(count + 1)),
+                      (*COLOURS[: count - 1], OTHERS), "", "")  # fmt: skip
+        with_leaflet = resources.leaflet_ready()
+        picture = overlay.mercator_png(drawn, scale, palette, guesses=False, hatch=not with_leaflet)
+        if with_leaflet and drawn.extrapolated.any():
+            hatch = overlay.outline_unsupported(drawn)
+    if not resources.leaflet_ready():
+        layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
+        deck.cell_map("photo_cells", layers, place, start=state["start"], palette=palette,
+                      on_select=clicks.on_cell)  # fmt: skip
+        st.caption(
+            f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type the"
+            " place for more. `make setup` installs Leaflet."
+        )
+        return
+    groups = [maps.outline_group(hatch, None, palette)]
+    if world:
+        label = "Map of the species that would be named if the picture were taken there"
+        groups = [maps.value_group(picture, OPACITY, label), *groups, _letters(world)]
+    radius = where.radius_km if where.radius_km >= 1 else None
+    groups.append(maps.pin_group(place, palette, radius_km=radius))
+    maps.click_map(
+        "photo_map",
+        groups,
+        start=state["start"],
+        center=clicks.map_center(place),
+        palette=palette,
+        on_change=clicks.on_map,
+        halves=True,
+        height=HEIGHT,
+    )
+
+
+def _letters(world: World) -> folium.FeatureGroup:
+    """Write each letter where its class wins most clearly."""
+    group = folium.FeatureGroup(name="letters")
+    frame = "display:block;line-height:20px;text-align:center;border-radius:4px;font-size:12px"
+    for taxon, (letter, colour) in world.keys.items():
+        label = world.model.classes.label(taxon)
+        lon, lat = world.best_place(label)
+        title = escape(world.name(label))
+        icon = folium.DivIcon(
+            f'<b title="{title}" style="{frame};{key_style(colour)}">{letter}</b>',
+            icon_size=(20, 20),
+            # Beside the spot, which the pin may be on.
+            icon_anchor=(-4, 26),
+            class_name="csp-letter",
+        )
+        folium.Marker((lat, lon), icon=icon, interactive=False, keyboard=False).add_to(group)
+    return group
+
+
+def legend(world: World) -> None:
+    """Explain the colours, and offer them as a table."""
+    keys: Mapping[str, tuple[str, str]] = world.keys
+    items = "".join(
+        f'<span><b class="csp-key" style="{key_style(colour)}">{letter}</b>'
+        f"{escape(world.name(world.model.classes.label(taxon)))}</span>"
+        for taxon, (letter, colour) in keys.items()
+    )
+    if len(world.areas) > len(keys):
+        items += f'<span><i style="background:{OTHERS}"></i>others</span>'
+    if world.unsupported.any():
+        line = widgets.palette().hatch
+        stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
+        items += f'<span><i style="background:{stripes}"></i>too few records near</span>'
+    st.html(
+        '<div class="csp-small">Where would the answer change? The colours name the species that'
+        " would rank first if this same picture had been taken there.</div>"
+        f'<div class="csp-legend">{items}</div>'
+    )
+
+
+def table(world: World) -> None:
+    """Offer the winners and how large the area of each is."""
+    with st.expander("The winners as a table"):
+        st.dataframe(
+            {
+                "Species": [world.name(k) for k in world.areas],
+                "Part of the area with enough records": [
+                    widgets.percent(part) for part in world.areas.values()
+                ],
+                "Wins most clearly at": [
+                    "{1:.1f}, {0:.1f}".format(*world.best_place(k)) for k in world.areas
+                ],
+            },
+            hide_index=True,
+        )
+
+
+def moves(world: World, winner: str) -> None:
+    """Offer to move the pin to where another species would win.
+
+    Args:
+        world: The winners.
+        winner: Taxon that ranks first now.
+    """
+    others = [k for k in world.lettered if world.model.classes.names[k] != winner][:2]
+    if not others:
+        return
+    with st.container(horizontal=True, gap="small"):
+        for number, label in enumerate(others):
+            name = widgets.escape_markdown(world.name(label))
+            st.button(f"Pin to where {name} wins", key=f"flip-{number}",
+                      on_click=clicks.choose_place, args=world.best_place(label))  # fmt: skip

@@ -1,0 +1,123 @@
+"""Photo: what a picture says by itself, what its place adds, and why the ranking moved."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import address
+import photo_address
+import photo_answer
+import photo_chart
+import photo_files
+import photo_place
+import photo_world
+import resources
+import widgets
+from csp_core.catalog import ModelInfo
+from csp_core.errors import CspError
+from csp_core.model import DualEncoder
+from photo_address import PhotoView
+from photo_files import Chosen
+from photo_place import Where
+
+
+def on_model() -> None:
+    """Take over another model; the fitted weight is another too."""
+    address.set_model(st.session_state["model_box"])
+    address.set_param("weight", None)
+
+
+def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
+    """Draw the box that chooses a model, those that see images first."""
+    names = sorted(address.usable(known).values(), key=lambda i: not photo_address.sees_images(i))
+    if len(names) > 1:
+        st.session_state["model_box"] = view.info.name
+        st.selectbox(
+            "Model", [info.name for info in names], key="model_box", on_change=on_model, width=200
+        )
+
+
+def draw(
+    view: PhotoView, known: list[ModelInfo], model: DualEncoder, chosen: Chosen, where: Where
+) -> None:
+    """Draw the photo, its place and what the model says of both."""
+    assert chosen.photo is not None
+    colours, world, first = widgets.palette(), None, ""
+    left, right = st.container(key="view").columns([9, 11], gap="medium")
+    with left, st.container(horizontal=True, gap="medium", key="photo-box"):
+        st.image(chosen.thumbnail, width=170, alt=f"The photo {chosen.name}")
+        with st.container(gap="small", width="stretch"):
+            photo_place.badges(where, chosen.photo)
+    with right:
+        if photo_address.sees_images(view.info):
+            answer = photo_answer.ask(model, chosen.photo, where, view.weight)
+            if isinstance(answer, str):
+                st.error(widgets.escape_markdown(answer))
+                photo_answer.place_alone(model, view.info, where)
+            else:
+                photo_answer.misfit(answer, view.info, known, chosen.photo)
+                photo_answer.headline(answer, where)
+                chart = st.empty()
+                # The rankings do not wait for the map; until then letters stay as they were.
+                before = photo_world.last_keys(view.info, chosen.key)
+                with chart:
+                    photo_chart.columns(answer, before, colours)
+                world = photo_world.look(view.info, model, answer, where)
+                keys = photo_world.keep_keys(world, view.info, chosen.key)
+                if keys != before:
+                    with chart:
+                        photo_chart.columns(answer, keys, colours)
+                photo_answer.truth_set(answer, where)
+                if model.classifier is not None and not where.ignored:
+                    photo_answer.weigh(model, view.weight)
+                first = answer.combined[0].taxon
+                photo_answer.explain(answer, model, where)
+                photo_answer.downloads(answer, view, where, chosen)
+        else:
+            photo_answer.without_image_model(view.info, known)
+            photo_answer.place_alone(model, view.info, where)
+    with left:
+        with st.container(key="map-box"):
+            photo_world.draw_map(view, where, world, colours)
+            if world:
+                photo_world.legend(world)
+            else:
+                st.caption("Click the map to say where the photo was taken.")
+        if world:
+            photo_world.moves(world, first)
+        with st.container(key="records-box"):
+            photo_place.controls(view, where, chosen.photo, model)
+            if world:
+                photo_world.table(world)
+
+
+def page() -> None:
+    """Draw the page."""
+    widgets.apply_style()
+    photo_chart.style()
+    address.come_back("photo", shared=())
+    st.title("What does the place add to a picture?", anchor=False)
+    known = resources.models()
+    if not address.usable(known):
+        widgets.no_models(known)
+        return
+    view = photo_address.read_view(known)
+    try:
+        model = resources.model(view.info)
+    except CspError as error:
+        st.error(widgets.escape_markdown(str(error)))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        pick_model(view, known)
+        widgets.model_chip(view.info)
+    chosen = photo_files.choose(view.example, view.problems)
+    widgets.messages(view.problems, view.notices)
+    if chosen is None or chosen.photo is None:
+        st.markdown("Give a photo to begin.")
+        return
+    if photo_address.turn_to(chosen.key):
+        view = photo_address.read_view(known)
+    draw(view, known, model, chosen, photo_place.find(view, chosen.photo))
+
+
+page()

@@ -1,0 +1,221 @@
+"""What a model says of labelled records: by their images, by their places, and by both together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
+from csp_core.data.records import RecordDataset
+from csp_core.infer import location_prior, posterior
+from csp_core.model import DualEncoder, Prior
+
+CHUNK, IMAGE_CHUNK = 4096, 256
+IMAGE, PLACE, BOTH = "image", "place", "image+place"
+SET_COVERAGE = 0.9
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Logits of labelled records, before calibration.
+
+    Args:
+        label: ``(N,)`` int64 in the model's classes.
+        lonlat: ``(N, 2)`` degrees, NaN where unknown.
+        image: ``(N, K)`` logits of the image classifier.
+        place: ``(N, K)`` logits of the location classifier, NaN where the place is unknown; None
+            for a model without one.
+        unmatched: Records left out: without a label, or of classes that the model does not know.
+    """
+
+    label: Tensor
+    lonlat: Tensor
+    image: Tensor
+    place: Tensor | None
+    unmatched: int
+
+    @property
+    def placed(self) -> Tensor:
+        """Which records have a place: ``(N,)`` bool."""
+        return ~self.lonlat.isnan().any(dim=1)
+
+
+def sees_images(model: Prior, dataset: RecordDataset) -> bool:
+    """Tell whether a model can be asked about the images of records.
+
+    Args:
+        model: A model or a baseline.
+        dataset: The records.
+
+    Returns:
+        Whether the model has an image classifier and the records have images.
+    """
+    knows = getattr(model, "image_classifier", None) is not None
+    return knows and len(dataset) > 0 and "image" in dataset[0]
+
+
+@torch.no_grad()
+def score(model: DualEncoder, dataset: RecordDataset) -> Scores:
+    """Ask both sides of a model about all records whose class it knows.
+
+    Args:
+        model: A model with an image classifier, in evaluation mode.
+        dataset: Records with images.
+
+    Returns:
+        The logits, on the CPU.
+    """
+    label = matched_labels(model, dataset)
+    rows = (label >= 0).nonzero().flatten()
+    device = next(model.parameters()).device
+    image = [model.image_logits(part.to(device)).float().cpu() for part in _images(dataset, rows)]
+    lonlat, place = dataset.lonlat[rows], None
+    if model.classifier is not None:
+        columns = [
+            column[rows].to(device) for column in (dataset.lonlat, dataset.date, dataset.hour)
+        ]
+        place = torch.full((len(rows), len(model.classes)), float("nan"))
+        placed = ~lonlat.isnan().any(dim=1)
+        known = [torch.split(column[placed.to(device)], CHUNK) for column in columns]
+        found = [model.class_logits(*part).float().cpu() for part in zip(*known, strict=True)]
+        place[placed] = torch.cat(found) if found else place[placed]
+    number = len(model.classes)
+    return Scores(
+        label=label[rows],
+        lonlat=lonlat,
+        image=torch.cat(image) if image else torch.empty(0, number),
+        place=place,
+        unmatched=len(dataset) - len(rows),
+    )
+
+
+def fit_calibration(model: DualEncoder, scores: Scores) -> float:
+    """Fit what turns logits into answers, and keep it in the model.
+
+    The temperatures of both sides, then the weight of the place and whether to divide by the class
+    frequency, then the levels of the sets that hold the truth 9 times in 10.
+
+    Args:
+        model: The model, changed.
+        scores: What it says of records that it was not fitted to.
+
+    Returns:
+        Log-loss of image and place together on these records, nats.
+    """
+    label, placed, place = scores.label, scores.placed, scores.place
+    model.image_temperature = fit_temperature(scores.image, label)
+    if place is not None:
+        model.temperature = fit_temperature(place[placed], label[placed])
+        found = fit_place_weight(
+            (scores.image[placed] / model.image_temperature).softmax(dim=1),
+            (place[placed] / model.temperature).softmax(dim=1),
+            label[placed],
+            model.classes.frequency(),
+        )
+        model.place_weight = found.weight
+        model.divide_frequency = found.divide_frequency
+    answers = answer(model, scores)
+    for name, attribute in (
+        (IMAGE, "image_set_level"), (PLACE, "set_level"), (BOTH, "joint_set_level")
+    ):  # fmt: skip
+        if name in answers:
+            setattr(model, attribute, fit_set_level(*answers[name], SET_COVERAGE))
+    share, truth = answers[BOTH]
+    own = share.gather(1, truth[:, None]).double().clamp_min(1e-30)
+    return float(-own.log().mean()) if len(own) else float("nan")
+
+
+def answer(model: DualEncoder, scores: Scores) -> dict[str, tuple[Tensor, Tensor]]:
+    """Turn logits into calibrated shares.
+
+    Args:
+        model: The model, with its calibration.
+        scores: What it says of records.
+
+    Returns:
+        ``image``, ``place`` (of the records with a place) and ``image+place`` (of all; without a
+        place the image's own answer), each ``(n, K)`` shares with the ``(n,)`` true classes. A
+        model that knows no places answers by the image alone.
+    """
+    label, placed = scores.label, scores.placed
+    image = (scores.image / model.image_temperature).softmax(dim=1)
+    if scores.place is None:
+        return {IMAGE: (image, label), BOTH: (image, label)}
+    prior = (scores.place / model.temperature).softmax(dim=1)
+    both = combine(model, image, prior)
+    return {IMAGE: (image, label), PLACE: (prior[placed], label[placed]), BOTH: (both, label)}
+
+
+def combine(
+    model: DualEncoder, image_probs: Tensor, prior: Tensor, *, weight: float | None = None
+) -> Tensor:
+    """Multiply an image's answer and a place's prior as a model was fitted to.
+
+    Args:
+        model: A model whose ``place_weight`` and ``divide_frequency`` were fitted.
+        image_probs: ``(N, K)`` P(class | image).
+        prior: ``(N, K)`` P(class | place), rows of NaN where the place is unknown.
+        weight: Exponent of the prior; the fitted one if None.
+
+    Returns:
+        ``(N, K)``, rows sum to 1.
+    """
+    return posterior(
+        image_probs,
+        prior,
+        weight=model.place_weight if weight is None else weight,
+        class_frequency=model.classes.frequency() if model.divide_frequency else None,
+    )
+
+
+def prior_where_known(
+    model: Prior,
+    lonlat: Tensor,
+    *,
+    date: Tensor | None = None,
+    hour: Tensor | None = None,
+) -> Tensor:
+    """Compute the prior of those places that are known.
+
+    Args:
+        model: A model or a baseline.
+        lonlat: ``(N, 2)`` degrees, NaN where unknown.
+        date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
+        hour: ``(N,)`` part of the day in [0, 1), likewise.
+
+    Returns:
+        ``(N, K)``, rows of NaN where the place is unknown.
+
+    Raises:
+        BadRecordError: If a coordinate, date or hour is out of range.
+    """
+    known = ~lonlat.isnan().any(dim=1)
+    found = torch.full((len(lonlat), len(model.classes)), float("nan"))
+    if known.any():
+        when = {"date": date, "hour": hour}
+        parts = {key: value[known] for key, value in when.items() if value is not None}
+        found[known] = location_prior(model, lonlat[known], **parts)
+    return found
+
+
+def matched_labels(model: Prior, dataset: RecordDataset) -> Tensor:
+    """Give the labels of records in a model's classes, matched by scientific name.
+
+    Args:
+        model: A model or a baseline.
+        dataset: The records.
+
+    Returns:
+        ``(N,)`` int64, -1 where there is no label or the model does not know the class.
+    """
+    matched = model.classes.match(dataset.classes.names)
+    # The label -1 finds the last entry, which is -1 too.
+    return torch.cat((matched, matched.new_tensor([-1])))[dataset.label]
+
+
+def _images(dataset: RecordDataset, rows: Tensor) -> Iterator[Tensor]:
+    for part in torch.split(rows, IMAGE_CHUNK):
+        yield dataset.__getitems__(part.tolist())["image"]

@@ -1,0 +1,293 @@
+"""Data sets of one's own photos: a folder with a sub-folder a class, or a table of paths."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from csp_core.data.columns import plain
+from csp_core.data.images import FileImages, ImageDataset, MemoryImages
+from csp_core.data.photos import Photo, read_photo
+from csp_core.data.positions import STAMP
+from csp_core.data.records import ClassTable
+from csp_core.data.splits import PARTS, assign_parts, keep_labels, rows_of
+from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
+from csp_core.geo import check_lonlat
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif")
+TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+COLUMNS = {
+    "path": ("path", "file", "filename", "filepath", "image", "photo"),
+    "label": ("label", "class", "species", "scientificname", "taxon"),
+    "lon": ("lon", "longitude", "decimallongitude", "x"),
+    "lat": ("lat", "latitude", "decimallatitude", "y"),
+    "date": ("date", "eventdate", "taken", "datetime", "observedon"),
+}
+FIRST = 5
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A photo as it was found: its path below the root, its class, and what a table says of it."""
+
+    path: str
+    label: str
+    lonlat: tuple[float, float] | None = None
+    date: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoImages(MemoryImages):
+    """Photos in memory with what their files say.
+
+    Args:
+        photos: Of each, without its pixels; None where it could not be read.
+    """
+
+    photos: tuple[Photo | None, ...] = ()
+
+
+# As long as one part of a data set lives, the next need not read the files again.
+_SHARED: WeakValueDictionary[str, PhotoImages] = WeakValueDictionary()
+
+
+def load_photos(
+    split: str = "train",
+    *,
+    root: str | Path | None = None,
+    size: int = 64,
+    in_memory: bool = True,
+    without_place: str = "test",
+    min_photos: int = 1,
+    split_method: str = "random",
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    block_degrees: float = 2.0,
+    buffer_km: float = 0.0,
+    seed: int = 0,
+    label_fraction: float = 1.0,
+) -> ImageDataset:
+    """Load photos of one's own; files that cannot be read are told in ``info`` and left out.
+
+    Place and time come from the table where it has them, else from EXIF, XMP or georeference.
+
+    Args:
+        split: ``train``, ``val``, ``test`` or ``all``.
+        root: A folder with a sub-folder for each class; or a table, CSV, TSV or Parquet, with the
+            columns ``path`` (below the table's folder) and ``label``, maybe ``lon``, ``lat`` and
+            ``date``.
+        size: Side in pixels of the square cut from the middle of each photo.
+        in_memory: Whether to keep the squares in memory, or to read them anew when asked for.
+        without_place: ``test``: photos without a place are tested on, never learned from;
+            ``train``: they are dealt like the others, for models of images alone.
+        min_photos: Classes with fewer are left out.
+        split_method: ``random``, ``site`` or ``block``.
+        val_fraction: Share of the photos for validation, in [0, 1).
+        test_fraction: Share of the photos for test, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        buffer_km: Training photos this near to one of validation or test are left out.
+        seed: Seed of the split and of the label fraction.
+        label_fraction: Part of the training photos of each class to keep, in (0, 1]; at least one
+            of each stays.
+
+    Returns:
+        The photos of the part; classes are sorted by name and counted in the training part.
+
+    Raises:
+        CspError: If there are no photos that can be read, or an option does not fit.
+    """
+    folder, listed, info = _list(_checked(root, size, without_place))
+    if not listed:
+        raise DataNotFoundError(
+            f"No photos in {root}: give a folder with a sub-folder of pictures for each class."
+        )
+    scanned = _scan(FileImages(folder, [one.path for one in listed], size))
+    rows, classes, label = _choose(listed, scanned, min_photos)
+    lonlat, date, hour = _columns([listed[row] for row in rows], [scanned.photos[r] for r in rows])
+    parts = _deal(
+        lonlat,
+        {"method": split_method, "val": val_fraction, "test": test_fraction, "seed": seed,
+         "block_degrees": block_degrees, "buffer_km": buffer_km},
+        without_place,
+    )  # fmt: skip
+    parts = keep_labels(parts, label, label_fraction, seed)
+    counts = torch.bincount(label[parts == PARTS["train"]], minlength=len(classes))
+    here = rows_of(parts, split)
+    return ImageDataset(
+        lonlat=lonlat[here],
+        label=label[here],
+        classes=ClassTable(classes, counts=tuple(counts.tolist())),
+        date=date[here],
+        hour=hour[here],
+        name=Path(str(root)).name,
+        info={
+            **info,
+            **_report(listed, scanned, lonlat),
+            "split": f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g},"
+            f" {label_fraction:g} of the labels, seed {seed}",
+        },
+        store=scanned if in_memory else FileImages(folder, [one.path for one in listed], size),
+        rows=torch.tensor(rows)[here],
+    )
+
+
+def _checked(root: str | Path | None, size: int, without_place: str) -> Path:
+    if root is None or size < 8 or without_place not in ("test", "train"):
+        raise ConfigError(
+            f"root is {root}, size {size} and without_place {without_place!r}; give a folder or"
+            " table of photos, at least 8 pixels, and 'test' or 'train'."
+        )
+    return Path(root)
+
+
+def _list(root: Path) -> tuple[Path, list[_Listed], dict[str, object]]:
+    if root.is_file():
+        listed = _read_table(root)
+        return root.parent, listed, {"table": root.name}
+    if not root.is_dir():
+        raise DataNotFoundError(f"No folder or table {root}.")
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    pictures = [path.relative_to(root) for path in files if path.suffix.lower() in SUFFIXES]
+    listed = [_Listed(p.as_posix(), p.parts[0]) for p in pictures if len(p.parts) > 1]
+    loose = len(pictures) - len(listed)
+    info: dict[str, object] = {"folder": root.name, "other_files": len(files) - len(pictures)}
+    return root, listed, info | ({"pictures_outside_class_folders": loose} if loose else {})
+
+
+def _read_table(path: Path) -> list[_Listed]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pl.read_parquet(path)
+        else:
+            separator = TABLES[path.suffix.lower()]
+            table = pl.read_csv(path, separator=separator, infer_schema=False)
+    except KeyError as error:
+        raise BadRecordError("give a CSV, TSV or Parquet table", file=path.name) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        said = (str(error).splitlines() or [""])[0][:120]
+        raise BadRecordError(f"cannot be read as a table ({said})", file=path.name) from error
+    known = {plain(name): name for name in reversed(table.columns)}
+    found = {key: next((known[n] for n in names if n in known), None)
+             for key, names in COLUMNS.items()}  # fmt: skip
+    if found["path"] is None or found["label"] is None:
+        raise BadRecordError(
+            f"no column for the path or the label among {', '.join(table.columns[:20])}; call them"
+            " path and label",
+            file=path.name,
+        )
+    columns = {key: table[name].cast(pl.String).to_list() for key, name in found.items() if name}
+    return [_row(columns, number, path.name) for number in range(len(table))]
+
+
+def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) -> _Listed:
+    said = {key: (values[number] or "").strip() for key, values in columns.items()}
+    line = number + 2
+    if not said["path"] or not said["label"] or said["path"].startswith(("/", "..")):
+        raise BadRecordError("give a path below the table's folder and a label", file=file,
+                             line=line)  # fmt: skip
+    place, match = None, STAMP.match(said.get("date", ""))
+    if said.get("lon") and said.get("lat"):
+        try:
+            place = (float(said["lon"]), float(said["lat"]))
+            check_lonlat(torch.tensor([place]))
+        except ValueError as error:
+            raise BadRecordError(f"no place ({error})", file=file, line=line) from error
+    date = math.nan
+    if match is not None:
+        days = pl.Series([said["date"][:10].replace(":", "-")]).str.to_date(strict=False)
+        if days[0] is not None:
+            date = (days.dt.ordinal_day()[0] - 1) / (365 + days.dt.is_leap_year()[0])
+    return _Listed(said["path"], said["label"], place, date)
+
+
+def _scan(files: FileImages) -> PhotoImages:
+    """Read all photos, or share what another part of the same data has read."""
+    missing = [name for name in files.names if not (files.root / name).is_file()]
+    if missing:
+        raise DataNotFoundError(f"{len(missing)} photos are not there, the first {missing[0]}.")
+    key = files.digest()
+    known = _SHARED.get(key)
+    if known is not None:
+        return known
+    array = torch.zeros((len(files), 3, files.size, files.size), dtype=torch.uint8)
+    photos: list[Photo | None] = []
+    refused: dict[int, str] = {}
+    for row, name in enumerate(files.names):
+        try:
+            photo = read_photo(files.root / name, name, size=files.size)
+            if len(photo.image) != 3:
+                raise BadRecordError(f"{len(photo.image)} bands; photos have 3", file=name)
+        except CspError as error:
+            refused[row] = str(error)
+            photos.append(None)
+            continue
+        array[row] = photo.image
+        photos.append(replace(photo, image=torch.empty(0)))
+    found = _SHARED[key] = PhotoImages(array, refused, tuple(photos))
+    return found
+
+
+def _choose(
+    listed: Sequence[_Listed], scanned: PhotoImages, min_photos: int
+) -> tuple[list[int], tuple[str, ...], Tensor]:
+    """Keep photos that can be read, of classes that have enough."""
+    readable = [row for row, photo in enumerate(scanned.photos) if photo is not None]
+    sizes = Counter(listed[row].label for row in readable)
+    classes = tuple(sorted(name for name, number in sizes.items() if number >= min_photos))
+    index = {name: label for label, name in enumerate(classes)}
+    rows = [row for row in readable if listed[row].label in index]
+    if not rows:
+        first = next(iter(scanned.refused.values()), f"no class has {min_photos} photos")
+        raise BadRecordError(f"No photo is left to learn from; the first: {first}")
+    return rows, classes, torch.tensor([index[listed[row].label] for row in rows])
+
+
+def _columns(
+    listed: Sequence[_Listed], photos: Sequence[Photo | None]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give place, date and hour of each photo: what a table says counts more than the file."""
+    nowhere, rows = (math.nan, math.nan), []
+    for one, photo in zip(listed, photos, strict=True):
+        assert photo is not None  # those that could not be read are left out before
+        date = photo.date if math.isnan(one.date) else one.date
+        rows.append((*(one.lonlat or photo.lonlat or nowhere), date, photo.hour))
+    columns = torch.tensor(rows, dtype=torch.float32)
+    return columns[:, :2], columns[:, 2], columns[:, 3]
+
+
+def _deal(lonlat: Tensor, how: Mapping[str, object], without_place: str) -> Tensor:
+    placed = ~lonlat.isnan().any(dim=1)
+    if without_place == "train":
+        if how["method"] != "random" and not placed.all():
+            raise ConfigError("without_place='train' needs split_method='random'.")
+        placed = torch.ones_like(placed)
+    if not placed.any():
+        raise BadRecordError(
+            "No photo has a place. To learn from the images alone, give without_place=train and"
+            " split_method=random."
+        )
+    parts = torch.full((len(lonlat),), PARTS["test"])
+    parts[placed] = assign_parts(lonlat[placed], **how)  # type: ignore[arg-type]
+    return parts
+
+
+def _report(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:
+    sizes = Counter(listed[r].label for r, photo in enumerate(scanned.photos) if photo is not None)
+    lone = sorted(name for name, number in sizes.items() if number == 1)
+    sources = Counter(p.place_source or "none" for p in scanned.photos if p is not None)
+    return {
+        "photos_left_out": len(scanned.refused),
+        "first_left_out": list(scanned.refused.values())[:FIRST],
+        "photos_without_place": int(lonlat.isnan().any(dim=1).sum()),
+        "places_in_files": dict(sources),
+        "classes_with_one_photo": len(lone),
+        "first_with_one_photo": lone[:FIRST],
+    }

@@ -1,0 +1,256 @@
+"""Changed images for training, each a function of the images and of uniform numbers drawn before.
+
+Nothing here draws: who calls gives the numbers, so that a run killed inside an epoch sees the same
+images again, and two processes see together what one would have seen alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from csp_core.errors import ConfigError
+from csp_core.tables import lookup
+
+# Largest value of images of whole numbers: 8 bits; reflectance times 10,000, which may pass 1.
+TOPS = {torch.uint8: 255.0, torch.int16: 32_767.0, torch.int32: 32_767.0}
+SHIFT = 1 / 16
+LEAST_AREA, ASPECT = 0.35, 4 / 3
+COLOUR, GREY_SHARE, BLUR_SHARE = 0.4, 0.2, 0.3
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A named change.
+
+    Args:
+        apply: Function of images ``(N, C, H, W)`` and uniform numbers ``(N, draws)``.
+        draws: Numbers for each image.
+    """
+
+    apply: Callable[[Tensor, Tensor], Tensor]
+    draws: int
+
+
+def turn(image: Tensor, uniform: Tensor) -> Tensor:
+    """Flip and turn images in one of eight ways, all alike likely; oblong ones in one of four.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N,)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    square = image.shape[2] == image.shape[3]
+    way = (uniform * (8 if square else 4)).long()
+    found = torch.empty_like(image)
+    for number in range(8 if square else 4):
+        here = way == number
+        some = image[here]
+        some = some.flip(3) if number & 1 else some
+        some = some.flip(2) if number & 2 else some
+        found[here] = some.transpose(2, 3) if number & 4 else some
+    return found
+
+
+def mirror(image: Tensor, uniform: Tensor) -> Tensor:
+    """Swap left and right in half of the images.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N,)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return torch.where((uniform < 0.5).view(-1, 1, 1, 1), image.flip(3), image)
+
+
+def shift(image: Tensor, uniform: Tensor) -> Tensor:
+    """Move images by up to a sixteenth of their sides; what comes in is mirrored at the edge.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 2)`` in [0, 1), down and right.
+
+    Returns:
+        The same shape and kind.
+    """
+    rows, columns = (_mirrored(side, uniform[:, axis]) for axis, side in enumerate(image.shape[2:]))
+    number = torch.arange(len(image))[:, None, None]
+    return image.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+
+
+def _mirrored(side: int, uniform: Tensor) -> Tensor:
+    most = max(1, round(side * SHIFT))
+    moved = (uniform * (2 * most + 1)).long() - most
+    index = (torch.arange(side) + moved[:, None]).abs()
+    return torch.where(index < side, index, 2 * (side - 1) - index).clamp(0, side - 1)
+
+
+def crop(image: Tensor, uniform: Tensor) -> Tensor:
+    """Cut out a part of between 35 and 100 % of each image and bring it to the whole's size.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 4)`` in [0, 1): area, aspect, down, right.
+
+    Returns:
+        The same shape and kind.
+
+    Source:
+        Szegedy et al. 2015; Chen et al. 2020, SimCLR.
+    """
+    area = LEAST_AREA ** (1 - uniform[:, 0])
+    aspect = ASPECT ** (2 * uniform[:, 1] - 1)
+    high, wide = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)
+    nought = torch.zeros_like(area)
+    down, right = (2 * uniform[:, 2] - 1) * (1 - high), (2 * uniform[:, 3] - 1) * (1 - wide)
+    theta = torch.stack((wide, nought, right, nought, high, down), dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    cut = F.grid_sample(image.float(), grid, padding_mode="reflection", align_corners=False)
+    return _as(cut, image.dtype)
+
+
+def colour(image: Tensor, uniform: Tensor) -> Tensor:
+    """Change brightness, contrast and colourfulness by up to 40 %, make some grey and some soft.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 5)`` in [0, 1).
+
+    Returns:
+        The same shape and kind; of a floating-point kind, it may leave [0, 1].
+
+    Source:
+        Chen et al. 2020, SimCLR, without the change of hue, which bands beyond three do not have.
+    """
+    factor = (1 + COLOUR * (2 * uniform[:, :3] - 1)).view(-1, 3, 1, 1, 1)
+    pixels = image.float() * factor[:, 0]
+    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
+    pixels = middle + factor[:, 1] * (pixels - middle)
+    grey = pixels.mean(dim=1, keepdim=True)
+    # Without its colours, an image of many bands would hold next to nothing.
+    colourless = (uniform[:, 3] < GREY_SHARE) & (image.shape[1] == 3)
+    saturation = factor[:, 2].masked_fill(colourless.view(-1, 1, 1, 1), 0)
+    pixels = grey + saturation * (pixels - grey)
+    soft = (uniform[:, 4] < BLUR_SHARE).view(-1, 1, 1, 1)
+    blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return _as(torch.where(soft, blurred, pixels), image.dtype)
+
+
+def _as(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    if dtype.is_floating_point:
+        return pixels.to(dtype)
+    low = 0.0 if dtype == torch.uint8 else -TOPS[dtype]
+    return pixels.round().clamp(low, TOPS[dtype]).to(dtype)
+
+
+def weak(image: Tensor, uniform: Tensor) -> Tensor:
+    """Flip, turn and shift images that have no upper side, such as those of the ground from above.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 3)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return shift(turn(image, uniform[:, 0]), uniform[:, 1:3])
+
+
+def strong(image: Tensor, uniform: Tensor) -> Tensor:
+    """Flip, turn, crop and recolour images that have no upper side.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 10)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return colour(crop(turn(image, uniform[:, 0]), uniform[:, 1:5]), uniform[:, 5:10])
+
+
+def weak_upright(image: Tensor, uniform: Tensor) -> Tensor:
+    """Mirror and shift photos, which have an upper side.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 3)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return shift(mirror(image, uniform[:, 0]), uniform[:, 1:3])
+
+
+def strong_upright(image: Tensor, uniform: Tensor) -> Tensor:
+    """Mirror, crop and recolour photos.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 10)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return colour(crop(mirror(image, uniform[:, 0]), uniform[:, 1:5]), uniform[:, 5:10])
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "weak": Augmentation(weak, 3),
+    "strong": Augmentation(strong, 10),
+    "weak_upright": Augmentation(weak_upright, 3),
+    "strong_upright": Augmentation(strong_upright, 10),
+}
+
+
+def augmentation(name: str) -> Augmentation:
+    """Find an augmentation.
+
+    Args:
+        name: A name in ``AUGMENTATIONS``.
+
+    Returns:
+        It, with how many numbers it needs.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+
+    Example:
+        >>> chosen = augmentation("weak")
+        >>> image = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        >>> chosen.apply(image, torch.rand(2, chosen.draws)).shape
+        torch.Size([2, 3, 8, 8])
+    """
+    return lookup("augmentation", AUGMENTATIONS, name)
+
+
+def augment(image: Tensor, name: str, uniform: Tensor) -> Tensor:
+    """Change images.
+
+    Args:
+        image: ``(N, C, H, W)`` whole or floating-point numbers.
+        name: A name in ``AUGMENTATIONS``.
+        uniform: ``(N, draws)`` numbers in [0, 1), as many as the augmentation needs.
+
+    Returns:
+        The same shape and kind.
+
+    Raises:
+        UnknownNameError: If there is no such augmentation.
+        ConfigError: If the shapes do not fit.
+    """
+    chosen = augmentation(name)
+    if image.ndim != 4 or uniform.shape != (len(image), chosen.draws):
+        raise ConfigError(
+            f"{name!r} changes images (N, C, H, W) by {chosen.draws} numbers each; given were"
+            f" {tuple(image.shape)} and {tuple(uniform.shape)}. Features cannot be augmented."
+        )
+    return chosen.apply(image, uniform)

@@ -1,0 +1,178 @@
+"""Any image model of the library timm as an image encoder, for any number of bands and any size."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from csp_core.errors import CheckpointError, ConfigError, UnknownNameError
+from csp_core.image.pixels import PixelEncoder, Trainable
+from csp_core.image.weights import Weights, read_weights
+
+HUB = "pretrained"
+
+
+class TimmBackbone(PixelEncoder):
+    """A model of timm without its classifier.
+
+    Args:
+        dim: Size of the embedding; None for that of the backbone's features.
+        bands: Channels of an image. Pretrained first layers of three bands are spread over others.
+        model: Name of the model in timm, with or without the tag of its weights.
+        weights: None to start from chance; ``"pretrained"`` for those of the hub, which are
+            fetched; a file, ``.safetensors`` or ``.pth``; a folder that holds
+            ``model.safetensors``, as on the hub; or a model directory of ours.
+        mean: Mean of each band, on the scale [0, 1]; None for that which the weights were trained
+            with, or, without weights, of the training images.
+        std: Standard deviation of each band, likewise.
+        size: Side in pixels that images are brought to, or None to take them as they are. Vision
+            transformers are made for this size.
+        trainable: ``all``, ``last`` (the last blocks) or ``none`` of the backbone.
+        last_blocks: How many blocks are the last.
+
+    Raises:
+        UnknownNameError: If timm has no such model.
+        ConfigError: If an option does not fit the model.
+        CheckpointError: If weights cannot be read, fetched or fitted in.
+
+    Source:
+        Wightman 2019, PyTorch Image Models.
+    """
+
+    def __init__(
+        self,
+        dim: int | None = None,
+        bands: int = 3,
+        *,
+        model: str = "resnet18",
+        weights: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: int | None = None,
+        trainable: Trainable = "all",
+        last_blocks: int = 1,
+    ) -> None:
+        found = None if weights in (None, HUB) else read_weights(str(weights))
+        net = _make_net(model, bands, size, weights == HUB, found)
+        if weights is not None and mean is None and std is None:
+            mean, std = _trained_bands(net, bands)
+        super().__init__(
+            net,
+            _num_features(net),
+            _blocks(net),
+            dim=dim,
+            bands=bands,
+            mean=mean,
+            std=std,
+            size=size,
+            trainable=trainable,
+            last_blocks=last_blocks,
+        )
+        if found is not None and found.own:
+            found.into(self)
+
+
+def _make_net(
+    model: str, bands: int, size: int | None, hub: bool, found: Weights | None
+) -> nn.Module:
+    timm = _timm()
+    if not timm.is_model(model):
+        raise UnknownNameError("timm model", model, timm.list_models())
+    options: dict[str, Any] = {"in_chans": bands, "num_classes": 0, "pretrained": hub}
+    if found is not None and not found.own:
+        # timm fits the first layer to the bands and drops the classifier.
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": found.tensors}}
+    make = functools.partial(timm.create_model, model, **options)
+    try:
+        try:
+            net: nn.Module = make() if size is None else make(img_size=size)
+        except TypeError:  # convolutions take any size and are not told
+            net = make()
+    except Exception as error:
+        # Which error comes of a file or host that does not answer is up to timm and the hub.
+        raise _explain(model, hub, found, error) from error
+    if found is not None and not found.own:
+        _check_fit(model, net, found)
+    # Named tensors would be kept with the model as long as it lives.
+    getattr(net, "pretrained_cfg", {}).pop("state_dict", None)
+    return net
+
+
+def _check_fit(model: str, net: nn.Module, found: Weights) -> None:
+    """Refuse weights of which hardly any are those of the model: timm itself only logs that."""
+    names = [name for name, _ in net.named_parameters()]
+    known = sum(name in found.tensors for name in names)
+    if known < len(names) / 2:
+        raise CheckpointError(
+            f"The weights in {found.path} do not fit {model}: of its {len(names)} tensors"
+            f" {known} are there. Name the model that they are of."
+        )
+
+
+def _explain(
+    model: str, hub: bool, found: Weights | None, error: Exception
+) -> CheckpointError | ConfigError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+    if hub:
+        timm = _timm()
+        config = timm.get_pretrained_cfg(model)
+        where = getattr(config, "hf_hub_id", None) or getattr(config, "url", None) or "the hub"
+        return CheckpointError(
+            f"The pretrained weights of {model} are not here and could not be fetched: where there"
+            f" is a network, take model.safetensors of {where} on the Hugging Face hub, put it"
+            " beside the configuration and name it as model.image.weights."
+        )
+    if found is not None:
+        return CheckpointError(f"The weights in {found.path} do not fit {model} ({reason}).")
+    return ConfigError(f"timm cannot make {model} with these bands and this size ({reason}).")
+
+
+def _timm() -> Any:
+    """Import timm where it is first needed: it takes seconds."""
+    import timm
+
+    return timm
+
+
+def _num_features(net: Any) -> int:
+    """Tell how many numbers a backbone gives; some have a layer behind the pooling."""
+    return int(getattr(net, "head_hidden_size", None) or net.num_features)
+
+
+def _trained_bands(net: nn.Module, bands: int) -> tuple[list[float], list[float]]:
+    """Give the mean and standard deviation of each band that published weights were trained with.
+
+    Bands beyond the published three get the mean of those.
+    """
+    config = getattr(net, "pretrained_cfg", {})
+    columns = []
+    for key, usual in (("mean", 0.5), ("std", 0.25)):
+        known = [float(value) for value in config.get(key) or (usual,)]
+        middle = sum(known) / len(known)
+        columns.append(known if len(known) == bands else [middle] * bands)
+    return columns[0], columns[1]
+
+
+def _blocks(net: Any) -> list[list[nn.Parameter]]:
+    """Group the parameters of a backbone in blocks, first to last, as timm does."""
+    parameters = dict(net.named_parameters())
+    try:
+        from timm.models import group_parameters
+
+        named = group_parameters(net, net.group_matcher(coarse=True), reverse=True)
+    except (AttributeError, NotImplementedError):
+        named = {name: number for number, (top, _) in enumerate(net.named_children())
+                 for name in parameters if name.startswith(f"{top}.")}  # fmt: skip
+    numbers = sorted({named[name] for name in parameters if name in named})
+    blocks = [[p for n, p in parameters.items() if named.get(n) == number] for number in numbers]
+    # A last normalisation alone is no block; it goes with the one before.
+    if len(blocks) > 1 and all(_is_vector(parameter) for parameter in blocks[-1]):
+        blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return blocks
+
+
+def _is_vector(parameter: Tensor) -> bool:
+    return parameter.ndim == 1

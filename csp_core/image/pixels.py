@@ -1,0 +1,213 @@
+"""What encoders of pixels share: the scale of bands, a size, and layers that stay frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from csp_core.errors import ConfigError
+from csp_core.image.base import ImageEncoder
+
+Trainable = Literal["all", "last", "none"]
+TRAINABLE = ("all", "last", "none")
+# Images that are embedded at a time where no gradient is asked for, which bounds the memory.
+CHUNK = 256
+# What an integer image is divided by: 8 bits hold 0–255, 16 bits reflectance times 10,000 as
+# Sentinel-2 products have it.
+SCALES = {torch.uint8: 255.0, torch.int16: 10_000.0, torch.int32: 10_000.0}
+
+
+class PixelEncoder(ImageEncoder):
+    """Base of the encoders of pixels: a backbone and, if asked for, a linear layer behind it.
+
+    Images are ``uint8`` in 0–255, 16- or 32-bit integers in units of 1/10,000, or floating-point
+    numbers, which are taken to lie in [0, 1]. Bands are then shifted and scaled by ``mean`` and
+    ``std``, which are kept with the weights. Rows of the backbone's features, computed before, pass
+    by the backbone.
+
+    Args:
+        net: The backbone: ``(N, bands, H, W)`` → ``(N, features)``.
+        features: How many it gives.
+        blocks: Its parameters in blocks, first to last, for ``trainable="last"``.
+        dim: Size of the embedding; None for that of the features, with no layer behind them.
+        bands: Channels of an image.
+        mean: Mean of each band, one for all, or None for what ``fit_bands`` finds.
+        std: Standard deviation of each band, likewise, above 0.
+        size: Side in pixels that images are brought to, or None to take them as they are.
+        trainable: ``all``, ``last`` (the last blocks) or ``none`` of the backbone. A layer that
+            does not train stays in evaluation mode: its running statistics do not move.
+        last_blocks: How many blocks are the last, at least 1.
+
+    Raises:
+        ConfigError: If an option is out of range.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        net: nn.Module,
+        features: int,
+        blocks: Sequence[Sequence[nn.Parameter]],
+        *,
+        dim: int | None,
+        bands: int,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        size: int | None,
+        trainable: Trainable,
+        last_blocks: int,
+    ) -> None:
+        super().__init__(features if dim is None else dim, bands)
+        if trainable not in TRAINABLE or last_blocks < 1 or (size is not None and size < 8):
+            raise ConfigError(
+                f"trainable is {trainable!r}, last_blocks {last_blocks} and size {size}; give one"
+                f" of {', '.join(TRAINABLE)}, at least 1, and at least 8 pixels or none."
+            )
+        self.net, self.size, self.num_features = net, size, features
+        self.project = None if dim is None else nn.Linear(features, dim)
+        self.bands_known = mean is not None or std is not None
+        self.register_buffer("mean", _per_band("mean", mean, bands, 0.5))
+        self.register_buffer("std", _per_band("std", std, bands, 0.25))
+        if not bool((self.std > 0).all()):
+            raise ConfigError(f"std is {std}; give numbers above 0.")
+        self._freeze(trainable, blocks, last_blocks)
+
+    def _freeze(
+        self, trainable: Trainable, blocks: Sequence[Sequence[nn.Parameter]], last_blocks: int
+    ) -> None:
+        if trainable == "all":
+            return
+        self.net.requires_grad_(False)
+        if trainable == "last":
+            if last_blocks > len(blocks):
+                raise ConfigError(f"last_blocks is {last_blocks}; the backbone has {len(blocks)}.")
+            for block in blocks[-last_blocks:]:
+                for parameter in block:
+                    parameter.requires_grad_(True)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing of the backbone trains, so that its features can be computed once."""
+        return not any(parameter.requires_grad for parameter in self.net.parameters())
+
+    def train(self, mode: bool = True) -> PixelEncoder:
+        """Set the mode; layers that do not train stay in evaluation mode.
+
+        Args:
+            mode: Whether to train.
+
+        Returns:
+            The encoder.
+        """
+        super().train(mode)
+        if mode and self.frozen:
+            self.net.eval()
+        elif mode:
+            for layer in self.net.modules():
+                own = list(layer.parameters(recurse=False))
+                if own and not any(parameter.requires_grad for parameter in own):
+                    layer.eval()
+        return self
+
+    def fit_bands(self, image: Tensor) -> None:
+        """Take the mean and standard deviation of the bands from images, unless they were given.
+
+        Args:
+            image: ``(N, bands, H, W)`` of any kind that ``forward`` takes.
+        """
+        if self.bands_known:
+            return
+        pixels = to_unit(self._checked(image)).transpose(0, 1).flatten(1).double()
+        self.mean.copy_(pixels.mean(dim=1).view(-1, 1, 1))
+        # A band that never changes says nothing; it is left at its scale.
+        spread = pixels.std(dim=1, correction=0).view(-1, 1, 1)
+        self.std.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Run the backbone alone.
+
+        Args:
+            image: ``(N, bands, H, W)``.
+
+        Returns:
+            ``(N, num_features)``.
+
+        Raises:
+            ConfigError: If the images have another number of bands.
+        """
+        if not torch.is_grad_enabled() and len(image) > CHUNK:
+            return torch.cat([self.features(part) for part in torch.split(image, CHUNK)])
+        pixels = (to_unit(self._checked(image)).to(self.mean.dtype) - self.mean) / self.std
+        if self.size is not None and pixels.shape[-2:] != (self.size, self.size):
+            side = (self.size, self.size)
+            pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
+        found: Tensor = self.net(pixels.contiguous(memory_format=torch.channels_last))
+        return found
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Embed images, or rows of features that the backbone gave before.
+
+        Args:
+            image: ``(N, bands, H, W)`` pixels, or ``(N, num_features)``.
+
+        Returns:
+            ``(N, out_dim)``.
+
+        Raises:
+            ConfigError: If the images have another number of bands or features.
+        """
+        found = self._known(image) if image.ndim == 2 else self.features(image)
+        return found if self.project is None else self.project(found)
+
+    def _known(self, features: Tensor) -> Tensor:
+        if features.shape[1] != self.num_features:
+            raise ConfigError(
+                f"Images have {features.shape[1]} features, the backbone gives {self.num_features}:"
+                " compute them anew with this model's image encoder."
+            )
+        return features.to(self.mean.dtype)
+
+    def _checked(self, image: Tensor) -> Tensor:
+        if image.ndim != 4 or image.shape[1] != self.bands:
+            raise ConfigError(
+                f"Images have shape {tuple(image.shape)}; the image encoder takes (N, {self.bands},"
+                " H, W). For another number of bands give model.image.bands."
+            )
+        return image
+
+
+def to_unit(image: Tensor) -> Tensor:
+    """Bring the values of images to about [0, 1].
+
+    Args:
+        image: uint8 in 0–255, int16 or int32 in units of 1/10,000, or floating-point numbers, which
+            pass unchanged.
+
+    Returns:
+        The same shape in floating-point numbers.
+
+    Raises:
+        ConfigError: If the numbers are of another kind.
+
+    Example:
+        >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist()
+        [0.0, 0.20000000298023224, 1.0]
+    """
+    if image.is_floating_point():
+        return image
+    if image.dtype not in SCALES:
+        raise ConfigError(f"Images are {image.dtype}; give uint8, int16, int32 or floating point.")
+    return image.float() / SCALES[image.dtype]
+
+
+def _per_band(name: str, values: Sequence[float] | None, bands: int, usual: float) -> Tensor:
+    given = [usual] if values is None else list(values)
+    if len(given) not in (1, bands):
+        raise ConfigError(f"{name} has {len(given)} numbers; give one, or one for each of {bands}.")
+    return torch.tensor(given, dtype=torch.float32).expand(bands).clone().view(bands, 1, 1)

@@ -1,0 +1,215 @@
+"""What the images that a model learned from look like, so that others can be told from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.image.pixels import to_unit
+
+# Distances are to the third nearest of some training images, set apart from those that say which
+# distance 985 of 1000 training images stay below.
+EXEMPLARS, NEIGHBOUR = 512, 3
+QUANTILE, MARGIN = 0.985, 1.0
+RIDGE, CHUNK = 1e-6, 256
+TRAITS = (
+    "brightness",
+    "contrast",
+    "fine detail",
+    "middle detail",
+    "coarse detail",
+    "colour",
+    "darkest part",
+    "brightest part",
+)
+LOGARITHMIC = {"contrast", "fine detail", "middle detail", "coarse detail", "colour"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStats:
+    """A small description of training images: numbers over each and over all, and no image.
+
+    An image is described, band by band, by its brightness, its contrast, the steps between
+    neighbouring pixels at three sizes, how far the band departs from the mean of all, and its
+    darkest and brightest fiftieths. It is like the training images if some of them are near in
+    these numbers, once these are scaled so that the training images spread equally along all.
+
+    Args:
+        size: ``(2,)`` height and width, pixels.
+        mean: ``(8C,)`` mean of the descriptions.
+        whitener: ``(8C, 8C)`` what makes their covariance the identity.
+        exemplars: ``(M, 8C)`` descriptions of some training images, centred and scaled.
+        limit: ``()`` distance from which on an image is far.
+        low: ``(8C,)`` what 1 of 200 training images stays below.
+        high: ``(8C,)`` what 1 of 200 passes.
+        count: ``()`` training images looked at.
+    """
+
+    size: Tensor
+    mean: Tensor
+    whitener: Tensor
+    exemplars: Tensor
+    limit: Tensor
+    low: Tensor
+    high: Tensor
+    count: Tensor
+
+    FEWEST: ClassVar[int] = 2 * (NEIGHBOUR + 1)
+
+    def __post_init__(self) -> None:
+        """Check that the numbers fit together."""
+        number = len(self.mean)
+        square = self.whitener.shape == (number, number)
+        if not (square and number and number % len(TRAITS) == 0 and self.size.shape == (2,)):
+            raise ConfigError("the description of the training images does not fit together")
+
+    @property
+    def bands(self) -> int:
+        """Channels of an image."""
+        return len(self.mean) // len(TRAITS)
+
+    @classmethod
+    def of(cls, images: Tensor) -> ImageStats:
+        """Describe training images.
+
+        Args:
+            images: ``(N, C, H, W)`` of any kind an image encoder takes, in no order that matters;
+                some thousands are enough.
+
+        Returns:
+            The description.
+
+        Raises:
+            BadRecordError: If there are fewer than 8 images.
+        """
+        if len(images) < cls.FEWEST:
+            raise BadRecordError(f"{len(images)} images cannot be described; give 8 or more.")
+        traits = describe(images)
+        mean = traits.mean(dim=0)
+        spread = torch.cov(traits.T) + RIDGE * torch.eye(len(mean), dtype=traits.dtype)
+        value, vector = torch.linalg.eigh(spread)
+        whitener = vector @ torch.diag(value.clamp_min(RIDGE).rsqrt())
+        scaled = (traits - mean) @ whitener
+        kept = min(EXEMPLARS, len(images) // 2)
+        limit = MARGIN * _quantile(_distance(scaled[kept:], scaled[:kept]), QUANTILE)
+        return cls(
+            size=torch.tensor(images.shape[2:]),
+            mean=mean,
+            whitener=whitener,
+            exemplars=scaled[:kept].float(),
+            limit=limit,
+            low=_quantile(traits, 1 - QUANTILE),
+            high=_quantile(traits, QUANTILE),
+            count=torch.tensor(len(images)),
+        )
+
+    def bring(self, image: Tensor) -> Tensor:
+        """Crop an image to the middle and scale it, so that it has the size of the training images.
+
+        Args:
+            image: ``(C, H, W)`` of any kind an image encoder takes.
+
+        Returns:
+            ``(1, C, height, width)`` floating-point numbers, in about [0, 1].
+
+        Raises:
+            BadRecordError: If it has other bands than the training images.
+        """
+        if image.ndim != 3 or image.shape[0] != self.bands:
+            raise BadRecordError(
+                f"The picture has shape {tuple(image.shape)}; the model learned from pictures of"
+                f" {self.bands} bands, (bands, height, width)."
+            )
+        pixels, (height, width) = to_unit(image)[None].float(), self.size.tolist()
+        # The largest part of that shape which fits in.
+        scale = max(height / image.shape[1], width / image.shape[2])
+        tall, wide = round(height / scale), round(width / scale)
+        top, left = (image.shape[1] - tall) // 2, (image.shape[2] - wide) // 2
+        cut = pixels[:, :, top : top + tall, left : left + wide]
+        if cut.shape[2:] == (height, width):
+            return cut
+        return F.interpolate(cut, (height, width), mode="bilinear", antialias=True)
+
+    def judge(self, image: Tensor) -> tuple[bool, str]:
+        """Say whether an image is like the training images.
+
+        Args:
+            image: ``(1, C, H, W)`` as ``bring`` returns it.
+
+        Returns:
+            Whether it is, and one sentence that says why.
+        """
+        traits = describe(image)
+        distance = _distance((traits - self.mean) @ self.whitener, self.exemplars.double())
+        if float(distance) <= float(self.limit):
+            return True, "This picture is like those that the model learned from."
+        return False, (
+            f"This picture is unlike the {int(self.count)} that the model learned from:"
+            f" {self._reason(traits[0])}."
+        )
+
+    def _reason(self, traits: Tensor) -> str:
+        width = (self.high - self.low).clamp_min(RIDGE)
+        beyond = torch.maximum(self.low - traits, traits - self.high) / width
+        worst = int(beyond.argmax())
+        if beyond[worst] <= 0:
+            return "its brightness, contrast, detail and colour do not go together as in theirs"
+        trait, band = TRAITS[worst // self.bands], worst % self.bands + 1
+        values = [traits[worst], self.low[worst], self.high[worst]]
+        if trait in LOGARITHMIC:
+            values = [value.exp() for value in values]
+        own, least, most = (f"{float(value):.2g}" for value in values)
+        return f"{trait} in band {band} is {own}, in theirs between {least} and {most}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the description as tensors by name, for a file.
+
+        Returns:
+            Field name to tensor.
+        """
+        return dict(vars(self))
+
+
+def describe(images: Tensor) -> Tensor:
+    """Describe images by eight numbers a band.
+
+    Args:
+        images: ``(N, C, H, W)`` of any kind an image encoder takes.
+
+    Returns:
+        ``(N, 8C)`` float64 on the CPU, in the order of ``TRAITS``; contrast, detail and colour as
+        logarithms.
+    """
+    parts = torch.split(images, CHUNK)
+    return torch.cat([_describe(to_unit(some).double()) for some in parts]).cpu()
+
+
+def _describe(pixels: Tensor) -> Tensor:
+    steps, smaller = [], pixels
+    for _ in range(3):
+        right = (smaller[..., 1:] - smaller[..., :-1]).abs().mean(dim=(2, 3))
+        down = (smaller[..., 1:, :] - smaller[..., :-1, :]).abs().mean(dim=(2, 3))
+        steps.append(right + down)
+        smaller = F.avg_pool2d(smaller, 2)
+    colour = (pixels - pixels.mean(dim=1, keepdim=True)).std(dim=(2, 3), correction=0)
+    ordered = pixels.flatten(2).sort(dim=2).values
+    fiftieth = ordered.shape[2] // 50
+    logs = [pixels.std(dim=(2, 3), correction=0), *steps, colour]
+    ends = [ordered[..., fiftieth], ordered[..., -1 - fiftieth]]
+    return torch.cat(
+        [pixels.mean(dim=(2, 3)), *(part.clamp_min(1e-4).log() for part in logs), *ends], dim=1
+    )
+
+
+def _distance(scaled: Tensor, exemplars: Tensor) -> Tensor:
+    found = torch.cdist(scaled, exemplars.to(scaled.dtype)).topk(NEIGHBOUR, largest=False)
+    return found.values[:, -1]
+
+
+def _quantile(values: Tensor, part: float) -> Tensor:
+    return values.sort(dim=0).values[round(part * (len(values) - 1))]

@@ -1,0 +1,100 @@
+"""Features of the day of the year and of the hour, with what stands for an unknown one."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from csp_core.errors import ConfigError
+from csp_core.location.base import Options
+
+HARMONICS = range(1, 13)
+
+
+class TimeFeatures(nn.Module):
+    """Sines and cosines of the part of the year, of the part of the day, or of both.
+
+    The features of a time t in [0, 1) are sin πkd and cos πkd of d = 2t - 1 in [-1, 1], for k = 1
+    to ``harmonics``: the end of a year or day joins its beginning. Where the time is unknown, a
+    learned vector takes their place. In training a share of the known times is hidden at random,
+    so that this vector learns also from records that are all dated.
+
+    Args:
+        day_of_year: Whether the part of the year is used.
+        hour: Whether the part of the day is used.
+        harmonics: Number of waves, 1 to 12; the shortest is a year or a day over this number.
+        missing_rate: Share of the times to hide in training, in [0, 1).
+
+    Raises:
+        ConfigError: If neither is used, or an option is out of range.
+
+    Source:
+        Mac Aodha et al. 2019, whose date input is ``harmonics=1`` and ``missing_rate=0``.
+
+    Example:
+        >>> features = TimeFeatures().eval()
+        >>> features(2, torch.tensor([0.5, 0.75])).detach().abs().round(decimals=3)
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
+
+    example_options: ClassVar[Options] = {"harmonics": 2}
+
+    def __init__(
+        self,
+        day_of_year: bool = True,
+        hour: bool = False,
+        harmonics: int = 1,
+        missing_rate: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not (day_of_year or hour):
+            raise ConfigError(
+                "time uses neither day_of_year nor hour; turn one of them on, or leave time out."
+            )
+        if harmonics not in HARMONICS or not 0 <= missing_rate < 1:
+            raise ConfigError(
+                f"time: harmonics is {harmonics} and missing_rate {missing_rate}; give 1 to 12 and"
+                " a rate from 0 up to, not including, 1."
+            )
+        self.day_of_year, self.hour = bool(day_of_year), bool(hour)
+        self.harmonics, self.missing_rate = int(harmonics), float(missing_rate)
+        self.out_dim = 2 * self.harmonics * (self.day_of_year + self.hour)
+        # The middle of the circle on which all known times lie.
+        self.missing = nn.Parameter(torch.zeros(self.day_of_year + self.hour, 2 * self.harmonics))
+
+    def forward(
+        self, number: int, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> Tensor:
+        """Encode times.
+
+        Args:
+            number: How many rows to give; told apart from the times because these may be absent.
+            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
+            hour: ``(N,)`` parts of the day in [0, 1), likewise.
+
+        Returns:
+            ``(N, out_dim)``: sines and then cosines of the year, then those of the day.
+        """
+        used = ([date] if self.day_of_year else []) + ([hour] if self.hour else [])
+        blocks = zip(used, self.missing, strict=True)
+        return torch.cat([self._encode(number, time, vector) for time, vector in blocks], dim=1)
+
+    def _encode(self, number: int, time: Tensor | None, missing: Tensor) -> Tensor:
+        if time is None:
+            return missing.expand(number, -1)
+        time = time.to(missing)
+        unknown = time.isnan()
+        if self.training and self.missing_rate:
+            # From the same source of chance as dropout, which follows from seed and step.
+            hidden = torch.rand(number, device=time.device) < self.missing_rate
+            unknown = unknown | hidden
+        # Not a number would poison gradients even where another value is taken.
+        d = 2 * time.nan_to_num() - 1
+        waves = torch.arange(1, self.harmonics + 1, device=d.device, dtype=d.dtype)
+        angle = math.pi * d[:, None] * waves  # (N, harmonics)
+        known = torch.cat((angle.sin(), angle.cos()), dim=1)
+        return torch.where(unknown[:, None], missing, known)

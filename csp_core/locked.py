@@ -1,0 +1,75 @@
+"""What is done once for the image side of a model before training: its bands and its features."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from csp_core.data.features import FeatureDataset, map_features
+from csp_core.data.images import ImageDataset, hash_images
+from csp_core.data.records import RecordDataset
+from csp_core.image import PixelEncoder
+from csp_core.image.cache import cache_features
+from csp_core.model import DualEncoder
+
+SAMPLE = 1024
+log = logging.getLogger(__name__)
+
+
+def fit_bands(model: DualEncoder, train_set: RecordDataset) -> None:
+    """Show an image encoder some training images, for the mean and spread of their bands.
+
+    Args:
+        model: The model; nothing is done where it looks at no pixels.
+        train_set: The training records.
+    """
+    if not isinstance(model.image, PixelEncoder) or not len(train_set):
+        return
+    rows = torch.linspace(0, len(train_set) - 1, min(SAMPLE, len(train_set))).long()
+    image = train_set.__getitems__(rows.tolist()).get("image")
+    if image is not None and image.ndim == 4:
+        model.image.fit_bands(image)
+
+
+def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
+    """Put features in the place of images, where the backbone that sees them does not train.
+
+    The features are kept in the cache folder, in half precision, for this run and later ones.
+
+    Args:
+        model: The model, its image side frozen or not.
+        dataset: Records.
+
+    Returns:
+        The same records with features as images; the data set itself where there is nothing to
+        compute or the backbone trains.
+    """
+    encoder = model.image
+    if not isinstance(encoder, PixelEncoder) or not encoder.frozen or not len(dataset):
+        return dataset
+    first = dataset[0].get("image")
+    if first is None or first.ndim != 3:
+        return dataset
+    log.info("computing the features of %d images once", len(dataset))
+    path = cache_features(
+        encoder,
+        lambda rows: dataset.__getitems__(rows.tolist())["image"],
+        len(dataset),
+        data_hash=_images_hash(dataset),
+    )
+    kept = {f.name: getattr(dataset, f.name) for f in fields(RecordDataset) if f.name != "image"}
+    rows = torch.arange(len(dataset))
+    return FeatureDataset(**kept, files=(map_features(path, len(dataset)),), rows=rows)
+
+
+def _images_hash(dataset: RecordDataset) -> str:
+    if isinstance(dataset, ImageDataset) and dataset.store is not None:
+        digest = hashlib.sha256(dataset.store.digest().encode())
+        digest.update(dataset.rows.numpy().tobytes())
+        return digest.hexdigest()
+    image = dataset.image
+    return hash_images(image) if isinstance(image, Tensor) else dataset.content_hash()

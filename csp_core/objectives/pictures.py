@@ -1,0 +1,170 @@
+"""Fine-tuning with images: which class is in the picture, and which was recorded at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from csp_core.data.batch import Batch
+from csp_core.data.records import RecordDataset
+from csp_core.data.transforms import augmentation as find_augmentation
+from csp_core.errors import ConfigError
+from csp_core.losses import class_cross_entropy
+from csp_core.model import DualEncoder, Prior
+from csp_core.objectives.base import BatchRandom, change_images, times
+from csp_core.objectives.supervised import Softmax
+
+Side = Literal["image", "location"]
+Mode = Literal["full", "heads", "linear"]
+SIDES: tuple[Side, ...] = ("image", "location")
+MODES = ("full", "heads", "linear")
+
+
+class ImageSoftmax(Softmax):
+    """Softmax cross-entropy of a linear classifier on each side: image and location.
+
+    The sides share no weight, so that P(class | image) and P(class | place) can be multiplied.
+    The image classifier stands behind the image encoder's embedding, beside the projection head
+    that pre-training needed. Records without a place count for the image alone, records without a
+    label not at all.
+
+    Args:
+        model: The model to train, with an image encoder.
+        sides: Which sides learn: ``image``, ``location`` or both. Without ``location`` the model
+            knows nothing of places.
+        mode: ``full``, both encoders learn; ``heads``, the image's backbone and the location
+            encoder stay, and what stands behind them learns; ``linear``, the classifiers alone
+            learn.
+        augmentation: Changes to the images in training, a name in ``AUGMENTATIONS``, or None.
+        label_smoothing: Part of the target spread evenly over all classes, in [0, 1).
+        rarity_power: Weight of a class is its frequency to minus this power, in [0, 1].
+        jitter_km: Scatter of places in training; see ``Objective``.
+
+    Raises:
+        ConfigError: If the model has no image encoder, or an option is out of range.
+
+    Source:
+        Mai et al. 2023, CSP, section 3.3: both sides are tuned apart and multiplied.
+    """
+
+    trains = ("image", "location", "classifier")
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        *,
+        sides: Sequence[Side] = SIDES,
+        mode: Mode = "full",
+        augmentation: str | None = "weak",
+        label_smoothing: float = 0.0,
+        rarity_power: float = 0.0,
+        jitter_km: float | tuple[float, float] = 0.0,
+    ) -> None:
+        super().__init__(
+            model,
+            label_smoothing=label_smoothing,
+            rarity_power=rarity_power,
+            jitter_km=jitter_km,
+        )
+        if not sides or not set(sides) <= set(SIDES) or mode not in MODES:
+            raise ConfigError(
+                f"sides is {list(sides)} and mode {mode!r}; give some of {', '.join(SIDES)} and one"
+                f" of {', '.join(MODES)}."
+            )
+        if augmentation is not None:
+            find_augmentation(augmentation)
+        self.sides, self.mode, self.augmentation = tuple(sides), mode, augmentation
+        if "image" in sides:
+            model.add_image_classifier()
+        if "location" not in sides:
+            model.classifier = None
+        elif model.classifier is None:
+            raise ConfigError("The location side needs a location encoder: give model.location.")
+
+    def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
+        """Check that there are images where the image side learns.
+
+        Args:
+            dataset: The training records.
+            teacher: None: this objective learns from none.
+
+        Raises:
+            ConfigError: If the records have no images.
+        """
+        super().fit(dataset, teacher)
+        if "image" in self.sides and "image" not in dataset[0]:
+            raise ConfigError(
+                f"The data set {dataset.name!r} has no images. If it has an option to read them,"
+                " turn that on; or give sides=[location]."
+            )
+
+    @property
+    def augments_images(self) -> bool:
+        """Whether images are changed in training, so that no features can be computed once."""
+        return self.augmentation is not None
+
+    def resting(self) -> list[nn.Module]:
+        """List the projection head, sides that are left out, and what the mode freezes."""
+        image, found = self.model.image, [self.model.image_head]
+        if "image" not in self.sides or self.mode == "linear":
+            found.append(image)
+        elif self.mode == "heads":
+            found.append(getattr(image, "net", None))
+        if "location" not in self.sides or self.mode != "full":
+            found.append(self.model.location)
+        return [part for part in found if isinstance(part, nn.Module)]
+
+    def draw(self, batch: Batch, random: BatchRandom) -> Batch:
+        """Scatter the places and change the images, in training.
+
+        Args:
+            batch: A batch on the CPU.
+            random: Its source of random numbers.
+
+        Returns:
+            The batch.
+        """
+        batch = super().draw(batch, random)
+        image, name = batch.get("image"), self.augmentation
+        changes = self.training and "image" in self.sides
+        if not changes or name is None or image is None or image.ndim != 4:
+            return batch
+        return {**batch, "image": change_images(image, name, random)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the cross-entropy of each side.
+
+        Args:
+            batch: ``label`` ``(N,)``, ``lonlat`` ``(N, 2)``, ``image`` and, for models that know
+                time, ``date`` and ``hour`` ``(N,)``.
+
+        Returns:
+            ``{"loss"}``, the sum over the sides, and each of them by name, nats.
+        """
+        label, parts = batch["label"], {}
+        if "image" in self.sides:
+            parts["image"] = self._mean(self.model.image_logits(batch["image"]), label)
+        if "location" in self.sides:
+            known = ~batch["lonlat"].isnan().any(dim=1)
+            # Whoever has no place is asked at 0, 0 and not counted: not a number spreads backwards.
+            places = torch.where(known[:, None], batch["lonlat"], 0.0)
+            logits = self.model.class_logits(places, *times(batch))
+            parts["location"] = self._mean(logits, label.where(known, -1))
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def _mean(self, logits: Tensor, label: Tensor) -> Tensor:
+        rows = label >= 0
+        if not rows.any():
+            return logits.sum() * 0.0
+        # Smoothing and weights are part of learning, not of what is measured.
+        if not self.training:
+            return class_cross_entropy(logits[rows], label[rows])
+        return class_cross_entropy(
+            logits[rows],
+            label[rows],
+            smoothing=self.label_smoothing,
+            class_weight=self.class_weight,
+        )

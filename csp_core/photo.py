@@ -1,0 +1,251 @@
+"""What a model says of one picture: by itself, and with its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from csp_core.answers import combine
+from csp_core.calibrate import prediction_sets
+from csp_core.model import DualEncoder
+from csp_core.photomap import prior_around
+
+# Beyond this a share is as good as 0 or 1, and its log-odds as good as infinite.
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What image, place and season add to a class, as natural logarithms of odds.
+
+    They sum up to the log-odds of the final answer: the first are those of the image alone, each
+    further one is what it changes.
+
+    Args:
+        image: Log-odds of the class given the image.
+        place: Change by the place, whatever the time.
+        season: Change by the date and hour; 0 for models without time, or when it is unknown.
+    """
+
+    image: float
+    place: float
+    season: float
+
+
+@dataclass(frozen=True)
+class RankedAnswer:
+    """One line of a picture's list.
+
+    Args:
+        rank: From 1.
+        taxon: Scientific name.
+        common_name: Common name, or ``""``.
+        value: Share.
+        image_rank: Its rank by the image alone.
+        image_value: Its share by the image alone.
+        log_odds: Where the share comes from.
+    """
+
+    rank: int
+    taxon: str
+    common_name: str
+    value: float
+    image_rank: int
+    image_value: float
+    log_odds: Terms
+
+    @property
+    def reason(self) -> str:
+        """Say in one sentence why the place and the season moved it."""
+        parts = []
+        for name, term in (("place", self.log_odds.place), ("season", self.log_odds.season)):
+            if abs(term) >= math.log(1.1):
+                how = "for" if term > 0 else "against"
+                parts.append(f"the {name} speaks {how} it, {_times(term)}")
+        if not parts:
+            return f"Neither place nor season changes the odds of {self.taxon} by a tenth."
+        return f"{self.taxon}: {' and '.join(parts)}."
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoAnswer:
+    """What a model says of a picture.
+
+    Args:
+        model: Name of the model.
+        image_only: The classes ranked by the image alone.
+        combined: Ranked by image and place together; as ``image_only`` where no place is known.
+        image_probs: ``(K,)`` P(class | image).
+        probs: ``(K,)`` P(class | image, place).
+        weight: Exponent of the place's prior that was used.
+        image_set_size: How many of ``image_only`` hold the truth 9 times in 10, None if unknown.
+        set_size: The same of ``combined``.
+        fits: Whether the picture is like those that the model learned from.
+        fits_reason: One sentence on that.
+    """
+
+    model: str
+    image_only: tuple[RankedAnswer, ...]
+    combined: tuple[RankedAnswer, ...]
+    image_probs: Tensor
+    probs: Tensor
+    weight: float
+    image_set_size: int | None
+    set_size: int | None
+    fits: bool
+    fits_reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values, in the form of ``csp predict --image --json``.
+
+        Returns:
+            ``image_only`` and ``combined``, lists, and what else is known, without the tensors.
+        """
+        lists = {
+            name: [asdict(line) for line in getattr(self, name)]
+            for name in ("image_only", "combined")
+        }
+        for line in lists["image_only"]:
+            for key in ("image_rank", "image_value", "log_odds"):
+                del line[key]
+        names = ("weight", "image_set_size", "set_size", "fits", "fits_reason")
+        return {**lists, **{name: getattr(self, name) for name in names}}
+
+
+def answer_photo(
+    model: DualEncoder,
+    image: Tensor,
+    *,
+    lonlat: tuple[float, float] | None = None,
+    radius_km: float = 0.0,
+    date: float | None = None,
+    hour: float | None = None,
+    weight: float | None = None,
+    top: int | None = None,
+) -> PhotoAnswer:
+    """Rank the classes for a picture, by itself and with its place.
+
+    Args:
+        model: A model with an image classifier.
+        image: ``(C, H, W)`` uint8, or another kind that an image encoder takes, of any size.
+        lonlat: Longitude and latitude of the picture, degrees, or None.
+        radius_km: How far from there it may have been taken; the prior is averaged over the disc.
+        date: Part of the year in [0, 1), or None.
+        hour: Part of the day in [0, 1), or None.
+        weight: Exponent of the prior; the fitted one if None, 0 to ignore the place.
+        top: How many classes to list; all if None.
+
+    Returns:
+        Both rankings, and what they rest on.
+
+    Raises:
+        ConfigError: If the model has no image classifier, or the weight is negative.
+        BadRecordError: If picture, place or time are none.
+    """
+    brought = bring(model, image)
+    fits, reason = _judge(model, brought)
+    probs = model.image_prior(brought)
+    chosen = model.place_weight if weight is None else weight
+    steps = [probs, probs, probs]  # by the image; with the place; with place and season
+    if lonlat is not None and model.classifier is not None:
+        place = prior_around(model, *lonlat, radius_km)
+        steps[1] = steps[2] = combine(model, probs, place[None], weight=chosen)
+        if (date is not None and model.uses_date) or (hour is not None and model.uses_hour):
+            timed = prior_around(model, *lonlat, radius_km, date=date, hour=hour)
+            steps[2] = combine(model, probs, timed[None], weight=chosen)
+    terms = _terms(*(step[0] for step in steps))
+    final, alone = steps[2][0], probs[0]
+    # The level of the sets was fitted with the fitted weight, and holds for no other.
+    level = model.joint_set_level if chosen == model.place_weight else None
+    level = level if steps[2] is not probs else model.image_set_level
+    return PhotoAnswer(
+        model=model.name,
+        image_only=_ranked(model, alone, alone, terms, top),
+        combined=_ranked(model, final, alone, terms, top),
+        image_probs=alone,
+        probs=final,
+        weight=chosen,
+        image_set_size=_set_size(alone, model.image_set_level),
+        set_size=_set_size(final, level),
+        fits=fits,
+        fits_reason=reason,
+    )
+
+
+def bring(model: DualEncoder, image: Tensor) -> Tensor:
+    """Bring a picture to the size of the images that a model learned from.
+
+    Args:
+        model: A model with an image encoder.
+        image: ``(C, H, W)`` of any kind and size.
+
+    Returns:
+        ``(1, C, H, W)``; the picture itself where the model describes no training images.
+
+    Raises:
+        BadRecordError: If the picture has other bands.
+    """
+    return image[None] if model.image_stats is None else model.image_stats.bring(image)
+
+
+def image_fits(model: DualEncoder, image: Tensor) -> tuple[bool, str]:
+    """Say whether a picture is one that a model's image side is for.
+
+    Args:
+        model: A model with an image encoder.
+        image: ``(C, H, W)`` of any kind and size.
+
+    Returns:
+        Whether it looks like the training images, and one sentence that says why; yes, with a
+        sentence that says so, where the model does not describe its training images.
+
+    Raises:
+        BadRecordError: If the picture has other bands.
+    """
+    return _judge(model, bring(model, image))
+
+
+def _judge(model: DualEncoder, brought: Tensor) -> tuple[bool, str]:
+    if model.image_stats is None:
+        return True, "The model does not describe its training images, so nothing was compared."
+    return model.image_stats.judge(brought)
+
+
+def _terms(image: Tensor, place: Tensor, season: Tensor) -> list[Terms]:
+    steps = [share.double().clamp(TINY, 1 - TINY).logit() for share in (image, place, season)]
+    columns = (steps[0], steps[1] - steps[0], steps[2] - steps[1])
+    return [Terms(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
+
+
+def _ranked(
+    model: DualEncoder, share: Tensor, image: Tensor, terms: Sequence[Terms], top: int | None
+) -> tuple[RankedAnswer, ...]:
+    order = share.argsort(descending=True, stable=True)
+    image_rank = image.argsort(descending=True, stable=True).argsort()
+    names, common = model.classes.names, model.classes.common_names
+    return tuple(
+        RankedAnswer(
+            rank=position + 1,
+            taxon=names[k],
+            common_name=common[k],
+            value=float(share[k]),
+            image_rank=int(image_rank[k]) + 1,
+            image_value=float(image[k]),
+            log_odds=terms[k],
+        )
+        for position, k in enumerate(order[:top].tolist())
+    )
+
+
+def _set_size(share: Tensor, level: float | None) -> int | None:
+    return None if level is None else int(prediction_sets(share[None], level).sum())
+
+
+def _times(term: float) -> str:
+    factor = math.exp(min(abs(term), 20.0))
+    number = f"{factor:.0f}" if factor >= 10 else f"{factor:.1f}"
+    return f"odds {'times' if term > 0 else 'divided by'} {number}"

@@ -1,0 +1,161 @@
+"""Any classifier's answer, re-ranked by what a place says of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.infer import location_prior, posterior
+from csp_core.model import Prior
+
+# The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
+# apart by a limited factor and removes none.
+DOUBT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Reranked:
+    """What a classifier says once the place has been heard.
+
+    Args:
+        probs: ``(N, K)``, rows sum to 1.
+        prior: ``(N, K)`` what the place says of each class, as it was used; NaN for classes that
+            the model does not know and where the place is unknown.
+        weight: Exponent of the prior.
+        names: The K classes.
+        matched: Which of them the model knows.
+        unmatched: Which it does not; what the place says does not touch them.
+        model: Name of the model.
+    """
+
+    probs: Tensor
+    prior: Tensor
+    weight: float
+    names: tuple[str, ...]
+    matched: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    model: str
+
+    def __str__(self) -> str:
+        """Say how the classes were matched."""
+        some = ", ".join(self.unmatched[:3]) + (", …" if len(self.unmatched) > 3 else "")
+        left = f"; untouched by the place: {some}" if self.unmatched else ""
+        return f"{self.model} knows {len(self.matched)} of {len(self.names)} classes{left}."
+
+
+def rerank(
+    probs: Tensor,
+    lonlat: Tensor,
+    *,
+    model: Prior,
+    date: Tensor | None = None,
+    weight: float | None = None,
+    names: Sequence[str] | None = None,
+) -> Reranked:
+    """Re-rank any classifier's probabilities by the place where each picture was taken.
+
+    Classes are matched by scientific name. Those that the model does not know keep the probability
+    they have, all together and each; the others share theirs out anew. A class that the place
+    speaks against becomes less likely and never impossible.
+
+    Args:
+        probs: ``(N, K)`` P(class | image) of any classifier, at least 0; a row need not sum to 1.
+        lonlat: ``(N, 2)`` longitude, latitude, degrees; NaN where the place is unknown, which
+            leaves the answer as it is.
+        model: A model or a baseline.
+        date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
+        weight: Exponent of the prior, at least 0; None for the one the model was fitted with, or 1.
+        names: Scientific names of the K classes; None if they are the model's own.
+
+    Returns:
+        The new probabilities, and how the classes were matched.
+
+    Raises:
+        BadRecordError: If probabilities, places or dates are none, or their numbers differ.
+        ConfigError: If the number of names is not that of the classes, no class is known, or the
+            weight is negative.
+
+    Source:
+        Mac Aodha et al. 2019, eq. 2.
+
+    Example:
+        >>> from csp_core import load_model
+        >>> names = ["Luscinia luscinia", "Turdus tephronotus", "Canis lupus"]
+        >>> probs = torch.tensor([[0.3, 0.5, 0.2]])
+        >>> oslo = torch.tensor([[10.7, 59.9]])
+        >>> found = rerank(probs, oslo, model=load_model("birds"), names=names)
+        >>> print(found)
+        birds knows 2 of 3 classes; untouched by the place: Canis lupus.
+        >>> found.probs.argmax().item(), round(found.probs[0, 2].item(), 3)
+        (0, 0.2)
+    """
+    probs = _checked(probs, lonlat)
+    own = tuple(model.classes.names if names is None else (name.strip() for name in names))
+    if len(own) != probs.shape[1]:
+        raise ConfigError(
+            f"probs has {probs.shape[1]} classes and there are {len(own)} names; give the"
+            " scientific name of each class, in the order of the columns."
+        )
+    label = model.classes.match(own)
+    known = label >= 0
+    if not known.any():
+        raise ConfigError(
+            f"Model {model.name!r} knows none of the {len(own)} classes, such as {own[0]!r};"
+            f" classes are matched by scientific name, such as {model.classes.names[0]!r}."
+        )
+    chosen = getattr(model, "place_weight", 1.0) if weight is None else float(weight)
+    prior = torch.full(probs.shape, float("nan"))
+    placed = ~lonlat.isnan().any(dim=1)
+    found = probs.clone()
+    if placed.any():
+        days = None if date is None else torch.as_tensor(date).reshape(-1)[placed]
+        said = _doubted(model, location_prior(model, lonlat[placed], date=days))[:, label[known]]
+        frequency = None
+        if getattr(model, "divide_frequency", False):
+            frequency = model.classes.frequency()[label[known]]
+        cells = placed[:, None] & known
+        given = probs[cells].view(-1, int(known.sum()))
+        mass = given.sum(dim=1, keepdim=True)
+        # Where no known class had a share, there is nothing to share out.
+        even = torch.where(mass > 0, given, torch.ones_like(given))
+        new = posterior(even, said.to(even.dtype), weight=chosen, class_frequency=frequency) * mass
+        found[cells], prior[cells] = new.flatten(), said.flatten().to(prior.dtype)
+    return Reranked(
+        probs=found,
+        prior=prior,
+        weight=chosen,
+        names=own,
+        matched=tuple(name for name, yes in zip(own, known.tolist(), strict=True) if yes),
+        unmatched=tuple(name for name, yes in zip(own, known.tolist(), strict=True) if not yes),
+        model=model.name,
+    )
+
+
+def _checked(probs: Tensor, lonlat: Tensor) -> Tensor:
+    """Check the probabilities and make each row sum to 1."""
+    if probs.ndim != 2 or lonlat.shape != (len(probs), 2):
+        raise BadRecordError(
+            f"probs has shape {tuple(probs.shape)} and lonlat {tuple(lonlat.shape)}; give (N, K)"
+            " and (N, 2)."
+        )
+    total = probs.double().sum(dim=1, keepdim=True)
+    if not (probs.isfinite().all() and (probs >= 0).all() and (total > 0).all()):
+        raise BadRecordError(
+            "Probabilities must be finite and at least 0, and one in each row above 0. Of logits,"
+            " give the softmax."
+        )
+    return (probs / total).to(torch.float32)
+
+
+def _doubted(model: Prior, prior: Tensor) -> Tensor:
+    """Mix the prior with what would be said without a place, so that nothing is impossible."""
+    if model.prior_kind == "share":
+        even = 1 / len(model.classes)
+        # A class without a training record is not impossible either.
+        usual = 0.5 * model.classes.frequency() + 0.5 * even
+        return (1 - DOUBT) * prior + DOUBT * usual
+    return (1 - DOUBT) * prior + DOUBT

@@ -1,0 +1,139 @@
+"""What training starts from: another model's weights, and records that leave the test unseen."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+from csp_core.catalog import find_model, read_model_config
+from csp_core.checkpoint import load_model
+from csp_core.config import RunConfig
+from csp_core.data import DATASETS, load_dataset
+from csp_core.data.leaks import check_apart
+from csp_core.data.records import RecordDataset
+from csp_core.errors import ConfigError
+from csp_core.image import PixelEncoder
+from csp_core.image.stats import ImageStats
+from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES
+
+SAMPLE = 4096
+# What decides which records are the test.
+SPLIT = (
+    *("split_method", "val_fraction", "test_fraction", "block_degrees", "buffer_km", "seed"),
+    *("size", "bands", "min_records"),
+)
+
+
+def initialise(model: DualEncoder, source_name: str) -> None:
+    """Start from another model's encoders, its heads and classifiers where those agree.
+
+    Args:
+        model: The model, changed.
+        source_name: As for ``load_model``.
+
+    Raises:
+        ConfigError: If its encoders are others.
+        CspError: If it cannot be loaded.
+    """
+    source = load_model(source_name)
+    for side in ("location", "image"):
+        own, other = getattr(model, side), getattr(source, side)
+        if own is None or (other is None and side == "image"):
+            continue
+        try:
+            own.load_state_dict(other.state_dict())
+        except (RuntimeError, AttributeError) as error:
+            raise ConfigError(
+                f"model.init_from {source_name!r} has another {side} encoder: give"
+                f" model.{side} and model.dim the values in its config.json."
+            ) from error
+    same = source.classes.names == model.classes.names
+    heads = ("image_head", "location_head", *(("classifier", "image_classifier") if same else ()))
+    for name in heads:
+        own, other = getattr(model, name), getattr(source, name)
+        if own is None or other is None:
+            continue
+        before, now = other.state_dict(), own.state_dict()
+        if {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in now.items()}:
+            own.load_state_dict(before)
+
+
+def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats | None:
+    """Describe the training images, so that pictures unlike them can be told.
+
+    Args:
+        model: The model.
+        train_set: What it learns from.
+
+    Returns:
+        The description; None where the model looks at no pixels, or at very few.
+    """
+    if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
+        return None
+    number = min(SAMPLE, len(train_set))
+    rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
+    image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
+    if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:
+        return None
+    mixed = torch.randperm(number, generator=torch.Generator().manual_seed(1))
+    return ImageStats.of(image[mixed])
+
+
+def check_unseen(
+    config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None, source: str | None
+) -> None:
+    """Make sure that nothing learned without labels, now or before, has seen the test.
+
+    Where the test is made of blocks, pre-training may see neither an image nor a place in them, nor
+    a place nearer to them than the buffer; a model that training starts from must have been
+    trained on the same split, if on the same data.
+
+    Args:
+        config: The run.
+        train_set: What it learns from.
+        val_set: Records held out, or None.
+        source: Model it starts from, or None.
+
+    Raises:
+        ConfigError: If the test has been, or would be, seen.
+    """
+    options = config.data.options
+    if not options.get("test_fraction"):
+        return
+    if "classifier" not in OBJECTIVES[config.objective.name].trains:
+        _check_blocks(config, train_set, val_set)
+    if source is None:
+        return
+    provenance = read_model_config(find_model(source)).get("provenance", {})
+    before: dict[str, Any] = (provenance.get("config") or {}).get("data") or {}
+    if before.get("name") != config.data.name:
+        return
+    keys = [key for key in SPLIT if key in options and key in before]
+    changed = [key for key in keys if options[key] != before[key]]
+    if changed:
+        told = ", ".join(f"{key} {before[key]!r} (now {options[key]!r})" for key in changed)
+        raise ConfigError(
+            f"The model {source!r} that this run starts from was trained on another split of the"
+            f" same data: {told}. Records of this run's test may have been seen; give both the same"
+            " split."
+        )
+
+
+def _check_blocks(
+    config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None
+) -> None:
+    options = config.data.options
+    if options.get("split_method") != "block":
+        return
+    known = inspect.signature(DATASETS[config.data.name]).parameters
+    without = {"images": False} if "images" in known else {}
+    test = load_dataset(
+        config.data.name, "test", **{"root": config.data.root, **options, **without}
+    )
+    degrees = float(options.get("block_degrees", 0))
+    check_apart(train_set, test, degrees, float(options.get("buffer_km", 0)))
+    if val_set is not None:
+        check_apart(val_set, test, degrees)

@@ -1,0 +1,317 @@
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import torch
+from PIL import Image
+from starlette.formparsers import MultiPartParser
+from streamlit.testing.v1 import AppTest
+
+from csp_core import catalog, load_model
+from csp_core.data.photos import read_photo
+from tests.photos import File, encode, odd_files, picture, placed_jpeg
+from tests.toy import save_demo_model, save_toy_model
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+# Where the second of the look-alikes lives, and what the two are called.
+ROCKIES = {"lat": "39", "lon": "-110"}
+GULF_NAME, ROCKIES_NAME = "synthetic fabula beta", "synthetic fabula gamma"
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photo-models")
+    save_demo_model(folder)
+    save_toy_model(folder, "places", train_steps=20)
+    return folder
+
+
+@pytest.fixture
+def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
+    def start(*, folder: Path = models, **params: str) -> AppTest:
+        monkeypatch.setenv("CSP_MODELS", str(folder))
+        st.cache_data.clear()
+        app = AppTest.from_file(MAIN, default_timeout=60).run()
+        app.switch_page("views/photo.py")
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
+    yield start
+    st.cache_data.clear()
+
+
+def texts(app: AppTest) -> str:
+    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    parts = [element.value for element in shown] + [button.label for button in app.button]
+    parts += [element.proto.body for element in app.get("html")]
+    return "\n".join(parts).replace("\\", "")
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    rows = [(name, content, "image/jpeg") for name, content in files]
+    return app.file_uploader(key="photo_files").set_value(rows).run()
+
+
+def winner(app: AppTest) -> str:
+    return app.subheader[0].value.split(":")[0]
+
+
+def param(app: AppTest, name: str) -> str:
+    value = app.query_params[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> None:
+    app = open_page()
+    assert not app.exception and not app.error and not app.warning
+    assert winner(app) == GULF_NAME
+    shown = texts(app)
+    for words in (
+        "Place from the photo's EXIF ± 10 m",
+        "Date: 2024-01-12, from the photo's file",
+        "Image only",
+        "Image and place",
+        "9 times in 10 the truth is among",
+        "Why the ranking moved",
+        "Where would the answer change?",
+        "Support:",
+        "▲ fitted",
+    ):
+        assert words in shown, words
+
+
+def test_the_answer_flips_as_the_pin_moves(open_page: Open) -> None:
+    app = open_page()
+    app.number_input(key="lat_box").set_value(39.0).run()
+    app.number_input(key="lon_box").set_value(-110.0).run()
+    assert not app.exception and winner(app) == ROCKIES_NAME
+    shown = texts(app)
+    assert "The place changes the answer" in shown and "Place typed" in shown
+    assert "▲" in shown and "the place speaks for it, odds times" in shown
+    app.button(key="own_place").click().run()
+    assert winner(app) == GULF_NAME and "lat" not in app.query_params
+
+
+def test_a_button_moves_the_pin_to_where_another_would_win(open_page: Open) -> None:
+    app = open_page()
+    button = next(b for b in app.button if ROCKIES_NAME in b.label)
+    button.click().run()
+    assert not app.exception and winner(app) == ROCKIES_NAME
+
+
+def test_the_lines_are_described_and_the_same_stands_in_a_table(open_page: Open) -> None:
+    app = open_page(**ROCKIES)
+    chart = next(e.proto.body for e in app.get("html") if "csp-slope" in e.proto.body
+                 and "<img" in e.proto.body)  # fmt: skip
+    assert 'alt="Ranks by the image, and by image and place: ' in chart
+    rows = next(table.value for table in app.dataframe if "Rank" in table.value)
+    assert len(rows) == 24 and list(rows["Rank"]) == list(range(1, 25))
+    assert rows["Common name"][0] == ROCKIES_NAME
+    assert "of the season" in rows.columns
+
+
+def test_the_place_can_be_ignored(open_page: Open) -> None:
+    app = open_page(**ROCKIES)
+    app.toggle(key="ignore_box").set_value(True).run()
+    assert not app.exception and winner(app) == GULF_NAME
+    assert "as the place is ignored" in texts(app) and param(app, "place") == "ignored"
+    assert not [s for s in app.slider if s.key == "weight_box"]
+
+
+def test_the_weight_of_the_place_goes_from_none_to_much(open_page: Open) -> None:
+    app = open_page(**ROCKIES)
+    app.slider(key="weight_box").set_value(0.0).run()
+    assert not app.exception and winner(app) == GULF_NAME
+    assert "no set that holds the truth" in texts(app)
+    app.button(key="fitted_weight").click().run()
+    assert winner(app) == ROCKIES_NAME and "weight" not in app.query_params
+
+
+def test_a_wide_radius_softens_what_the_place_says(open_page: Open) -> None:
+    app = open_page()
+    sure = app.subheader[0].value
+    app.number_input(key="radius_box").set_value(2000.0).run()
+    assert not app.exception and param(app, "radius") == "2000"
+    assert app.subheader[0].value != sure and "± 2,000 km" in texts(app)
+
+
+def test_the_date_can_be_typed_and_left_out(open_page: Open) -> None:
+    app = open_page()
+    assert "season" in texts(app)
+    app.date_input(key="date_box").set_value(None).run()
+    assert not app.exception and "Date: left out" in texts(app)
+    app = open_page(date="2023-07-01")
+    assert "Date: 2023-07-01, typed" in texts(app)
+
+
+def test_without_a_place_the_image_answers_and_the_page_asks_where(open_page: Open) -> None:
+    app = open_page(example="no-place.jpg")
+    assert not app.exception and winner(app) == GULF_NAME
+    shown = texts(app)
+    assert "Where was this taken?" in shown and "By the image alone" in shown
+    assert "No place" in shown
+    app.text_input(key="place_text").set_value("Denver").run()
+    assert not app.exception and "By the image alone, as" not in texts(app)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lat": "91", "lon": "0"},
+        {"lat": "5"},
+        {"lat": "x", "lon": "1"},
+        {"radius": "-1"},
+        {"radius": "nan"},
+        {"weight": "9"},
+        {"date": "yesterday"},
+        {"example": "<script>"},
+        {"model": "nope"},
+    ],
+)
+def test_a_bad_address_gets_a_sentence(open_page: Open, params: dict[str, str]) -> None:
+    app = open_page(**params)
+    assert not app.exception and len(app.error) == 1
+
+
+def test_an_upload_with_a_place_and_one_without(open_page: Open) -> None:
+    app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    assert not app.exception and not app.error
+    assert "Place from the photo's EXIF" in texts(app)
+    assert app.number_input(key="lon_box").value == -110
+    assert "Date: 2024-05-17" in texts(app)
+    app = upload(open_page(), ("nowhere.jpg", encode(picture())))
+    assert "The file has no EXIF data. Where was this taken?" in texts(app)
+
+
+def test_several_photos_each_have_their_own_place(open_page: Open) -> None:
+    app = upload(
+        open_page(),
+        ("first.jpg", placed_jpeg(-110.0, 39.0)),
+        ("second.jpg", placed_jpeg(8.0, 47.0)),
+    )
+    names = [b.label.replace("\\", "") for b in app.button if str(b.key).startswith("photo-")]
+    assert names == ["first.jpg", "second.jpg"]
+    app.number_input(key="lat_box").set_value(30.0).run()
+    assert param(app, "lat") == "30"
+    app.button(key="photo-1").click().run()
+    assert not app.exception and app.number_input(key="lat_box").value == 47
+    assert "lat" not in app.query_params
+    app.button(key="photo-0").click().run()
+    assert app.number_input(key="lat_box").value == 30
+
+
+@pytest.mark.parametrize("file", odd_files(), ids=lambda file: file.name)
+def test_an_odd_file_gets_its_sentence(open_page: Open, file: File) -> None:
+    app = upload(open_page(), (file.name, file.content))
+    assert not app.exception and file.says in texts(app)
+    assert len(app.error) == file.refused
+
+
+def test_bad_files_leave_the_others_alone(open_page: Open) -> None:
+    bad = [(file.name, file.content) for file in odd_files() if file.refused]
+    app = upload(open_page(), *bad, ("good.jpg", placed_jpeg(-110.0, 39.0)))
+    assert not app.exception and len(app.error) == len(bad)
+    assert app.number_input(key="lat_box").value == 39
+    app = upload(open_page(), *bad)
+    assert not app.exception and "None of these files" in texts(app)
+
+
+def test_a_picture_of_another_kind_is_told_with_what_would_fit(open_page: Open) -> None:
+    app = upload(open_page(), ("beach.jpg", encode(picture(900, 600))))
+    shown = texts(app)
+    assert "This is not a picture that demo was made for" in shown
+    assert "unlike the 2000 that the model learned from" in shown
+    assert "inat21" in shown and "model.safetensors" in shown and "csp_core.rerank" in shown
+
+
+def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> None:
+    app = open_page(model="places", **ROCKIES)
+    assert not app.exception
+    shown = texts(app)
+    assert "places does not look at the picture" in shown and "inat21" in shown
+    assert "Models here that look at pictures: demo" in shown
+    app = open_page(model="places", lat="-1.3", lon="36.8")
+    assert "Place only" in texts(app) and "Inventa" in texts(app)
+
+
+def test_names_are_never_read_as_markup(open_page: Open) -> None:
+    app = open_page(model="places", lat="48.2", lon="16.4")
+    assert not app.exception
+    bodies = "\n".join(element.proto.body for element in app.get("html"))
+    assert "<b>malum" not in bodies
+    app = upload(open_page(), ("<b>x</b> [a](b).jpg", b"no"))
+    assert "\\<b\\>x" in app.error[0].value
+
+
+def test_with_place_models_alone_the_page_still_opens(open_page: Open, tmp_path: Path) -> None:
+    save_toy_model(tmp_path, train_steps=1)
+    app = open_page(folder=tmp_path)
+    assert not app.exception and "does not look at the picture" in texts(app)
+
+
+def test_a_satellite_patch_of_many_bands_is_refused_by_a_model_of_three(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import photo_files
+    from csp_core.data.photos import Photo
+
+    patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
+    monkeypatch.setattr(photo_files, "read_photo", lambda *_: patch)
+    app = upload(open_page(), ("patch.tif", b"II*\0"))
+    assert not app.exception and "13" in app.error[0].value
+    assert "Place only" in texts(app)
+
+
+def test_uploads_stay_in_memory(open_page: Open, tmp_path: Path) -> None:
+    before = set(os.listdir(tmp_path))
+    upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    assert set(os.listdir(tmp_path)) == before
+    # The server's own parser would spill what passes this to a file.
+    assert MultiPartParser.spool_max_size >= 50 << 20
+
+
+def test_what_is_shown_of_a_photo_holds_no_place() -> None:
+    import photo_files
+
+    chosen = photo_files._read("key", "here.jpg", placed_jpeg(8.0, 47.0, side=1500))
+    assert chosen.photo is not None and chosen.photo.lonlat == (8, 47)
+    assert max(chosen.photo.image.shape) == photo_files.KEPT
+    shown = Image.open(io.BytesIO(chosen.thumbnail))
+    assert not shown.getexif() and max(shown.size) == photo_files.SHOWN
+
+
+def test_examples_are_what_their_script_makes(tmp_path: Path) -> None:
+    import runpy
+
+    folder = MAIN.parents[1] / "assets" / "examples"
+    script = runpy.run_path(str(folder / "make_examples.py"))
+    script["main"](tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {p.name for p in folder.iterdir()} - {"make_examples.py", "README.md"}
+    for name in names - {"no-place.jpg"}:
+        # JPEG differs between versions of its library.
+        if name.endswith(".png"):
+            made, kept = (Image.open(root / name) for root in (tmp_path, folder))
+            assert made.tobytes() == kept.tobytes() and made.getexif() == kept.getexif()
+        else:
+            assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_the_answer_is_offered_as_json(models: Path) -> None:
+    import photo_answer
+    from photo_place import Where
+
+    photo = read_photo(placed_jpeg(-110.0, 39.0))
+    where = Where((-110.0, 39.0), "typed", 5.0, False, None, None, None, "left out")
+    answer = photo_answer.ask(load_model(models / "demo"), photo, where, None)
+    assert not isinstance(answer, str)
+    content = json.loads(photo_answer.to_json(answer, where))
+    assert (content["lon"], content["radius_km"], content["model"]) == (-110, 5, "demo")
+    assert content["combined"][0]["rank"] == 1 and len(content["image_only"]) == 24

@@ -1,0 +1,329 @@
+"""Pictures and places end to end: pre-trained, tuned, calibrated, kept, asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from csp_core import geo
+from csp_core.answers import answer, fit_calibration, score
+from csp_core.calibrate import fit_place_weight
+from csp_core.checkpoint import load_model, save_model
+from csp_core.data import load_dataset
+from csp_core.data.leaks import check_apart
+from csp_core.errors import BadRecordError, CheckpointError, ConfigError
+from csp_core.evaluate import evaluate, evaluate_images
+from csp_core.files import read_json
+from csp_core.image.stats import ImageStats
+from csp_core.infer import location_prior, posterior
+from csp_core.model import CALIBRATED
+from csp_core.photo import answer_photo, bring, image_fits
+from csp_core.photomap import prior_around, winning_map
+from csp_core.start import check_unseen
+from csp_core.train import train
+from tests import photo_model
+
+NAN = float("nan")
+PRETRAIN = {"objective": {"name": "csp_mc", "augmentation": "weak"}, "training.epochs": 1}
+ANSWERS = {"image", "place", "image+place"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two stages; not to be written to."""
+    return photo_model.run(tmp_path_factory.mktemp("photo") / "look", pretrain=PRETRAIN)
+
+
+@pytest.fixture
+def model(run):
+    return load_model(run)
+
+
+def records(split="val", **options):
+    settings = {k: v for k, v in photo_model.SMALL["data"].items() if k != "name"}
+    return load_dataset("demo", split, **settings, **options)
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return records()
+
+
+# One run, two stages
+
+
+def test_one_command_pretrains_and_tunes(run, model, held_out):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row.get("stage") for row in rows] == ["pre-training", None, None, None]
+    first = load_model(run / "pretrained" / "model")
+    assert first.classifier is None and first.image_classifier is None
+    assert not len(first.classes)
+    metrics = read_json(run / "model" / "metrics.json")
+    assert set(metrics) == {"val", "test", "sets"}
+    assert all(set(metrics[split]) == ANSWERS for split in metrics)
+    for name, values in evaluate_images(model, held_out).items():
+        assert values.to_dict() == pytest.approx(metrics["val"][name], rel=1e-4)
+    assert model.image_stats.size.tolist() == [64, 64]
+
+
+def test_the_card_tells_of_all_answers(run):
+    card = (run / "model" / "README.md").read_text()
+    assert "| val, image |" in card and "| test, image+place |" in card
+    assert "to the power" in card and "| by | held the truth" in card
+
+
+def test_the_second_stage_starts_from_the_first(run):
+    config = photo_model.config(pretrain=PRETRAIN, training={"learning_rate": 1e-12, "epochs": 1})
+    folder = run.parent / "still"
+    train(config, run_dir=folder)
+    before, after = load_model(folder / "pretrained" / "model"), load_model(folder)
+    for side in ("image.net", "image.project", "location"):
+        own = after.get_submodule(side).state_dict()
+        for key, value in before.get_submodule(side).state_dict().items():
+            if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                torch.testing.assert_close(own[key], value, atol=1e-8, rtol=0)
+
+
+def test_what_was_fitted_is_kept(model, tmp_path):
+    again = load_model(save_model(model, tmp_path / "again"))
+    assert all(getattr(again, name) == getattr(model, name) for name in CALIBRATED)
+    image = torch.rand(2, 3, 64, 64)
+    assert torch.equal(again.image_prior(image), model.image_prior(image))
+    fitted = read_json(tmp_path / "again" / "calibration.json")
+    (tmp_path / "again" / "calibration.json").write_text(json.dumps(fitted | {"place_weight": -1}))
+    with pytest.raises(CheckpointError, match="place_weight"):
+        load_model(tmp_path / "again")
+
+
+def test_a_model_of_images_alone_is_kept_too(tmp_path):
+    objective = {"name": "image_softmax", "sides": ["image"], "augmentation": None}
+    alone = photo_model.run(tmp_path / "alone", objective=objective, training={"epochs": 1})
+    model, data = load_model(alone), records()
+    assert model.classifier is None
+    assert evaluate(model, data) == evaluate(model, data, prior=False)
+    assert set(read_json(alone / "model" / "metrics.json")["val"]) == {"image", "image+place"}
+    found = answer_photo(model, data.image[0], lonlat=(10.0, 50.0))
+    assert torch.equal(found.probs, found.image_probs)
+
+
+# Evaluation
+
+
+def test_prior_false_is_the_image_alone(model, held_out):
+    answers = answer(model, score(model, held_out))
+    share, label = answers["image"]
+    assert evaluate(model, held_out, prior=False).top1 == pytest.approx(
+        (share.argmax(1) == label).double().mean().item()
+    )
+    prior = location_prior(model, held_out.lonlat, date=held_out.date)
+    frequency = model.classes.frequency() if model.divide_frequency else None
+    want = posterior(model.image_prior(held_out.image), prior, weight=model.place_weight,
+                     class_frequency=frequency)  # fmt: skip
+    torch.testing.assert_close(answers["image+place"][0], want, atol=1e-5, rtol=1e-4)
+
+
+def test_records_without_a_place_keep_the_image_s_answer(model, held_out):
+    lonlat = held_out.lonlat.clone()
+    lonlat[::2] = NAN
+    answers = answer(model, score(model, replace(held_out, lonlat=lonlat)))
+    (image, _), (both, _) = answers["image"], answers["image+place"]
+    torch.testing.assert_close(both[::2], image[::2])
+    assert not torch.allclose(both[1::2], image[1::2])
+    assert len(answers["place"][0]) == len(lonlat) // 2
+    nowhere = replace(held_out, lonlat=torch.full_like(lonlat, NAN))
+    assert set(evaluate_images(model, nowhere)) == {"image", "image+place"}
+    fit_calibration(model, score(model, nowhere))
+    assert model.place_weight == 1.0 and not model.divide_frequency
+
+
+def test_records_without_images_are_asked_by_place(model, held_out):
+    bare = replace(held_out, image=None)
+    prior = location_prior(model, bare.lonlat, date=bare.date)
+    right = (prior.argmax(1) == bare.label).double().mean().item()
+    assert evaluate(model, bare).top1 == pytest.approx(right)
+
+
+def test_the_weight_that_is_fitted_is_the_best():
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(4, (3000,), generator=generator)
+    frequency = torch.tensor([0.55, 0.25, 0.15, 0.05])
+
+    def side(strength):
+        noise = torch.randn(3000, 4, generator=generator)
+        hot = torch.nn.functional.one_hot(label, 4)
+        # What a Gaussian with this mean says of its class, under even classes.
+        return strength * (strength * hot + noise)
+
+    image, place = side(1.0).softmax(1), side(0.7).softmax(1)
+    found = fit_place_weight(image, place, label, torch.full((4,), 0.25))
+    assert found.weight == pytest.approx(1.0, abs=0.1) and not found.divide_frequency
+    # Both sides know the frequency: it is counted twice unless it is divided by once.
+    uneven = torch.multinomial(frequency, 3000, replacement=True, generator=generator)
+    label = uneven
+    both = [(side(s).softmax(1) * frequency) for s in (1.0, 0.7)]
+    both = [share / share.sum(1, keepdim=True) for share in both]
+    found = fit_place_weight(*both, label, frequency)
+    assert found.weight == pytest.approx(1.0, abs=0.15) and found.divide_frequency
+    nothing = fit_place_weight(both[0][:0], both[1][:0], label[:0], frequency)
+    assert nothing.weight == 1.0 and math.isnan(nothing.log_loss)
+
+
+# One picture
+
+
+def test_the_terms_sum_up_to_the_answer(model, held_out):
+    lon, lat = held_out.lonlat[0].tolist()
+    found = answer_photo(model, held_out.image[0], lonlat=(lon, lat), date=0.3)
+    for line in found.combined:
+        odds = line.log_odds
+        assert odds.image + odds.place + odds.season == pytest.approx(
+            math.log(line.value / (1 - line.value)), abs=1e-3
+        )
+        assert line.reason.startswith(line.taxon) or line.taxon in line.reason
+    assert [line.rank for line in found.image_only] == list(range(1, 25))
+    assert any(line.log_odds.season for line in found.combined)
+    assert 1 <= found.set_size <= 24 and 1 <= found.image_set_size <= 24
+
+
+def test_weight_nought_ignores_the_place(model, held_out):
+    found = answer_photo(model, held_out.image[0], lonlat=(10.0, 50.0), weight=0.0)
+    torch.testing.assert_close(found.probs, found.image_probs)
+    assert found.set_size is None
+    without = answer_photo(model, held_out.image[0])
+    assert torch.equal(without.probs, without.image_probs)
+    assert without.set_size == without.image_set_size
+
+
+def test_the_prior_is_averaged_over_a_disc(model):
+    point = location_prior(model, torch.tensor([[10.0, 50.0]]))[0]
+    torch.testing.assert_close(prior_around(model, 10.0, 50.0), point)
+    wide = prior_around(model, 10.0, 50.0, 800.0)
+    assert wide.sum().item() == pytest.approx(1, abs=1e-4)
+    assert not torch.allclose(wide, point, atol=1e-3)
+    torch.testing.assert_close(prior_around(model, 10.0, 50.0, 800.0), wide)
+    # The mean over many random points of the disc is what the spiral stands for.
+    uniform = torch.rand(4000, 2, generator=torch.Generator().manual_seed(0))
+    places = geo.displace(torch.tensor([[10.0, 50.0]]).expand(4000, 2), 800 * uniform[:, 0].sqrt(),
+                          2 * math.pi * uniform[:, 1])  # fmt: skip
+    torch.testing.assert_close(wide, location_prior(model, places).mean(0), atol=0.01, rtol=0)
+    with pytest.raises(BadRecordError, match="radius"):
+        prior_around(model, 10.0, 50.0, -1.0)
+
+
+def test_where_the_answer_would_change(model):
+    probs = torch.full((24,), 1 / 24)
+    found = winning_map(model, probs, (0, 40, 20, 60), 5.0, date=0.5)
+    assert found.winner.shape == found.share.shape == found.grid.shape == (4, 4)
+    one = location_prior(model, torch.tensor([[2.5, 57.5]]), date=torch.tensor([0.5]))
+    frequency = model.classes.frequency() if model.divide_frequency else None
+    want = posterior(probs[None], one, weight=model.place_weight, class_frequency=frequency)
+    assert found.winner[0, 0] == want.argmax()
+    assert found.share[0, 0].item() == pytest.approx(want.max().item(), rel=1e-4)
+    assert set(found.classes) == set(found.winner.unique().tolist())
+    with pytest.raises(ConfigError, match=r"give \(24,\)"):
+        winning_map(model, probs[:3])
+
+
+# Pictures that the model is not for
+
+
+def test_pictures_unlike_the_training_images_are_told(model, held_out):
+    own = [image_fits(model, image)[0] for image in held_out.image]
+    assert sum(own) >= 0.9 * len(own)
+    flat, photo = torch.full((3, 90, 120), 200).byte(), torch.rand(3, 300, 400).mul(255).byte()
+    for picture in (flat, photo):
+        fits, why = image_fits(model, picture)
+        assert not fits and "unlike" in why and "in theirs between" in why
+    assert bring(model, flat).shape == (1, 3, 64, 64)
+    with pytest.raises(BadRecordError, match="of 3 bands"):
+        image_fits(model, torch.rand(13, 64, 64))
+    model.image_stats = None
+    assert image_fits(model, flat)[0]
+
+
+def test_the_middle_is_cut_out():
+    stats = ImageStats.of(torch.rand(8, 1, 10, 20))
+    picture = torch.zeros(1, 60, 40)
+    picture[:, 20:40] = 1
+    assert stats.bring(picture).shape == (1, 1, 10, 20) and bool((stats.bring(picture) == 1).all())
+    with pytest.raises(BadRecordError, match="8 or more"):
+        ImageStats.of(torch.rand(7, 1, 10, 20))
+
+
+# The test stays unseen
+
+
+def test_pretraining_keeps_away_from_the_test(monkeypatch):
+    config = photo_model.config(objective={"name": "csp_mc", "augmentation": None})
+    good = records("train"), records("val")
+    check_unseen(config, *good, None)
+    with pytest.raises(ConfigError, match="would have seen the test"):
+        check_unseen(config, records("test"), None, None)
+    with pytest.raises(ConfigError, match="within 20 km"):
+        near = replace(good[0], lonlat=records("test").lonlat[: len(good[0])].repeat(9, 1)[:1] + 0,
+                       label=good[0].label[:1], date=good[0].date[:1], hour=good[0].hour[:1],
+                       recorder=good[0].recorder[:1], image=None)  # fmt: skip
+        check_unseen(config, near, None, None)
+    check_apart(replace(good[0], lonlat=torch.full_like(good[0].lonlat, NAN)), good[1], 2.0)
+
+
+def test_another_split_of_the_same_data_is_refused(run):
+    data, model = photo_model.SMALL["data"] | {"seed": 5}, {"init_from": str(run)}
+    config = photo_model.config(data=data, model=model)
+    with pytest.raises(ConfigError, match="trained on another split of the same data: seed 0"):
+        check_unseen(config, records("train"), None, str(run))
+    with pytest.raises(ConfigError, match="give one"):
+        photo_model.config(model=model, pretrain=PRETRAIN)
+
+
+def test_another_image_encoder_is_refused(run, tmp_path):
+    model = {"init_from": str(run), "image": {"name": "small_convnet", "dim": 32, "width": 16}}
+    with pytest.raises(ConfigError, match="another image encoder"):
+        train(photo_model.config(model=model), run_dir=tmp_path / "other")
+
+
+# The commands
+
+
+def test_predict_with_a_picture(csp, run, held_out, tmp_path):
+    file = tmp_path / "picture.png"
+    pixels = held_out.image[0].clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file)
+    code, said, _ = csp("predict", run, "--image", file, "--lon", 10, "--lat", 50, "--json",
+                        "--date", "2021-05-01", "--top", 3)  # fmt: skip
+    found = json.loads(said)
+    assert code == 0 and found["model"] == "look" and found["image"]["place_source"] == "given"
+    assert len(found["image_only"]) == len(found["combined"]) == len(found["results"]) == 3
+    assert {"rank", "taxon", "common_name", "value"} <= set(found["image_only"][0])
+    code, said, _ = csp("predict", run, "--image", file)
+    assert code == 0 and "No place: " in said and "image alone" in said
+    code, said, _ = csp("predict", run, "--image", file, "--json")
+    found = json.loads(said)
+    assert found["lon"] is None and found["image"]["why_no_place"]
+    assert [line["taxon"] for line in found["combined"]] == [
+        line["taxon"] for line in found["image_only"]
+    ]
+
+
+def test_predict_says_what_is_missing(csp, run, model_dir, tmp_path):
+    assert csp("predict", run)[0] == 2 and "--image" in csp("predict", run)[2]
+    assert "both --lon and --lat" in csp("predict", run, "--lon", 3)[2]
+    assert "No file" in csp("predict", run, "--image", tmp_path / "none.jpg")[2]
+    file = tmp_path / "picture.png"
+    Image.new("RGB", (80, 80)).save(file)
+    code, _, said = csp("predict", model_dir, "--image", file)
+    assert code == 1 and "no image classifier" in said
+
+
+def test_evaluate_prints_image_beside_image_and_place(csp, run):
+    code, said, _ = csp("evaluate", run, "demo", "--json")
+    splits = json.loads(said)["splits"]
+    assert code == 0 and set(splits) == {"all", "train", "val", "test"}
+    assert all(set(values) == ANSWERS for values in splits.values())
+    code, said, _ = csp("evaluate", run, "demo")
+    assert code == 0 and "image+place" in said and "test" in said
