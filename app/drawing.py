@@ -158,7 +158,9 @@ def _hatched(raster: Raster) -> bool:
 def draw_months(layer: Layer) -> None:
     """Draw twelve small maps as one picture, for a model that knows seasons."""
     rasters = [
-        resources.raster(layer.info, layer.taxon, date_of(month), resources.SMALL_STEP)
+        resources.raster(
+            layer.info, layer.taxon, date_of(month), resources.SMALL_STEP, only_supported=True
+        )
         for month in range(1, 13)
     ]
     colours = widgets.palette()

@@ -45,10 +45,10 @@ class Scale:
     title: str
 
     def step_of(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Find the step of every value, from 1; 0 is none."""
+        """Find the step of every value, from 1; 0 is none, as of no data."""
         step = np.searchsorted(np.array(self.edges), values, side="right")
         step = np.where(values >= self.edges[-1], len(self.colours), step)
-        return np.asarray(step, dtype=np.int64)
+        return np.where(np.isnan(values), 0, step).astype(np.int64)
 
     def labels(self) -> list[str]:
         """Write the edges in their unit."""

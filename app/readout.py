@@ -29,7 +29,7 @@ class Layer:
         info: The model.
         model: The same, loaded.
         taxon: Scientific name.
-        raster: Its values.
+        raster: Its values; no data where the model extrapolates, unless they are shown.
         threshold: Where its line is drawn, or None.
         guesses: Whether values are shown where the model extrapolates.
     """
@@ -141,9 +141,10 @@ def one_area(layer: Layer) -> None:
     value = write_value(layer.raster.kind, layer.threshold.value)
     words = f"Cells of {layer.raster.step:g}° with {value} or more. Not the size of its range."
     if not layer.guesses:
-        beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
-        if beyond:
-            words += f" {write_area(beyond)} more are left out: there the model only extrapolates."
+        # How much, nobody has computed: nine tenths of the world would wait for this one number.
+        if layer.raster.extrapolated.any():
+            words += " More may lie where the model only extrapolates; colour the hatched area"
+            words += " to see it."
     elif layer.model.support is not None:
         beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
         words += f" Of it {write_area(beyond)} lie where the model only extrapolates."

@@ -130,7 +130,14 @@ def _hash(path: str, modified: int, size: int) -> str:
     return hash_file(path)
 
 
-def raster(info: ModelInfo, taxon: str, date: float | None = None, step: float = STEP) -> Raster:
+def raster(
+    info: ModelInfo,
+    taxon: str,
+    date: float | None = None,
+    step: float = STEP,
+    *,
+    only_supported: bool = False,
+) -> Raster:
     """Compute a species on the world, once for all sessions.
 
     Args:
@@ -138,6 +145,8 @@ def raster(info: ModelInfo, taxon: str, date: float | None = None, step: float =
         taxon: Scientific name.
         date: Part of the year in [0, 1), or None.
         step: Side of a cell, degrees.
+        only_supported: Whether to spare the cells where the model extrapolates, nearly all the
+            work of a map of the bundled birds; a model without counts of its records spares none.
 
     Returns:
         The raster, shared: read it, never change it.
@@ -145,13 +154,16 @@ def raster(info: ModelInfo, taxon: str, date: float | None = None, step: float =
     Raises:
         CspError: If the model cannot be loaded or does not know the species.
     """
-    return _raster(str(info.directory), content_hash(info), taxon, date, step)
+    return _raster(str(info.directory), content_hash(info), taxon, date, step, only_supported)
 
 
 # A raster of the world takes 1 MB; what the model knows of the grid is kept by ``heatmap``.
 @st.cache_resource(show_spinner="Computing the map …", max_entries=48)
-def _raster(directory: str, content: str, taxon: str, date: float | None, step: float) -> Raster:
-    return heatmap(_load_model(directory, content), taxon, step=step, date=date)
+def _raster(
+    directory: str, content: str, taxon: str, date: float | None, step: float, only_supported: bool
+) -> Raster:
+    model = _load_model(directory, content)
+    return heatmap(model, taxon, step=step, date=date, only_supported=only_supported)
 
 
 def credit(info: ModelInfo) -> Credit:

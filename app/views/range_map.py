@@ -234,7 +234,10 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         left, right = box.columns([11, 5], gap="medium")
         map_boxes, side = [left], [right] * 3
     with map_boxes[0]:
-        rasters = [resources.raster(info, taxon, date) for info, _, taxon in layers]
+        rasters = [
+            resources.raster(info, taxon, date, only_supported=not view.guesses)
+            for info, _, taxon in layers
+        ]
     with side[1 if beside else 0].container(key="place-box"):
         place_box = st.container()
     drawn: list[Layer] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from csp_core.raster.grid import Grid
@@ -58,7 +59,6 @@ def cut_some(wanted: Tensor, cells: int) -> Iterator[Cut]:
         The blocks: some cells of a row or of a few rows each.
 
     Example:
-        >>> import torch
         >>> wanted = torch.tensor([[True, False, True], [False] * 3, [False, True, True]])
         >>> [cut.own for cut in cut_some(wanted, 3)]
         [slice(0, 2, None), slice(2, 4, None)]
@@ -66,7 +66,7 @@ def cut_some(wanted: Tensor, cells: int) -> Iterator[Cut]:
     pieces: list[Piece] = []
     start = stop = 0
     for row in wanted.any(dim=1).nonzero()[:, 0].tolist():
-        for columns in wanted[row].nonzero()[:, 0].split(cells):
+        for columns in torch.split(wanted[row].nonzero()[:, 0], cells):
             if pieces and stop - start + len(columns) > cells:
                 yield Cut(slice(start, stop), tuple(pieces))
                 pieces, start = [], stop

@@ -23,7 +23,7 @@ class Raster:
     """The prior of one class on a grid.
 
     Args:
-        values: ``(H, W)`` float32 in [0, 1]; row 0 is the northernmost.
+        values: ``(H, W)`` float32 in [0, 1]; row 0 is the northernmost. Not a number is no data.
         bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
         step: Side of a cell, degrees.
         taxon: Scientific name of the class.

@@ -49,6 +49,16 @@ def test_our_small_one_stays_below_a_million_weights():
     assert sum(p.numel() for p in encoder.parameters()) < 350_000
 
 
+def test_means_over_cells_know_where_something_stands():
+    corner = torch.zeros(2, 3, 64, 64)
+    corner[0, :, 8:24, 8:24] = corner[1, :, 40:56, 40:56] = 1.0
+    whole = make_image_encoder("small_convnet", None, width=8).eval()
+    cells = make_image_encoder("small_convnet", None, width=8, cells=2).eval()
+    assert cells.out_dim == 4 * whole.out_dim == 256
+    spread = [(a - b).norm() / a.norm() for a, b in (whole(corner), cells(corner))]
+    assert spread[1] > 2 * spread[0]
+
+
 def test_chance_follows_from_the_seed():
     def make():
         torch.manual_seed(3)
@@ -201,6 +211,8 @@ def test_names_and_options_that_do_not_fit():
         make_image_encoder(trainable="some", **SMALL)
     with pytest.raises(ConfigError, match="multiple of 8"):
         make_image_encoder("small_convnet", width=10)
+    with pytest.raises(ConfigError, match="give 1 to 4"):
+        make_image_encoder("small_convnet", cells=5)
     with pytest.raises(ConfigError, match="'batch' or 'group'"):
         make_image_encoder("small_convnet", norm="layer")
     with pytest.raises(ConfigError, match="takes \\(N, 3"):
