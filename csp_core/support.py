@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core import geo
@@ -144,26 +146,28 @@ class Support:
             >>> support.records_on_grid(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.5])).tolist()
             [[1, 1, 0]]
         """
-        lon, lat = lon.double(), torch.deg2rad(lat.double())
-        found = torch.zeros(len(lat), len(lon), dtype=torch.int64)
-        centres = self._centres.double()
-        records = torch.zeros(len(centres), dtype=torch.int64)
-        records.index_add_(0, self._position, self.count)
+        # In NumPy: torch shares such short steps among threads, and on a busy machine they wait for
+        # each other a hundred times as long as the work takes.
+        east, north = lon.double().numpy(), np.deg2rad(lat.double().numpy())
+        found = np.zeros((len(north), len(east)), dtype=np.int64)
+        centres = self._centres.double().numpy()
+        records = np.zeros(len(centres), dtype=np.int64)
+        np.add.at(records, self._position.numpy(), self.count.numpy())
         reach = math.sin(min(radius_km / (2 * geo.EARTH_RADIUS_KM), math.pi / 2)) ** 2
-        for parallel in torch.unique(centres[:, 1]):
-            row = torch.deg2rad(parallel)
+        for parallel in np.unique(centres[:, 1]):
+            row = math.radians(parallel)
             # The haversine formula solved for the difference in longitude.
-            room = reach - torch.sin((lat - row) / 2) ** 2
-            near = (room >= 0).nonzero()[:, 0]
+            room = reach - np.sin((north - row) / 2) ** 2
+            near = np.flatnonzero(room >= 0)
             if not len(near):
                 continue
-            part = (room[near] / (lat[near].cos() * row.cos()).clamp_min(1e-12)).clamp(max=1)
-            half = torch.rad2deg(2 * torch.asin(part.sqrt()))[:, None]
+            part = room[near] / np.maximum(np.cos(north[near]) * math.cos(row), 1e-12)
+            half = np.rad2deg(2 * np.arcsin(np.sqrt(np.minimum(part, 1))))[:, None]
             mine = centres[:, 1] == parallel
-            first, after = _stretch(centres[mine, 0], lon - half, lon + half)
-            total = torch.cat((records.new_zeros(1), records[mine].repeat(3).cumsum(0)))
+            first, after = _stretch(centres[mine, 0], east - half, east + half)
+            total = np.concatenate(([0], np.tile(records[mine], 3).cumsum()))
             found[near] += total[after] - total[first]
-        return found
+        return torch.from_numpy(found)
 
     def taxon_cells(self, label: int) -> tuple[Tensor, Tensor]:
         """List the cells in which a class was recorded.
@@ -187,13 +191,15 @@ class Support:
         return {name: column.to(torch.int32) for name, column in columns.items()}
 
 
-def _stretch(lon: Tensor, west: Tensor, east: Tensor) -> tuple[Tensor, Tensor]:
+def _stretch(
+    lon: NDArray[np.float64], west: NDArray[np.float64], east: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find which of some longitudes, in order and laid out three times, lie from west to east."""
-    thrice = torch.cat((lon - 360, lon, lon + 360))
-    first = torch.searchsorted(thrice, west)
-    after = torch.searchsorted(thrice, east, right=True)
+    thrice = np.concatenate((lon - 360, lon, lon + 360))
+    first = np.searchsorted(thrice, west)
+    after = np.searchsorted(thrice, east, side="right")
     # All the way round, both ends are one meridian, whose cell counts once.
-    return first, torch.minimum(after, first + len(lon))
+    return first, np.minimum(after, first + len(lon))
 
 
 def _check(cell: Tensor, label: Tensor, count: Tensor, num_classes: int, degrees: float) -> None:

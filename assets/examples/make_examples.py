@@ -143,7 +143,7 @@ def main(folder: Path) -> None:
     examples = (
         Example("lookalike-gulf.png", "Look-alike from the Gulf coast", first),
         Example("lookalike-rockies.png", "Look-alike from the Rockies", second),
-        Example("clear.png", "Clear by itself", clear),
+        Example("clear.png", "Another genus, in Angola", clear),
         Example("no-place.jpg", "Without a place", first, placed=False),
     )
     rows = [write(world, example, folder) for example in examples]

@@ -186,7 +186,8 @@ def describe(images: Tensor) -> Tensor:
         logarithms.
     """
     parts = torch.split(images, CHUNK)
-    return torch.cat([_describe(to_unit(some).double()) for some in parts]).cpu()
+    # A file of 8 bits holds nothing beyond [0, 1], and must not look strange for it.
+    return torch.cat([_describe(to_unit(some).double().clamp(0, 1)) for some in parts]).cpu()
 
 
 def _describe(pixels: Tensor) -> Tensor:
