@@ -165,8 +165,8 @@ def read_range(known: list[ModelInfo]) -> RangeView:
     given = st.query_params
     lon, lat = (read_number(name, None, problems) for name in ("lon", "lat"))
     place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
-    if (lon is None) != (lat is None):
-        alone, other = ("lat", "lon") if lon is None else ("lon", "lat")
+    if ("lon" in given) != ("lat" in given):
+        alone, other = ("lon", "lat") if "lon" in given else ("lat", "lon")
         problems.append(
             f"{alone}={given.get(alone)} in the address is half a place; give {other} beside it."
         )

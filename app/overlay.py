@@ -132,18 +132,6 @@ def subtract(raster: Raster, other: Raster, unsupported: Sequence[Tensor]) -> Ra
     )
 
 
-def only_supported(raster: Raster) -> Raster:
-    """Leave out the values where the model extrapolates: they become NaN, which means no data.
-
-    Args:
-        raster: The raster.
-
-    Returns:
-        A raster with the other values alone.
-    """
-    return replace(raster, values=raster.values.masked_fill(raster.extrapolated, float("nan")))
-
-
 def mercator_png(
     raster: Raster, scale: Scale, palette: Palette, *, guesses: bool, hatch: bool = False
 ) -> bytes:

@@ -15,6 +15,8 @@ from palette import Palette
 
 # How many of each column's first classes are shown, and how many moves are explained.
 SHOWN, EXPLAINED = 4, 3
+# What ranks below this share is not worth a line.
+LEAST = 0.002
 ROW_HEIGHT = 56
 
 
@@ -53,7 +55,9 @@ def style() -> None:
 
 def shown_taxa(answer: PhotoAnswer) -> list[RankedAnswer]:
     """List the first classes of either column, in the order of the second."""
-    taxa = {row.taxon for row in (*answer.image_only[:SHOWN], *answer.combined[:SHOWN])}
+    taxa = {row.taxon for row in answer.combined[:2]}
+    for rows in (answer.image_only, answer.combined):
+        taxa |= {row.taxon for row in rows[:SHOWN] if row.value >= LEAST}
     return [row for row in answer.combined if row.taxon in taxa]
 
 

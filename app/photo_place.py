@@ -18,6 +18,7 @@ from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from photo_address import IGNORED, MOST_KM, UNKNOWN, PhotoView, forget_own
 
+SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
 FIRST_DAY = datetime.date(1800, 1, 1)
 
 
@@ -61,11 +62,11 @@ def find(view: PhotoView, photo: Photo) -> Where:
     Returns:
         Place and time with their sources.
     """
-    place, source = photo.lonlat, f"from the photo's {photo.place_source}"
+    place, source = photo.lonlat, f"From {SOURCES.get(photo.place_source or '', '')}"
     own_km = (photo.uncertainty_m or 0.0) / 1000
     if view.place is not None:
         clicked = st.session_state.get("clicked") == address.place_params()
-        place, source, own_km = view.place, "clicked on the map" if clicked else "typed", 0.0
+        place, source, own_km = view.place, "Clicked on the map" if clicked else "Typed", 0.0
     elif place is None:
         source = photo.why_no_place
     day, day_source = _own_day(photo), "from the photo's file"
@@ -105,8 +106,7 @@ def badges(where: Where, photo: Photo) -> None:
             " it below."
         )
     else:
-        within = f" ± {_distance(where.radius_km)}" if where.radius_km else ""
-        label = f"Place {where.source}{within}"
+        label = where.source + (f", ± {_distance(where.radius_km)}" if where.radius_km else "")
         st.badge(widgets.escape_markdown(label), icon=":material/location_on:", color="green")
         title, coordinates = widgets.place_title(*where.place)
         st.markdown(f"{title}  \n{coordinates.rstrip('. ')}")

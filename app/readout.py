@@ -17,7 +17,7 @@ import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.infer import PlaceReport, RankedTaxon, describe_place
 from csp_core.model import DualEncoder
-from csp_core.raster import WRITERS, Raster, Threshold
+from csp_core.raster import WRITERS, Raster, Threshold, heatmap
 from threshold import write_value
 
 
@@ -280,20 +280,19 @@ def downloads(layers: list[Layer]) -> None:
 
 
 def _download_buttons(layer: Layer, number: int) -> None:
-    shown = layer.raster if layer.guesses else overlay.only_supported(layer.raster)
-    kinds: Mapping[str, tuple[str, Raster, str]] = {
-        ".tif": ("GeoTIFF", layer.raster, "image/tiff"),
-        ".geojson": ("GeoJSON", shown, "application/geo+json"),
-        ".png": ("PNG", shown, "image/png"),
+    kinds: Mapping[str, tuple[str, str]] = {
+        ".tif": ("GeoTIFF", "image/tiff"),
+        ".geojson": ("GeoJSON", "application/geo+json"),
+        ".png": ("PNG", "image/png"),
     }
     stem = "_".join((layer.info.name, layer.taxon.replace(" ", "-")))
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     with st.container(horizontal=True, gap="small"):
-        for suffix, (label, raster, mime) in kinds.items():
+        for suffix, (label, mime) in kinds.items():
             missing = suffix == ".geojson" and layer.threshold is None
             st.download_button(
                 label,
-                partial(file_of, suffix, raster, layer),
+                partial(file_of, suffix, layer),
                 f"{stem}{suffix}",
                 mime,
                 key=f"file{number}{suffix}",
@@ -303,17 +302,20 @@ def _download_buttons(layer: Layer, number: int) -> None:
             )
 
 
-def file_of(suffix: str, raster: Raster, layer: Layer) -> bytes:
-    """Write a map as a file.
+def file_of(suffix: str, layer: Layer) -> bytes:
+    """Write a map as a file: as it is shown, or all its values where the format marks the guesses.
 
     Args:
         suffix: A key of ``csp_core.raster.WRITERS``.
-        raster: What to write.
-        layer: The map it belongs to.
+        layer: The map.
 
     Returns:
         The file's content.
     """
+    raster = layer.raster
+    if suffix == ".tif" and not layer.guesses:
+        # Past the caches of the page, as a download is made outside of any run of it.
+        raster = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"map{suffix}")
         credit = resources.credit(layer.info)

@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,15 +110,15 @@ def measure(model: DualEncoder, content: bytes, repeats: int) -> dict[str, float
         Step to seconds.
     """
     image = read_photo(content, "photo.jpg").image
-    options = {"lonlat": PLACE, "radius_km": RADIUS_KM, "date": DATE}
-    answer = answer_photo(model, image, **options)
+    ask = partial(answer_photo, model, lonlat=PLACE, radius_km=RADIUS_KM, date=DATE)
+    answer = ask(image)
 
     def whole() -> None:
-        answer_photo(model, read_photo(content, "photo.jpg").image, **options)
+        ask(read_photo(content, "photo.jpg").image)
 
     return {
         "read": seconds(lambda: read_photo(content, "photo.jpg"), repeats),
-        "answer": seconds(lambda: answer_photo(model, image, **options), repeats),
+        "answer": seconds(lambda: ask(image), repeats),
         "together": seconds(whole, repeats),
         "map of winners": seconds(
             lambda: winning_map(model, answer.image_probs, step=2.0, date=DATE), min(repeats, 3)
@@ -155,7 +157,7 @@ def in_browser(model: DualEncoder, content: bytes, repeats: int) -> list[float]:
                 page.get_by_text("Download JSON").wait_for()
                 page.wait_for_timeout(1500)
                 before = page.locator(".csp-slope").inner_text()
-                upload = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": content}
+                upload: Any = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": content}
                 started = time.perf_counter()
                 page.locator(".st-key-photo_files input[type=file]").set_input_files(upload)
                 page.wait_for_function(CHANGED, arg=before, timeout=60_000, polling=20)

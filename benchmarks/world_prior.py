@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from typing import Any
 
@@ -23,6 +24,9 @@ from csp_core.raster.splits import SPLITS
 
 # As many classes as the bundled bird model has; batches of the size that suits the published way.
 CLASSES, LABEL, BATCH = 330, 7, 1024
+BIRD_WAYS = ("place by place", "first class", "next class")
+# Which cells of a map of the bundled model are computed.
+ALL, SUPPORTED = "all", "supported"
 AIM_RATIO, AIM_FIRST, AIM_NEXT = 3.0, 1.5, 0.2
 # Encoding, hidden layers. The last two are where a grid helps least.
 CASES = (
@@ -66,11 +70,19 @@ def by_heatmap(model: DualEncoder, grid: Grid) -> Tensor:
     return GridPrior(model, grid.bounds, grid.step).heatmap(LABEL).values
 
 
+def by_supported_heatmap(model: DualEncoder, grid: Grid) -> Tensor:
+    """Compute what the Range map page draws of a class until it is asked for more."""
+    return GridPrior(model, grid.bounds, grid.step, only_supported=True).heatmap(LABEL).values
+
+
 WAYS: dict[str, Callable[[DualEncoder, Grid], Tensor]] = {
     "all classes": by_location_prior,
     "one class": by_one_row,
     "heatmap": by_heatmap,
 }
+
+
+WAY_OF_CELLS = {ALL: "heatmap", SUPPORTED: "supported"}
 
 
 def products_a_cell(model: DualEncoder, grid: Grid) -> tuple[int, int]:
@@ -128,7 +140,7 @@ def peak_megabytes(way: str, encoding: str, num_hidden: int, step: float) -> tup
         torch.set_num_threads(1)
         model = relative_model(encoding, num_hidden)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    WAYS[way](model, make_grid(step=step))
+    (WAYS | {"supported": by_supported_heatmap})[way](model, make_grid(step=step))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return after, after - before
 
@@ -159,18 +171,21 @@ def measure(case: tuple[str, int], step: float, repeats: int) -> dict[str, Any]:
     }
 
 
-def measure_birds(step: float, repeats: int) -> dict[str, Any]:
+def measure_birds(step: float, repeats: int, *, only_supported: bool) -> dict[str, Any]:
     """Time the first and the next class of the bundled model, whose shares need all classes."""
     model, grid = load_model("birds"), make_grid(step=step)
-    seconds: dict[str, list[float]] = {"place by place": [], "first class": [], "next class": []}
-    processor: dict[str, list[float]] = {way: [] for way in seconds}
+    ways = ["first class", "next class"] if only_supported else list(BIRD_WAYS)
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    processor: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats):
-        fresh = GridPrior(model, grid.bounds, grid.step)
-        for way, work in (
-            ("place by place", lambda: by_location_prior(model, grid)),
-            ("first class", lambda kept=fresh: kept.heatmap(LABEL)),
-            ("next class", lambda kept=fresh: kept.heatmap(LABEL + 1)),
-        ):
+        fresh = GridPrior(model, grid.bounds, grid.step, only_supported=only_supported)
+        steps = {
+            "place by place": lambda: by_location_prior(model, grid),
+            "first class": lambda kept=fresh: kept.heatmap(LABEL),
+            "next class": lambda kept=fresh: kept.heatmap(LABEL + 1),
+        }
+        for way in ways:
+            work = steps[way]
             wall, cpu, _ = timed(work)
             seconds[way].append(wall)
             processor[way].append(cpu)
@@ -208,36 +223,44 @@ def bird_rows(results: list[dict[str, Any]]) -> list[list[str]]:
     for result in results:
         peak, grown = result["megabytes"]
         seconds, processor = result["seconds"], result["cpu_seconds"]
-        cells = [spread(seconds[way], 2) for way in seconds]
+        cells = [spread(seconds[way], 2) if way in seconds else "" for way in BIRD_WAYS]
         spent = [spread(processor[way], 2) for way in ("first class", "next class")]
         spent.append(f"{result['products_alone']:.2f}")
-        rows.append([str(result["threads"]), *cells, *spent, f"{peak:.0f}", f"{grown:.0f}"])
+        about = [result["cells"], str(result["threads"])]
+        sizes = [f"{peak:.0f}", f"{grown:.0f}"]
+        rows.append([*about, *cells, *spent, *sizes, result["measured"]])
     return rows
 
 
-def measure_all(quick: bool) -> dict[str, Any]:
-    """Measure every case, in a few minutes, or in one if it is to be quick."""
-    step, bird_step, repeats = (2.0, 2.0, 2) if quick else (0.25, 0.5, 3)
+def measure_relative(quick: bool) -> dict[str, Any]:
+    """Measure every relative model, in a few minutes, or in less than one if it is to be quick."""
+    step, repeats = (2.0, 2) if quick else (0.25, 3)
     cases = CASES[:1] + CASES[-1:] if quick else CASES
-    usual = torch.get_num_threads()
-    # One thread a way: threads that wait for each other pay more where others use the processor.
-    torch.set_num_threads(1)
     sizes = {
         case: {way: in_a_process_of_its_own(way, *case, step) for way in ("one class", "heatmap")}
         for case in cases
     }
-    bird_size = in_a_process_of_its_own("heatmap", "birds", 0, bird_step)
-    relative, birds = [], []
+    relative = []
     for case in cases:
         about = {"encoding": case[0], "num_hidden": case[1], "threads": 1}
         found = measure(case, step, repeats)
         relative.append({**about, **found, "megabytes": sizes[case]})
-    for threads in sorted({1, usual}):
-        torch.set_num_threads(threads)
-        found = measure_birds(bird_step, repeats)
-        birds.append({"threads": threads, **found, "megabytes": bird_size})
-    torch.set_num_threads(usual)
-    return {"step": step, "relative": relative, "bird_step": bird_step, "birds": birds}
+    return {"step": step, "relative": relative}
+
+
+def measure_birds_on(cells: str, threads: int, quick: bool) -> list[dict[str, Any]]:
+    """Measure the bundled model on all cells or on the supported ones, by one thread and by all."""
+    step, repeats = (2.0, 2) if quick else (0.5, 3)
+    size = in_a_process_of_its_own(WAY_OF_CELLS[cells], "birds", 0, step)
+    birds = []
+    for number in sorted({1, threads}):
+        torch.set_num_threads(number)
+        found = measure_birds(step, repeats, only_supported=cells == SUPPORTED)
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+        about = {"cells": cells, "threads": number, "step": step, "measured": now}
+        birds.append({**about, **found, "megabytes": size})
+    torch.set_num_threads(1)
+    return birds
 
 
 def add_counts(data: dict[str, Any]) -> None:
@@ -247,31 +270,40 @@ def add_counts(data: dict[str, Any]) -> None:
         model = relative_model(result["encoding"], result["num_hidden"])
         result["products"] = products_a_cell(model, grid)
     birds = load_model("birds")
-    cells = GridPrior(birds, step=data["bird_step"]).extrapolated
-    data["extrapolated"] = float(cells.float().mean())
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
+    step = data["birds"][0]["step"]
+    beyond = GridPrior(birds, step=step).extrapolated
+    data["extrapolated"] = float(beyond.float().mean())
     for result in data["birds"]:
-        result["products_alone"] = products_alone(birds, cells.numel(), result["threads"])
-    torch.set_num_threads(usual)
+        if "products_alone" in result:
+            continue
+        cells = beyond.numel() - int(beyond.sum()) * (result["cells"] == SUPPORTED)
+        result["products_alone"] = products_alone(birds, cells, result["threads"])
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
     words = "write the page anew from the times measured before"
     parser.add_argument("--tables-only", action="store_true", help=words)
+    words = "measure the supported cells of the bundled birds anew, and keep all other times"
+    parser.add_argument("--supported-only", action="store_true", help=words)
 
 
 def main() -> None:
     """Run the benchmark."""
     options = arguments("A world map of one class.", _options)
-    if options.tables_only:
+    threads = torch.get_num_threads()
+    # One thread a way: threads that wait for each other pay more where others use the processor.
+    torch.set_num_threads(1)
+    if options.tables_only or options.supported_only:
         data = json.loads((options.out / "world_prior.json").read_text(encoding="utf-8"))
     else:
-        data = measure_all(options.quick)
+        data = measure_relative(options.quick)
+        data["birds"] = measure_birds_on(ALL, threads, options.quick)
+    if not options.tables_only:
+        whole = [result for result in data["birds"] if result["cells"] == ALL]
+        data["birds"] = whole + measure_birds_on(SUPPORTED, threads, options.quick)
     add_counts(data)
-    step, bird_step, birds, relative = (
-        data[key] for key in ("step", "bird_step", "birds", "relative")
-    )
+    torch.set_num_threads(threads)
+    step, birds, relative = (data[key] for key in ("step", "birds", "relative"))
     repeats = len(birds[0]["seconds"]["first class"])
     grid = make_grid(step=step)
     head = [
@@ -280,9 +312,9 @@ def main() -> None:
         *("one class peak MB", "heatmap peak MB", "largest relative difference"),
     ]
     bird_head = [
-        *("threads", "place by place s", "first class s", "next class s"),
+        *("cells", "threads", "place by place s", "first class s", "next class s"),
         *("first, processor s", "next, processor s", "products alone s"),
-        *("peak MB", "of which for the map MB"),
+        *("peak MB", "of which for the map MB", "measured, UTC"),
     ]
     text = (
         f"A class of {grid.rows * grid.columns:,} cells of {step:g}°: a relative model of {CLASSES}"
@@ -301,14 +333,16 @@ def main() -> None:
         " be computed in every cell. Those two stay below the aim."
     )
     bird_text = (
-        f"The bundled model `birds` at {bird_step:g}°: shares of 330 classes need every class in"
-        " every cell once; then a class is one product a cell. *Products alone* is how long the"
-        " multiply-adds of its linear layers take at the rate of `torch.mm` measured here, each"
-        " thread on an undisturbed core, and all else for nothing. Aim on 2 cores: the first class"
-        f" in {AIM_FIRST:g} s, where the products alone take {birds[-1]['products_alone']:.2f} s,"
-        f" and the next in {AIM_NEXT:g} s. In {data['extrapolated']:.0%} of the cells the model"
-        " only extrapolates. They are computed all the same: a Range map tells the area that it"
-        " leaves out there, and its GeoTIFF holds all values."
+        f"The bundled model `birds` at {birds[0]['step']:g}°: shares of 330 classes need every"
+        " class in a cell once; then a class is one product a cell. In"
+        f" {data['extrapolated']:.0%} of the cells the model only extrapolates. The Range map page"
+        " hatches them without a colour, so it computes the *supported* cells alone until somebody"
+        " asks for a colour there, or for the GeoTIFF, which holds *all*: `csp_core.heatmap` with"
+        " and without `only_supported`. *Products alone* is how long the multiply-adds of its"
+        " linear layers take at the rate of `torch.mm` measured then, each thread on an undisturbed"
+        f" core, and all else for nothing. Aim on 2 cores: the first class in {AIM_FIRST:g} s, that"
+        f" is {2 * AIM_FIRST:g} s of processor time, and the next in {AIM_NEXT:g} s. Other programs"
+        " used the processor too when the rows were measured, which the last column tells."
     )
     body = [text, markdown(head, relative_rows(relative)), floor_text, bird_text]
     write_report(

@@ -53,6 +53,8 @@ def exif_with(
 ) -> Image.Exif:
     """Make EXIF data with a date, and a place if one is given."""
     exif = Image.Exif()
+    # Without a tag of its own, Pillow takes the data for empty and writes none.
+    exif[Base.Make] = "Nobody"
     exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = taken
     if lonlat is not None:
         lon, lat = lonlat
@@ -121,3 +123,17 @@ def tiff_without_crs() -> bytes:
     tags[33550], tags.tagtype[33550] = (10.0, 10.0, 0.0), 12
     tags[33922], tags.tagtype[33922] = (0.0, 0.0, 0.0, 500_000.0, 4_649_776.0, 0.0), 12
     return encode(picture(), "TIFF", tiffinfo=tags)
+
+
+def geotiff(lon: float, lat: float, side: int = SIDE) -> bytes:
+    """Make a GeoTIFF around a place."""
+    import rasterio
+
+    step = 1e-4
+    west, north = lon - side * step / 2, lat + side * step / 2
+    transform = rasterio.Affine(step, 0.0, west, 0.0, -step, north)
+    options = {"count": 3, "dtype": "uint8", "crs": "EPSG:4326", "transform": transform}
+    with rasterio.MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=side, height=side, **options) as target:
+            target.write(np.asarray(picture(side, side)).transpose(2, 0, 1))
+        return bytes(memory.read())

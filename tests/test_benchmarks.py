@@ -16,6 +16,7 @@ BIRDS = ROOT.parent / "shared" / "data" / "birds"
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
+    "photo_latency": (None, []),
     "encoder_speed": (None, []),
     "costs": (None, []),
     "world_prior": (None, []),
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "seasons": (None, []),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
+    "eurosat_few_labels": (None, ["--cells", "cells"]),
 }
 
 

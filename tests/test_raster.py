@@ -308,7 +308,74 @@ def test_a_changed_model_is_asked_again(model):
     assert not torch.equal(heatmap(model, 0, bounds=FIJI, step=5.0).values, after)
 
 
-def test_two_grids_are_kept_within_a_limit(model, monkeypatch):
+def both(model, taxon, **where):
+    """Map a class where it is supported, and everywhere."""
+    return [heatmap(model, taxon, only_supported=only, **where) for only in (True, False)]
+
+
+@pytest.mark.parametrize("kind", ["relative", "share"])
+def test_where_it_is_supported_it_is_the_whole_map(model, kind):
+    model.prior_kind = kind
+    where = {"bounds": (20, -20, 50, 20), "step": 2.0}
+    for taxon in (0, 4, 0):
+        some, whole = both(model, taxon, **where)
+        beyond = whole.extrapolated
+        assert torch.equal(some.extrapolated, beyond) and 0 < beyond.sum() < beyond.numel()
+        assert some.values[beyond].isnan().all() and not whole.values.isnan().any()
+        torch.testing.assert_close(
+            some.values[~beyond], whole.values[~beyond], rtol=1e-6, atol=1e-6
+        )
+        assert some.area_km2(0.1) == pytest.approx(whole.area_km2(0.1, extrapolated=False))
+        some.values.add_(1)  # a tensor like any other, and no part of what is kept
+    assert len(prior._grids) == 2
+
+
+def test_only_supported_cells_are_computed(model, monkeypatch):
+    cells, at = [], prior.grid_features
+
+    def counted(*args, **options):
+        found = at(*args, **options)
+        cells.append(found.cuts[-1].own.stop)
+        return found
+
+    monkeypatch.setattr(prior, "grid_features", counted)
+    raster = heatmap(model, 0, bounds=(20, -20, 50, 20), step=2.0, only_supported=True)
+    assert cells == [(~raster.extrapolated).sum()] and cells[0] < raster.values.numel() / 2
+    (grid,) = prior._grids.values()
+    # Of every computed cell, the sum of all classes and 16 features.
+    assert grid.kept_bytes == cells[0] * 4 * (1 + 16)
+
+
+def test_a_baseline_is_asked_where_it_is_supported():
+    counted = make_baseline("kernel_density", small.dataset())
+    where = {"bounds": (0, -40, 60, 40), "step": 5.0}
+    for taxon in ("Aba alta", "Ceta alta"):
+        some, whole = both(counted, taxon, **where)
+        assert 0 < whole.extrapolated.sum() < whole.values.numel()
+        want = whole.values.masked_fill(whole.extrapolated, math.nan)
+        torch.testing.assert_close(some.values, want, equal_nan=True, rtol=1e-6, atol=1e-6)
+
+
+def test_without_a_supported_cell_there_is_no_value(model):
+    some, whole = both(model, 0, bounds=(-30, -80, -20, -70), step=5.0)
+    assert whole.extrapolated.all() and some.values.isnan().all()
+    assert not whole.values.isnan().any()
+
+
+def test_without_counts_of_records_everything_is_computed(model):
+    some, whole = both(Places(), "lon", bounds=FIJI, step=5.0)
+    assert torch.equal(some.values, whole.values) and len(prior._grids) == 1
+
+
+def test_grids_of_two_models_are_kept(model, model_dir):
+    others = [load_model(model_dir), load_model(model_dir)]
+    for one in (model, *others, others[0]):
+        heatmap(one, 0, bounds=FIJI, step=5.0)
+    assert [grid.model for grid in prior._grids.values()] == [others[1], others[0]]
+
+
+def test_few_grids_are_kept_within_a_limit(model, monkeypatch):
+    monkeypatch.setattr(prior, "KEEP_GRIDS", 2)
     for step in (5.0, 1.0, 2.5):
         heatmap(model, 0, bounds=FIJI, step=step)
     assert [grid.grid.step for grid in prior._grids.values()] == [1.0, 2.5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -145,6 +146,31 @@ def test_blocks_of_any_size(encoding, cells, monkeypatch):
     torch.testing.assert_close(grid.values(2), by_place(model, grid.grid), rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["relative", "share"])
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS))
+def test_some_cells_are_those_of_the_whole_grid(encoding, kind, monkeypatch):
+    monkeypatch.setattr(features, "BLOCK_CELLS", 20)
+    model = make_model(encoding, kind=kind, **ENCODINGS[encoding].example_options)
+    grid = make_grid((100, -90, -130, 90), 6.0)  # 30 rows of 22
+    wanted = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    wanted[:4], wanted[9], wanted[11] = False, False, True  # a row of more cells than a block
+    with torch.inference_mode():
+        whole, some = (grid_features(model, grid, wanted=mask) for mask in (None, wanted))
+        assert some.quick == whole.quick
+        found = [torch.full((grid.rows * grid.columns, 5), math.nan) for _ in range(2)]
+        for table, part in zip(found, (whole, some), strict=True):
+
+            def work(own, block, table=table, part=part):
+                assert torch.isnan(table[own]).all() and len(block) == own.stop - own.start
+                table[own] = block @ part.weight.T + part.bias
+
+            part.each(work)
+    count = int(wanted.sum())
+    assert torch.isnan(found[1][count:]).all() and not torch.isnan(found[1][:count]).any()
+    assert len(some.cuts) < 2 * count / 20 + 2
+    torch.testing.assert_close(found[1][:count], found[0][wanted.flatten()], rtol=1e-5, atol=1e-5)
+
+
 def test_many_products_are_cut_into_fewer_rows(monkeypatch):
     model = make_model("dfs", num_scales=3)
     grid = make_grid((0, -15, 65, 40), 5.0)
@@ -177,7 +203,7 @@ def test_an_error_in_a_thread_is_raised():
     try:
         found = grid_features(model, make_grid(geo.WORLD, 2.0))
 
-        def work(rows, columns, block):
+        def work(own, block):
             raise ValueError("no")
 
         with pytest.raises(ValueError, match="no"):

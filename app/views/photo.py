@@ -45,7 +45,7 @@ def draw(
     colours, world, first = widgets.palette(), None, ""
     left, right = st.container(key="view").columns([9, 11], gap="medium")
     with left, st.container(horizontal=True, gap="medium", key="photo-box"):
-        st.image(chosen.thumbnail, width=170, alt=f"The photo {chosen.name}")
+        st.image(chosen.thumbnail, width=150, alt=f"The photo {chosen.name}")
         with st.container(gap="small", width="stretch"):
             photo_place.badges(where, chosen.photo)
     with right:

@@ -1,7 +1,8 @@
+import asyncio
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from csp_core import catalog, load_model
 from csp_core.data.photos import read_photo
-from tests.photos import File, encode, odd_files, picture, placed_jpeg
+from csp_core.files import ASSETS
+from tests.photos import File, encode, exif_with, geotiff, odd_files, picture, placed_jpeg
 from tests.toy import save_demo_model, save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -73,9 +75,10 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
     assert not app.exception and not app.error and not app.warning
     assert winner(app) == GULF_NAME
     shown = texts(app)
+    taken = read_photo(ASSETS / "examples" / "lookalike-gulf.png").taken
     for words in (
-        "Place from the photo's EXIF ± 10 m",
-        "Date: 2024-01-12, from the photo's file",
+        "From EXIF, ± 10 m",
+        f"Date: {taken[:10]}, from the photo's file",
         "Image only",
         "Image and place",
         "9 times in 10 the truth is among",
@@ -93,7 +96,7 @@ def test_the_answer_flips_as_the_pin_moves(open_page: Open) -> None:
     app.number_input(key="lon_box").set_value(-110.0).run()
     assert not app.exception and winner(app) == ROCKIES_NAME
     shown = texts(app)
-    assert "The place changes the answer" in shown and "Place typed" in shown
+    assert "The place changes the answer" in shown and "Typed" in shown
     assert "▲" in shown and "the place speaks for it, odds times" in shown
     app.button(key="own_place").click().run()
     assert winner(app) == GULF_NAME and "lat" not in app.query_params
@@ -183,11 +186,28 @@ def test_a_bad_address_gets_a_sentence(open_page: Open, params: dict[str, str]) 
 def test_an_upload_with_a_place_and_one_without(open_page: Open) -> None:
     app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
     assert not app.exception and not app.error
-    assert "Place from the photo's EXIF" in texts(app)
+    assert "From EXIF" in texts(app)
     assert app.number_input(key="lon_box").value == -110
     assert "Date: 2024-05-17" in texts(app)
     app = upload(open_page(), ("nowhere.jpg", encode(picture())))
     assert "The file has no EXIF data. Where was this taken?" in texts(app)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "WEBP", "PNG"])
+def test_other_formats_give_their_place_too(open_page: Open, kind: str) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    content = encode(picture(), kind, exif=exif_with((-110.0, 39.0)))
+    app = upload(open_page(), (f"bird.{kind.lower()[:4]}", content))
+    assert not app.exception and not app.error
+    assert app.number_input(key="lat_box").value == 39
+
+
+def test_a_geotiff_gives_its_place_by_its_georeference(open_page: Open) -> None:
+    app = upload(open_page(), ("patch.tif", geotiff(8.0, 47.0)))
+    assert not app.exception and not app.error
+    assert "From the georeference" in texts(app)
+    assert app.number_input(key="lat_box").value == pytest.approx(47, abs=0.01)
 
 
 def test_several_photos_each_have_their_own_place(open_page: Open) -> None:
@@ -275,6 +295,25 @@ def test_uploads_stay_in_memory(open_page: Open, tmp_path: Path) -> None:
     assert set(os.listdir(tmp_path)) == before
     # The server's own parser would spill what passes this to a file.
     assert MultiPartParser.spool_max_size >= 50 << 20
+
+
+def test_the_server_parses_a_large_upload_without_a_file() -> None:
+    from starlette.datastructures import Headers
+
+    import photo_files
+
+    photo_files.keep_uploads_in_memory()
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.jpg"\r\n\r\n'
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield head + bytes(3 << 20) + b"\r\n--x--\r\n"
+
+    headers = Headers({"content-type": "multipart/form-data; boundary=x"})
+    form = asyncio.run(MultiPartParser(headers, stream()).parse())
+    upload_file = form["f"]
+    assert not isinstance(upload_file, str) and upload_file.size == 3 << 20
+    assert upload_file._in_memory
+    upload_file.file.close()
 
 
 def test_what_is_shown_of_a_photo_holds_no_place() -> None:

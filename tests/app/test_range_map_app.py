@@ -187,9 +187,9 @@ def test_a_threshold_of_ones_own_is_written_to_the_address(open_app: Open) -> No
     app.selectbox(key="threshold_box").set_value("value").run()
     start = app.select_slider(key="threshold_slider").value
     assert float(param(app, "threshold") or 0) == start == pytest.approx(1 / 6, rel=0.3)
-    app.select_slider(key="threshold_slider").set_value(0.4).run()
-    assert param(app, "threshold") == "0.4" and 0 < area(app) < before
-    assert "at or above the threshold of 40.0 %" in texts(app)
+    app.select_slider(key="threshold_slider").set_value(0.3).run()
+    assert param(app, "threshold") == "0.3" and 0 < area(app) < before
+    assert "at or above the threshold of 30.0 %" in texts(app)
     app.selectbox(key="threshold_box").set_value("none").run()
     assert not app.exception and not app.metric and param(app, "threshold") == "none"
     (geojson,) = (b for b in app.get("download_button") if b.proto.label == "GeoJSON")
@@ -226,7 +226,7 @@ def test_both_of_two_maps_can_be_downloaded(open_app: Open) -> None:
 def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     app = open_app()
     before = area(app)
-    assert "more are left out" in texts(app)
+    assert "More may lie where the model only extrapolates; colour the" in texts(app)
     app.toggle(key="guesses_box").set_value(True).run()
     assert param(app, "guesses") == "shown" and area(app) > before
     assert "only extrapolates" in texts(app) and "a guess: fewer than 10" in texts(app)
@@ -441,24 +441,45 @@ def make_layer(folder: Path, name: str, value: float | None = 0.2) -> "Layer":
 
     (info,) = (info for info in catalog.list_models() if info.directory == folder / name)
     limit = None if value is None else given_threshold(value)
-    raster = resources.raster(info, NAMES[0])
+    raster = resources.raster(info, NAMES[0], only_supported=True)
     return readout.Layer(info, resources.model(info), NAMES[0], raster, limit, False)
 
 
 def test_files_are_what_they_say(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import overlay
     import readout
 
     monkeypatch.setenv("CSP_MODELS", str(models))
     layer = make_layer(models, "toy")
-    shown = overlay.only_supported(layer.raster)
-    with MemoryFile(readout.file_of(".tif", layer.raster, layer)) as file, file.open() as tif:
-        lon, lat = NAIROBI
-        assert next(tif.sample([(lon, lat)]))[0] == pytest.approx(layer.raster.at(lon, lat))
-    about = json.loads(readout.file_of(".geojson", shown, layer))["about"]
+    assert np.isnan(layer.raster.at(100, -75))
+    with MemoryFile(readout.file_of(".tif", layer)) as file, file.open() as tif:
+        here, far = (values[0] for values in tif.sample([NAIROBI, (100, -75)]))
+        assert here == pytest.approx(layer.raster.at(*NAIROBI)) and 0 <= far <= 1
+    about = json.loads(readout.file_of(".geojson", layer))["about"]
     assert about["area_above_threshold_km2"] == pytest.approx(layer.area_km2(), rel=1e-6)
     assert about["of_which_extrapolated_km2"] == 0
-    assert Image.open(io.BytesIO(readout.file_of(".png", shown, layer))).width > 1000
+    assert Image.open(io.BytesIO(readout.file_of(".png", layer))).width > 1000
+
+
+def test_the_page_computes_what_it_shows(
+    models: Path, open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resources
+
+    asked = []
+    compute = resources.heatmap
+
+    def recorded(*args: object, **options: object) -> Raster:
+        asked.append(options["only_supported"])
+        return compute(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resources, "heatmap", recorded)
+    st.cache_resource.clear()
+    app = open_app(compare="Ficta danubia", show="difference")
+    assert asked == [True, True]
+    app.toggle(key="guesses_box").set_value(True).run()
+    assert not app.exception and asked == [True, True, False, False]
+    app.toggle(key="guesses_box").set_value(False).run()
+    assert not app.exception and len(asked) == 4
 
 
 def test_a_model_without_counts_hides_no_difference(
@@ -536,8 +557,7 @@ def test_the_scale_is_the_same_for_every_map() -> None:
 
     scale = overlay.value_scale("share", LIGHT)
     values = np.array([0, 0.0009, 0.001, 0.0019, 0.5, 1.0, np.nan], dtype=np.float32)
-    assert scale.step_of(values)[:6].tolist() == [0, 0, 1, 1, 9, 9]
-    assert scale.step_of(values)[6] > 9 or np.isnan(values[6])
+    assert scale.step_of(values).tolist() == [0, 0, 1, 1, 9, 9, 0]
     assert len(scale.colours) == len(scale.edges) - 1 == 9
     assert len(set(scale.colours)) == 9
     assert overlay.value_scale("relative", LIGHT).unit == ""

@@ -52,7 +52,7 @@ def test_the_answer_of_the_look_alike_flips_as_the_pin_moves(
 ) -> None:
     page = open_page(f"{photo_app}photo")
     expect(heading(page)).to_have_text(re.compile(GULF_NAME))
-    expect(page.get_by_text("Place from the photo's EXIF")).to_be_visible()
+    expect(page.get_by_text("From EXIF")).to_be_visible()
     # One picture of the colours and two on the neighbouring worlds.
     expect(leaflet(page).locator("img.csp-values")).to_have_count(3)
     expect(leaflet(page).locator(".csp-letter").first).to_be_visible()
@@ -61,7 +61,7 @@ def test_the_answer_of_the_look_alike_flips_as_the_pin_moves(
     click_map(page, *spot_of(page, *ROCKIES))
     expect(heading(page)).to_have_text(re.compile(ROCKIES_NAME))
     expect(page.get_by_text("The place changes the answer")).to_be_visible()
-    expect(page.get_by_text("Place clicked on the map")).to_be_visible()
+    expect(page.get_by_text("Clicked on the map")).to_be_visible()
     expect(page.locator(".csp-slope")).not_to_have_text(before, use_inner_text=True)
     expect(page.locator(".csp-slope img")).to_have_js_property("complete", True)
     settle(page)
@@ -80,7 +80,7 @@ def test_an_upload_with_a_place_and_one_whose_place_is_clicked(
     expect(heading(page)).to_be_visible()
     upload(page, ("here.jpg", placed_jpeg(*ROCKIES)))
     expect(page.get_by_label("Longitude")).to_have_value("-111.0000")
-    expect(page.get_by_text("Place from the photo's EXIF")).to_be_visible()
+    expect(page.get_by_text("From EXIF")).to_be_visible()
     expect(page.get_by_text("Date: 2024-05-17")).to_be_visible()
     settle(page)
     upload(page, ("nowhere.jpg", encode(picture())))
@@ -90,7 +90,7 @@ def test_an_upload_with_a_place_and_one_whose_place_is_clicked(
     settle(page)
     before = page.locator(".csp-slope").inner_text()
     click_map(page, *spot_of(page, *ROCKIES))
-    expect(page.get_by_text("Place clicked on the map")).to_be_visible()
+    expect(page.get_by_text("Clicked on the map")).to_be_visible()
     expect(page.locator(".csp-slope")).not_to_have_text(before, use_inner_text=True)
 
 

@@ -1,0 +1,505 @@
+"""What CSP pre-training is worth on real patches with few labels, beside its controls.
+
+Pre-training is done once for each method, split and seed. It and every fit on labels are files
+under runs/, so that a killed benchmark goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from few_labels_tables import (
+    BOTH,
+    CODE,
+    CSP,
+    DRAWS,
+    IMAGE,
+    METHODS,
+    PAPER,
+    SHUFFLED,
+    SIMCLR,
+    SUPERVISED,
+    Cell,
+    Cells,
+    aims,
+    not_run,
+    search_table,
+    side_by_side,
+    tables,
+    values,
+    verdict,
+)
+from PIL import Image
+from report import arguments, markdown, write_report
+
+from csp_core import load_config, load_dataset, train
+from csp_core.answers import answer, fit_calibration, score
+from csp_core.config import RunConfig
+from csp_core.data.records import RecordDataset
+from csp_core.files import load_tensors, save_tensors, write_json
+from csp_core.geo import cell_ids
+from csp_core.model import DualEncoder
+from csp_core.objectives import BatchRandom
+from csp_core.parts import Parts, make_parts
+from csp_core.schedule import Schedule
+from csp_core.sections import TrainingConfig
+from csp_core.trainstate import derive_seed
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = "eurosat.yaml"
+SPLITS: dict[str, dict[str, Any]] = {
+    "block": {"split_method": "block", "block_degrees": 1.0, "buffer_km": 10.0},
+    "random": {"split_method": "random", "block_degrees": 1.0, "buffer_km": 0.0},
+}
+HELD_OUT = {"val_fraction": 0.1, "test_fraction": 0.2}
+FRACTIONS = (0.01, 0.05, 0.1, 0.2, 1.0)
+# The file whose values a method has.
+PUBLISHED = {PAPER: "csp-inat2018-paper.yaml", CODE: "csp-inat2018-code.yaml"}
+# Learning rates of the fit on labels, tried on the baseline with this part of the labels.
+GRID = (5e-4, 2e-3, 8e-3)
+SEARCH_FRACTION = 0.05
+STEPS = {0.01: 600, 0.05: 600, 0.1: 600, 0.2: 1200, 1.0: 2400}
+BATCH, WARMUP, DECAY = 64, 0.05, 0.02
+
+
+class MissingCellError(Exception):
+    """A cell that is not there, where none are to be made."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a machine can afford.
+
+    Args:
+        image: The image encoder.
+        epochs: Of pre-training, over all training images; half of it where a step looks at two
+            views of each image.
+        device: Where to train.
+    """
+
+    image: dict[str, Any]
+    epochs: int
+    device: str
+
+
+PROFILES = {
+    "cpu": Profile({"name": "small_convnet", "dim": 128, "width": 16, "size": 32}, 10, "cpu"),
+    "cpu64": Profile({"name": "small_convnet", "dim": 128, "width": 16}, 10, "cpu"),
+    "gpu": Profile({"name": "timm", "model": "resnet18", "dim": 128}, 100, "cuda"),
+}
+
+
+def config_of(
+    method: str, split: str, seed: int, settings: Mapping[str, Any], options: argparse.Namespace
+) -> RunConfig:
+    """Make a configuration from that of the bundled model.
+
+    Args:
+        method: One of ``METHODS``; decides the location encoder.
+        split: A key of ``SPLITS``.
+        seed: Of split, labels and training.
+        settings: What else differs, ``section.key`` to value.
+        options: As ``main`` reads them.
+
+    Returns:
+        The configuration, without its own pre-training.
+    """
+    profile = PROFILES[options.profile]
+    data = {**SPLITS[split], **HELD_OUT, "seed": seed, "root": str(options.root)}
+    chosen: dict[str, Any] = {f"data.{key}": value for key, value in data.items()}
+    chosen |= {"seed": seed, "pretrain": None, "model.image": profile.image}
+    chosen |= {"training.device": profile.device, "training.saved_as": "float32"}
+    chosen |= {"training.keep": "last", "training.checkpoint_every": 10**6}
+    if method in PUBLISHED:
+        model = _published(method)["model"]
+        chosen |= {"model.dim": model["dim"], "model.location": model["location"]}
+    chosen |= settings
+    texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
+    return load_config(ROOT / "configs" / BASE, texts)
+
+
+def _published(method: str) -> dict[str, Any]:
+    text = (ROOT / "configs" / PUBLISHED[method]).read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def pretraining_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Give what pre-training by a method does otherwise than the bundled model's configuration.
+
+    Args:
+        method: One of ``METHODS`` but the supervised.
+        options: As ``main`` reads them.
+
+    Returns:
+        ``section.key`` to value.
+    """
+    epochs = 2 if options.quick else PROFILES[options.profile].epochs
+    ours = yaml.safe_load((ROOT / "configs" / BASE).read_text(encoding="utf-8"))["pretrain"]
+    own = {"objective": dict(ours["objective"]), "training.epochs": epochs}
+    if method == SIMCLR:
+        return {"objective": {"name": "simclr"}, "training.epochs": max(1, epochs // 2)}
+    if method == SHUFFLED:
+        own["objective"]["shuffle_pairs"] = True
+    if method in PUBLISHED:
+        tree = _published(method)
+        # Published features come from a network that is trained already; here it has to learn.
+        own["objective"] = {**tree["objective"], "augmentation": "weak"}
+        own |= {f"training.{key}": tree["training"][key] for key in ("learning_rate", "schedule")}
+        own |= {"training.weight_decay": 0.0, "training.warmup": 0.0}
+    return own
+
+
+def pretrain(method: str, split: str, seed: int, options: argparse.Namespace) -> Path:
+    """Pre-train on all training images, or find the model where that was done before.
+
+    Args:
+        method: One of ``METHODS`` but the supervised.
+        split: A key of ``SPLITS``.
+        seed: Of split and training.
+        options: As ``main`` reads them.
+
+    Returns:
+        Folder of the model.
+    """
+    config = config_of(method, split, seed, pretraining_of(method, options), options)
+    home = Path(options.cells) / f"pretrained-{_words(method)}-{split}-{seed}-{_mark(config)}"
+    if home.is_dir():
+        return home
+    _needs(home, options)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+        started = time.process_time()
+        result = train(config, run_dir=Path(folder) / "run")
+        if result.model_directory is None:
+            raise SystemExit("stopped; the same command goes on.")
+        made = result.model_directory
+        kept = {"seconds": time.process_time() - started, "history": result.history}
+        write_json(made / "history.json", kept)
+        shutil.move(str(made), home)
+    print(f"{home.name}: {kept['seconds']:.0f} s", flush=True)
+    return home
+
+
+def tune(parts: Parts, learning_rate: float, steps: int, seed: int) -> None:
+    """Fit both sides to labels, by as many steps of as many images whatever there are of labels.
+
+    Args:
+        parts: Model and objective, changed; the records.
+        learning_rate: At its highest.
+        steps: Number of steps.
+        seed: Of batches and draws, the same for every method.
+    """
+    objective, learn = parts.objective.train(), parts.train_set
+    rate = Schedule(TrainingConfig(epochs=1, learning_rate=learning_rate, warmup=WARMUP), steps)
+    optimizer = torch.optim.AdamW(parts.model.parameters(), weight_decay=DECAY)
+    device = next(parts.model.parameters()).device
+    size, order = min(BATCH, len(learn)), torch.empty(0, dtype=torch.int64)
+    shuffle = torch.Generator().manual_seed(derive_seed(seed, "order", 0))
+    for step in range(steps):
+        if len(order) < size:
+            order = torch.cat((order, torch.randperm(len(learn), generator=shuffle)))
+        rows, order = order[:size], order[size:]
+        draws = torch.Generator().manual_seed(derive_seed(seed, "draw", step))
+        torch.manual_seed(derive_seed(seed, "dropout", step))
+        random = BatchRandom(draws, 0, size, size)
+        batch = objective.draw(learn.__getitems__(rows.tolist()), random)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        optimizer.zero_grad()
+        objective({key: value.to(device) for key, value in batch.items()})["loss"].backward()
+        optimizer.step()
+
+
+def measure(model: DualEncoder, records: RecordDataset) -> Cell:
+    """Answer for every record with a place.
+
+    Args:
+        model: The model, calibrated.
+        records: The records.
+
+    Returns:
+        One row a record: ``label``, ``block`` (1° cell) and the class that ranks first by
+        ``image``, by ``place`` and by ``image+place``.
+    """
+    scores = score(model.eval(), records)
+    placed = scores.placed
+    found = {name: share.argmax(dim=1) for name, (share, _) in answer(model, scores).items()}
+    cell = {n: first if n == "place" else first[placed] for n, first in found.items()}
+    cell |= {"label": scores.label[placed], "block": cell_ids(scores.lonlat[placed], 1.0)}
+    cell |= {"place_weight": torch.tensor(model.place_weight)}
+    return cell
+
+
+def run_cell(
+    method: str,
+    split: str,
+    seed: int,
+    fraction: float,
+    rate: float,
+    options: argparse.Namespace,
+    *,
+    part: str = "test",
+) -> Cell:
+    """Give one fit on labels, from its file or by doing the work.
+
+    Args:
+        method: One of ``METHODS``.
+        split: A key of ``SPLITS``.
+        seed: Of split, labels and training.
+        fraction: Part of the labels.
+        rate: One of ``GRID``.
+        options: As ``main`` reads them.
+        part: What is answered for: ``test``, or ``val`` in a search.
+
+    Returns:
+        What ``measure`` returned, with processor ``seconds`` of the fit without pre-training.
+    """
+    own = {"data.label_fraction": fraction}
+    steps = 4 if options.quick else STEPS[fraction]
+    config = config_of(method, split, seed, own, options)
+    first = None if method == SUPERVISED else pretraining_of(method, options)
+    begun = _mark(config_of(method, split, seed, first, options)) if first else None
+    # Of the section on training, nothing decides a fit.
+    plain = config.model_copy(update={"training": TrainingConfig()})
+    mark = _mark(plain, rate, steps, BATCH, WARMUP, DECAY, begun, part)
+    words = f"{_words(method)}-{split}-{seed}-{fraction:g}-{part}"
+    file = Path(options.cells) / f"{words}-{mark}.safetensors"
+    if file.is_file():
+        return load_tensors(file)
+    start = None if method == SUPERVISED else pretrain(method, split, seed, options)
+    _needs(file, options)
+    started = time.process_time()
+    parts = make_parts(config, start=start)
+    parts.objective.to(config.training.device)
+    tune(parts, rate, steps, seed)
+    seconds = time.process_time() - started
+    assert parts.val_set is not None
+    fit_calibration(parts.model, score(parts.model.eval(), parts.val_set))
+    records = parts.val_set
+    if part == "test":
+        given = {"root": config.data.root, **config.data.options}
+        records = load_dataset(config.data.name, "test", **given)
+    cell = {**measure(parts.model, records), "seconds": torch.tensor(seconds)}
+    cell["labels"] = torch.tensor(len(parts.train_set))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(file, cell)
+    both = {name: round(float(values(cell, name)["top1"]), 4) for name in ("image", "image+place")}
+    print(f"{words} {rate:g}: {both}, {seconds:.0f} s", flush=True)
+    return cell
+
+
+def _needs(path: Path, options: argparse.Namespace) -> None:
+    if options.tables_only:
+        raise MissingCellError(path.name)
+
+
+def _words(method: str) -> str:
+    return method.replace(",", "").replace("'s", "").replace(" ", "_")
+
+
+def _mark(config: RunConfig, *asked: Any) -> str:
+    """Hash what decides a run: the configuration without card and folders, and what else is."""
+    tree = config.without_folders()
+    tree["data"].pop("root")
+    text = json.dumps([tree, *asked], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def search(options: argparse.Namespace) -> list[dict[str, float]]:
+    """Try the learning rates on the validation blocks of another seed, never on its test.
+
+    The baseline chooses for every row, so that none is better tuned than what it is held against.
+
+    Args:
+        options: As ``main`` reads them.
+
+    Returns:
+        The rates with the top-1 of image and of image and place, the best first.
+    """
+    if options.quick:
+        return [{"learning_rate": GRID[1], IMAGE: 0.0, BOTH: 0.0}]
+    found = []
+    for rate in GRID:
+        seed = options.search_seed
+        cell = run_cell(SUPERVISED, "block", seed, SEARCH_FRACTION, rate, options, part="val")
+        top1 = {name: float(values(cell, name)["top1"]) for name in (IMAGE, BOTH)}
+        found.append({"learning_rate": rate, **top1})
+    return sorted(found, key=lambda entry: -entry[BOTH])
+
+
+def collect(
+    options: argparse.Namespace,
+) -> tuple[Cells, list[dict[str, float]], dict[tuple[str, float, str], list[int]]]:
+    """Fill the cells that are asked for, one seed after the other.
+
+    Args:
+        options: As ``main`` reads them.
+
+    Returns:
+        Cells by (split, fraction, method, seed), the search, and what is missing.
+    """
+    cells: Cells = {}
+    tried: list[dict[str, float]] = []
+    missing: dict[tuple[str, float, str], list[int]] = {}
+    for split in options.splits:
+        for seed in options.seeds:
+            for fraction in options.fractions:
+                for method in options.methods:
+                    try:
+                        tried = tried or search(options)
+                        rate = tried[0]["learning_rate"]
+                        cell = run_cell(method, split, seed, fraction, rate, options)
+                        cells[split, fraction, method, seed] = cell
+                    except MissingCellError:
+                        missing.setdefault((split, fraction, method), []).append(seed)
+    return cells, tried, missing
+
+
+def fake(folder: Path) -> Path:
+    """Write a small folder in the form of EuroSAT, for the quick form.
+
+    Args:
+        folder: Where to.
+
+    Returns:
+        The folder.
+    """
+    generator, rows = torch.Generator().manual_seed(0), ["filepath,class,latitude,longitude"]
+    for label, name in enumerate(("Forest", "Pasture", "SeaLake")):
+        (folder / "2750" / name).mkdir(parents=True)
+        for number in range(1, 101):
+            noise = torch.randint(0, 120, (64, 64, 3), generator=generator)
+            pixels = (noise + 60 * label).to(torch.uint8).numpy()
+            Image.fromarray(pixels).save(folder / "2750" / name / f"{name}_{number}.jpg")
+            lon, lat = (10 * torch.rand(2, generator=generator)).tolist()
+            rows.append(f"{name}/{name}_{number}.jpg,{name},{45 + lat},{5 + lon}")
+    (folder / "eurosat_coordinates.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = arguments("CSP pre-training and then few labels, on EuroSAT.", add_options)
+    torch.set_num_threads(1)
+    if options.search_seed in options.seeds:
+        raise SystemExit("The seed of the search must not be one of the table.")
+    with tempfile.TemporaryDirectory() as folder:
+        if options.quick:
+            options.root = fake(Path(folder))
+            options.seeds, options.fractions = options.seeds[:1], [0.1, 1.0]
+            options.methods, options.splits = [SUPERVISED, SIMCLR, CSP, SHUFFLED], ["block"]
+        cells, tried, missing = collect(options)
+    report(cells, tried, missing, options)
+
+
+def report(
+    cells: Cells,
+    tried: list[dict[str, float]],
+    missing: Mapping[tuple[str, float, str], Sequence[int]],
+    options: argparse.Namespace,
+) -> None:
+    """Write the page.
+
+    Args:
+        cells: As ``collect`` returned.
+        tried: Likewise.
+        missing: Likewise.
+        options: As ``main`` reads them.
+    """
+    parts, data, judged = [], {}, []
+    for split in options.splits:
+        if any(key[0] == split for key in cells):
+            body, data[split] = tables(split, cells, options.fractions)
+            parts.append(body)
+            rows = aims(split, cells)
+            data[split]["aims"] = rows
+            head = [f"aim, {split} split, top-1 by image and place", "measured", "outcome"]
+            parts.append(markdown(head, rows))
+            judged += [(split, *row) for row in rows]
+    parts.append(f"## All labels, both splits\n\n{side_by_side(cells)}")
+    parts.append(f"## Learning rate\n\n{search_table(tried)}")
+    parts.append(f"## Not run\n\n{not_run(missing)}")
+    text = "\n\n".join([describe(cells, options), verdict(cells, judged), *parts])
+    title = "EuroSAT: CSP pre-training, then few labels"
+    record = {"profile": options.profile, "splits": data, "search": tried}
+    write_report("eurosat_few_labels", title, text, record, options)
+
+
+def describe(cells: Cells, options: argparse.Namespace) -> str:
+    """Say what was done.
+
+    Args:
+        cells: As ``collect`` returned.
+        options: As ``main`` reads them.
+
+    Returns:
+        Paragraphs.
+    """
+    profile = PROFILES[options.profile]
+    image = ", ".join(f"{key} {value}" for key, value in profile.image.items())
+    return (
+        "EuroSAT has 23,790 patches of 64 pixels with a place, in ten classes of land cover. A seed"
+        " deals them (1° blocks with 10 km around validation and test left out of training, or"
+        f" record by record): {HELD_OUT['test_fraction']:.0%} for test and"
+        f" {HELD_OUT['val_fraction']:.0%} for validation; chooses the labels, stratified, at least"
+        " one a class; and starts the network. Validation labels, which in the rows of 1 % are"
+        " more than those learned from, calibrate both sides and the weight of the place, in every"
+        " row alike; they stop nothing. Pre-training sees images and places of the training part"
+        " alone, and no label.\n\n"
+        "*Image only, tuned*, *place only* and *image + place, supervised* are the three answers of"
+        " one fit from chance, as the two sides share no weight. *SimCLR* pre-trains the image side"
+        " on two views of each image. *CSP* is the pre-training of `configs/eurosat.yaml` and"
+        " *CSP, pairs shuffled* the same with a place drawn anew for each image at every step. The"
+        " published values are those of `configs/csp-inat2018-paper.yaml` and"
+        " `configs/csp-inat2018-code.yaml` (location encoder, parts, temperatures, learning rate,"
+        " and with the code's its faults), but with batches of 256 and an image side that learns:"
+        " the published one was trained before on other images, of which there are none here."
+        " Every pre-training passes the same number of images forwards and backwards:"
+        f" {profile.epochs} epochs of one view or {max(1, profile.epochs // 2)} of two, batches of"
+        " 256, the last weights. Then both sides are fitted to the labels, in full, by"
+        f" {', '.join(f'{v} steps at {k:.0%}' for k, v in STEPS.items())}, of {BATCH} images each,"
+        " the same images and changes in every row. The image encoder is"
+        f" {image}. The learning rate of the fit is the best of the last table's for image + place,"
+        f" supervised, on the validation blocks of seed {options.search_seed} with"
+        f" {SEARCH_FRACTION:.0%} of the labels, and the same in every row. No test was looked at"
+        " before.\n\n"
+        "Means ± standard deviations over seeds, whose number is in brackets. Intervals: 95 %, over"
+        f" {DRAWS:,} resamples of the 1° cells of the test, paired; bold where they exclude 0. They"
+        " hold for these fits: how pre-training would fall out with another seed is in the ±."
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options.
+
+    Args:
+        parser: The parser.
+    """
+    home = ROOT / "runs" / "benchmarks" / "eurosat_few_labels"
+    data = ROOT.parent / "shared" / "data" / "eurosat"
+    parser.add_argument("--cells", type=Path, default=home, help="folder of the finished runs")
+    parser.add_argument("--root", type=Path, default=data, help="folder of EuroSAT_RGB.zip")
+    parser.add_argument("--profile", choices=PROFILES, default="cpu", help="network and budget")
+    parser.add_argument("--splits", nargs="*", choices=SPLITS, default=list(SPLITS))
+    parser.add_argument(
+        "--fractions", nargs="*", type=float, choices=FRACTIONS, default=list(FRACTIONS)
+    )
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2], help="which seeds")
+    parser.add_argument("--search-seed", type=int, default=10, help="another seed, to tune on")
+    parser.add_argument("--tables-only", action="store_true", help="tables of what is there")
+
+
+if __name__ == "__main__":
+    main()
