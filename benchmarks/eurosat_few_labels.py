@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ from few_labels_tables import (
     verdict,
 )
 from PIL import Image
-from report import arguments, markdown, write_report
+from report import arguments, markdown, spread, write_report
 
 from csp_core import load_config, load_dataset, train
 from csp_core.answers import answer, fit_calibration, score
 from csp_core.config import RunConfig
+from csp_core.data.demo import DemoWorld
 from csp_core.data.records import RecordDataset
 from csp_core.files import load_tensors, save_tensors, write_json
 from csp_core.geo import cell_ids
@@ -63,10 +65,14 @@ SPLITS: dict[str, dict[str, Any]] = {
     "random": {"split_method": "random", "block_degrees": 1.0, "buffer_km": 0.0},
 }
 HELD_OUT = {"val_fraction": 0.1, "test_fraction": 0.2}
+# Beside EuroSAT, the world whose best possible answer is known.
+DEMO, DEMO_FRACTION = "demo", 0.05
+DEMO_METHODS = (SUPERVISED, CSP, SHUFFLED)
+DEMO_CSP = {"name": "csp_mc", "random_weight": 0.0, "dropout_weight": 0.0, "jitter_km": [2, 100]}
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 1.0)
 # The file whose values a method has.
 PUBLISHED = {PAPER: "csp-inat2018-paper.yaml", CODE: "csp-inat2018-code.yaml"}
-# Learning rates of the fit on labels, tried on the baseline with this part of the labels.
+# Learning rates of a fit on labels, tried on the baseline with this part of the labels.
 GRID = (5e-4, 2e-3, 8e-3)
 SEARCH_FRACTION = 0.05
 STEPS = {0.01: 600, 0.05: 600, 0.1: 600, 0.2: 1200, 1.0: 2400}
@@ -107,7 +113,7 @@ def config_of(
 
     Args:
         method: One of ``METHODS``; decides the location encoder.
-        split: A key of ``SPLITS``.
+        split: A key of ``SPLITS``, or ``demo`` for the invented world.
         seed: Of split, labels and training.
         settings: What else differs, ``section.key`` to value.
         options: As ``main`` reads them.
@@ -116,7 +122,9 @@ def config_of(
         The configuration, without its own pre-training.
     """
     profile = PROFILES[options.profile]
-    data = {**SPLITS[split], **HELD_OUT, "seed": seed, "root": str(options.root)}
+    data: dict[str, Any] = {**HELD_OUT, "seed": seed}
+    if split != DEMO:
+        data |= {**SPLITS[split], "root": str(options.root)}
     chosen: dict[str, Any] = {f"data.{key}": value for key, value in data.items()}
     chosen |= {"seed": seed, "pretrain": None, "model.image": profile.image}
     chosen |= {"training.device": profile.device, "training.saved_as": "float32"}
@@ -126,7 +134,7 @@ def config_of(
         chosen |= {"model.dim": model["dim"], "model.location": model["location"]}
     chosen |= settings
     texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
-    return load_config(ROOT / "configs" / BASE, texts)
+    return load_config(ROOT / "configs" / ("demo.yaml" if split == DEMO else BASE), texts)
 
 
 def _published(method: str) -> dict[str, Any]:
@@ -134,11 +142,12 @@ def _published(method: str) -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
-def pretraining_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
+def pretraining_of(method: str, split: str, options: argparse.Namespace) -> dict[str, Any]:
     """Give what pre-training by a method does otherwise than the bundled model's configuration.
 
     Args:
         method: One of ``METHODS`` but the supervised.
+        split: A key of ``SPLITS``, or ``demo``.
         options: As ``main`` reads them.
 
     Returns:
@@ -146,7 +155,10 @@ def pretraining_of(method: str, options: argparse.Namespace) -> dict[str, Any]:
     """
     epochs = 2 if options.quick else PROFILES[options.profile].epochs
     ours = yaml.safe_load((ROOT / "configs" / BASE).read_text(encoding="utf-8"))["pretrain"]
-    own = {"objective": dict(ours["objective"]), "training.epochs": epochs}
+    objective = DEMO_CSP if split == DEMO else ours["objective"]
+    own: dict[str, Any] = {"objective": dict(objective), "training.epochs": epochs}
+    if split == DEMO:
+        own["training.batch_size"] = 256
     if method == SIMCLR:
         return {"objective": {"name": "simclr"}, "training.epochs": max(1, epochs // 2)}
     if method == SHUFFLED:
@@ -172,7 +184,7 @@ def pretrain(method: str, split: str, seed: int, options: argparse.Namespace) ->
     Returns:
         Folder of the model.
     """
-    config = config_of(method, split, seed, pretraining_of(method, options), options)
+    config = config_of(method, split, seed, pretraining_of(method, split, options), options)
     home = Path(options.cells) / f"pretrained-{_words(method)}-{split}-{seed}-{_mark(config)}"
     if home.is_dir():
         return home
@@ -268,7 +280,7 @@ def run_cell(
     own = {"data.label_fraction": fraction}
     steps = 4 if options.quick else STEPS[fraction]
     config = config_of(method, split, seed, own, options)
-    first = None if method == SUPERVISED else pretraining_of(method, options)
+    first = None if method == SUPERVISED else pretraining_of(method, split, options)
     begun = _mark(config_of(method, split, seed, first, options)) if first else None
     # Of the section on training, nothing decides a fit.
     plain = config.model_copy(update={"training": TrainingConfig()})
@@ -311,7 +323,7 @@ def _words(method: str) -> str:
 def _mark(config: RunConfig, *asked: Any) -> str:
     """Hash what decides a run: the configuration without card and folders, and what else is."""
     tree = config.without_folders()
-    tree["data"].pop("root")
+    tree["data"].pop("root", None)
     text = json.dumps([tree, *asked], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -352,17 +364,18 @@ def collect(
     cells: Cells = {}
     tried: list[dict[str, float]] = []
     missing: dict[tuple[str, float, str], list[int]] = {}
-    for split in options.splits:
-        for seed in options.seeds:
-            for fraction in options.fractions:
-                for method in options.methods:
-                    try:
-                        tried = tried or search(options)
-                        rate = tried[0]["learning_rate"]
-                        cell = run_cell(method, split, seed, fraction, rate, options)
-                        cells[split, fraction, method, seed] = cell
-                    except MissingCellError:
-                        missing.setdefault((split, fraction, method), []).append(seed)
+    asked = list(product(options.splits, options.seeds, options.fractions, options.methods))
+    if options.demo:
+        asked += product([DEMO], options.seeds, [DEMO_FRACTION], DEMO_METHODS)
+    for split, seed, fraction, method in asked:
+        try:
+            tried = tried or search(options)
+            rate = tried[0]["learning_rate"]
+            cells[split, fraction, method, seed] = run_cell(
+                method, split, seed, fraction, rate, options
+            )
+        except MissingCellError:
+            missing.setdefault((split, fraction, method), []).append(seed)
     return cells, tried, missing
 
 
@@ -428,12 +441,40 @@ def report(
             parts.append(markdown(head, rows))
             judged += [(split, *row) for row in rows]
     parts.append(f"## All labels, both splits\n\n{side_by_side(cells)}")
+    if any(key[0] == DEMO for key in cells):
+        body, data[DEMO] = demo_section(cells)
+        parts.append(body)
     parts.append(f"## Learning rate\n\n{search_table(tried)}")
     parts.append(f"## Not run\n\n{not_run(missing)}")
     text = "\n\n".join([describe(cells, options), verdict(cells, judged), *parts])
     title = "EuroSAT: CSP pre-training, then few labels"
     record = {"profile": options.profile, "splits": data, "search": tried}
     write_report("eurosat_few_labels", title, text, record, options)
+
+
+def demo_section(cells: Cells) -> tuple[str, dict[str, Any]]:
+    """Write what few labels reach in the world whose best possible answer is known.
+
+    Args:
+        cells: As ``collect`` returned.
+
+    Returns:
+        Markdown, and the numbers behind it.
+    """
+    body, data = tables(DEMO, cells, [DEMO_FRACTION])
+    seeds = sorted({key[3] for key in cells if key[0] == DEMO})
+    best = [DemoWorld(seed).bayes_rate() for seed in seeds]
+    rows = [[f"best possible by {name}", spread([100 * rate[name][0] for rate in best], 1)]
+            for name in ("image", "place+date", "all")]  # fmt: skip
+    text = (
+        "## The world whose best answer is known\n\n"
+        f"`demo` with {load_config(ROOT / 'configs' / 'demo.yaml').data.options['size']:,} records"
+        f" and {DEMO_FRACTION:.0%} of the labels, as in `configs/demo.yaml` but with the network"
+        " above; CSP pre-trains with its in-batch part alone. Aim: image + place within 5 points of"
+        " the best possible."
+    )
+    data["best"] = best
+    return "\n\n".join([text, markdown(["top-1, %", "rate"], rows), body]), data
 
 
 def describe(cells: Cells, options: argparse.Namespace) -> str:
@@ -495,6 +536,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fractions", nargs="*", type=float, choices=FRACTIONS, default=list(FRACTIONS)
     )
+    parser.add_argument("--demo", action="store_true", help="the world with known answers too")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2], help="which seeds")
     parser.add_argument("--search-seed", type=int, default=10, help="another seed, to tune on")
