@@ -97,7 +97,8 @@ def come_back(page: str, shared: tuple[str, ...] = SHARED) -> None:
     kept: dict[str, dict[str, str]] = state.setdefault("addresses", {})
     last = state.get("page", page)
     if state.pop(AWAY, False) or last != page:
-        for name in ("start", "center", "shown", "zoom", "clicked"):
+        # Where the map was; and the photos, whose box forgets them with its page.
+        for name in ("start", "center", "shown", "zoom", "clicked", "photos_read"):
             state.pop(name, None)
         if not st.query_params:
             own = {name: v for name, v in kept.get(page, {}).items() if name not in shared}

@@ -58,7 +58,7 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     if layer and layer.threshold:
         line = _line(raster.model, raster.taxon, raster.date, layer.threshold.value, guesses,
                      resources.content_hash(layer.info), layer.raster)  # fmt: skip
-    hatched = _hatched(raster)
+    hatched = _hatched(raster, layer)
     if guesses:
         # Colours must not drown the lines.
         colours = replace(colours, hatch=colours.text)
@@ -123,7 +123,7 @@ def draw_maps(
         ends = f"more of {other}", f"more of {first}"
         with boxes[0]:
             readout.legend(
-                scale, line="", hatched=_hatched(raster), guesses=view.guesses, ends=ends
+                scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends
             )
         return
     wire = st.session_state.setdefault("wire", uuid.uuid4().hex) if len(layers) == 2 else None
@@ -140,7 +140,7 @@ def draw_maps(
         with box:
             line = "" if layer.threshold is None else "at or above the threshold of "
             line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
-            hatched = _hatched(layer.raster) and layer.model.support is not None
+            hatched = _hatched(layer.raster, layer)
             readout.legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None)
 
 
@@ -151,19 +151,34 @@ def difference_of(first: Layer, other: Layer) -> Raster:
     return overlay.subtract(first.raster, other.raster, unsupported)
 
 
-def _hatched(raster: Raster) -> bool:
-    return bool(raster.extrapolated.any()) and not raster.extrapolated.all()
+def _hatched(raster: Raster, layer: Layer | None) -> bool:
+    """Tell whether some of a map is hatched: of a model without counts nobody knows what."""
+    known = layer is None or layer.model.support is not None
+    return known and bool(raster.extrapolated.any())
 
 
 def draw_months(layer: Layer) -> None:
     """Draw twelve small maps as one picture, for a model that knows seasons."""
+    supported = not layer.guesses
     rasters = [
         resources.raster(
-            layer.info, layer.taxon, date_of(month), resources.SMALL_STEP, only_supported=True
+            layer.info, layer.taxon, date_of(month), resources.SMALL_STEP, only_supported=supported
         )
         for month in range(1, 13)
     ]
     colours = widgets.palette()
+    if layer.guesses:
+        colours = replace(colours, hatch=colours.text)
     scale = overlay.value_scale(layer.raster.kind, colours)
-    picture = overlay.months_png(rasters, scale, colours, resources.world("land"))
-    st.image(picture, caption=f"{layer.name}, January to December, in the colours above")
+    picture = overlay.months_png(
+        rasters,
+        scale,
+        colours,
+        resources.world("land"),
+        guesses=layer.guesses,
+        hatch=_hatched(rasters[0], layer),
+    )
+    words = f"{layer.name}, January to December, in the colours above"
+    st.image(
+        picture, caption=widgets.escape_markdown(words), alt=f"Twelve small maps of {layer.name}"
+    )

@@ -220,7 +220,15 @@ def _geojson(raster: Raster, mask: object) -> str:
     return text.replace(".0,", ",").replace(".0]", "]")
 
 
-def months_png(rasters: Sequence[Raster], scale: Scale, palette: Palette, land: str) -> bytes:
+def months_png(
+    rasters: Sequence[Raster],
+    scale: Scale,
+    palette: Palette,
+    land: str,
+    *,
+    guesses: bool = False,
+    hatch: bool = True,
+) -> bytes:
     """Draw twelve small maps as one picture.
 
     Args:
@@ -228,6 +236,8 @@ def months_png(rasters: Sequence[Raster], scale: Scale, palette: Palette, land: 
         scale: Their steps.
         palette: The theme's colours.
         land: GeoJSON text of land.
+        guesses: Whether values are coloured where the model extrapolates.
+        hatch: Whether to draw hatching there.
 
     Returns:
         A PNG.
@@ -240,7 +250,8 @@ def months_png(rasters: Sequence[Raster], scale: Scale, palette: Palette, land: 
     for number, (name, raster) in enumerate(zip(MONTHS, rasters, strict=True)):
         left = number % across * SMALL_WIDTH
         top = number // across * (SMALL_HEIGHT + CAPTION)
-        sheet.paste(_small_map(raster, scale, palette, rings), (left, top + CAPTION))
+        layer = _small_layer(raster, scale, palette, guesses, hatch)
+        sheet.paste(_small_map(layer, palette, rings), (left, top + CAPTION))
         draw = ImageDraw.Draw(sheet)
         draw.text((left + 6, top + 2), name, fill=palette.text, font=font)
         draw.rectangle(
@@ -262,21 +273,27 @@ def _small_rings(land: str) -> list[list[tuple[float, float]]]:
     ]
 
 
-def _small_map(
-    raster: Raster, scale: Scale, palette: Palette, rings: list[list[tuple[float, float]]]
+def _small_layer(
+    raster: Raster, scale: Scale, palette: Palette, guesses: bool, hatch: bool
 ) -> Image.Image:
-    image = Image.new("RGB", (SMALL_WIDTH, SMALL_HEIGHT), palette.sea)
-    draw = ImageDraw.Draw(image)
-    for ring in rings:
-        draw.polygon(ring, fill=palette.land)
     grid = raster.grid
     rows = np.floor(
         (90 - NORTH + (np.arange(SMALL_HEIGHT) + 0.5) * (NORTH - SOUTH) / SMALL_HEIGHT) / grid.step
     ).astype(np.int64)
     columns = ((np.arange(SMALL_WIDTH) + 0.5) * grid.columns / SMALL_WIDTH).astype(np.int64)
-    steps = _steps(raster, scale, guesses=False)[np.ix_(rows, columns)]
-    mask = raster.extrapolated.numpy()[np.ix_(rows, columns)]
-    layer = Image.open(io.BytesIO(_png(_hatched(steps, mask), scale, palette))).convert("RGBA")
+    steps = _steps(raster, scale, guesses)[np.ix_(rows, columns)]
+    if hatch:
+        steps = _hatched(steps, raster.extrapolated.numpy()[np.ix_(rows, columns)])
+    return Image.open(io.BytesIO(_png(steps, scale, palette))).convert("RGBA")
+
+
+def _small_map(
+    layer: Image.Image, palette: Palette, rings: list[list[tuple[float, float]]]
+) -> Image.Image:
+    image = Image.new("RGB", (SMALL_WIDTH, SMALL_HEIGHT), palette.sea)
+    draw = ImageDraw.Draw(image)
+    for ring in rings:
+        draw.polygon(ring, fill=palette.land)
     image.paste(layer, mask=layer)
     for ring in rings:
         ImageDraw.Draw(image).line(ring, fill=palette.border)

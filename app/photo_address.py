@@ -15,6 +15,8 @@ import address
 from csp_core.catalog import ModelInfo, read_model_config
 from csp_core.errors import CspError
 
+# What the date box offers, beside the day of the photo's file.
+FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)
 # Of a photo; the rest of the address holds for all.
 OWN = ("lat", "lon", "radius", "date")
 UNKNOWN, IGNORED = "unknown", "ignored"
@@ -69,6 +71,7 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
     notices: list[str] = []
     given = st.query_params
     lon, lat = (address.read_number(name, None, problems) for name in ("lon", "lat"))
+    zoom = address.read_number("zoom", None, problems)
     place = None
     if lon is not None and lat is not None:
         place = address.tidy(lon, lat, notices, problems)
@@ -86,7 +89,7 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
         date=_read_date(problems),
         ignored=given.get("place") == IGNORED,
         weight=_within("weight", MOST_WEIGHT, "a weight", problems),
-        zoom=address.read_number("zoom", None, problems),
+        zoom=None if zoom is None else min(float(address.MAX_ZOOM), max(0.0, zoom)),
         notices=notices,
         problems=problems,
     )
@@ -119,10 +122,15 @@ def _read_date(problems: list[str]) -> datetime.date | str | None:
     if not given or given == UNKNOWN:
         return given or None
     try:
-        return datetime.date.fromisoformat(given)
+        day = datetime.date.fromisoformat(given)
     except ValueError:
         problems.append(f"date={given} in the address is no date; give one such as 2024-05-17.")
         return None
+    if FIRST_DAY <= day <= LAST_DAY:
+        return day
+    years = f"{FIRST_DAY.year} to {LAST_DAY.year}"
+    problems.append(f"date={given} in the address is too far away; give one from {years}.")
+    return None
 
 
 def turn_to(photo: str) -> bool:
@@ -162,4 +170,4 @@ def forget_own(*names: str) -> None:
 def link_to(view: PhotoView, example: str) -> str:
     """Give the full address of a view of an example."""
     kept = {name: value for name, value in st.query_params.to_dict().items() if name != "zoom"}
-    return address.full_address({"model": view.info.name, **kept, "example": example})
+    return address.full_address({**kept, "model": view.info.name, "example": example})

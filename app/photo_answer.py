@@ -22,12 +22,14 @@ from photo_files import Chosen
 from photo_place import Where
 
 WEIGHT_STEP, PLACE_ROWS, MOST_NAMED = 0.05, 10, 6
-SPECIES_MODEL = "eva02_large_patch14_clip_336.merged2b_ft_inat21"
+# The one of docs/photos.md, which says how to ask it.
+SPECIES_MODEL = "hf-hub:timm/convnext_large_mlp.laion2b_ft_augreg_inat21"
 RECIPE = (
-    "For photos of animals and plants take a species classifier of the timm hub, such as"
-    f" `{SPECIES_MODEL}` (10,000 species of iNaturalist 2021, file `model.safetensors`, about"
-    " 1.2 GB, fetched where there is a network), and give its probabilities to"
-    " `csp_core.rerank(probs, lonlat, model=…)`, which any model here can follow."
+    "For photos of animals and plants take a species classifier of timm, such as"
+    f" `{SPECIES_MODEL}` (10,000 species of iNat21, file `model.safetensors`, 856 MB,"
+    " fetched once where there is a network), and give its probabilities to"
+    " `csp_core.rerank(probs, lonlat, model=…, names=…)`: any model"
+    " here can be the prior. The steps stand in `docs/photos.md`."
 )
 
 
@@ -108,8 +110,10 @@ def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
         ignored = "The place is ignored" if where.ignored else "The place is not known"
         st.markdown(f"{ignored}, so there is nothing to rank by.")
         return
-    date = where.date if model.uses_date else None
-    report = describe_place(model, *where.counts, date=date)
+    if model.classifier is None:
+        st.markdown("This model knows nothing of places, so there is nothing to rank by.")
+        return
+    report = describe_place(model, *where.counts, date=where.date, hour=where.hour)
     widgets.support_line(report)
     if report.extrapolates:
         st.warning("Too few training records stand near this place: the order is a guess.")
@@ -200,7 +204,10 @@ def _on_weight(fitted: float) -> None:
 
 def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     """Say why ranks moved, and what the place's part rests on."""
-    season = model.uses_date and where.date is not None and where.counts is not None
+    timed = (model.uses_date and where.date is not None) or (
+        model.uses_hour and where.hour is not None
+    )
+    season = timed and where.counts is not None
     if where.counts is not None and model.classifier is not None:
         st.subheader("Why the ranking moved", anchor=False)
         photo_chart.explanations(answer, season)

@@ -158,7 +158,7 @@ def _pick(good: list[Chosen]) -> Chosen | None:
     with st.container(horizontal=True, gap="small", key="photo-row"):
         for number, one in enumerate(good):
             with st.container(width=SMALL, gap="small"):
-                st.image(one.thumbnail, width=SMALL)
+                st.image(one.thumbnail, width=SMALL, alt=f"The photo {one.name}")
                 st.button(
                     widgets.escape_markdown(one.name),
                     key=f"photo-{number}",

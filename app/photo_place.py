@@ -16,10 +16,17 @@ from csp_core.data.photos import Photo
 from csp_core.data.positions import parts_of_time
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
-from photo_address import IGNORED, MOST_KM, UNKNOWN, PhotoView, forget_own
+from photo_address import (
+    FIRST_DAY,
+    IGNORED,
+    LAST_DAY,
+    MOST_KM,
+    UNKNOWN,
+    PhotoView,
+    forget_own,
+)
 
 SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
-FIRST_DAY = datetime.date(1800, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,9 @@ def controls(view: PhotoView, where: Where, photo: Photo, model: DualEncoder) ->
         st.date_input(
             "Date",
             value=None,
-            min_value=FIRST_DAY,
+            # The clock of a camera may be set to any year.
+            min_value=min(FIRST_DAY, where.day or FIRST_DAY),
+            max_value=max(LAST_DAY, where.day or LAST_DAY),
             key="date_box",
             format="YYYY-MM-DD",
             on_change=_on_date,

@@ -49,7 +49,7 @@ from csp_core.answers import answer, fit_calibration, score
 from csp_core.config import RunConfig
 from csp_core.data.demo import DemoWorld
 from csp_core.data.records import RecordDataset
-from csp_core.files import load_tensors, save_tensors, write_json
+from csp_core.files import load_tensors, read_json, save_tensors, write_json
 from csp_core.geo import cell_ids
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
@@ -106,10 +106,10 @@ PROFILES = {
 }
 
 
-def config_of(
+def settings_of(
     method: str, split: str, seed: int, settings: Mapping[str, Any], options: argparse.Namespace
-) -> RunConfig:
-    """Make a configuration from that of the bundled model.
+) -> dict[str, Any]:
+    """Give what a run does otherwise than the configuration of the bundled model.
 
     Args:
         method: One of ``METHODS``; decides the location encoder.
@@ -119,7 +119,7 @@ def config_of(
         options: As ``main`` reads them.
 
     Returns:
-        The configuration, without its own pre-training.
+        ``section.key`` to value; the run has no pre-training of its own.
     """
     profile = PROFILES[options.profile]
     data: dict[str, Any] = {**HELD_OUT, "seed": seed}
@@ -130,16 +130,59 @@ def config_of(
     chosen |= {"training.device": profile.device, "training.saved_as": "float32"}
     chosen |= {"training.keep": "last", "training.checkpoint_every": 10**6}
     if method in PUBLISHED:
-        model = _published(method)["model"]
+        model = _read(PUBLISHED[method])["model"]
         chosen |= {"model.dim": model["dim"], "model.location": model["location"]}
-    chosen |= settings
+    return chosen | dict(settings)
+
+
+def config_of(split: str, chosen: Mapping[str, Any]) -> RunConfig:
+    """Make a configuration.
+
+    Args:
+        split: A key of ``SPLITS``, or ``demo``.
+        chosen: As ``settings_of`` returned.
+
+    Returns:
+        The configuration.
+    """
     texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
-    return load_config(ROOT / "configs" / ("demo.yaml" if split == DEMO else BASE), texts)
+    return load_config(ROOT / "configs" / _file(split), texts)
 
 
-def _published(method: str) -> dict[str, Any]:
-    text = (ROOT / "configs" / PUBLISHED[method]).read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+def mark_of(split: str, chosen: Mapping[str, Any], *asked: Any, fit: bool = False) -> str:
+    """Hash what decides a run, without defaults: an option that is new leaves the runs as they are.
+
+    Args:
+        split: A key of ``SPLITS``, or ``demo``.
+        chosen: As ``settings_of`` returned.
+        asked: What else decides it.
+        fit: Whether it is a fit on labels, which the section on training says nothing of.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    tree = _read(_file(split))
+    for key in ("name", "card", "pretrain", *(("training",) if fit else ())):
+        tree.pop(key, None)
+    tree["data"].pop("root", None)
+    tree["model"].pop("image", None)
+    if "model.location" in chosen:
+        tree["model"].pop("location", None)
+    if "objective" in chosen:
+        tree.pop("objective", None)
+    own = {k: v for k, v in chosen.items() if k != "data.root" and not k.startswith("training.")}
+    if not fit:
+        own |= {k: v for k, v in chosen.items() if k.startswith("training.")}
+    text = json.dumps([tree, own, *asked], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _file(split: str) -> str:
+    return "demo.yaml" if split == DEMO else BASE
+
+
+def _read(file: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "configs" / file).read_text(encoding="utf-8")))
 
 
 def pretraining_of(method: str, split: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -154,7 +197,7 @@ def pretraining_of(method: str, split: str, options: argparse.Namespace) -> dict
         ``section.key`` to value.
     """
     epochs = 2 if options.quick else PROFILES[options.profile].epochs
-    ours = yaml.safe_load((ROOT / "configs" / BASE).read_text(encoding="utf-8"))["pretrain"]
+    ours = _read(BASE)["pretrain"]
     objective = DEMO_CSP if split == DEMO else ours["objective"]
     own: dict[str, Any] = {"objective": dict(objective), "training.epochs": epochs}
     if split == DEMO:
@@ -164,7 +207,7 @@ def pretraining_of(method: str, split: str, options: argparse.Namespace) -> dict
     if method == SHUFFLED:
         own["objective"]["shuffle_pairs"] = True
     if method in PUBLISHED:
-        tree = _published(method)
+        tree = _read(PUBLISHED[method])
         # Published features come from a network that is trained already; here it has to learn.
         own["objective"] = {**tree["objective"], "augmentation": "weak"}
         own |= {f"training.{key}": tree["training"][key] for key in ("learning_rate", "schedule")}
@@ -184,15 +227,16 @@ def pretrain(method: str, split: str, seed: int, options: argparse.Namespace) ->
     Returns:
         Folder of the model.
     """
-    config = config_of(method, split, seed, pretraining_of(method, split, options), options)
-    home = Path(options.cells) / f"pretrained-{_words(method)}-{split}-{seed}-{_mark(config)}"
+    chosen = settings_of(method, split, seed, pretraining_of(method, split, options), options)
+    mark = mark_of(split, chosen)
+    home = Path(options.cells) / f"pretrained-{_words(method)}-{split}-{seed}-{mark}"
     if home.is_dir():
         return home
     _needs(home, options)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as folder:
         started = time.process_time()
-        result = train(config, run_dir=Path(folder) / "run")
+        result = train(config_of(split, chosen), run_dir=Path(folder) / "run")
         if result.model_directory is None:
             raise SystemExit("stopped; the same command goes on.")
         made = result.model_directory
@@ -277,14 +321,13 @@ def run_cell(
     Returns:
         What ``measure`` returned, with processor ``seconds`` of the fit without pre-training.
     """
-    own = {"data.label_fraction": fraction}
     steps = 4 if options.quick else STEPS[fraction]
-    config = config_of(method, split, seed, own, options)
-    first = None if method == SUPERVISED else pretraining_of(method, split, options)
-    begun = _mark(config_of(method, split, seed, first, options)) if first else None
-    # Of the section on training, nothing decides a fit.
-    plain = config.model_copy(update={"training": TrainingConfig()})
-    mark = _mark(plain, rate, steps, BATCH, WARMUP, DECAY, begun, part)
+    chosen = settings_of(method, split, seed, {"data.label_fraction": fraction}, options)
+    asked: list[Any] = [rate, steps, BATCH, WARMUP, DECAY, part]
+    if method != SUPERVISED:
+        first = pretraining_of(method, split, options)
+        asked.append(mark_of(split, settings_of(method, split, seed, first, options)))
+    mark = mark_of(split, chosen, *asked, fit=True)
     words = f"{_words(method)}-{split}-{seed}-{fraction:g}-{part}"
     file = Path(options.cells) / f"{words}-{mark}.safetensors"
     if file.is_file():
@@ -292,6 +335,7 @@ def run_cell(
     start = None if method == SUPERVISED else pretrain(method, split, seed, options)
     _needs(file, options)
     started = time.process_time()
+    config = config_of(split, chosen)
     parts = make_parts(config, start=start)
     parts.objective.to(config.training.device)
     tune(parts, rate, steps, seed)
@@ -318,14 +362,6 @@ def _needs(path: Path, options: argparse.Namespace) -> None:
 
 def _words(method: str) -> str:
     return method.replace(",", "").replace("'s", "").replace(" ", "_")
-
-
-def _mark(config: RunConfig, *asked: Any) -> str:
-    """Hash what decides a run: the configuration without card and folders, and what else is."""
-    tree = config.without_folders()
-    tree["data"].pop("root", None)
-    text = json.dumps([tree, *asked], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def search(options: argparse.Namespace) -> list[dict[str, float]]:
@@ -488,14 +524,21 @@ def describe(cells: Cells, options: argparse.Namespace) -> str:
         Paragraphs.
     """
     profile = PROFILES[options.profile]
-    image = ", ".join(f"{key} {value}" for key, value in profile.image.items())
+    network = dict(profile.image)
+    name = network.pop("model", network.pop("name"))
+    image = ", ".join([f"`{name}`", *(f"{key} {value}" for key, value in network.items())])
+    files = sorted(Path(options.cells).glob("pretrained-*/history.json"))
+    first = [float(read_json(file)["seconds"]) for file in files]
+    fits = [float(cell["seconds"]) for cell in cells.values()]
+    spent = f" A pre-training took {min(first):.0f} to {max(first):.0f} s" if first else ""
+    spent += f" and a fit {min(fits):.0f} to {max(fits):.0f} s of one core." if spent else ""
     return (
         "EuroSAT has 23,790 patches of 64 pixels with a place, in ten classes of land cover. A seed"
         " deals them (1° blocks with 10 km around validation and test left out of training, or"
         f" record by record): {HELD_OUT['test_fraction']:.0%} for test and"
         f" {HELD_OUT['val_fraction']:.0%} for validation; chooses the labels, stratified, at least"
-        " one a class; and starts the network. Validation labels, which in the rows of 1 % are"
-        " more than those learned from, calibrate both sides and the weight of the place, in every"
+        " one a class; and starts the network. Validation labels, more than are learned"
+        " from at 10% and below, calibrate both sides and the weight of the place, in every"
         " row alike; they stop nothing. Pre-training sees images and places of the training part"
         " alone, and no label.\n\n"
         "*Image only, tuned*, *place only* and *image + place, supervised* are the three answers of"
@@ -514,7 +557,7 @@ def describe(cells: Cells, options: argparse.Namespace) -> str:
         f" {image}. The learning rate of the fit is the best of the last table's for image + place,"
         f" supervised, on the validation blocks of seed {options.search_seed} with"
         f" {SEARCH_FRACTION:.0%} of the labels, and the same in every row. No test was looked at"
-        " before.\n\n"
+        f" before.{spent}\n\n"
         "Means ± standard deviations over seeds, whose number is in brackets. Intervals: 95 %, over"
         f" {DRAWS:,} resamples of the 1° cells of the test, paired; bold where they exclude 0. They"
         " hold for these fits: how pre-training would fall out with another seed is in the ±."

@@ -15,7 +15,7 @@ METHODS = (SUPERVISED, SIMCLR, PAPER, CODE, CSP, SHUFFLED)
 DRAWS = 1000
 COLUMNS = {"top1": "top-1, %", "macro_f1": "macro-F1, %"}
 IMAGE, PLACE, BOTH = "image", "place", "image+place"
-MET, WITHIN, MISSED = "met", "met, within chance", "missed"
+MET, WITHIN, MISSED = "met", "not shown: the interval holds both", "missed"
 NOT_RUN = "not run"
 READING = (
     "EuroSAT is small, easy and not very geographic: this neither confirms nor refutes the figures"
@@ -251,8 +251,8 @@ def verdict(cells: Cells, judged: Sequence[Sequence[str]]) -> str:
     told = [row[3] for row in judged if row[3] != NOT_RUN]
     count = {word: told.count(word) for word in (MET, WITHIN, MISSED)}
     words = [
-        f"Of {len(told)} aims measured, {count[MET]} are met with an interval that excludes chance,"
-        f" {count[WITHIN]} within chance, and {count[MISSED]} are missed."
+        f"Of {len(told)} aims measured, {count[MET]} are met with the whole interval,"
+        f" {count[WITHIN]} are left open by it, and {count[MISSED]} are missed."
     ]
     for other in (SUPERVISED, SIMCLR, SHUFFLED):
         found: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}

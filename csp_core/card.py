@@ -10,6 +10,7 @@ import yaml
 
 from csp_core.config import RunConfig
 from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES
 from csp_core.sections import CardConfig
 
 METRIC_NAMES = {
@@ -55,7 +56,7 @@ def write_card(
     title = card.title or config.name
     front = {
         "title": title,
-        "summary": card.summary or _summary(model),
+        "summary": card.summary or _summary(model, _learns_places(config)),
         "license": card.license,
         "library_name": "csp_core",
         "tags": ["geospatial", "location-encoder", "species-distribution"],
@@ -65,7 +66,7 @@ def write_card(
         f"# {title}",
         card.summary,
         "## What its numbers mean",
-        _meaning(model),
+        _meaning(model, _learns_places(config)),
         "## Limits",
         card.limits or "Not checked against surveys. Not for conservation decisions as it is.",
         "## Training data",
@@ -106,23 +107,34 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _summary(model: DualEncoder) -> str:
+def _learns_places(config: RunConfig) -> bool:
+    return "location" in OBJECTIVES[config.objective.name].trains
+
+
+def _summary(model: DualEncoder, learns_places: bool) -> str:
     if model.image_classifier is not None:
         beside = "" if model.classifier is None else ", and what their places say of them"
         return f"What is in pictures, of {len(model.classes)} classes{beside}."
     if model.classifier is None:
-        return "A pre-trained location encoder, which ranks no classes yet."
+        side = "location" if learns_places else "image"
+        return f"A pre-trained {side} encoder, which ranks no classes yet."
     return f"A location prior over {len(model.classes)} classes."
 
 
-def _meaning(model: DualEncoder) -> str:
+def _meaning(model: DualEncoder, learns_places: bool) -> str:
+    if model.image_classifier is not None:
+        return _meaning_of_images(model)
+    if model.classifier is None and not learns_places:
+        return (
+            "It gives each image a vector, learned from images alone, without labels or places; its"
+            " location encoder is as chance made it. It ranks classes only once a run on labelled"
+            " records has begun from it (init_from)."
+        )
     if model.classifier is None:
         return (
             "It gives each place a vector, learned from the images made there and from no label. It"
             " ranks classes only once a run on labelled records has begun from it (init_from)."
         )
-    if model.image_classifier is not None:
-        return _meaning_of_images(model)
     if model.prior_kind == "share":
         return (
             "Shares: of recordings of the listed classes made at a place, the part that would be of"

@@ -262,7 +262,7 @@ def _read_classes(path: Path) -> ClassTable:
             tuple(row["common_name"] for row in rows),
             tuple(int(row["count"]) for row in rows),
         )
-    except (OSError, KeyError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(f"{path} is not a class table ({error}).") from error
 
 

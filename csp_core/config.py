@@ -113,6 +113,11 @@ class RunConfig(Section):
             tree["model"]["image"]["weights"] = PurePath(tree["model"]["image"]["weights"]).name
         if covariates := _covariates(tree):
             covariates["source"] = PurePath(covariates["source"]).name
+        if tree["model"]["init_from"]:
+            tree["model"]["init_from"] = PurePath(tree["model"]["init_from"]).name
+        for changes in _changes(tree):
+            named = [key for key in PATHS if isinstance(changes.get(key), str)]
+            changes.update({key: PurePath(changes[key]).name for key in named})
         return tree
 
     def recipe_hash(self) -> str:
@@ -217,12 +222,23 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
         image["weights"] = str(beside) if beside.exists() else image["weights"]
     if covariates := _covariates(tree):
         covariates["source"] = str(folder / covariates["source"])
+    for changes in _changes(tree):
+        for key in PATHS:
+            if isinstance(changes.get(key), str) and (folder / changes[key]).exists():
+                changes[key] = str(folder / changes[key])
     for teacher in tree.get("teachers") or ():
         if isinstance(teacher, dict) and isinstance(teacher.get("path"), str):
             beside = folder / teacher["path"]
             # A run made by an earlier stage may come later, but a bare name is a bundled model.
             if beside.exists() or "/" in teacher["path"]:
                 teacher["path"] = str(beside)
+
+
+def _changes(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List what other stages of a run do otherwise: ``{section.key: value}`` each."""
+    teachers = tree.get("teachers") or ()
+    found = [t.get("overrides") for t in teachers if isinstance(t, dict)]
+    return [one for one in (tree.get("pretrain"), *found) if isinstance(one, dict)]
 
 
 def _covariates(tree: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from csp_core import geo
-from csp_core.calibrate import prediction_sets
+from csp_core.calibrate import log_frequency, prediction_sets
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.model import Prior
 from csp_core.support import LEVEL_MEANING, PlaceSupport
@@ -126,7 +127,7 @@ def posterior(
         prior: ``(N, K)`` P(class | place), at least 0.
         weight: Exponent of the prior; 0 is the image alone.
         class_frequency: ``(K,)`` P(class) to divide by, right when the image model's training
-            classes were not even; None to leave it out.
+            classes were not even; None to leave it out. A class of 0 counts as the rarest other.
 
     Returns:
         ``(N, K)``, rows sum to 1.
@@ -141,7 +142,7 @@ def posterior(
         >>> posterior(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.1, 0.3]])).tolist()
         [[0.25, 0.75]]
     """
-    if image_probs.shape != prior.shape or weight < 0:
+    if image_probs.shape != prior.shape or not 0 <= weight < math.inf:
         raise ConfigError(
             f"image_probs has shape {tuple(image_probs.shape)}, prior {tuple(prior.shape)} and"
             f" weight is {weight}; give equal shapes (N, K) and a weight of at least 0."
@@ -150,7 +151,7 @@ def posterior(
     # In double logarithms: products of small shares underflow in float32 and would tie.
     place = weight * prior.double().clamp_min(tiny).log()
     if class_frequency is not None:
-        place = place - weight * class_frequency.double().clamp_min(tiny).log()
+        place = place - weight * log_frequency(class_frequency)
     place = place.masked_fill(prior.isnan().any(dim=1, keepdim=True), 0.0)
     logits = image_probs.double().clamp_min(0).log() + place
     return logits.softmax(dim=1).to(image_probs.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -18,6 +18,21 @@ from csp_core.model import DualEncoder
 
 SAMPLE = 1024
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Computed(FeatureDataset):
+    """Records with features in the place of their images; told by the records they were made of.
+
+    A model says which records it learned from by their hash, and whoever loads these again has
+    images.
+    """
+
+    source_hash: str = ""
+
+    def content_hash(self) -> str:
+        """Return the hash of the records with their images."""
+        return self.source_hash
 
 
 def fit_bands(model: DualEncoder, train_set: RecordDataset) -> None:
@@ -63,7 +78,8 @@ def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
     )
     kept = {f.name: getattr(dataset, f.name) for f in fields(RecordDataset) if f.name != "image"}
     rows = torch.arange(len(dataset))
-    return FeatureDataset(**kept, files=(map_features(path, len(dataset)),), rows=rows)
+    files = (map_features(path, len(dataset)),)
+    return _Computed(**kept, files=files, rows=rows, source_hash=dataset.content_hash())
 
 
 def _images_hash(dataset: RecordDataset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,26 +95,19 @@ def rerank(
         (0, 0.2)
     """
     probs = _checked(probs, lonlat)
+    days = _days(date, len(probs))
     own = tuple(model.classes.names if names is None else (name.strip() for name in names))
-    if len(own) != probs.shape[1]:
-        raise ConfigError(
-            f"probs has {probs.shape[1]} classes and there are {len(own)} names; give the"
-            " scientific name of each class, in the order of the columns."
-        )
-    label = model.classes.match(own)
+    label = _matched(model, own, probs.shape[1])
     known = label >= 0
-    if not known.any():
-        raise ConfigError(
-            f"Model {model.name!r} knows none of the {len(own)} classes, such as {own[0]!r};"
-            f" classes are matched by scientific name, such as {model.classes.names[0]!r}."
-        )
     chosen = getattr(model, "place_weight", 1.0) if weight is None else float(weight)
+    if not 0 <= chosen < math.inf:
+        raise ConfigError(f"weight is {chosen}; give at least 0, or None for the fitted one.")
     prior = torch.full(probs.shape, float("nan"))
     placed = ~lonlat.isnan().any(dim=1)
     found = probs.clone()
     if placed.any():
-        days = None if date is None else torch.as_tensor(date).reshape(-1)[placed]
-        said = _doubted(model, location_prior(model, lonlat[placed], date=days))[:, label[known]]
+        when = None if days is None else days[placed]
+        said = _doubted(model, location_prior(model, lonlat[placed], date=when))[:, label[known]]
         frequency = None
         if getattr(model, "divide_frequency", False):
             frequency = model.classes.frequency()[label[known]]
@@ -149,6 +143,31 @@ def _checked(probs: Tensor, lonlat: Tensor) -> Tensor:
             " give the softmax."
         )
     return (probs / total).to(torch.float32)
+
+
+def _days(date: Tensor | None, number: int) -> Tensor | None:
+    days = None if date is None else torch.as_tensor(date).reshape(-1)
+    if days is not None and len(days) != number:
+        raise BadRecordError(f"{len(days)} dates for {number} pictures; give one each, or None.")
+    return days
+
+
+def _matched(model: Prior, names: Sequence[str], number: int) -> Tensor:
+    """Give the model's label of each class, -1 where it knows none of that name."""
+    if len(names) != number:
+        raise ConfigError(
+            f"probs has {number} classes and there are {len(names)} names; give the scientific name"
+            " of each class, in the order of the columns."
+        )
+    label = model.classes.match(names)
+    if not (label >= 0).any():
+        if not len(model.classes):
+            raise ConfigError(f"Model {model.name!r} ranks no classes; take one that does.")
+        raise ConfigError(
+            f"Model {model.name!r} knows none of the {len(names)} classes, such as {names[0]!r};"
+            f" classes are matched by scientific name, such as {model.classes.names[0]!r}."
+        )
+    return label
 
 
 def _doubted(model: Prior, prior: Tensor) -> Tensor:

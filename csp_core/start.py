@@ -15,7 +15,7 @@ from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.image import PixelEncoder
-from csp_core.image.stats import ImageStats
+from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
 
@@ -23,7 +23,7 @@ SAMPLE = 4096
 # What decides which records are the test.
 SPLIT = (
     *("split_method", "val_fraction", "test_fraction", "block_degrees", "buffer_km", "seed"),
-    *("size", "bands", "min_records"),
+    *("size", "bands", "min_records", "min_photos", "without_place"),
 )
 
 
@@ -69,7 +69,8 @@ def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats 
         train_set: What it learns from.
 
     Returns:
-        The description; None where the model looks at no pixels, or at very few.
+        The description; None where the model looks at no pixels, or there are too few of
+        them.
     """
     if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
         return None
@@ -77,6 +78,8 @@ def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats 
     rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
     image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
     if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:
+        return None
+    if min(image.shape[2:]) < LEAST_SIDE:
         return None
     mixed = torch.randperm(number, generator=torch.Generator().manual_seed(1))
     return ImageStats.of(image[mixed])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import re
 import statistics
 from pathlib import Path
 
@@ -141,6 +142,19 @@ def test_public_names_stay_functions_when_their_modules_are_imported():
     for name in ("train", "evaluate"):
         importlib.import_module(f"csp_core.{name}")
         assert getattr(csp_core, name).__module__ == f"csp_core.{name}"
+
+
+def test_the_manual_lists_the_rows():
+    manual = Path(__file__).parents[1] / "docs" / "architecture.md"
+    lines = manual.read_text(encoding="utf-8").splitlines()
+    told = {}
+    for line in lines:
+        if found := re.match(r"\| (\d+) \| (.*) \|$", line):
+            # What is in brackets says more of a module.
+            plain = re.sub(r"\([^)]*\)", "", found[2]).partition("·")[0]
+            told[int(found[1])] = set(re.findall(r"`(\w+)`", plain))
+    rows = [*ROWS[:-2], ROWS[-2] | ROWS[-1]]
+    assert told == dict(enumerate(rows))
 
 
 def test_unknown_public_name():

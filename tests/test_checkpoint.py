@@ -151,6 +151,11 @@ def test_a_missing_file(copy, name):
         ("classes.csv", "class,scientific_name,common_name,count\n", "0 classes, but config.json"),
         ("classes.csv", "name\nx\n", "not a class table"),
         ("classes.csv", "scientific_name,common_name,count\na,b,many\n", "not a class table"),
+        (
+            "classes.csv",
+            f"scientific_name,common_name,count\na,{200_000 * 'x'},1\n",
+            "not a class table",
+        ),
         ("calibration.json", '{"temperature": 0}', "the temperature is 0.0"),
         ("calibration.json", '{"temperature": NaN}', "the temperature is nan"),
         ("support.json", "{}", "does not fit together"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from csp_core import catalog, checkpoint
+from csp_core.cli.models import part_of_year
 from csp_core.data import read_occurrences
 from csp_core.rundir import RunDir
 from tests import small
@@ -314,3 +315,7 @@ def test_as_a_module_in_a_process_of_its_own(model_dir, tmp_path):
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+
+
+def test_the_last_day_there_is():
+    assert part_of_year("9999-12-31") == pytest.approx(364 / 365)

@@ -173,6 +173,27 @@ def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
     assert config.model.init_from == str(tmp_path / "base")
 
 
+def test_paths_of_other_stages_are_relative_to_the_file_and_stay_on_the_machine(write, tmp_path):
+    for name in ("base", "start"):
+        (tmp_path / name).mkdir()
+    network = {"name": "network", "overrides": {"model.init_from": "start", "model.dim": 8}}
+    tree = {
+        "objective": "soft_targets",
+        "model": {"init_from": "base"},
+        "teachers": [network],
+        "data": {"root": "records.csv"},
+    }
+    config = load_config(write(tree))
+    overrides = config.teachers[0].options["overrides"]
+    assert overrides == {"model.init_from": str(tmp_path / "start"), "model.dim": 8}
+    kept = config.without_folders()
+    assert kept["teachers"][0]["overrides"] == {"model.init_from": "start", "model.dim": 8}
+    assert kept["model"]["init_from"] == "base" and str(tmp_path) not in str(kept)
+    stages = load_config(write({"pretrain": {"data.root": "start", "training.epochs": 1}}))
+    assert stages.pretrain == {"data.root": str(tmp_path / "start"), "training.epochs": 1}
+    assert stages.without_folders()["pretrain"]["data.root"] == "start"
+
+
 def test_the_name_of_a_model_stays_a_name(write):
     assert load_config(write({"model": {"init_from": "birds"}})).model.init_from == "birds"
 

@@ -408,3 +408,9 @@ def test_images_of_the_published_layout(module, tmp_path):
     for i in range(5):
         want = 40 * int(features[i]["image"][0]) % 255
         assert abs(float(parts["train"][i]["image"][2].float().mean()) - want) < 6
+    path = folder / module.LAYOUT.annotations.format(part="train")
+    path.write_text(path.read_text().replace('"1000.jpg"', '"../1000.jpg"'))
+    with pytest.raises(BadRecordError, match=r"'\.\./1000\.jpg' is no path below"):
+        load_dataset(name, "all", **options)
+    with pytest.raises(ConfigError, match="size is 0"):
+        load_dataset(name, **{**options, "size": 0})

@@ -255,3 +255,14 @@ def test_rows_sum_to_one_however_small_the_factors():
 def test_what_does_not_fit_is_refused(image, place, weight):
     with pytest.raises(ConfigError, match="equal shapes"):
         posterior(image, place, weight=weight)
+
+
+def test_posterior_of_a_class_without_records():
+    frequency = torch.tensor([0.0, 0.2, 0.8])
+    even = torch.full((1, 3), 1 / 3)
+    found = posterior(even, torch.tensor([[0.1, 0.2, 0.7]]), class_frequency=frequency)
+    # Its frequency counts as that of the rarest class with records.
+    want = torch.tensor([0.1 / 0.2, 0.2 / 0.2, 0.7 / 0.8])
+    assert torch.allclose(found[0], want / want.sum())
+    with pytest.raises(ConfigError, match="weight is nan"):
+        posterior(even, even, weight=float("nan"))

@@ -13,15 +13,18 @@ from PIL import Image
 from csp_core import geo
 from csp_core.answers import answer, fit_calibration, score
 from csp_core.calibrate import fit_place_weight
+from csp_core.card import write_card
 from csp_core.checkpoint import load_model, save_model
 from csp_core.data import load_dataset
 from csp_core.data.leaks import check_apart
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
 from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import read_json
+from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.infer import location_prior, posterior
-from csp_core.model import CALIBRATED
+from csp_core.location import make_location_encoder
+from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.photo import answer_photo, bring, image_fits
 from csp_core.photomap import prior_around, winning_map
 from csp_core.start import check_unseen
@@ -330,3 +333,27 @@ def test_evaluate_prints_image_beside_image_and_place(csp, run):
     assert all(set(values) == ANSWERS for values in splits.values())
     code, said, _ = csp("evaluate", run, "demo")
     assert code == 0 and "image+place" in said and "test" in said
+
+
+def test_the_card_of_images_alone_claims_no_places():
+    settings = photo_model.config(objective={"name": "simclr", "augmentation": "strong"})
+    net = DualEncoder(
+        make_image_encoder("small_convnet", 16, width=8),
+        make_location_encoder("wrap", dim=16),
+        dim=16,
+        classes=None,
+    )
+    card = write_card(net, settings, {}, {})
+    assert "A pre-trained image encoder" in card and "gives each image a vector" in card
+    assert "gives each place" not in card
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (3, 3)])
+def test_tiny_pictures_are_brought_to_size(height, width):
+    stats = ImageStats.of(torch.rand(16, 3, 8, 900, generator=torch.Generator().manual_seed(0)))
+    assert stats.bring(torch.zeros(3, height, width)).shape == (1, 3, 8, 900)
+
+
+def test_tiny_training_images_are_not_described():
+    with pytest.raises(BadRecordError, match="4 × 4 pixels"):
+        ImageStats.of(torch.rand(16, 3, 4, 4))

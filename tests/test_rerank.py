@@ -116,6 +116,8 @@ def test_known_classes_without_a_share_stay_without():
         ([0.5, 0.3, 0.2], {}, BadRecordError, "shape"),
         ([[0.5, 0.5]], {"names": ["x", "y"]}, ConfigError, "knows none of the 2 classes"),
         ([[0.5, 0.3, 0.2]], {"weight": -1.0}, ConfigError, "weight"),
+        ([[0.5, 0.3, 0.2]], {"weight": NAN}, ConfigError, "weight is nan"),
+        ([[0.5, 0.3, 0.2]], {"date": torch.zeros(2)}, BadRecordError, "2 dates for 1 pictures"),
     ],
 )
 def test_what_does_not_fit(probs, options, error, says):
@@ -127,3 +129,15 @@ def test_a_row_need_not_sum_to_one():
     found = rerank(torch.tensor([[5.0, 3.0, 2.0]]), HERE, model=Table([1 / 3] * 3))
     assert found.probs[0].tolist() == pytest.approx([0.5, 0.3, 0.2], rel=1e-5)
     assert math.isclose(found.probs.sum().item(), 1, rel_tol=1e-6)
+
+
+def test_a_class_without_training_records_does_not_win_everywhere():
+    model = Table([0.0001, 0.6, 0.3999], counts=(0, 60, 40))
+    model.divide_frequency = True
+    found = rerank(torch.tensor([[0.01, 0.5, 0.49]]), HERE, model=model)
+    assert found.probs[0, 0] < 0.01 and found.probs.argmax() == 1
+
+
+def test_a_model_that_ranks_no_classes():
+    with pytest.raises(ConfigError, match="ranks no classes"):
+        rerank(torch.ones(1, 2), HERE, model=Table([], names=()), names=["a", "b"])

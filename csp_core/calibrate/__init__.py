@@ -15,7 +15,7 @@ from csp_core.calibrate.sets import (
     prediction_sets,
 )
 from csp_core.calibrate.temperature import fit_class_bias, fit_class_slope, fit_temperature
-from csp_core.calibrate.weight import PlaceWeight, fit_place_weight
+from csp_core.calibrate.weight import PlaceWeight, fit_place_weight, log_frequency
 
 __all__ = [
     "PlaceWeight",
@@ -28,6 +28,7 @@ __all__ = [
     "fit_set_level",
     "fit_temperature",
     "halve_groups",
+    "log_frequency",
     "measure_sets",
     "prediction_sets",
     "reliability_bins",

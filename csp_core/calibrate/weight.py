@@ -54,7 +54,7 @@ def fit_place_weight(
     image = _log(image_probs)
     plain = _log(prior)
     found = []
-    for divide, place in ((False, plain), (True, plain - _log(class_frequency))):
+    for divide, place in ((False, plain), (True, plain - log_frequency(class_frequency))):
 
         def loss(weight: float, place: Tensor = place) -> float:
             return float(F.cross_entropy(image + weight * place, label.long()))
@@ -63,6 +63,28 @@ def fit_place_weight(
         best = find_minimum(loss, 0.0, MOST_WEIGHT, precision=1e-4)
         found.append(PlaceWeight(best, divide, loss(best)))
     return min(found, key=lambda choice: choice.log_loss)
+
+
+def log_frequency(class_frequency: Tensor) -> Tensor:
+    """Give the logarithm of the class frequency that a prior is divided by.
+
+    A class without a training record counts as the rarest of the others: nothing says that it is
+    rarer, and divided by nought it would win everywhere.
+
+    Args:
+        class_frequency: ``(K,)`` P(class) in training, at least 0.
+
+    Returns:
+        ``(K,)`` float64; zeros where no class has a record.
+
+    Example:
+        >>> import torch
+        >>> log_frequency(torch.tensor([0.25, 0.75, 0.0])).exp().tolist()
+        [0.25, 0.75, 0.25]
+    """
+    frequency = class_frequency.double()
+    seen = frequency[frequency > 0]
+    return frequency.clamp_min(float(seen.min())).log() if len(seen) else frequency * 0.0
 
 
 def _log(share: Tensor) -> Tensor:

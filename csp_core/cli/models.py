@@ -157,14 +157,15 @@ def part_of_year(date: str | None) -> float | None:
     """
     import datetime
 
+    from csp_core.data.positions import parts_of_time
+
     if date is None:
         return None
     try:
         day = datetime.date.fromisoformat(date)
     except ValueError as error:
         raise BadRecordError(f"--date {date!r} is no date; give YYYY-MM-DD.") from error
-    start = datetime.date(day.year, 1, 1)
-    return (day - start).days / ((start.replace(year=day.year + 1) - start).days)
+    return parts_of_time(datetime.datetime.combine(day, datetime.time()))[0]
 
 
 def _part_of_day(hour: str | None) -> float | None:

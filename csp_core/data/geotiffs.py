@@ -30,17 +30,20 @@ def read_bands(content: bytes, name: str = "") -> Tensor | None:
         name: What to call it in messages.
 
     Returns:
-        ``(bands, H, W)``, uint8 or int16, values above 32,767 set to it; None for a TIFF of up to
-        four bands, which is a picture.
+        ``(bands, H, W)``: uint8; other whole numbers as int16, values above 32,767 set to it; or
+        float32, 0 where there is no number. None for a TIFF of up to four bands, which is a
+        picture.
 
     Raises:
-        BadRecordError: If the file is damaged or its values are not whole numbers.
+        BadRecordError: If the file is damaged, too large or of complex numbers.
     """
     with _opened(content, name) as file:
-        if file is None or file.count <= PLAIN_BANDS:
+        if file.count <= PLAIN_BANDS:
             return None
         _check_size(file, name)
         values = file.read()
+    if values.dtype.kind == "c":
+        raise BadRecordError("complex numbers; give real ones", file=name or None)
     if values.dtype.kind == "f":
         return torch.from_numpy(np.nan_to_num(values.astype(np.float32)))
     if values.dtype == np.uint8:
@@ -81,7 +84,7 @@ def centre(content: bytes, name: str = "") -> tuple[tuple[float, float] | None, 
         is empty where the file says nothing of a place at all.
     """
     with _opened(content, name) as file:
-        if file is None or (file.crs is None and file.transform.is_identity):
+        if file.crs is None and file.transform.is_identity:
             return None, ""
         if file.crs is None:
             return None, "The GeoTIFF has a grid but no coordinate reference system (CRS)."
@@ -115,14 +118,15 @@ def _check_size(file: Any, name: str) -> None:
 
 @contextmanager
 def _opened(content: bytes, name: str) -> Iterator[Any]:
-    """Open a TIFF in memory with GDAL; None where it cannot."""
+    """Open a TIFF in memory with GDAL."""
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with MemoryFile(content) as memory, memory.open() as file:
+            # Some of GDAL's other formats name files and addresses, which would be read.
+            with MemoryFile(content) as memory, memory.open(driver="GTiff") as file:
                 yield file
                 return
         except RasterioError as error:

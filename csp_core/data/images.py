@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 from zipfile import BadZipFile, ZipFile
@@ -20,6 +21,8 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, CspError
 
 HASHED_IMAGES = 64
+# A member of an archive that unpacks to more is no picture that is read here.
+MOST_BYTES = 500_000_000
 
 
 class ImageStore(Protocol):
@@ -127,8 +130,13 @@ class FileImages:
         if not hasattr(self._local, "archive"):
             self._local.archive = ZipFile(self.root)
         try:
+            size = self._local.archive.getinfo(name).file_size
+            if size > MOST_BYTES:
+                raise BadRecordError(
+                    f"unpacks to {size:,} bytes; at most {MOST_BYTES:,} are read", file=name
+                )
             found: bytes = self._local.archive.read(name)
-        except (BadZipFile, KeyError, OSError, EOFError) as error:
+        except (BadZipFile, KeyError, OSError, EOFError, RuntimeError, zlib.error) as error:
             raise BadRecordError(f"damaged in {self.root.name} ({error})", file=name) from error
         return found
 
@@ -162,6 +170,25 @@ class FileImages:
             except OSError:
                 told.update(b"absent")
         return told.hexdigest()
+
+
+def is_below(name: str) -> bool:
+    """Tell whether a path that a file names stays below the folder it is read from.
+
+    Args:
+        name: The path.
+
+    Returns:
+        Whether it does.
+
+    Example:
+        >>> is_below("a/b.jpg"), is_below("a/../../b.jpg"), is_below("/b.jpg")
+        (True, False, False)
+    """
+    return not any(
+        path.is_absolute() or path.drive or ".." in path.parts
+        for path in (PurePosixPath(name), PureWindowsPath(name))
+    )
 
 
 def hash_images(images: Tensor) -> str:

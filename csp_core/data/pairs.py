@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data.features import FeatureDataset, map_features
-from csp_core.data.images import FileImages, ImageDataset
+from csp_core.data.images import FileImages, ImageDataset, is_below
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, keep_labels, rows_of
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
@@ -122,7 +122,7 @@ def load_pairs(
         },
     }
     if features == PIXELS and images:
-        _check_images(folder, [found.files[row] for row in rows.tolist()])
+        _check_images(folder, [found.files[row] for row in rows.tolist()], size)
         return ImageDataset(**columns, store=FileImages(folder, found.files, size), rows=rows)
     files = {name: folder / pattern.format(part=name) for name in records} if images else {}
     arrays = tuple(map_features(path, len(records[name].label)) for name, path in files.items())
@@ -152,7 +152,14 @@ def _count(learned: _Part, parts: Tensor, classes: int) -> tuple[int, ...]:
     return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())
 
 
-def _check_images(folder: Path, names: list[str]) -> None:
+def _check_images(folder: Path, names: list[str], size: int) -> None:
+    if size < 8:
+        raise ConfigError(f"size is {size}; give at least 8 pixels.")
+    outside = [name for name in names if not is_below(name)]
+    if outside:
+        raise BadRecordError(
+            f"{outside[0]!r} is no path below {folder}: give file_name as it was published."
+        )
     missing = [name for name in names if not name or not (folder / name).is_file()]
     if missing:
         raise DataNotFoundError(

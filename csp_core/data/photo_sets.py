@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data.columns import plain
-from csp_core.data.images import FileImages, ImageDataset, MemoryImages
+from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_below
 from csp_core.data.photos import Photo, read_photo
 from csp_core.data.positions import STAMP
 from csp_core.data.records import ClassTable
@@ -109,7 +109,8 @@ def load_photos(
         raise DataNotFoundError(
             f"No photos in {root}: give a folder with a sub-folder of pictures for each class."
         )
-    scanned = _scan(FileImages(folder, [one.path for one in listed], size))
+    files = FileImages(folder, [one.path for one in listed], size)
+    scanned = _scan(files, keep=in_memory)
     rows, classes, label = _choose(listed, scanned, min_photos)
     lonlat, date, hour = _columns([listed[row] for row in rows], [scanned.photos[r] for r in rows])
     parts = _deal(
@@ -134,7 +135,7 @@ def load_photos(
             "split": f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g},"
             f" {label_fraction:g} of the labels, seed {seed}",
         },
-        store=scanned if in_memory else FileImages(folder, [one.path for one in listed], size),
+        store=scanned if in_memory else files,
         rows=torch.tensor(rows)[here],
     )
 
@@ -190,14 +191,17 @@ def _read_table(path: Path) -> list[_Listed]:
 def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) -> _Listed:
     said = {key: (values[number] or "").strip() for key, values in columns.items()}
     line = number + 2
-    if not said["path"] or not said["label"] or said["path"].startswith(("/", "..")):
+    if not said["path"] or not said["label"] or not is_below(said["path"]):
         raise BadRecordError("give a path below the table's folder and a label", file=file,
                              line=line)  # fmt: skip
     place, match = None, STAMP.match(said.get("date", ""))
     if said.get("lon") and said.get("lat"):
         try:
             place = (float(said["lon"]), float(said["lat"]))
-            check_lonlat(torch.tensor([place]))
+            if math.isnan(place[0]) and math.isnan(place[1]):
+                place = None  # as some programs write an empty cell
+            else:
+                check_lonlat(torch.tensor([place]))
         except ValueError as error:
             raise BadRecordError(f"no place ({error})", file=file, line=line) from error
     date = math.nan
@@ -208,16 +212,17 @@ def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) ->
     return _Listed(said["path"], said["label"], place, date)
 
 
-def _scan(files: FileImages) -> PhotoImages:
-    """Read all photos, or share what another part of the same data has read."""
+def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
+    """Read all photos, or share what another part of the same data has read; keep their pixels."""
     missing = [name for name in files.names if not (files.root / name).is_file()]
     if missing:
         raise DataNotFoundError(f"{len(missing)} photos are not there, the first {missing[0]}.")
-    key = files.digest()
+    key = f"{files.digest()}/{keep}"
     known = _SHARED.get(key)
     if known is not None:
         return known
-    array = torch.zeros((len(files), 3, files.size, files.size), dtype=torch.uint8)
+    shape = (len(files) if keep else 0, 3, files.size, files.size)
+    array = torch.zeros(shape, dtype=torch.uint8)
     photos: list[Photo | None] = []
     refused: dict[int, str] = {}
     for row, name in enumerate(files.names):
@@ -229,7 +234,8 @@ def _scan(files: FileImages) -> PhotoImages:
             refused[row] = str(error)
             photos.append(None)
             continue
-        array[row] = photo.image
+        if keep:
+            array[row] = photo.image
         photos.append(replace(photo, image=torch.empty(0)))
     found = _SHARED[key] = PhotoImages(array, refused, tuple(photos))
     return found

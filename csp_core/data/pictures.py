@@ -39,8 +39,8 @@ class Picture:
     """A decoded picture and what its file says beside it.
 
     Args:
-        image: ``(3, H, W)`` uint8, upright; ``(bands, H, W)`` int16 for 16-bit GeoTIFFs of more
-            than four bands.
+        image: ``(3, H, W)`` uint8, upright; ``(bands, H, W)`` uint8, int16 or float32 for
+            GeoTIFFs of more than four bands.
         format: Such as ``JPEG``.
         exif: What Pillow read of the EXIF block, empty if there is none.
         xmp: The XMP packet, empty if there is none.
@@ -158,7 +158,8 @@ def _open(content: bytes, name: str) -> Image.Image | None:
     if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS:
         _register_heif(name)
     try:
-        picture = Image.open(io.BytesIO(content))
+        # Pillow knows formats that run other programs, such as Ghostscript for EPS.
+        picture = Image.open(io.BytesIO(content), formats=_known_formats())
     except UnidentifiedImageError as error:
         if content[:4] in TIFF_MARKS:
             return None
@@ -174,6 +175,11 @@ def _open(content: bytes, name: str) -> Image.Image | None:
         raise _damaged(name, error) from error
     check_size(*picture.size, name)
     return picture
+
+
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _register_heif(name: str) -> None:

@@ -70,11 +70,10 @@ def place_of_exif(exif: Image.Exif) -> Place:
         lat = _degrees(block[LATITUDE], block.get(LATITUDE_REF), "NS")
         if lon is None or lat is None:
             return Place(None, "The GPS block does not say which of north or south, east or west.")
-        error = float(block.get(ERROR, math.nan))
-    except MALFORMED as error_:
-        return Place(None, f"The EXIF data are malformed ({_first_line(error_)}).")
-    known = math.isfinite(error) and error > 0
-    return _checked(lon, lat, "GPS block", uncertainty_m=error if known else None)
+        radius = _radius(block.get(ERROR))
+    except MALFORMED as error:
+        return Place(None, f"The EXIF data are malformed ({_first_line(error)}).")
+    return _checked(lon, lat, "GPS block", uncertainty_m=radius)
 
 
 def place_of_xmp(tags: Mapping[str, str]) -> Place:
@@ -89,8 +88,7 @@ def place_of_xmp(tags: Mapping[str, str]) -> Place:
     decimal = [tags.get(f"dwc:decimal{name}", "") for name in ("Longitude", "Latitude")]
     try:
         if all(decimal):
-            within = tags.get("dwc:coordinateUncertaintyInMeters", "")
-            radius = float(within) if within else None
+            radius = _radius(tags.get("dwc:coordinateUncertaintyInMeters"))
             return _checked(float(decimal[0]), float(decimal[1]), "XMP data", uncertainty_m=radius)
         texts = [tags.get(f"exif:GPS{name}", "") for name in ("Longitude", "Latitude")]
         if not any(texts):
@@ -112,6 +110,15 @@ def _checked(lon: float, lat: float, where: str, uncertainty_m: float | None = N
     if abs(lon) > 180 or abs(lat) > 90:
         return Place(None, f"The {where} says longitude {lon:g}, latitude {lat:g}: no such place.")
     return Place((lon, lat), uncertainty_m=uncertainty_m)
+
+
+def _radius(value: Any) -> float | None:
+    """Read a radius; one that is none does not take the place with it."""
+    try:
+        radius = float(value)
+    except MALFORMED:
+        return None
+    return radius if math.isfinite(radius) and radius > 0 else None
 
 
 def _degrees(value: Any, reference: Any, signs: str) -> float | None:

@@ -245,7 +245,7 @@ def augment(image: Tensor, name: str, uniform: Tensor) -> Tensor:
 
     Raises:
         UnknownNameError: If there is no such augmentation.
-        ConfigError: If the shapes do not fit.
+        ConfigError: If the shapes or the kind of numbers do not fit.
     """
     chosen = augmentation(name)
     if image.ndim != 4 or uniform.shape != (len(image), chosen.draws):
@@ -253,4 +253,6 @@ def augment(image: Tensor, name: str, uniform: Tensor) -> Tensor:
             f"{name!r} changes images (N, C, H, W) by {chosen.draws} numbers each; given were"
             f" {tuple(image.shape)} and {tuple(uniform.shape)}. Features cannot be augmented."
         )
+    if not image.is_floating_point() and image.dtype not in TOPS:
+        raise ConfigError(f"Images are {image.dtype}; give uint8, int16, int32 or floating point.")
     return chosen.apply(image, uniform)

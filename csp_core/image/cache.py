@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,9 @@ from torch import Tensor
 from csp_core.errors import CheckpointError
 from csp_core.files import cache_folder, read_json, write_json
 from csp_core.image.pixels import PixelEncoder
+
+if sys.platform != "win32":
+    import fcntl
 
 BATCH = 256
 SAVE_SECONDS = 10.0
@@ -56,33 +61,57 @@ def cache_features(
     done_file, partial = folder / f"{name}.npy", folder / f"{name}.partial.npy"
     if done_file.is_file():
         return done_file
+    was_training = encoder.training
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        array, done = _resume(partial, (count, encoder.num_features))
-        was_training, saved = encoder.training, time.monotonic()
-        encoder.eval()
-        device = encoder.mean.device
-        for start in range(done, count, batch_size):
-            rows = torch.arange(start, min(start + batch_size, count))
-            with torch.no_grad():
-                found = encoder.features(fetch(rows).to(device)).float().cpu()
-            if not found.isfinite().all():
-                raise CheckpointError("The image encoder gives features that are no finite numbers")
-            array[start : start + len(rows)] = found.clamp(-LARGEST, LARGEST).half().numpy()
-            if time.monotonic() - saved > SAVE_SECONDS:
-                array.flush()
-                write_json(_progress(partial), {"done": start + len(rows)})
-                saved = time.monotonic()
-            if report is not None:
-                report(start + len(rows), count)
-        array.flush()
-        # A second process that does the same writes the same, so the last one to finish may win.
-        os.replace(partial, done_file)
-        _progress(partial).unlink(missing_ok=True)
-        encoder.train(was_training)
+        with _alone(folder / f"{name}.lock"):
+            if not done_file.is_file():
+                _compute(encoder.eval(), fetch, count, partial, batch_size, report)
+                os.replace(partial, done_file)
+                _progress(partial).unlink(missing_ok=True)
     except OSError as error:
         raise CheckpointError(f"Cannot keep features in {folder} ({error}).") from error
+    finally:
+        encoder.train(was_training)
     return done_file
+
+
+def _compute(
+    encoder: PixelEncoder,
+    fetch: Callable[[Tensor], Tensor],
+    count: int,
+    partial: Path,
+    batch_size: int,
+    report: Callable[[int, int], None] | None,
+) -> None:
+    """Fill the file from where an earlier process stopped."""
+    array, done = _resume(partial, (count, encoder.num_features))
+    saved, device = time.monotonic(), encoder.mean.device
+    for start in range(done, count, batch_size):
+        rows = torch.arange(start, min(start + batch_size, count))
+        with torch.no_grad():
+            found = encoder.features(fetch(rows).to(device)).float().cpu()
+        if not found.isfinite().all():
+            raise CheckpointError("The image encoder gives features that are no finite numbers")
+        array[start : start + len(rows)] = found.clamp(-LARGEST, LARGEST).half().numpy()
+        if time.monotonic() - saved > SAVE_SECONDS:
+            array.flush()
+            write_json(_progress(partial), {"done": start + len(rows)})
+            saved = time.monotonic()
+        if report is not None:
+            report(start + len(rows), count)
+    array.flush()
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process computes the same, as all processes of one run would at once."""
+    with lock.open("w") as stream:
+        if sys.platform != "win32":
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+        # What was waited for is there now, so whoever makes the lock anew finds it.
+        lock.unlink(missing_ok=True)
 
 
 def encoder_hash(encoder: PixelEncoder) -> str:
@@ -95,7 +124,8 @@ def encoder_hash(encoder: PixelEncoder) -> str:
         64 hexadecimal digits.
     """
     spec = {key: value for key, value in (encoder.spec or {}).items() if key != "dim"}
-    digest = hashlib.sha256(f"{type(encoder).__name__}/{encoder.size}/{spec.get('model')}".encode())
+    told = (type(encoder).__name__, encoder.size, encoder.num_features, spec.get("model"))
+    digest = hashlib.sha256("/".join(map(str, told)).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         if not name.startswith("project."):
             digest.update(name.encode())
@@ -117,6 +147,8 @@ def _resume(
             found = open_memmap(partial, mode="r+")
             if found.shape == shape and found.dtype == np.float16:
                 return found, int(read_json(_progress(partial))["done"])
-        except (ValueError, OSError, KeyError, CheckpointError):
+        except (ValueError, TypeError, OSError, KeyError, CheckpointError):
             pass  # begun again below
+    # It counts the rows of the file before: a stop soon after would leave noughts taken for done.
+    _progress(partial).unlink(missing_ok=True)
     return open_memmap(partial, mode="w+", dtype=np.float16, shape=shape), 0

@@ -15,6 +15,8 @@ from csp_core.image.pixels import to_unit
 # Distances are to the third nearest of some training images, set apart from those that say which
 # distance 985 of 1000 training images stay below.
 EXEMPLARS, NEIGHBOUR = 512, 3
+# Details are looked for at three sizes, each half of the one before.
+LEAST_SIDE = 8
 QUANTILE, MARGIN = 0.985, 1.0
 RIDGE, CHUNK = 1e-6, 256
 TRAITS = (
@@ -85,10 +87,15 @@ class ImageStats:
             The description.
 
         Raises:
-            BadRecordError: If there are fewer than 8 images.
+            BadRecordError: If there are fewer than 8 images, or fewer than 8 pixels a side.
         """
         if len(images) < cls.FEWEST:
             raise BadRecordError(f"{len(images)} images cannot be described; give 8 or more.")
+        if min(images.shape[2:]) < LEAST_SIDE:
+            raise BadRecordError(
+                f"Images of {images.shape[2]} × {images.shape[3]} pixels cannot be described; give"
+                f" at least {LEAST_SIDE} a side."
+            )
         traits = describe(images)
         mean = traits.mean(dim=0)
         spread = torch.cov(traits.T) + RIDGE * torch.eye(len(mean), dtype=traits.dtype)
@@ -128,7 +135,7 @@ class ImageStats:
         pixels, (height, width) = to_unit(image)[None].float(), self.size.tolist()
         # The largest part of that shape which fits in.
         scale = max(height / image.shape[1], width / image.shape[2])
-        tall, wide = round(height / scale), round(width / scale)
+        tall, wide = (max(1, round(side / scale)) for side in (height, width))
         top, left = (image.shape[1] - tall) // 2, (image.shape[2] - wide) // 2
         cut = pixels[:, :, top : top + tall, left : left + wide]
         if cut.shape[2:] == (height, width):

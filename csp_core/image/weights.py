@@ -96,9 +96,10 @@ def _load_torch(file: Path) -> dict[str, Tensor]:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises errors of many kinds on files that are cut short or hold more than tensors.
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{file} cannot be read as tensors alone ({str(error).splitlines()[0][:120]}): save the"
-            " state_dict, best as .safetensors."
+            f"{file} cannot be read as tensors alone ({said[:120]}): save the state_dict, best as"
+            " .safetensors."
         ) from error
     for key in ("state_dict", "model"):
         found = found.get(key, found) if isinstance(found, dict) else found

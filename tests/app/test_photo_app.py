@@ -12,7 +12,7 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
-from csp_core import catalog, load_model
+from csp_core import catalog, load_model, save_model
 from csp_core.data.photos import read_photo
 from csp_core.files import ASSETS
 from tests.photos import File, encode, exif_with, geotiff, odd_files, picture, placed_jpeg
@@ -174,6 +174,8 @@ def test_without_a_place_the_image_answers_and_the_page_asks_where(open_page: Op
         {"radius": "nan"},
         {"weight": "9"},
         {"date": "yesterday"},
+        {"date": "0001-01-01"},
+        {"date": "2600-01-01"},
         {"example": "<script>"},
         {"model": "nope"},
     ],
@@ -249,6 +251,55 @@ def test_a_picture_of_another_kind_is_told_with_what_would_fit(open_page: Open) 
     assert "This is not a picture that demo was made for" in shown
     assert "unlike the 2000 that the model learned from" in shown
     assert "inat21" in shown and "model.safetensors" in shown and "csp_core.rerank" in shown
+
+
+def test_the_classifier_that_the_page_names_is_that_of_the_manual() -> None:
+    import timm
+
+    import photo_answer
+
+    manual = (MAIN.parents[1] / "docs" / "photos.md").read_text(encoding="utf-8")
+    name = photo_answer.SPECIES_MODEL
+    assert f'"{name}"' in manual and "856 MB" in manual and "856 MB" in photo_answer.RECIPE
+    # Its weights are the hub's alone; what timm itself knows is the network.
+    assert timm.is_model(name.split("/")[1].split(".")[0])
+
+
+def test_a_model_of_images_alone_says_what_it_cannot(
+    open_page: Open, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import photo_files
+    from csp_core.data.photos import Photo
+
+    model = load_model(models / "demo")
+    model.classifier = model.support = None
+    save_model(model, tmp_path / "images")
+    app = open_page(folder=tmp_path, **ROCKIES)
+    assert not app.exception and not app.error and "By the image" in texts(app)
+    patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
+    monkeypatch.setattr(photo_files, "read_photo", lambda *_: patch)
+    app = upload(open_page(folder=tmp_path), ("patch.tif", b"II*\0"))
+    assert not app.exception and len(app.error) == 1
+    assert "knows nothing of places" in texts(app)
+
+
+def test_a_clock_set_to_another_century_breaks_nothing(open_page: Open) -> None:
+    old = exif_with((-110.0, 39.0), taken="1777:07:01 12:00:00")
+    app = upload(open_page(), ("old.jpg", encode(picture(), exif=old)))
+    assert not app.exception and "Date: 1777-07-01" in texts(app)
+    assert str(app.date_input(key="date_box").value) == "1777-07-01"
+
+
+def test_photos_are_forgotten_on_another_page(open_page: Open) -> None:
+    app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    assert len(app.session_state["photos_read"]) == 1
+    app.switch_page("views/explore.py").run()
+    assert not app.exception and "photos_read" not in app.session_state
+
+
+def test_the_zoom_of_an_address_is_one_of_the_map(open_page: Open) -> None:
+    app = open_page(zoom="99", **ROCKIES)
+    assert not app.exception and app.session_state["start"][2] == 12
 
 
 def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> None:

@@ -373,6 +373,68 @@ def test_months_of_a_model_that_has_learned_seasons(open_app: Open, seasonal: Pa
     assert not app.exception and param(app, "month") is None
 
 
+@pytest.mark.parametrize("support", ["no counts", "few records", "good"])
+def test_the_months_are_coloured_and_hatched_like_the_map(
+    support: str, seasonal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import drawing
+    import overlay
+    import resources
+    from csp_core.support import Support
+    from readout import Layer
+
+    model = checkpoint.load_model(seasonal / "seasons")
+    if support != "good":
+        few = Support.from_records(torch.tensor([VIENNA]), torch.tensor([0]), len(SPECIES))
+        model.support = None if support == "no counts" else few
+    drawn: dict[str, object] = {}
+    monkeypatch.setattr(
+        resources, "raster", lambda _, taxon, date, step, **options: heatmap(
+            model, taxon, step=4.0, date=date, **options
+        )
+    )  # fmt: skip
+    monkeypatch.setattr(
+        overlay,
+        "months_png",
+        lambda rasters, *_, **options: drawn.update(options, first=rasters[0]),
+    )
+    monkeypatch.setattr(st, "image", lambda *_, **options: drawn.update(options))
+    shown = heatmap(model, NAMES[0], step=4.0)
+    info = catalog.ModelInfo
+    layer = Layer(info, model, NAMES[0], shown, None, model.support is None)  # type: ignore[arg-type]
+    drawing.draw_months(layer)
+    # Where nobody counted, all is coloured; where too few records are, all is hatched.
+    assert drawn["guesses"] == (support == "no counts")
+    assert drawn["hatch"] == (support != "no counts") == drawing._hatched(shown, layer)
+    first = drawn["first"]
+    assert isinstance(first, Raster)
+    coloured = {"no counts": first.values.numel(), "few records": 0}
+    count = int((~first.values.isnan()).sum())
+    assert count == coloured.get(support, count) and (count > 0) == (support != "few records")
+    assert drawn["alt"] == f"Twelve small maps of {layer.name}"
+
+
+def test_twelve_small_maps_show_guesses_where_they_are_asked_for() -> None:
+    import overlay
+    from palette import LIGHT
+
+    model = checkpoint.load_model("birds")
+    guess = heatmap(model, 0, step=10.0)
+    guess.values.fill_(0.5)
+    scale = overlay.value_scale("share", LIGHT)
+    land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
+    counts = []
+    for options in ({}, {"hatch": False}, {"guesses": True, "hatch": False}):
+        sheet = Image.open(
+            io.BytesIO(overlay.months_png([guess] * 12, scale, LIGHT, land, **options))
+        )
+        colours = sheet.convert("RGB").getcolors(1 << 20)
+        assert colours is not None
+        # The sea is what nothing is drawn on.
+        counts.append(next(n for n, c in colours if c == tuple(bytes.fromhex(LIGHT.sea[1:]))))
+    assert counts[1] > counts[0] > counts[2]
+
+
 def test_twelve_months_share_one_scale(open_app: Open, seasonal: Path) -> None:
     # Where one month is coloured and another is not, a scale of its own would hide it.
     import overlay

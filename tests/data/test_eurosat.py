@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
 
 from csp_core.data import load_dataset
+from csp_core.data.images import FileImages
 from csp_core.data.records import join_records
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.geo import great_circle_km
@@ -142,3 +144,19 @@ def test_options_that_do_not_fit(tmp_path):
         load_dataset("eurosat", root=eurosat.make(tmp_path), bands="nir")
     with pytest.raises(DataNotFoundError, match=r"Forest_1\.tif"):
         load_dataset("eurosat", root=tmp_path, bands="all")
+
+
+def test_members_of_archives_are_not_trusted(tmp_path, monkeypatch):
+    names = ["Forest_1.jpg", "Forest_2.jpg"]
+    with ZipFile(tmp_path / "a.zip", "w", ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, bytes(10_000))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[45:50] = b"\xff" * 5  # within the first member's data
+    (tmp_path / "a.zip").write_bytes(content)
+    files = FileImages(tmp_path / "a.zip", names, 64)
+    with pytest.raises(BadRecordError, match=r"Forest_1\.jpg: damaged in a\.zip"):
+        files.read(0)
+    monkeypatch.setattr("csp_core.data.images.MOST_BYTES", 9_999)
+    with pytest.raises(BadRecordError, match="unpacks to 10,000 bytes"):
+        files.read(1)

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from csp_core.data import load_dataset
+from csp_core.data.images import FileImages
+from csp_core.data.photo_sets import _scan
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.pictures import encode, exif, gps, pixels, write_folder
 
@@ -85,6 +87,7 @@ def test_a_table_says_more_than_the_files(folder):
     [
         ("a,b\n1,2\n", "no column for the path or the label"),
         ("path,label\n../x.jpg,A\n", "line 2.*below the table"),
+        ("path,label\na/../../x.jpg,A\n", "line 2.*below the table"),
         ("path,label\nx.jpg,A\n", "1 photos are not there, the first x.jpg"),
         ("path,label,lon,lat\nx.jpg,A,10,95\n", "line 2.*not a place"),
         ("path,label,lon,lat\nx.jpg,A,east,5\n", "line 2.*no place"),
@@ -111,3 +114,16 @@ def test_folders_and_options_that_do_not_fit(tmp_path, folder):
         path.unlink()
     with pytest.raises(BadRecordError, match="without_place=train"):
         load_dataset("photos", root=folder)
+
+
+def test_pixels_are_not_kept_where_they_are_read_anew(folder):
+    files = FileImages(folder, ["Aus bus/0.jpg", "Cus dus/0.jpg"], 16)
+    assert len(_scan(files, keep=False)) == 0 and len(_scan(files, keep=True)) == 2
+    assert all(photo is not None for photo in _scan(files, keep=False).photos)
+
+
+def test_empty_cells_of_a_table_are_no_places(folder):
+    rows = [f"Aus bus/{i}.jpg,{'ab'[i % 2]},NaN,nan,NaT" for i in range(4)]
+    (folder / "t.csv").write_text("\n".join(["path,label,lon,lat,date", *rows]) + "\n")
+    data = load_dataset("photos", "all", root=folder / "t.csv", **HALVES)
+    assert sorted(data.lonlat[:, 0].tolist()) == pytest.approx([10, 11, 12, 13])

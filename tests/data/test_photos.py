@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from csp_core.data.geotiffs import centre
 from csp_core.data.photos import read_photo
 from csp_core.data.positions import read_xmp
 from csp_core.errors import BadRecordError, DataNotFoundError
@@ -272,3 +273,40 @@ def test_spoilt_files_are_read_or_refused_in_one_sentence(format):
             continue
         assert bool(photo.why_no_place) == (photo.lonlat is None)
         assert all(len(note.splitlines()) == 1 for note in photo.notes)
+
+
+@pytest.mark.parametrize("within", ["-5", "nan", "inf", "5 m", ""])
+def test_a_radius_that_is_none_leaves_the_place(within):
+    packet = xmp(
+        dwc__decimalLongitude="11", dwc__decimalLatitude="47",
+        dwc__coordinateUncertaintyInMeters=within,
+    )  # fmt: skip
+    photo = read_photo(encode(format="PNG", pnginfo=_itxt(packet)))
+    assert photo.lonlat == (11.0, 47.0) and photo.uncertainty_m is None
+
+
+def _itxt(packet):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    return info
+
+
+def test_formats_that_run_other_programs_are_not_opened():
+    with pytest.raises(BadRecordError, match="no picture that can be read"):
+        read_photo(encode(format="EPS"), "a.jpg")
+
+
+def test_only_tiffs_are_asked_for_their_place():
+    # GDAL would follow the names in such a file.
+    virtual = b'<VRTDataset rasterXSize="1" rasterYSize="1"><SRS>EPSG:4326</SRS></VRTDataset>'
+    with pytest.raises(BadRecordError, match="cut short or damaged"):
+        centre(virtual, "a.tif")
+
+
+def test_bands_of_floating_point_and_complex_numbers():
+    floats = read_photo(geotiff(bands=5, dtype="float32")).image
+    assert floats.dtype == torch.float32 and floats[0, 0, 3] == 3
+    with pytest.raises(BadRecordError, match="complex"):
+        read_photo(geotiff(bands=5, dtype="complex64"))

@@ -97,3 +97,5 @@ def test_what_does_not_fit():
         augment(torch.zeros(3, 128), "weak", torch.rand(3, 3))
     with pytest.raises(ConfigError, match="by 3 numbers"):
         augment(images(), "weak", torch.rand(4, 2))
+    with pytest.raises(ConfigError, match="give uint8, int16, int32"):
+        augment(images().long(), "strong", torch.rand(4, 10))

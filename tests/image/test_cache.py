@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ import torch
 from csp_core.data import load_dataset
 from csp_core.data.features import FeatureDataset
 from csp_core.errors import CheckpointError
+from csp_core.files import write_json
 from csp_core.image import make_image_encoder
-from csp_core.image.cache import cache_features, encoder_hash
+from csp_core.image.cache import _resume, cache_features, encoder_hash
 from csp_core.location import make_location_encoder
 from csp_core.locked import compute_once, fit_bands
 from csp_core.model import DualEncoder
@@ -130,3 +133,37 @@ def test_a_locked_model_learns_from_features_in_the_place_of_images(tmp_path):
     image.requires_grad_(True)
     assert compute_once(model, train) is train
     assert compute_once(model, once) is once
+
+
+def test_a_beginning_of_another_shape_leaves_no_progress(tmp_path):
+    partial = tmp_path / "a.partial.npy"
+    np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=(3, 2)).flush()
+    write_json(partial.with_suffix(".json"), {"done": 3})
+    assert _resume(partial, (5, 2))[1] == 0 and _resume(partial, (5, 2))[1] == 0
+
+
+def test_the_hash_knows_how_many_features_there_are():
+    assert encoder_hash(encoder(cells=1)) != encoder_hash(encoder(cells=2))
+
+
+def test_two_at_once_compute_once(tmp_path):
+    source, nets, found = Source(), [encoder(), encoder()], []
+
+    def work(net):
+        options = {"data_hash": "a", "folder": tmp_path, "batch_size": 4}
+        found.append(cache_features(net, source, COUNT, **options))
+
+    workers = [threading.Thread(target=work, args=(net,)) for net in nets]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert source.asked == COUNT and found[0] == found[1] and list(tmp_path.iterdir()) == found[:1]
+
+
+def test_features_are_told_by_the_records_they_are_of(tmp_path):
+    train = load_dataset("eurosat", **eurosat.options(tmp_path))
+    location = make_location_encoder("wrap", dim=8)
+    model = DualEncoder(encoder(), location, dim=8, classes=train.classes)
+    once = compute_once(model, train)
+    assert once is not train and once.content_hash() == train.content_hash()
