@@ -76,7 +76,7 @@ PUBLISHED = {PAPER: "csp-inat2018-paper.yaml", CODE: "csp-inat2018-code.yaml"}
 GRID = (5e-4, 2e-3, 8e-3)
 SEARCH_FRACTION = 0.05
 STEPS = {0.01: 600, 0.05: 600, 0.1: 600, 0.2: 1200, 1.0: 2400}
-BATCH, WARMUP, DECAY = 64, 0.05, 0.02
+BATCH, WARMUP = 64, 0.05
 
 
 class MissingCellError(Exception):
@@ -126,7 +126,8 @@ def settings_of(
     if split != DEMO:
         data |= {**SPLITS[split], "root": str(options.root)}
     chosen: dict[str, Any] = {f"data.{key}": value for key, value in data.items()}
-    chosen |= {"seed": seed, "pretrain": None, "model.image": profile.image}
+    chosen |= {"seed": seed, "pretrain": None}
+    chosen |= {} if split == DEMO else {"model.image": profile.image}
     chosen |= {"training.device": profile.device, "training.saved_as": "float32"}
     chosen |= {"training.keep": "last", "training.checkpoint_every": 10**6}
     if method in PUBLISHED:
@@ -165,7 +166,8 @@ def mark_of(split: str, chosen: Mapping[str, Any], *asked: Any, fit: bool = Fals
     for key in ("name", "card", "pretrain", *(("training",) if fit else ())):
         tree.pop(key, None)
     tree["data"].pop("root", None)
-    tree["model"].pop("image", None)
+    if "model.image" in chosen:
+        tree["model"].pop("image", None)
     if "model.location" in chosen:
         tree["model"].pop("location", None)
     if "objective" in chosen:
@@ -247,18 +249,19 @@ def pretrain(method: str, split: str, seed: int, options: argparse.Namespace) ->
     return home
 
 
-def tune(parts: Parts, learning_rate: float, steps: int, seed: int) -> None:
+def tune(parts: Parts, learning_rate: float, decay: float, steps: int, seed: int) -> None:
     """Fit both sides to labels, by as many steps of as many images whatever there are of labels.
 
     Args:
         parts: Model and objective, changed; the records.
         learning_rate: At its highest.
+        decay: Of the weights.
         steps: Number of steps.
         seed: Of batches and draws, the same for every method.
     """
     objective, learn = parts.objective.train(), parts.train_set
     rate = Schedule(TrainingConfig(epochs=1, learning_rate=learning_rate, warmup=WARMUP), steps)
-    optimizer = torch.optim.AdamW(parts.model.parameters(), weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(parts.model.parameters(), weight_decay=decay)
     device = next(parts.model.parameters()).device
     size, order = min(BATCH, len(learn)), torch.empty(0, dtype=torch.int64)
     shuffle = torch.Generator().manual_seed(derive_seed(seed, "order", 0))
@@ -323,7 +326,8 @@ def run_cell(
     """
     steps = 4 if options.quick else STEPS[fraction]
     chosen = settings_of(method, split, seed, {"data.label_fraction": fraction}, options)
-    asked: list[Any] = [rate, steps, BATCH, WARMUP, DECAY, part]
+    decay = float(_read(_file(split))["training"]["weight_decay"])
+    asked: list[Any] = [rate, steps, BATCH, WARMUP, decay, part]
     if method != SUPERVISED:
         first = pretraining_of(method, split, options)
         asked.append(mark_of(split, settings_of(method, split, seed, first, options)))
@@ -338,7 +342,7 @@ def run_cell(
     config = config_of(split, chosen)
     parts = make_parts(config, start=start)
     parts.objective.to(config.training.device)
-    tune(parts, rate, steps, seed)
+    tune(parts, rate, decay, steps, seed)
     seconds = time.process_time() - started
     assert parts.val_set is not None
     fit_calibration(parts.model, score(parts.model.eval(), parts.val_set))
@@ -505,9 +509,9 @@ def demo_section(cells: Cells) -> tuple[str, dict[str, Any]]:
     text = (
         "## The world whose best answer is known\n\n"
         f"`demo` with {load_config(ROOT / 'configs' / 'demo.yaml').data.options['size']:,} records"
-        f" and {DEMO_FRACTION:.0%} of the labels, as in `configs/demo.yaml` but with the network"
-        " above; CSP pre-trains with its in-batch part alone. Aim: image + place within 5 points of"
-        " the best possible."
+        f" and {DEMO_FRACTION:.0%} of the labels, model as in `configs/demo.yaml`, steps and rate"
+        " as above; CSP pre-trains with its in-batch part alone. Aim: image + place within 5 points"
+        " of the best possible."
     )
     data["best"] = best
     return "\n\n".join([text, markdown(["top-1, %", "rate"], rows), body]), data

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
-from csp_core.infer import location_prior, posterior
+from csp_core.infer import posterior
 from csp_core.model import DualEncoder, Prior
 
 CHUNK, IMAGE_CHUNK = 4096, 256
@@ -169,36 +169,6 @@ def combine(
         weight=model.place_weight if weight is None else weight,
         class_frequency=model.classes.frequency() if model.divide_frequency else None,
     )
-
-
-def prior_where_known(
-    model: Prior,
-    lonlat: Tensor,
-    *,
-    date: Tensor | None = None,
-    hour: Tensor | None = None,
-) -> Tensor:
-    """Compute the prior of those places that are known.
-
-    Args:
-        model: A model or a baseline.
-        lonlat: ``(N, 2)`` degrees, NaN where unknown.
-        date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
-        hour: ``(N,)`` part of the day in [0, 1), likewise.
-
-    Returns:
-        ``(N, K)``, rows of NaN where the place is unknown.
-
-    Raises:
-        BadRecordError: If a coordinate, date or hour is out of range.
-    """
-    known = ~lonlat.isnan().any(dim=1)
-    found = torch.full((len(lonlat), len(model.classes)), float("nan"))
-    if known.any():
-        when = {"date": date, "hour": hour}
-        parts = {key: value[known] for key, value in when.items() if value is not None}
-        found[known] = location_prior(model, lonlat[known], **parts)
-    return found
 
 
 def matched_labels(model: Prior, dataset: RecordDataset) -> Tensor:
