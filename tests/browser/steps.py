@@ -44,7 +44,7 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
-def focus_by_tab(page: Page, selector: str, *, most: int = 60) -> None:
+def focus_by_tab(page: Page, selector: str, *, most: int = 120) -> None:
     for _ in range(most):
         if page.evaluate("s => !!document.activeElement?.closest(s)", selector):
             return

@@ -84,7 +84,7 @@ def test_an_upload_with_a_place_and_one_whose_place_is_clicked(
     expect(page.get_by_text("Date: 2024-05-17")).to_be_visible()
     settle(page)
     upload(page, ("nowhere.jpg", encode(picture())))
-    page.locator(".st-key-photo-row").get_by_role("button", name="nowhere.jpg").click()
+    page.locator(".st-key-photo-row").get_by_role("button", name="nowhere.jpg", exact=True).click()
     expect(page.get_by_text("Where was this taken?")).to_be_visible()
     expect(page.get_by_text("By the image alone, as nobody knows")).to_be_visible()
     settle(page)
@@ -108,7 +108,7 @@ def test_bad_files_get_their_sentence_and_the_rest_goes_on(
     row = page.locator(".st-key-photo-row")
     expect(row.get_by_role("img")).to_have_count(len(files) - len(refused))
     for file in (file for file in files if not file.refused):
-        row.get_by_role("button", name=file.name).click()
+        row.get_by_role("button", name=file.name, exact=True).click()
         expect(page.locator(".st-key-photo-box")).to_contain_text(file.says)
     expect(page.locator("[data-testid=stException]")).to_have_count(0)
 
@@ -120,7 +120,8 @@ def test_the_weight_can_be_moved_by_keys(photo_app: str, open_page: OpenPage) ->
     focus_by_tab(page, ".st-key-weight_box input")
     page.keyboard.press("Home")
     page.wait_for_url("**weight=0**")
-    expect(heading(page)).to_have_text(re.compile(GULF_NAME))
+    # The image alone cannot tell the look-alikes apart: it names the most frequent one.
+    expect(heading(page)).to_have_text(re.compile("fabula (alpha|beta)"))
     focus_by_tab(page, ".st-key-fitted_weight button")
     page.keyboard.press("Enter")
     expect(heading(page)).to_have_text(re.compile(ROCKIES_NAME))
