@@ -10,11 +10,10 @@ import streamlit as st
 
 import address
 import clicks
+import typed
 import widgets
-from csp_core import places
 from csp_core.data.photos import Photo
 from csp_core.data.positions import parts_of_time
-from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from photo_address import (
     FIRST_DAY,
@@ -137,13 +136,10 @@ def controls(view: PhotoView, where: Where, photo: Photo, model: DualEncoder) ->
         model: The model.
     """
     state = st.session_state
-    st.text_input(
-        "Place or coordinates",
-        key="place_text",
-        placeholder="Vienna · 48.2 N 16.37 E · geo:-1.3,36.8",
-        on_change=on_text,
-    )
-    _lookup_messages(view)
+    typed.place_box()
+    if view.place is None:
+        typed.offer_swap(view.lon, view.lat)
+    typed.draw_lookup()
     lon, lat = where.place or (view.lon, view.lat)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         clicks.coordinate_boxes(lon, lat, width=140)
@@ -186,40 +182,6 @@ def controls(view: PhotoView, where: Where, photo: Photo, model: DualEncoder) ->
             args = ("lat", "lon", "radius")
             st.button("Back to the photo's own place", key="own_place", on_click=forget_own,
                       args=args)  # fmt: skip
-
-
-def on_text() -> None:
-    """Take over a typed place."""
-    clicks.forget_messages()
-    text = st.session_state["place_text"]
-    if not text.strip():
-        return
-    try:
-        found = places.look_up(text)
-    except CspError as error:
-        st.session_state["lookup_error"] = str(error)
-        return
-    if found.certain:
-        clicks.choose_place(found.places[0].lon, found.places[0].lat)
-    else:
-        st.session_state["lookup"] = found.places
-
-
-def _lookup_messages(view: PhotoView) -> None:
-    if view.place is None and view.lon is not None and view.lat is not None:
-        guess = places.swapped(view.lon, view.lat)
-        if guess:
-            label = f"Swap them: {places.format_coordinates(*guess)}"
-            st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
-    if error := st.session_state.get("lookup_error"):
-        st.error(widgets.escape_markdown(error))
-    if found := st.session_state.get("lookup"):
-        st.caption("Which one?")
-        with st.container(horizontal=True, gap="small"):
-            for number, place in enumerate(found):
-                label = widgets.escape_markdown(place.label)
-                pair = (place.lon, place.lat)
-                st.button(label, on_click=clicks.choose_place, args=pair, key=f"choice-{number}")
 
 
 def _on_radius() -> None:

@@ -11,10 +11,9 @@ import maps
 import months
 import ranked
 import resources
+import typed
 import widgets
 from address import NAIROBI, View, set_taxon
-from clicks import choose_place
-from csp_core import places
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place, set_meaning
@@ -22,23 +21,6 @@ from csp_core.model import DualEncoder
 
 ROWS = 10
 RADIUS_KM = 500.0
-
-
-def on_text() -> None:
-    """Take over a typed place."""
-    clicks.forget_messages()
-    text = st.session_state["place_text"]
-    if not text.strip():
-        return
-    try:
-        found = places.look_up(text)
-    except CspError as error:
-        st.session_state["lookup_error"] = str(error)
-        return
-    if found.certain:
-        choose_place(found.places[0].lon, found.places[0].lat)
-    else:
-        st.session_state["lookup"] = found.places
 
 
 def on_model() -> None:
@@ -55,13 +37,7 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
     """Draw the boxes that choose place, model and month, and what is wrong with the choice."""
     usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
-        st.text_input(
-            "Place or coordinates",
-            key="place_text",
-            placeholder="Vienna · 48.2 N 16.37 E · geo:-1.3,36.8",
-            on_change=on_text,
-            width=340,
-        )
+        typed.place_box(width=340)
         clicks.coordinate_boxes(view.lon, view.lat)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
@@ -75,19 +51,9 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
 def draw_messages(view: View) -> None:
     """Say what was changed or refused, and offer what may have been meant."""
     widgets.messages(view.problems, view.notices)
-    guess = None if view.place else places.swapped(view.lon, view.lat)
-    if guess:
-        label = f"Swap them: {places.format_coordinates(*guess)}"
-        st.button(label, on_click=choose_place, args=guess, key="swap")
-    if error := st.session_state.get("lookup_error"):
-        st.error(widgets.escape_markdown(error))
-    if found := st.session_state.get("lookup"):
-        st.caption("Which one?")
-        with st.container(horizontal=True, gap="small"):
-            for number, place in enumerate(found):
-                label = widgets.escape_markdown(place.label)
-                pair = (place.lon, place.lat)
-                st.button(label, on_click=choose_place, args=pair, key=f"choice-{number}")
+    if not view.place:
+        typed.offer_swap(view.lon, view.lat)
+    typed.draw_lookup()
 
 
 def draw_map(view: View, model: DualEncoder) -> None:

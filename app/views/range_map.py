@@ -15,9 +15,9 @@ import months
 import readout
 import resources
 import threshold
+import typed
 import widgets
 from address import RangeView, set_param
-from csp_core import places
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import VALUE_MEANING
@@ -180,12 +180,7 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
     with st.container(horizontal=True, gap="small"):
         clicks.coordinate_boxes(view.lon, view.lat, width=135)
     if view.place is None:
-        guess = None
-        if view.lon is not None and view.lat is not None:
-            guess = places.swapped(view.lon, view.lat)
-        if guess:
-            label = f"Swap them: {places.format_coordinates(*guess)}"
-            st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
+        typed.offer_swap(view.lon, view.lat)
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return
     title, where = widgets.place_title(*view.place)

@@ -31,7 +31,7 @@ from csp_core.data.demo_ranges import (
     stream,
 )
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, rows_of, stratified_fraction
+from csp_core.data.splits import PARTS, assign_parts, keep_labels, rows_of
 from csp_core.errors import ConfigError
 
 STEMS = ("fabula", "fictus", "mythus", "nullus", "simula", "umbra", "vacuus", "xenia")
@@ -235,10 +235,7 @@ def load_demo(
         seed=seed,
         buffer_km=buffer_km,
     )
-    if label_fraction != 1:
-        rows = rows_of(parts, "train")
-        kept = rows[stratified_fraction(everything.label[rows], label_fraction, seed)]
-        parts = parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
+    parts = keep_labels(parts, everything.label, label_fraction, seed)
     rows = rows_of(parts, split)
     part = world.sample(size, seed, images=images, features=features, rows=rows)
     counts = torch.bincount(everything.label[parts == PARTS["train"]], minlength=CLASSES)

@@ -1,0 +1,70 @@
+"""A place is typed: the box for it, and what may have been meant where it is not clear."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+import clicks
+import widgets
+from csp_core import places
+from csp_core.errors import CspError
+
+
+def place_box(width: int | Literal["stretch"] = "stretch") -> None:
+    """Draw the box for a place's name or coordinates.
+
+    Args:
+        width: Pixels, or all there is.
+    """
+    st.text_input(
+        "Place or coordinates",
+        key="place_text",
+        placeholder="Vienna · 48.2 N 16.37 E · geo:-1.3,36.8",
+        on_change=_on_text,
+        width=width,
+    )
+
+
+def _on_text() -> None:
+    """Take over a typed place."""
+    clicks.forget_messages()
+    text = st.session_state["place_text"]
+    if not text.strip():
+        return
+    try:
+        found = places.look_up(text)
+    except CspError as error:
+        st.session_state["lookup_error"] = str(error)
+        return
+    if found.certain:
+        clicks.choose_place(found.places[0].lon, found.places[0].lat)
+    else:
+        st.session_state["lookup"] = found.places
+
+
+def offer_swap(lon: float | None, lat: float | None) -> None:
+    """Offer to swap coordinates that are no place but would be one the other way round.
+
+    Args:
+        lon: What was given as longitude, or None.
+        lat: What was given as latitude, or None.
+    """
+    guess = None if lon is None or lat is None else places.swapped(lon, lat)
+    if guess:
+        label = f"Swap them: {places.format_coordinates(*guess)}"
+        st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
+
+
+def draw_lookup() -> None:
+    """Say what is wrong with a typed place, or which ones it may mean."""
+    if error := st.session_state.get("lookup_error"):
+        st.error(widgets.escape_markdown(error))
+    if found := st.session_state.get("lookup"):
+        st.caption("Which one?")
+        with st.container(horizontal=True, gap="small"):
+            for number, place in enumerate(found):
+                label = widgets.escape_markdown(place.label)
+                pair = (place.lon, place.lat)
+                st.button(label, on_click=clicks.choose_place, args=pair, key=f"choice-{number}")
