@@ -21,6 +21,7 @@ TOPS = {torch.uint8: 255.0, torch.int16: 32_767.0, torch.int32: 32_767.0}
 SHIFT = 1 / 16
 LEAST_AREA, ASPECT = 0.35, 4 / 3
 COLOUR, GREY_SHARE, BLUR_SHARE = 0.4, 0.2, 0.3
+SLIGHT_COLOUR = 0.15
 
 
 @dataclass(frozen=True)
@@ -130,18 +131,40 @@ def colour(image: Tensor, uniform: Tensor) -> Tensor:
     Source:
         Chen et al. 2020, SimCLR, without the change of hue, which bands beyond three do not have.
     """
-    factor = (1 + COLOUR * (2 * uniform[:, :3] - 1)).view(-1, 3, 1, 1, 1)
-    pixels = image.float() * factor[:, 0]
-    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    pixels = middle + factor[:, 1] * (pixels - middle)
-    grey = pixels.mean(dim=1, keepdim=True)
+    factor = 1 + COLOUR * (2 * uniform[:, :3] - 1)
     # Without its colours, an image of many bands would hold next to nothing.
     colourless = (uniform[:, 3] < GREY_SHARE) & (image.shape[1] == 3)
-    saturation = factor[:, 2].masked_fill(colourless.view(-1, 1, 1, 1), 0)
-    pixels = grey + saturation * (pixels - grey)
+    saturation = factor[:, 2].masked_fill(colourless, 0)
+    pixels = _shade(image.float(), factor[:, 0], factor[:, 1], saturation)
     soft = (uniform[:, 4] < BLUR_SHARE).view(-1, 1, 1, 1)
     blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     return _as(torch.where(soft, blurred, pixels), image.dtype)
+
+
+def recolour(image: Tensor, uniform: Tensor) -> Tensor:
+    """Change brightness, contrast and colourfulness by up to 15 %, as light and air do.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 3)`` in [0, 1).
+
+    Returns:
+        The same shape and kind; of a floating-point kind, it may leave [0, 1].
+    """
+    factor = 1 + SLIGHT_COLOUR * (2 * uniform - 1)
+    return _as(_shade(image.float(), *factor.unbind(1)), image.dtype)
+
+
+def _shade(pixels: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """Multiply the pixels, their distance from the image's mean, and that from their own grey."""
+    brightness, contrast, saturation = (
+        factor.view(-1, 1, 1, 1) for factor in (brightness, contrast, saturation)
+    )
+    pixels = pixels * brightness
+    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
+    pixels = middle + contrast * (pixels - middle)
+    grey = pixels.mean(dim=1, keepdim=True)
+    return grey + saturation * (pixels - grey)
 
 
 def _as(pixels: Tensor, dtype: torch.dtype) -> Tensor:
@@ -162,6 +185,19 @@ def weak(image: Tensor, uniform: Tensor) -> Tensor:
         The same shape and kind.
     """
     return shift(turn(image, uniform[:, 0]), uniform[:, 1:3])
+
+
+def medium(image: Tensor, uniform: Tensor) -> Tensor:
+    """Flip, turn, crop and slightly recolour images that have no upper side.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 8)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return recolour(crop(turn(image, uniform[:, 0]), uniform[:, 1:5]), uniform[:, 5:8])
 
 
 def strong(image: Tensor, uniform: Tensor) -> Tensor:
@@ -190,6 +226,19 @@ def weak_upright(image: Tensor, uniform: Tensor) -> Tensor:
     return shift(mirror(image, uniform[:, 0]), uniform[:, 1:3])
 
 
+def medium_upright(image: Tensor, uniform: Tensor) -> Tensor:
+    """Mirror, crop and slightly recolour photos.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 8)`` in [0, 1).
+
+    Returns:
+        The same shape and kind.
+    """
+    return recolour(crop(mirror(image, uniform[:, 0]), uniform[:, 1:5]), uniform[:, 5:8])
+
+
 def strong_upright(image: Tensor, uniform: Tensor) -> Tensor:
     """Mirror, crop and recolour photos.
 
@@ -205,8 +254,10 @@ def strong_upright(image: Tensor, uniform: Tensor) -> Tensor:
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "weak": Augmentation(weak, 3),
+    "medium": Augmentation(medium, 8),
     "strong": Augmentation(strong, 10),
     "weak_upright": Augmentation(weak_upright, 3),
+    "medium_upright": Augmentation(medium_upright, 8),
     "strong_upright": Augmentation(strong_upright, 10),
 }
 

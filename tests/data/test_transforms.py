@@ -12,6 +12,7 @@ from csp_core.data.transforms import (
     colour,
     crop,
     mirror,
+    recolour,
     shift,
     turn,
 )
@@ -88,6 +89,18 @@ def test_colour_changes_what_it_says():
         assert holds(colour(image, torch.tensor([numbers]))), name
     bright = colour(torch.full((1, 3, 4, 4), 250, dtype=torch.uint8), torch.full((1, 5), 0.99))
     assert bright.max() == 255  # no overflow
+
+
+def test_recolour_changes_each_by_at_most_15_percent():
+    image = images(1, dtype=torch.float32)
+    assert torch.allclose(recolour(image, torch.full((1, 3), 0.5)), image, atol=1e-6)
+    bright = recolour(image, torch.tensor([[1.0, 0.5, 0.5]]))
+    assert torch.allclose(bright, 1.15 * image, atol=1e-5)
+    flat = recolour(image, torch.tensor([[0.5, 0.0, 0.5]]))
+    assert flat.std() == pytest.approx(0.85 * float(image.std()), rel=1e-3)
+    pale = recolour(image, torch.tensor([[0.5, 0.5, 0.0]]))
+    grey = image.mean(dim=1, keepdim=True)
+    assert torch.allclose(pale - grey, 0.85 * (image - grey), atol=1e-5)
 
 
 def test_what_does_not_fit():
