@@ -579,6 +579,14 @@ def test_a_preset_trains_on_a_folder_as_published(tmp_path):
     assert (evaluate(tuned, test).n, evaluate(tuned, test).unmatched) == (9, 1)
 
 
+def test_the_head_may_have_two_layers():
+    made = make(deep_head=True)
+    assert isinstance(made.model.image_head, torch.nn.Sequential)
+    assert isinstance(make().model.image_head, torch.nn.Linear)
+    made(drawn(made))["loss"].backward()
+    assert all(weight.grad is not None for weight in made.model.image_head.parameters())
+
+
 # Many processes
 
 

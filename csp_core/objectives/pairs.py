@@ -46,6 +46,7 @@ class Contrastive(Pairs):
             places apart.
         symmetric: Also find the place among those of the batch given an image; the in-batch part is
             then the mean of the two directions (their sum in ``compat``).
+        deep_head: Give the projection head a second layer, as SimCLR does.
         num_random: Random places for each record.
         random_places: Where they are drawn: a name in ``BACKGROUNDS``, or in ``compat``
             ``quadrant`` or ``ellipse``; None for ``sphere``, or ``ellipse`` in ``compat``.
@@ -74,6 +75,7 @@ class Contrastive(Pairs):
         dropout_temperature: float = 1.0,
         learn_temperature: bool = True,
         symmetric: bool = True,
+        deep_head: bool = False,
         num_random: int = 1,
         random_places: str | None = None,
         mask_km: float = 0.0,
@@ -107,6 +109,8 @@ class Contrastive(Pairs):
         self.sampler = make_sampler(random_places, published=is_reference(compat))
         if not batch_weight and not random_weight:
             self.trains = ("location",)  # no part looks at an image
+        elif deep_head:
+            model.deepen_head()
         self.learn_temperature = learn_temperature and "image" in self.trains
         if self.learn_temperature:
             model.learn_temperatures(temperatures[:2])
