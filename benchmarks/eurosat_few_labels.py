@@ -107,8 +107,8 @@ class Profile:
 
 
 PROFILES = {
-    "cpu": Profile({"name": "small_convnet", "dim": 128, "width": 16, "size": 32}, 20, "cpu"),
-    "cpu64": Profile({"name": "small_convnet", "dim": 128, "width": 16}, 20, "cpu"),
+    "cpu": Profile({"name": "small_convnet", "dim": 128, "width": 16, "size": 32}, 40, "cpu"),
+    "cpu64": Profile({"name": "small_convnet", "dim": 128, "width": 16}, 40, "cpu"),
     "gpu": Profile({"name": "timm", "model": "resnet18", "dim": 128}, 100, "cuda"),
 }
 
