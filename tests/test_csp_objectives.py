@@ -32,7 +32,7 @@ from csp_core.objectives.samplers import make_sampler
 from csp_core.rundir import RunDir
 from csp_core.train import train
 from tests import small
-from tests.data import inat2018
+from tests.data import fmow, inat2018
 from tests.test_train import free_port
 
 DATA = small.pairs()
@@ -557,24 +557,25 @@ def test_the_second_stage_of_a_preset_fits_the_first(name):
     assert second.data.options["label_fraction"] == 0.05 and not second.data.options["images"]
 
 
-def test_a_preset_trains_on_a_folder_as_published(tmp_path):
-    inat2018.make(tmp_path / "data")
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_trains_on_a_folder_as_published(name, tmp_path):
+    layout = fmow if "fmow" in name else inat2018
+    layout.make(tmp_path / "data")
     small_ones = [
         f"data.root={tmp_path}/data",
         "model.location.network.hidden_dim=16",
         "training.epochs=2",
         "training.device=cpu",
     ]
-    first = load_config(CONFIGS / "csp-inat2018-code.yaml", [*small_ones, "model.image.dim=8"])
+    first = load_config(CONFIGS / f"{name}.yaml", [*small_ones, "model.image.dim=8"])
     result = train(first, run_dir=tmp_path / "pre")
     assert all(math.isfinite(row["loss"]) for row in result.history)
     second = load_config(
-        CONFIGS / "csp-inat2018-code-finetune.yaml",
-        [*small_ones, f"model.init_from={tmp_path}/pre"],
+        CONFIGS / f"{name}-finetune.yaml", [*small_ones, f"model.init_from={tmp_path}/pre"]
     )
     tuned = train(second, run_dir=tmp_path / "tuned").model
-    assert tuned.classes.names == tuple(inat2018.CLASSES.values())
-    test = load_dataset("inat2018", "test", root=tmp_path / "data", images=False)
+    assert set(tuned.classes.names) == set(inat2018.CLASSES.values())
+    test = load_dataset(first.data.name, "test", root=tmp_path / "data", images=False)
     # The place of one image of the test is unknown.
     assert (evaluate(tuned, test).n, evaluate(tuned, test).unmatched) == (9, 1)
 
