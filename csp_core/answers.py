@@ -16,6 +16,8 @@ from csp_core.model import DualEncoder, Prior
 CHUNK, IMAGE_CHUNK = 4096, 256
 IMAGE, PLACE, BOTH = "image", "place", "image+place"
 SET_COVERAGE = 0.9
+# Where a model keeps the level of the sets of each answer.
+SET_LEVELS = {IMAGE: "image_set_level", PLACE: "set_level", BOTH: "joint_set_level"}
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,7 @@ def fit_calibration(model: DualEncoder, scores: Scores) -> float:
         model.place_weight = found.weight
         model.divide_frequency = found.divide_frequency
     answers = answer(model, scores)
-    for name, attribute in (
-        (IMAGE, "image_set_level"), (PLACE, "set_level"), (BOTH, "joint_set_level")
-    ):  # fmt: skip
+    for name, attribute in SET_LEVELS.items():
         if name in answers:
             setattr(model, attribute, fit_set_level(*answers[name], SET_COVERAGE))
     share, truth = answers[BOTH]

@@ -23,6 +23,11 @@ METRIC_NAMES = {
     "ece": "ECE",
     "n": "records",
 }
+# What begins the name of a report on sets of the test's records.
+TEST_SETS = "test, "
+# Data sets whose classes are taxa. Those of `eurosat` and `fmow` are kinds of land, and photos may
+# be of anything.
+TAXA = ("demo", "inat2018", "occurrences")
 REFITTED = (
     "Measured before the last stage, on records that the model had not seen. The weights in this"
     " folder were then trained anew in the same way on all records, these included, so they cannot"
@@ -59,7 +64,7 @@ def write_card(
         "summary": card.summary or _summary(model, _learns_places(config)),
         "license": card.license,
         "library_name": "csp_core",
-        "tags": ["geospatial", "location-encoder", "species-distribution"],
+        "tags": _tags(model, config),
         "prior_kind": model.prior_kind,
     }
     sections = [
@@ -105,6 +110,28 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
         names = "; ".join(re.sub(r"(\S+)@\S+\.\S+", r"\1", name) for name in recorders)
         parts.append(f"The {len(recorders)} recorders named in the data: {names}.")
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def names_taxa(data_set: object) -> bool:
+    """Tell whether the classes of a data set are known to be taxa.
+
+    Args:
+        data_set: Its name in ``DATASETS``; others are known for nothing.
+
+    Returns:
+        Whether they are.
+
+    Example:
+        >>> names_taxa("inat2018"), names_taxa("eurosat")
+        (True, False)
+    """
+    return data_set in TAXA
+
+
+def _tags(model: DualEncoder, config: RunConfig) -> list[str]:
+    # Only a model that ranks taxa by their places says how species are distributed.
+    species = model.classifier is not None and names_taxa(config.data.name)
+    return ["geospatial", "location-encoder", *(["species-distribution"] if species else [])]
 
 
 def _learns_places(config: RunConfig) -> bool:
@@ -204,11 +231,12 @@ def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]]) -> str:
     )
     seen = model.image_classifier is not None
     what, column = ("", "by") if seen else (" at a place", "where")
+    tested = ", and on the test" if any(name.startswith(TEST_SETS) for name in sets) else ""
     return (
         f"Sets that hold the truth 9 times in 10: the first-ranked classes{what}, as many as"
         f" that takes of {len(model.classes)}. Measured on validation records of other blocks than"
-        f" the level was fitted to.\n\n| {column} | held the truth | mean size | records |\n"
-        f"|---|---|---|---|\n{rows}"
+        f" the level was fitted to{tested}.\n\n"
+        f"| {column} | held the truth | mean size | records |\n|---|---|---|---|\n{rows}"
     )
 
 

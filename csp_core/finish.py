@@ -15,13 +15,20 @@ import csp_core
 from csp_core.answers import (
     PLACE,
     SET_COVERAGE,
+    SET_LEVELS,
     answer,
     fit_calibration,
     score,
     sees_images,
 )
-from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
-from csp_core.card import write_attribution, write_card
+from csp_core.calibrate import (
+    crossfit_sets,
+    fit_set_level,
+    fit_temperature,
+    measure_sets,
+    prediction_sets,
+)
+from csp_core.card import TEST_SETS, write_attribution, write_card
 from csp_core.checkpoint import halve, load_model, save_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
@@ -134,10 +141,6 @@ def _calibrate_both(
     scores = score(model, val_set)
     fit_calibration(model, scores)
     metrics: dict[str, dict[str, Any]] = {"val": _plain(measure(model, scores))}
-    options = config.data.options
-    if options.get("test_fraction"):
-        test_set = load_dataset(config.data.name, "test", root=config.data.root, **options)
-        metrics["test"] = _plain(measure(model, score(model, test_set)))
     reports = {}
     for name, (share, label) in answer(model, scores).items():
         lonlat = scores.lonlat[scores.placed] if name == PLACE else scores.lonlat
@@ -148,6 +151,15 @@ def _calibrate_both(
         if len(label):
             sets = crossfit_sets(share, label, blocks, SET_COVERAGE)
             reports[name] = asdict(measure_sets(sets, label))
+    options = config.data.options
+    if options.get("test_fraction"):
+        test_set = load_dataset(config.data.name, "test", root=config.data.root, **options)
+        scores = score(model, test_set)
+        metrics["test"] = _plain(measure(model, scores))
+        for name, (share, label) in answer(model, scores).items():
+            if len(label):
+                sets = prediction_sets(share, getattr(model, SET_LEVELS[name]))
+                reports[f"{TEST_SETS}{name}"] = asdict(measure_sets(sets, label))
     return {**metrics, "sets": reports}
 
 

@@ -162,6 +162,14 @@ def test_sets_hold_the_truth_as_often_as_promised_even_of_miscalibrated_shares(c
     assert 1 <= report.mean_size <= 20
 
 
+def test_where_the_first_class_is_nearly_always_right_a_doubtful_set_is_still_larger():
+    share = torch.tensor([[0.98, 0.01, 0.01]]).repeat(200, 1)
+    level = fit_set_level(share, torch.zeros(200, dtype=torch.int64), 0.9)
+    assert level == 0.9
+    doubtful = torch.tensor([[0.4, 0.35, 0.2, 0.05], [0.95, 0.03, 0.01, 0.01]])
+    assert prediction_sets(doubtful, level).sum(dim=1).tolist() == [3, 1]
+
+
 def test_the_level_is_the_smallest_that_covers_the_records_given():
     logits, label = draw(999)
     share = logits.softmax(1)

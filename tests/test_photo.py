@@ -68,7 +68,9 @@ def test_one_command_pretrains_and_tunes(run, model, held_out):
     assert not len(first.classes)
     metrics = read_json(run / "model" / "metrics.json")
     assert set(metrics) == {"val", "test", "sets"}
-    assert all(set(metrics[split]) == ANSWERS for split in metrics)
+    assert all(set(metrics[split]) == ANSWERS for split in ("val", "test"))
+    assert set(metrics["sets"]) == ANSWERS | {f"test, {name}" for name in ANSWERS}
+    assert metrics["sets"]["test, image"]["n"] == metrics["test"]["image"]["n"]
     for name, values in evaluate_images(model, held_out).items():
         assert values.to_dict() == pytest.approx(metrics["val"][name], rel=1e-4)
     assert model.image_stats.size.tolist() == [64, 64]
@@ -78,6 +80,7 @@ def test_the_card_tells_of_all_answers(run):
     card = (run / "model" / "README.md").read_text()
     assert "| val, image |" in card and "| test, image+place |" in card
     assert "to the power" in card and "| by | held the truth" in card
+    assert "and on the test" in card and "| test, image |" in card
 
 
 def test_the_second_stage_starts_from_the_first(run):

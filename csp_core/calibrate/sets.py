@@ -37,7 +37,9 @@ def fit_set_level(share: Tensor, label: Tensor, coverage: float = 0.9) -> float:
     """Find the level at which ``prediction_sets`` hold the truth as often as wanted.
 
     The promise holds for new records that are like the ones given; records in regions that none of
-    them describes may do worse.
+    them describes may do worse. Where the first class alone holds the truth often enough, any level
+    would do, and that of 0 would leave the set of a doubtful record at one class: the level is then
+    the coverage itself, so that sets hold that much of the shares.
 
     Args:
         share: ``(N, K)``, rows sum to 1.
@@ -60,7 +62,8 @@ def fit_set_level(share: Tensor, label: Tensor, coverage: float = 0.9) -> float:
         raise ConfigError(f"coverage is {coverage}; give a part between 0 and 1.")
     ahead = _shares_ahead(share).gather(1, label.long()[:, None])[:, 0]
     rank = math.ceil((len(ahead) + 1) * coverage)
-    return float(ahead.sort().values[rank - 1]) if rank <= len(ahead) else 1.0
+    level = float(ahead.sort().values[rank - 1]) if rank <= len(ahead) else 1.0
+    return level or coverage
 
 
 def prediction_sets(share: Tensor, level: float) -> Tensor:
