@@ -59,6 +59,12 @@ def ask(model: DualEncoder, photo: Photo, where: Where, weight: float | None) ->
         return str(error)
 
 
+def set_model(name: str) -> None:
+    """Write another model to the address; the fitted weight is another too."""
+    address.set_model(name)
+    address.set_param("weight", None)
+
+
 def misfit(answer: PhotoAnswer, info: ModelInfo, known: Sequence[ModelInfo], photo: Photo) -> None:
     """Say so if the model is not made for such a picture, and what would be.
 
@@ -80,7 +86,7 @@ def misfit(answer: PhotoAnswer, info: ModelInfo, known: Sequence[ModelInfo], pho
     for other in fitting[:2]:
         label = f"Ask {widgets.escape_markdown(other.name)}, which learned from pictures like it"
         args = (other.name,)
-        st.button(label, key=f"ask-{other.name}", on_click=address.set_model, args=args)
+        st.button(label, key=f"ask-{other.name}", on_click=set_model, args=args)
     if not fitting:
         st.caption(f"No model here was made for it. {RECIPE}")
 

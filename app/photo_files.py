@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,6 +27,8 @@ MEGABYTES = 50
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
+# Pictures of more bands are kept with shorter sides, so that they take no more memory.
+KEPT_BANDS = 16
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photos_read"
@@ -185,8 +188,8 @@ def _read(key: str, name: str, content: bytes) -> Chosen:
         photo = read_photo(content, name)
         small = _small_copy(photo)
         # A photo of 100 megapixels would take 300 MB for as long as its page is open.
-        if len(photo.image) == 3 and photo.image.dtype == torch.uint8:
-            photo = replace(photo, image=small)
+        usual = len(photo.image) == 3 and photo.image.dtype == torch.uint8
+        photo = replace(photo, image=small if usual else _shrink(photo.image))
         picture = Image.fromarray(small.permute(1, 2, 0).contiguous().numpy())
         return Chosen(key, name, photo, _encode(picture, SHOWN))
     except CspError as error:
@@ -206,13 +209,26 @@ def _small_copy(photo: Photo) -> Tensor:
     if pixels.dtype != torch.uint8:
         # What is brightest becomes white.
         pixels = (pixels.float() / max(1.0, float(pixels.max())) * 255).clamp(0, 255).byte()
-    height, width = pixels.shape[1:]
-    if max(height, width) <= KEPT:
-        return pixels
-    scale = KEPT / max(height, width)
+    return _shrink(pixels)
+
+
+def _shrink(image: Tensor) -> Tensor:
+    """Scale a picture of any bands and kind to what a session keeps, as the same kind."""
+    longest = int(KEPT * min(1.0, math.sqrt(KEPT_BANDS / len(image))))
+    height, width = image.shape[1:]
+    if max(height, width) <= longest:
+        return image
+    scale = longest / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    # Half the time that it takes as a picture of Pillow's.
-    return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+    if image.dtype == torch.uint8:
+        # Half the time that it takes as a picture of Pillow's.
+        return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    # All bands at once would take twice the memory of whole numbers once more.
+    small = torch.cat([
+        F.interpolate(band[None, None].float(), size, mode="bilinear", antialias=True)[0]
+        for band in image
+    ])  # fmt: skip
+    return small if image.is_floating_point() else small.round().to(image.dtype)
 
 
 def _encode(picture: Image.Image, side: int) -> bytes:

@@ -196,7 +196,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         return
     groups = [maps.outline_group(hatch, None, palette)]
     if world:
-        label = "Map of the species that would be named if the picture were taken there"
+        label = "Map of the class that would be named if the picture were taken there"
         groups = [maps.value_group(picture, OPACITY, label), *groups, _letters(world)]
     radius = where.radius_km if where.radius_km >= 1 else None
     groups.append(maps.pin_group(place, palette, radius_km=radius))
@@ -246,7 +246,7 @@ def legend(world: World) -> None:
         stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
         items += f'<span><i style="background:{stripes}"></i>too few records near</span>'
     st.html(
-        '<div class="csp-small">Where would the answer change? The colours name the species that'
+        '<div class="csp-small">Where would the answer change? The colours name the class that'
         " would rank first if this same picture had been taken there.</div>"
         f'<div class="csp-legend">{items}</div>'
     )
@@ -257,7 +257,7 @@ def table(world: World) -> None:
     with st.expander("The winners as a table"):
         st.dataframe(
             {
-                "Species": [world.name(k) for k in world.areas],
+                "Class": [world.name(k) for k in world.areas],
                 "Part of the area with enough records": [
                     widgets.percent(part) for part in world.areas.values()
                 ],
@@ -270,7 +270,7 @@ def table(world: World) -> None:
 
 
 def moves(world: World, winner: str) -> None:
-    """Offer to move the pin to where another species would win.
+    """Offer to move the pin to where another class would win.
 
     Args:
         world: The winners.

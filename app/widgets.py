@@ -11,8 +11,10 @@ import streamlit as st
 
 import maps
 from csp_core import places
-from csp_core.catalog import ModelInfo
+from csp_core.card import names_taxa
+from csp_core.catalog import ModelInfo, read_model_config
 from csp_core.data.records import ClassTable
+from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, PlaceReport
 from palette import DARK, LIGHT, Palette
 
@@ -129,10 +131,20 @@ def apply_style() -> None:
 
 def model_chip(info: ModelInfo) -> None:
     """Name the model in use and what it knows."""
-    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} species"]
+    what = "species" if knows_species(info) else "classes"
+    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} {what}"]
     if info.license:
         facts.append(f"weights: {escape_markdown(info.license)}")
     st.caption("Model: " + " · ".join(facts))
+
+
+def knows_species(info: ModelInfo) -> bool:
+    """Tell whether a model's classes are known to be species, and not, say, kinds of land."""
+    try:
+        config = read_model_config(info.directory)
+        return names_taxa(config["provenance"]["config"]["data"]["name"])
+    except (CspError, OSError, KeyError, TypeError):
+        return False  # nobody knows what it was trained on
 
 
 def without_classes(known: Sequence[ModelInfo]) -> None:

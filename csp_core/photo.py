@@ -11,6 +11,7 @@ from torch import Tensor
 
 from csp_core.answers import combine
 from csp_core.calibrate import prediction_sets
+from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder
 from csp_core.photomap import prior_around
 
@@ -146,10 +147,10 @@ def answer_photo(
         ConfigError: If the model has no image classifier, or the weight is negative.
         BadRecordError: If picture, place or time are none.
     """
+    chosen = _weight(model, weight)
     brought = bring(model, image)
     fits, reason = _judge(model, brought)
     probs = model.image_prior(brought)
-    chosen = model.place_weight if weight is None else weight
     steps = [probs, probs, probs]  # by the image; with the place; with place and season
     if lonlat is not None and model.classifier is not None:
         place = prior_around(model, *lonlat, radius_km)
@@ -207,6 +208,13 @@ def image_fits(model: DualEncoder, image: Tensor) -> tuple[bool, str]:
         BadRecordError: If the picture has other bands.
     """
     return _judge(model, bring(model, image))
+
+
+def _weight(model: DualEncoder, weight: float | None) -> float:
+    chosen = model.place_weight if weight is None else weight
+    if not 0 <= chosen < math.inf:
+        raise ConfigError(f"weight is {chosen}; give at least 0, or None for the fitted one.")
+    return chosen
 
 
 def _judge(model: DualEncoder, brought: Tensor) -> tuple[bool, str]:

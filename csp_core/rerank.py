@@ -65,6 +65,7 @@ def rerank(
 
     Args:
         probs: ``(N, K)`` P(class | image) of any classifier, at least 0; a row need not sum to 1.
+            On any device, as are places and dates; the work is done on the CPU.
         lonlat: ``(N, 2)`` longitude, latitude, degrees; NaN where the place is unknown, which
             leaves the answer as it is.
         model: A model or a baseline.
@@ -73,7 +74,7 @@ def rerank(
         names: Scientific names of the K classes; None if they are the model's own.
 
     Returns:
-        The new probabilities, and how the classes were matched.
+        The new probabilities, float32 on the CPU, and how the classes were matched.
 
     Raises:
         BadRecordError: If probabilities, places or dates are none, or their numbers differ.
@@ -94,7 +95,7 @@ def rerank(
         >>> found.probs.argmax().item(), round(found.probs[0, 2].item(), 3)
         (0, 0.2)
     """
-    probs = _checked(probs, lonlat)
+    probs, lonlat = _checked(probs, lonlat)
     days = _days(date, len(probs))
     own = tuple(model.classes.names if names is None else (name.strip() for name in names))
     label = _matched(model, own, probs.shape[1])
@@ -129,8 +130,10 @@ def rerank(
     )
 
 
-def _checked(probs: Tensor, lonlat: Tensor) -> Tensor:
-    """Check the probabilities and make each row sum to 1."""
+def _checked(probs: Tensor, lonlat: Tensor) -> tuple[Tensor, Tensor]:
+    """Check probabilities and places, bring both to the CPU, and make each row sum to 1."""
+    # There the model's answers are too.
+    probs, lonlat = probs.cpu(), lonlat.cpu()
     if probs.ndim != 2 or lonlat.shape != (len(probs), 2):
         raise BadRecordError(
             f"probs has shape {tuple(probs.shape)} and lonlat {tuple(lonlat.shape)}; give (N, K)"
@@ -142,11 +145,11 @@ def _checked(probs: Tensor, lonlat: Tensor) -> Tensor:
             "Probabilities must be finite and at least 0, and one in each row above 0. Of logits,"
             " give the softmax."
         )
-    return (probs / total).to(torch.float32)
+    return (probs / total).to(torch.float32), lonlat
 
 
 def _days(date: Tensor | None, number: int) -> Tensor | None:
-    days = None if date is None else torch.as_tensor(date).reshape(-1)
+    days = None if date is None else torch.as_tensor(date).cpu().reshape(-1)
     if days is not None and len(days) != number:
         raise BadRecordError(f"{len(days)} dates for {number} pictures; give one each, or None.")
     return days

@@ -28,6 +28,7 @@ from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
+from csp_core.objectives.pairs import _retrieval
 from csp_core.objectives.samplers import make_sampler
 from csp_core.rundir import RunDir
 from csp_core.train import train
@@ -103,6 +104,13 @@ def test_csp_mc_is_its_formula(symmetric, compat):
     hits = [(row > row[i]).sum() < 10 for i, row in enumerate(s)]
     assert got["recall_at_10"].item() == pytest.approx(np.mean(hits), rel=1e-6)
     assert n == 24
+
+
+@pytest.mark.parametrize(("images", "recall"), [(19, 1.0), (20, 0.0)])
+def test_equal_similarities_share_the_middle_of_their_ranks(images, recall):
+    # Of 19 the middle is rank 10, of 20 rank 10.5.
+    found = _retrieval(torch.full((images, images), 0.3))
+    assert found["recall_at_10"].item() == recall
 
 
 @pytest.mark.parametrize("compat", [None, "reference"])

@@ -15,6 +15,7 @@ from csp_core.answers import answer, fit_calibration, score
 from csp_core.calibrate import fit_place_weight
 from csp_core.card import write_card
 from csp_core.checkpoint import load_model, save_model
+from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.data.leaks import check_apart
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
@@ -196,6 +197,13 @@ def test_the_terms_sum_up_to_the_answer(model, held_out):
     assert 1 <= found.set_size <= 24 and 1 <= found.image_set_size <= 24
 
 
+@pytest.mark.parametrize("weight", [-3.0, NAN, float("inf")])
+@pytest.mark.parametrize("lonlat", [None, (10.0, 50.0)])
+def test_a_weight_that_is_none(model, held_out, weight, lonlat):
+    with pytest.raises(ConfigError, match="weight is"):
+        answer_photo(model, held_out.image[0], lonlat=lonlat, weight=weight)
+
+
 def test_weight_nought_ignores_the_place(model, held_out):
     found = answer_photo(model, held_out.image[0], lonlat=(10.0, 50.0), weight=0.0)
     torch.testing.assert_close(found.probs, found.image_probs)
@@ -319,6 +327,21 @@ def test_predict_with_a_picture(csp, run, held_out, tmp_path):
     ]
 
 
+def test_predict_prints_names_as_they_are(csp, model, tmp_path):
+    names = [f"Turdus merula [juvenile {k}]" for k in range(len(model.classes) - 1)]
+    common = (*["[bold]merle :bee:"] * len(names), "")
+    model.classes = replace(model.classes, names=(*names, "moss [/] x"), common_names=common)
+    folder = save_model(model, tmp_path / "odd")
+    file = tmp_path / "picture.png"
+    Image.new("RGB", (80, 80)).save(file)
+    place = ("--lon", 10, "--lat", 50, "--top", len(model.classes))
+    for options in ((), ("--image", file)):
+        code, said, complaint = csp("predict", folder, *options, *place)
+        assert code == 0, complaint
+        # Columns are narrow, so a name may stand in two lines.
+        assert "[juvenile" in said and "[/]" in said and "[bold]merle" in said and ":bee:" in said
+
+
 def test_predict_says_what_is_missing(csp, run, model_dir, tmp_path):
     assert csp("predict", run)[0] == 2 and "--image" in csp("predict", run)[2]
     assert "both --lon and --lat" in csp("predict", run, "--lon", 3)[2]
@@ -348,7 +371,14 @@ def test_the_card_of_images_alone_claims_no_places():
     )
     card = write_card(net, settings, {}, {})
     assert "A pre-trained image encoder" in card and "gives each image a vector" in card
-    assert "gives each place" not in card
+    assert "gives each place" not in card and "species-distribution" not in card
+
+
+@pytest.mark.parametrize(("data_set", "tagged"), [("demo", True), ("eurosat", False)])
+def test_the_card_calls_no_land_cover_species(model, data_set, tagged):
+    settings = parse_config(photo_model.SMALL | {"data": {"name": data_set}})
+    front = write_card(model, settings, {}, {}).split("---\n")[1]
+    assert ("species-distribution" in front) is tagged and "location-encoder" in front
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (3, 3)])

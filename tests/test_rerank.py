@@ -125,6 +125,16 @@ def test_what_does_not_fit(probs, options, error, says):
         rerank(torch.tensor(probs), HERE, model=Table([0.1, 0.6, 0.3]), **options)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")
+def test_probabilities_may_lie_on_another_device():
+    probs, date = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([0.5])
+    model = Table([0.1, 0.6, 0.3])
+    want = rerank(probs, HERE, model=model, date=date)
+    for place in (HERE, HERE.cuda()):
+        found = rerank(probs.cuda(), place, model=model, date=date.cuda())
+        torch.testing.assert_close(found.probs, want.probs)
+
+
 def test_a_row_need_not_sum_to_one():
     found = rerank(torch.tensor([[5.0, 3.0, 2.0]]), HERE, model=Table([1 / 3] * 3))
     assert found.probs[0].tolist() == pytest.approx([0.5, 0.3, 0.2], rel=1e-5)

@@ -22,9 +22,8 @@ from photo_place import Where
 
 
 def on_model() -> None:
-    """Take over another model; the fitted weight is another too."""
-    address.set_model(st.session_state["model_box"])
-    address.set_param("weight", None)
+    """Take over another model."""
+    photo_answer.set_model(st.session_state["model_box"])
 
 
 def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from csp_core.cli.console import AsJson, ModelArgument, app, out, print_json
 from csp_core.errors import BadRecordError
@@ -123,8 +124,9 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
         value = f"{line.value:.1%}" if report.kind == "share" else f"{line.value:.4f}"
         table.add_row(
             str(line.rank),
-            line.taxon,
-            line.common_name,
+            # Names may hold brackets, which are no markup.
+            Text(line.taxon),
+            Text(line.common_name),
             "–" if hidden else value,
             "–" if hidden or line.lift is None else f"{line.lift:.1f}x",
             str(line.support) if loaded.support is not None else "–",

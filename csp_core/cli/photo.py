@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from csp_core.cli.console import out, print_json
 from csp_core.model import DualEncoder
@@ -76,13 +77,15 @@ def _print(answer: PhotoAnswer, lines: list[str]) -> None:
     for alone, both in zip(answer.image_only, answer.combined, strict=True):
         first, second = (f"{line.taxon} {line.common_name}".strip() for line in (alone, both))
         why = both.reason.partition(": ")[2] if both.rank != both.image_rank else ""
-        table.add_row(
+        cells = (
             *(str(alone.rank), first, f"{alone.value:.1%}"),
             *(second, f"{both.value:.1%}", str(both.image_rank), why),
         )
+        # Names may hold brackets, which are no markup.
+        table.add_row(*map(Text, cells))
     out.print(table)
     for line in lines if answer.fits else [*lines, answer.fits_reason]:
-        out.print(line, highlight=False)
+        out.print(line, markup=False, highlight=False)
 
 
 def _known(time: float) -> float | None:

@@ -20,6 +20,8 @@ MOST = 32_767
 PLAIN_BANDS = 4
 # A phone makes 12 to 50 megapixels; decoded, 100 take 300 MB.
 MAX_MEGAPIXELS = 100
+# What the values take as they are stored; 100 megapixels of three bands of 16 bits take 600.
+MAX_MEGABYTES = 1000
 
 
 def read_bands(content: bytes, name: str = "") -> Tensor | None:
@@ -42,10 +44,8 @@ def read_bands(content: bytes, name: str = "") -> Tensor | None:
             return None
         _check_size(file, name)
         values = file.read()
-    if values.dtype.kind == "c":
-        raise BadRecordError("complex numbers; give real ones", file=name or None)
     if values.dtype.kind == "f":
-        return torch.from_numpy(np.nan_to_num(values.astype(np.float32)))
+        return torch.from_numpy(np.nan_to_num(values.astype(np.float32), copy=False))
     if values.dtype == np.uint8:
         return torch.from_numpy(values)
     return torch.from_numpy(values.clip(-MOST, MOST).astype(np.int16))
@@ -62,11 +62,12 @@ def read_as_picture(content: bytes, name: str = "") -> Tensor:
         ``(3, H, W)`` uint8; the brightest thousandth of the values is white.
 
     Raises:
-        BadRecordError: If the file is damaged.
+        BadRecordError: If the file is damaged, too large or of complex numbers.
     """
     with _opened(content, name) as file:
         _check_size(file, name)
-        values = np.nan_to_num(file.read(list(range(1, min(file.count, 3) + 1))).astype(np.float32))
+        values = file.read(list(range(1, min(file.count, 3) + 1))).astype(np.float32)
+    values = np.nan_to_num(values, copy=False)
     values = values if len(values) == 3 else np.repeat(values[:1], 3, axis=0)
     top = max(float(np.quantile(values, 0.999)), 1e-12)
     return torch.from_numpy((values / top * 255).clip(0, 255).round().astype(np.uint8))
@@ -108,10 +109,26 @@ def centre(content: bytes, name: str = "") -> tuple[tuple[float, float] | None, 
 
 
 def _check_size(file: Any, name: str) -> None:
+    """Refuse what takes too much memory, by the header: a small sparse file can claim any size."""
+    kind = file.dtypes[0]  # a TIFF has one for all bands; complex_int16 is none of NumPy's
+    if kind.startswith("complex"):
+        raise BadRecordError(
+            f"The TIFF holds complex numbers ({kind}): give real ones, such as their magnitude as"
+            " float32.",
+            file=name or None,
+        )
     if file.width * file.height * max(file.count / 3, 1) >= MAX_MEGAPIXELS * 1_000_000:
         raise BadRecordError(
             f"The picture has {file.width} × {file.height} pixels of {file.count} bands; fewer than"
             f" {MAX_MEGAPIXELS} megapixels of 3 are read: make it smaller.",
+            file=name or None,
+        )
+    taken = file.width * file.height * file.count * np.dtype(kind).itemsize / 1_000_000
+    if taken > MAX_MEGABYTES:
+        raise BadRecordError(
+            f"The TIFF's {file.width} × {file.height} pixels of {file.count} bands of {kind} take"
+            f" {math.ceil(taken)} MB; up to {MAX_MEGABYTES} are read: give fewer pixels or bands,"
+            " or a smaller type such as uint16.",
             file=name or None,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from csp_core.data.cleaning import WORDS
 from csp_core.data.columns import plain
 from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_below
 from csp_core.data.photos import Photo, read_photo
-from csp_core.data.positions import STAMP
+from csp_core.data.positions import STAMP, parts_of_time
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import PARTS, assign_parts, keep_labels, rows_of
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
@@ -31,17 +33,24 @@ COLUMNS = {
     "lat": ("lat", "latitude", "decimallatitude", "y"),
     "date": ("date", "eventdate", "taken", "datetime", "observedon"),
 }
+# What programs write into a cell of a place or a date that is not known.
+EMPTY = (*WORDS, "-nan", "nat", "")
 FIRST = 5
 
 
 @dataclass(frozen=True)
 class _Listed:
-    """A photo as it was found: its path below the root, its class, and what a table says of it."""
+    """A photo as it was found: its path below the root, its class, and what a table says of it.
+
+    ``bad_date`` and ``half_place`` quote the cells that nothing could be made of.
+    """
 
     path: str
     label: str
     lonlat: tuple[float, float] | None = None
     date: float = math.nan
+    bad_date: str = ""
+    half_place: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +86,15 @@ def load_photos(
 ) -> ImageDataset:
     """Load photos of one's own; files that cannot be read are told in ``info`` and left out.
 
-    Place and time come from the table where it has them, else from EXIF, XMP or georeference.
+    Place and time come from the table where it has them, else from EXIF, XMP or georeference; with
+    a date of the table, the hour of the file is left out. Dates of the table that cannot be read,
+    and longitudes without latitude, are counted in ``info`` too; there the file is asked.
 
     Args:
         split: ``train``, ``val``, ``test`` or ``all``.
         root: A folder with a sub-folder for each class; or a table, CSV, TSV or Parquet, with the
             columns ``path`` (below the table's folder) and ``label``, maybe ``lon``, ``lat`` and
-            ``date``.
+            ``date`` (such as 2024-05-17).
         size: Side in pixels of the square cut from the middle of each photo.
         in_memory: Whether to keep the squares in memory, or to read them anew when asked for.
         without_place: ``test``: photos without a place are tested on, never learned from;
@@ -152,7 +163,7 @@ def _checked(root: str | Path | None, size: int, without_place: str) -> Path:
 def _list(root: Path) -> tuple[Path, list[_Listed], dict[str, object]]:
     if root.is_file():
         listed = _read_table(root)
-        return root.parent, listed, {"table": root.name}
+        return root.parent, listed, {"table": root.name, **_lost(listed)}
     if not root.is_dir():
         raise DataNotFoundError(f"No folder or table {root}.")
     files = sorted(path for path in root.rglob("*") if path.is_file())
@@ -194,22 +205,45 @@ def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) ->
     if not said["path"] or not said["label"] or not is_below(said["path"]):
         raise BadRecordError("give a path below the table's folder and a label", file=file,
                              line=line)  # fmt: skip
-    place, match = None, STAMP.match(said.get("date", ""))
-    if said.get("lon") and said.get("lat"):
+    known = {key: said[key] for key in ("lon", "lat", "date")
+             if said.get(key, "").lower() not in EMPTY}  # fmt: skip
+    place, half = None, ""
+    if "lon" in known and "lat" in known:
         try:
-            place = (float(said["lon"]), float(said["lat"]))
-            if math.isnan(place[0]) and math.isnan(place[1]):
-                place = None  # as some programs write an empty cell
-            else:
-                check_lonlat(torch.tensor([place]))
+            place = (float(known["lon"]), float(known["lat"]))
+            check_lonlat(torch.tensor([place]))
         except ValueError as error:
             raise BadRecordError(f"no place ({error})", file=file, line=line) from error
-    date = math.nan
-    if match is not None:
-        days = pl.Series([said["date"][:10].replace(":", "-")]).str.to_date(strict=False)
-        if days[0] is not None:
-            date = (days.dt.ordinal_day()[0] - 1) / (365 + days.dt.is_leap_year()[0])
-    return _Listed(said["path"], said["label"], place, date)
+    else:
+        half = next((f"line {line}: {key} {known[key][:40]} alone"
+                     for key in ("lon", "lat") if key in known), "")  # fmt: skip
+    date = _part_of_year(known.get("date", ""))
+    bad = f"line {line}: {known['date'][:40]}" if "date" in known and math.isnan(date) else ""
+    return _Listed(said["path"], said["label"], place, date, bad, half)
+
+
+def _part_of_year(text: str) -> float:
+    """Read a date, year first; NaN for others: 5/6/2024 is a day in May or in June."""
+    match = STAMP.match(text)
+    if match is None:
+        return math.nan
+    try:
+        day = datetime.datetime(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:  # such as the 30th of February
+        return math.nan
+    return parts_of_time(day)[0]
+
+
+def _lost(listed: Sequence[_Listed]) -> dict[str, object]:
+    """Count what a table says and nothing could be made of."""
+    dates = [one.bad_date for one in listed if one.bad_date]
+    places = [one.half_place for one in listed if one.half_place]
+    return {
+        "dates_not_read": len(dates),
+        "first_dates_not_read": dates[:FIRST],
+        "places_not_complete": len(places),
+        "first_places_not_complete": places[:FIRST],
+    }
 
 
 def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
@@ -263,8 +297,9 @@ def _columns(
     nowhere, rows = (math.nan, math.nan), []
     for one, photo in zip(listed, photos, strict=True):
         assert photo is not None  # those that could not be read are left out before
-        date = photo.date if math.isnan(one.date) else one.date
-        rows.append((*(one.lonlat or photo.lonlat or nowhere), date, photo.hour))
+        # The hour of a file whose date is wrong is no better, so the two are taken together.
+        time = (photo.date, photo.hour) if math.isnan(one.date) else (one.date, math.nan)
+        rows.append((*(one.lonlat or photo.lonlat or nowhere), *time))
     columns = torch.tensor(rows, dtype=torch.float32)
     return columns[:, :2], columns[:, 2], columns[:, 3]
 

@@ -270,7 +270,12 @@ def _exif(picture: Image.Image) -> Image.Exif | None:
 
 def _xmp(picture: Image.Image) -> bytes:
     found: Any = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
-    return found.encode() if isinstance(found, str) else bytes(found)
+    if isinstance(found, str):
+        return found.encode()
+    # A TIFF may give its tag any type; of a whole number, bytes() would make as many zeros.
+    if isinstance(found, tuple) and all(isinstance(v, int) and 0 <= v <= 255 for v in found):
+        return bytes(found)
+    return found if isinstance(found, bytes) else b""
 
 
 def _damaged(name: str, error: Exception) -> BadRecordError:

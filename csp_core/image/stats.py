@@ -47,8 +47,8 @@ class ImageStats:
         whitener: ``(8C, 8C)`` what makes their covariance the identity.
         exemplars: ``(M, 8C)`` descriptions of some training images, centred and scaled.
         limit: ``()`` distance from which on an image is far.
-        low: ``(8C,)`` what 1 of 200 training images stays below.
-        high: ``(8C,)`` what 1 of 200 passes.
+        low: ``(8C,)`` what 15 of 1000 training images stay below.
+        high: ``(8C,)`` what 15 of 1000 pass.
         count: ``()`` training images looked at.
     """
 

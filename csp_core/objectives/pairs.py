@@ -93,9 +93,8 @@ class Contrastive(Pairs):
             augmentation=augmentation,
             shuffle_pairs=shuffle_pairs,
         )
-        weights = (batch_weight, random_weight, dropout_weight)
         temperatures = (batch_temperature, random_temperature, dropout_temperature)
-        self.weights = dict(zip(PARTS, weights, strict=True))
+        self.weights = dict(zip(PARTS, (batch_weight, random_weight, dropout_weight), strict=True))
         self.temperatures = dict(zip(PARTS, temperatures, strict=True))
         _check_options(self.weights, self.temperatures)
         _check_negatives(num_random, mask_km, mask_weight)
@@ -306,5 +305,7 @@ def _own(rows: Tensor, start: int) -> Tensor:
 def _retrieval(similarity: Tensor) -> dict[str, Tensor]:
     own = similarity.diagonal()
     nearer = (similarity > own[:, None]).sum(dim=1)
-    recall = (nearer < RECALL_AT).float().mean()
+    # Equal similarities share the middle of their ranks; the own one equals itself.
+    ties = (similarity == own[:, None]).sum(dim=1) - 1
+    recall = (1 + nearer + 0.5 * ties <= RECALL_AT).float().mean()
     return {"alignment": own.mean(), f"recall_at_{RECALL_AT}": recall}

@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
         "Image and place",
         "9 times in 10 the truth is among",
         "Why the ranking moved",
-        "Where would the answer change?",
+        "Where would the answer change? The colours name the class that",
+        "24 classes",
         "Support:",
         "▲ fitted",
     ):
@@ -253,6 +255,32 @@ def test_a_picture_of_another_kind_is_told_with_what_would_fit(open_page: Open) 
     assert "inat21" in shown and "model.safetensors" in shown and "csp_core.rerank" in shown
 
 
+def test_asking_another_model_takes_its_own_weight(
+    open_page: Open, models: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "two"
+    for name in ("demo", "other"):
+        shutil.copytree(models / "demo", folder / name)
+    # It describes no training images, so none are unlike them.
+    (folder / "other" / "image_stats.safetensors").unlink()
+    app = upload(open_page(folder=folder), ("beach.jpg", encode(picture(900, 600))))
+    app.query_params["weight"] = "0.4"
+    app.button(key="ask-other").click().run()
+    assert not app.exception and param(app, "model") == "other"
+    assert "weight" not in app.query_params
+
+
+def test_land_cover_is_not_called_species() -> None:
+    import widgets
+
+    bundled = {path.name: path for path in (MAIN.parents[1] / "assets" / "models").iterdir()}
+    told = {
+        name: widgets.knows_species(catalog.ModelInfo(name, path, name, "", "share", 10, ""))
+        for name, path in bundled.items()
+    }
+    assert told == {"birds": True, "demo": True, "eurosat": False}
+
+
 def test_the_classifier_that_the_page_names_is_that_of_the_manual() -> None:
     import timm
 
@@ -375,6 +403,24 @@ def test_what_is_shown_of_a_photo_holds_no_place() -> None:
     assert max(chosen.photo.image.shape) == photo_files.KEPT
     shown = Image.open(io.BytesIO(chosen.thumbnail))
     assert not shown.getexif() and max(shown.size) == photo_files.SHOWN
+
+
+@pytest.mark.parametrize(
+    ("bands", "dtype", "side"),
+    [(13, torch.int16, 1024), (64, torch.float32, 512), (5, torch.uint8, 1024)],
+)
+def test_a_session_keeps_no_large_picture_of_many_bands(
+    monkeypatch: pytest.MonkeyPatch, bands: int, dtype: torch.dtype, side: int
+) -> None:
+    import photo_files
+    from csp_core.data.photos import Photo
+
+    large = torch.full((bands, 40, 2000), 7, dtype=dtype)
+    monkeypatch.setattr(photo_files, "read_photo", lambda *_: Photo(large, None, None, "None."))
+    kept = photo_files._read("key", "patch.tif", b"II*\0").photo
+    assert kept is not None and kept.image.dtype == dtype
+    assert kept.image.shape == (bands, round(side / 50), side)
+    assert torch.allclose(kept.image.float(), torch.tensor(7.0))
 
 
 def test_examples_are_what_their_script_makes(tmp_path: Path) -> None:

@@ -127,3 +127,39 @@ def test_empty_cells_of_a_table_are_no_places(folder):
     (folder / "t.csv").write_text("\n".join(["path,label,lon,lat,date", *rows]) + "\n")
     data = load_dataset("photos", "all", root=folder / "t.csv", **HALVES)
     assert sorted(data.lonlat[:, 0].tolist()) == pytest.approx([10, 11, 12, 13])
+
+
+def table_of(folder, header, rows):
+    listed = [f"Aus bus/{i}.jpg,{'ab'[i % 2]},{row}" for i, row in enumerate(rows)]
+    (folder / "t.csv").write_text("\n".join([f"path,label,{header}", *listed]) + "\n")
+    return load_dataset("photos", "all", root=folder / "t.csv", **HALVES)
+
+
+def test_dates_of_a_table_that_cannot_be_read_are_told(folder):
+    told = ["17.05.2024", "5/17/2024", "May 2024", "2024-13-40"]
+    data = table_of(folder, "date", [*told, "2024-05-17", "NaT"])
+    assert data.info["dates_not_read"] == 4
+    said = data.info["first_dates_not_read"]
+    assert said == [f"line {i + 2}: {text}" for i, text in enumerate(told)]
+    # There the file is asked, whose dates are the 15th of one month after the other.
+    days = (data.date[:4] * 365 + 1).round().tolist()
+    assert days == [15, 46, 74, 105] and (data.hour[:4] == 0.5).all()
+
+
+def test_a_longitude_without_latitude_is_told(folder):
+    data = table_of(folder, "lon,lat", ["100,", "100,20", ",20", "100,NaN", ",", "NaN,nan"])
+    assert data.info["places_not_complete"] == 3
+    assert data.info["first_places_not_complete"] == [
+        "line 2: lon 100 alone",
+        "line 4: lat 20 alone",
+        "line 5: lon 100 alone",
+    ]
+    assert data.lonlat[:, 0].tolist() == pytest.approx([10, 100, 12, 13, 14, 15])
+    lone = table_of(folder, "lon", ["100"] * 6)
+    assert lone.info["places_not_complete"] == 6 and lone.info["dates_not_read"] == 0
+
+
+def test_a_date_of_a_table_has_no_hour_of_the_file(folder):
+    data = table_of(folder, "date", ["2024-07-01", "2023-07-01 09:30", "", "", "", ""])
+    assert data.date[:2].tolist() == pytest.approx([182 / 366, 181 / 365])
+    assert data.hour[:2].isnan().all() and (data.hour[2:] == 0.5).all()

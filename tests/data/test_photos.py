@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import random
 import struct
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from csp_core.data import geotiffs
 from csp_core.data.geotiffs import centre
 from csp_core.data.photos import read_photo
+from csp_core.data.pictures import open_picture
 from csp_core.data.positions import read_xmp
 from csp_core.errors import BadRecordError, DataNotFoundError
 from tests.data.pictures import encode, exif, geotiff, gps, pixels, xmp
@@ -310,3 +313,79 @@ def test_bands_of_floating_point_and_complex_numbers():
     assert floats.dtype == torch.float32 and floats[0, 0, 3] == 3
     with pytest.raises(BadRecordError, match="complex"):
         read_photo(geotiff(bands=5, dtype="complex64"))
+
+
+@pytest.mark.parametrize("bands", [3, 5])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "complex_int16"])
+def test_complex_numbers_are_refused_with_what_would_do(bands, dtype):
+    content = sparse_geotiff(64, bands, dtype)
+    with pytest.raises(BadRecordError, match=rf"complex numbers \({dtype}\): give real ones"):
+        read_photo(content, "a.tif")
+
+
+def test_complex_numbers_are_refused_before_they_are_read():
+    # Most pixels are not there: to read them would give another sentence.
+    with pytest.raises(BadRecordError, match="complex"):
+        read_photo(geotiff(bands=13, dtype="complex64")[:2000], "a.tif")
+
+
+def sparse_geotiff(side, bands, dtype):
+    """Write a file of a few kilobytes that claims many pixels, none of which it holds."""
+    import warnings
+
+    from rasterio.errors import NotGeoreferencedWarning
+    from rasterio.io import MemoryFile
+
+    with warnings.catch_warnings(), MemoryFile() as memory:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        size = {"width": side, "height": side, "count": bands, "dtype": dtype}
+        layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "band"}
+        with memory.open(driver="GTiff", SPARSE_OK=True, **size, **layout):
+            pass
+        return bytes(memory.read())
+
+
+def test_what_is_read_is_bounded_in_bytes():
+    content = sparse_geotiff(3000, 20, "float64")
+    assert len(content) < 100_000
+    with pytest.raises(BadRecordError, match=r"20 bands of float64 take 1440 MB; up to 1000"):
+        read_photo(content, "a.tif")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_the_largest_picture_passes_the_bound_in_bytes(dtype):
+    largest = SimpleNamespace(width=9999, height=9999, count=3, dtypes=(dtype,) * 3)
+    geotiffs._check_size(largest, "a.tif")
+
+
+# The types of TIFF's numbers, and values that no XMP packet has.
+SHORT, LONG, SLONG, DOUBLE = (3, "H"), (4, "I"), (9, "i"), (12, "d")
+ODD_PACKETS = {
+    "DOUBLE": (DOUBLE, (1.5,)),
+    "DOUBLEs": (DOUBLE, (1.5, 2.5)),
+    "SHORTs": (SHORT, (60, 256)),
+    "SLONG": (SLONG, (-1,)),
+    "LONG": (LONG, (300_000_000,)),
+}
+
+
+def with_packet(kind, values):
+    """Write a TIFF whose XMP tag claims to be of another type than bytes."""
+    number, letter = kind
+    packed = struct.pack(f"<{len(values)}{letter}", *values)
+    content = encode(format="TIFF", tiffinfo={700: packed})
+    entry = struct.pack("<HHI", 700, 1, len(packed))
+    assert content.count(entry) == 1
+    return content.replace(entry, struct.pack("<HHI", 700, number, len(values)))
+
+
+@pytest.mark.parametrize("case", ODD_PACKETS)
+def test_a_packet_of_other_numbers_than_bytes_is_none(case):
+    content = with_packet(*ODD_PACKETS[case])
+    assert open_picture(content).xmp == b""
+    assert read_photo(content, "a.tif").image.shape == (3, 24, 32)
+
+
+def test_a_packet_of_small_whole_numbers_is_read():
+    packet = xmp(dwc__scientificName="Araneus marmoreus")
+    assert open_picture(with_packet(SHORT, tuple(packet))).xmp == packet
