@@ -174,6 +174,8 @@ def mark_of(split: str, chosen: Mapping[str, Any], *asked: Any, fit: bool = Fals
     for key in ("name", "card", "pretrain", *(("training",) if fit else ())):
         tree.pop(key, None)
     tree["data"].pop("root", None)
+    for key in [key for key in tree.get("training", {}) if f"training.{key}" in chosen]:
+        tree["training"].pop(key)
     if "model.image" in chosen:
         tree["model"].pop("image", None)
     if "model.location" in chosen:
