@@ -12,6 +12,8 @@ WIDER = "document.documentElement.scrollWidth - document.documentElement.clientW
 
 
 def leaflet(page: Page, box: str = "map-box") -> FrameLocator:
+    # While a page is drawn anew, the map of before may stand beside the new one.
+    expect(page.locator(f".st-key-{box} iframe")).to_have_count(1)
     frame = page.frame_locator(f".st-key-{box} iframe")
     frame.locator("svg path").first.wait_for()
     return frame
