@@ -275,16 +275,25 @@ def search_table(tried: Sequence[Mapping[str, float]]) -> str:
     """Write what was tried.
 
     Args:
-        tried: As ``collect`` returned.
+        tried: What was set and the answers measured, by name, the best first.
 
     Returns:
         Markdown.
     """
+    if not tried:
+        return "Not run."
+    answers = [name for name in tried[0] if name in (IMAGE, PLACE, BOTH)]
+    asked = [name for name in tried[0] if name not in answers]
     rows = [
-        [f"{entry['learning_rate']:g}", *(f"{100 * entry[name]:.1f}" for name in (IMAGE, BOTH))]
+        [
+            *(f"{entry[name]:g}" for name in asked),
+            *(f"{100 * entry[name]:.1f}" for name in answers),
+        ]
         for entry in tried
     ]
-    return markdown(["learning rate, search", "image, top-1", "image + place"], rows)
+    titles = [name.replace("_km", ", km").replace("_", " ") for name in asked]
+    told = [f"{name.replace('+', ' + ')}, top-1" for name in answers]
+    return markdown([f"{titles[0]}, search", *titles[1:], *told], rows)
 
 
 def not_run(missing: Mapping[tuple[str, float, str], Sequence[int]], profile: str) -> str:

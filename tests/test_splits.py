@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -146,8 +148,19 @@ def test_a_buffer_leaves_out_what_is_near_and_nothing_else(buffer_km, seed):
     want = torch.where(~held_out & (nearest <= buffer_km), LEFT_OUT, plain)
     if not (want == 0).any():
         return
-    parts = assign_parts(lonlat, val=0.05, test=0.05, seed=seed, buffer_km=buffer_km)
+    most = int((want == LEFT_OUT).sum()) > int((want == 0).sum())
+    told = pytest.warns(UserWarning, match="are left out") if most else nullcontext()
+    with told:
+        parts = assign_parts(lonlat, val=0.05, test=0.05, seed=seed, buffer_km=buffer_km)
     assert torch.equal(parts, want)
+
+
+def test_a_buffer_that_takes_most_of_the_records_says_so():
+    lonlat = torch.rand((400, 2), generator=torch.Generator().manual_seed(0)) * 5
+    told = r"of 3\d\d training records lie within 50 km of one held out by the 'random' split"
+    with pytest.warns(UserWarning, match=told):
+        parts = assign_parts(lonlat, val=0.1, test=0.1, buffer_km=50.0)
+    assert 0 < int((parts == 0).sum()) < 160
 
 
 def test_a_buffer_reaches_over_the_antimeridian_and_the_pole():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -130,7 +131,8 @@ def assign_parts(
             the order of the records.
         recorder: ``(N,)`` int64, -1 where unknown, for ``recorder``.
         buffer_km: Training records this near to a record of validation or test are left out, at
-            least 0; 0 leaves out none.
+            least 0; 0 leaves out none. A warning says so if that is more than half of them, as
+            with a ``random`` split, whose held-out records are everywhere.
 
     Returns:
         ``(N,)`` int64: 0 train, 1 validation, 2 test, -1 left out by the buffer.
@@ -159,6 +161,7 @@ def assign_parts(
     part_of_group = torch.zeros(len(found), dtype=torch.int64)
     part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
     parts = _with_buffer(part_of_group[member], lonlat, buffer_km)
+    _check_left_out(parts, method, buffer_km)
     wanted = {"train": 1.0, "val": val, "test": test}
     empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
     if empty:
@@ -179,6 +182,18 @@ def _with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
     others = lonlat[held_out]
     near = nearest_km(lonlat[rows], others[~others.isnan().any(dim=1)]) <= buffer_km
     return parts.index_fill(0, rows[near], LEFT_OUT)
+
+
+def _check_left_out(parts: Tensor, method: str, buffer_km: float) -> None:
+    """Warn if a buffer takes most of what there is to learn from."""
+    left_out, kept = int((parts == LEFT_OUT).sum()), int((parts == PARTS["train"]).sum())
+    if kept and left_out > kept:
+        warnings.warn(
+            f"{left_out:,} of {left_out + kept:,} training records lie within {buffer_km:g} km of"
+            f" one held out by the {method!r} split and are left out; {kept:,} remain. Give a"
+            " smaller buffer_km, or split_method='block' with larger blocks.",
+            stacklevel=3,
+        )
 
 
 def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor:
