@@ -26,6 +26,7 @@ def ranked_list(
     chosen: str | None,
     on_pick: Callable[[str], None],
     link: Mapping[str, str],
+    taxa: bool = True,
 ) -> None:
     """Draw the ranked species, each with a button that puts its records on the map.
 
@@ -37,6 +38,7 @@ def ranked_list(
         chosen: The species whose records are on the map.
         on_pick: Called with the scientific name that was picked.
         link: What the address of a range map says beside the species.
+        taxa: Whether the names are scientific ones, which stand in italics.
     """
     rows = report.results[:shown]
     top = max((row.value for row in rows), default=0.0)
@@ -46,7 +48,7 @@ def ranked_list(
         with ranked.container(gap=None, key=f"row-{row.rank}"):
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
                 st.button(
-                    _row_label(row, chosen),
+                    _row_label(row, chosen, taxa),
                     key=f"pick-{row.rank}",
                     type="tertiary",
                     width="stretch",
@@ -60,9 +62,10 @@ def ranked_list(
         st.caption(f"A full bar is {full}.")
 
 
-def _row_label(row: RankedTaxon, chosen: str | None) -> str:
+def _row_label(row: RankedTaxon, chosen: str | None, taxa: bool) -> str:
     names = [f"**{widgets.escape_markdown(row.common_name)}**"] if row.common_name else []
-    names.append(f"*{widgets.escape_markdown(row.taxon)}*")
+    name = widgets.escape_markdown(row.taxon)
+    names.append(f"*{name}*" if taxa else name)
     mark = " – on the map" if row.taxon == chosen else ""
     return f"{row.rank}\\. {' '.join(names)}{mark}"
 

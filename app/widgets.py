@@ -15,7 +15,7 @@ from csp_core.card import names_taxa
 from csp_core.catalog import ModelInfo, read_model_config
 from csp_core.data.records import ClassTable
 from csp_core.errors import CspError
-from csp_core.infer import LEVEL_MEANING, PlaceReport
+from csp_core.infer import LEVEL_MEANING, VALUE_MEANING, PlaceReport
 from palette import DARK, LIGHT, Palette
 
 # Filled and empty marks carry the level for those who do not see its colour.
@@ -131,8 +131,7 @@ def apply_style() -> None:
 
 def model_chip(info: ModelInfo) -> None:
     """Name the model in use and what it knows."""
-    what = "species" if knows_species(info) else "classes"
-    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} {what}"]
+    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} {plural(info)}"]
     if info.license:
         facts.append(f"weights: {escape_markdown(info.license)}")
     st.caption("Model: " + " · ".join(facts))
@@ -145,6 +144,25 @@ def knows_species(info: ModelInfo) -> bool:
         return names_taxa(config["provenance"]["config"]["data"]["name"])
     except (CspError, OSError, KeyError, TypeError):
         return False  # nobody knows what it was trained on
+
+
+def plural(info: ModelInfo) -> str:
+    """Say what a model ranks: ``species`` or ``classes``."""
+    return "species" if knows_species(info) else "classes"
+
+
+def singular(info: ModelInfo) -> str:
+    """Say what one of those is: ``species`` or ``class``."""
+    return "species" if knows_species(info) else "class"
+
+
+def value_meaning(info: ModelInfo, kind: str) -> str:
+    """Say what a model's values mean, in the word for what it ranks."""
+    meaning = VALUE_MEANING[kind]
+    if knows_species(info):
+        return meaning
+    listed = meaning.replace("listed species", "listed classes")
+    return listed.replace("places and species", "places and classes").replace("species", "class")
 
 
 def without_classes(known: Sequence[ModelInfo]) -> None:

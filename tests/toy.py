@@ -27,7 +27,12 @@ PER_SPECIES = 90
 
 
 def save_toy_model(
-    folder: Path, name: str = "toy", *, train_steps: int = 80, seasons: bool = False
+    folder: Path,
+    name: str = "toy",
+    *,
+    train_steps: int = 80,
+    seasons: bool = False,
+    data_set: str = "occurrences",
 ) -> Path:
     """Train an invented model for a moment and save it.
 
@@ -37,6 +42,7 @@ def save_toy_model(
         train_steps: Steps of Adam.
         seasons: Whether it knows the date; at each city the first species is then recorded around
             New Year, the second around July, the third at any time.
+        data_set: What it is said to be trained on, which tells whether its classes are species.
 
     Returns:
         The model's directory.
@@ -68,7 +74,8 @@ def save_toy_model(
         "Six invented species near two cities.\n"
     )
     texts = {"README.md": card, "ATTRIBUTION": "Records by nobody.\n"}
-    return save_model(model.eval(), folder / name, texts=texts)
+    provenance = {"config": {"data": {"name": data_set}}}
+    return save_model(model.eval(), folder / name, texts=texts, provenance=provenance)
 
 
 def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110) -> Path:

@@ -16,7 +16,7 @@ import widgets
 from address import NAIROBI, View, set_taxon
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
-from csp_core.infer import VALUE_MEANING, PlaceReport, describe_place, set_meaning
+from csp_core.infer import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
 
 ROWS = 10
@@ -101,7 +101,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
             model.classes,
             view.taxon,
             on_species,
-            placeholder="Pick a species here or in the list",
+            placeholder=f"Pick a {widgets.singular(view.info)} here or in the list",
         )
         if evidence and view.taxon:
             widgets.evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
@@ -130,9 +130,10 @@ def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
     title, where = widgets.place_title(report.lon, report.lat)
     st.subheader(title, anchor=False)
+    listed = f"{view.info.num_classes:,} listed {widgets.plural(view.info)}"
     st.markdown(
-        f"{where}**{report.taxa_within:,} of the {view.info.num_classes:,} listed species recorded"
-        f" within {report.radius_km:,.0f} km.**"
+        f"{where}**{report.taxa_within:,} of the {listed} recorded within"
+        f" {report.radius_km:,.0f} km.**"
     )
     widgets.support_line(report)
     if report.extrapolates:
@@ -141,13 +142,20 @@ def draw_list(view: View, report: PlaceReport) -> None:
             " below is a guess, so no shares are shown."
         )
     else:
-        st.caption(VALUE_MEANING[report.kind])
+        st.caption(widgets.value_meaning(view.info, report.kind))
         if report.set_size is not None:
             st.caption(set_meaning(report.set_size))
     rows = st.session_state.setdefault("rows", ROWS)
-    ranked.ranked_list(report, shown=rows, chosen=view.taxon, on_pick=set_taxon, link=_link(view))
+    ranked.ranked_list(
+        report,
+        shown=rows,
+        chosen=view.taxon,
+        on_pick=set_taxon,
+        link=_link(view),
+        taxa=widgets.knows_species(view.info),
+    )
     if rows < len(report.results):
-        st.button("Show more species", on_click=_more_rows, key="more")
+        st.button(f"Show more {widgets.plural(view.info)}", on_click=_more_rows, key="more")
     ranked.downloads(report, view.info, address.link_to(view))
 
 
@@ -162,7 +170,8 @@ def check_taxon(view: View, model: DualEncoder) -> None:
     try:
         view.taxon = model.classes.names[model.classes.label(view.taxon)]
     except CspError:
-        view.problems.append(f"Model {view.info.name} does not know the species {view.taxon}.")
+        what = widgets.singular(view.info)
+        view.problems.append(f"Model {view.info.name} does not know the {what} {view.taxon}.")
         view.taxon = None
 
 
@@ -170,12 +179,13 @@ def page() -> None:
     """Draw the page."""
     widgets.apply_style()
     address.come_back("explore")
-    st.title("Which species are recorded here?", anchor=False)
     known = resources.models()
     if not address.usable(known):
+        st.title("Which species are recorded here?", anchor=False)
         widgets.no_models(known)
         return
     view = address.read_view(known)
+    st.title(f"Which {widgets.plural(view.info)} are recorded here?", anchor=False)
     try:
         model = resources.model(view.info)
     except CspError as error:

@@ -20,7 +20,6 @@ import widgets
 from address import RangeView, set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
-from csp_core.infer import VALUE_MEANING
 from csp_core.model import DualEncoder
 from readout import Layer, Reading
 
@@ -86,8 +85,8 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
             taxon = model.classes.names[model.classes.label(view.taxon)]
         except CspError:
             view.problems.append(
-                f"Model {view.info.name} does not know the species {view.taxon}. Showing {taxon}"
-                " instead."
+                f"Model {view.info.name} does not know the {widgets.singular(view.info)}"
+                f" {view.taxon}. Showing {taxon} instead."
             )
     asked = view.other_taxon or (taxon if view.compares else None)
     if asked is not None:
@@ -95,8 +94,9 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
             view.other_taxon = other.classes.names[other.classes.label(asked)]
         except CspError:
             view.problems.append(
-                f"Model {view.other_info.name} does not know the species {asked}, so there is"
-                " nothing to compare with."
+                f"Model {view.other_info.name} does not know the"
+                f" {widgets.singular(view.other_info)} {asked}, so there is nothing to compare"
+                " with."
             )
             view.other_taxon, view.other_info = None, view.info
     if view.other_taxon == taxon and view.other_info is view.info:
@@ -112,17 +112,18 @@ def draw_controls(
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         picker = partial(widgets.species_picker, width=300)
-        picker("Species", model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
+        what = widgets.singular(view.info)
+        picker(what.capitalize(), model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
                key="taxon_box")  # fmt: skip
         args = model.classes.names, taxon
-        st.button("Random species", key="random", on_click=on_random, args=args)
+        st.button(f"Random {what}", key="random", on_click=on_random, args=args)
         if len(usable) > 1:
             state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, args=(known,),
                          width=180)  # fmt: skip
         picker("Compare with", other.classes, view.other_taxon,
                partial(on_box, "compare", "other_box"), key="other_box",
-               placeholder="A second species")  # fmt: skip
+               placeholder=f"A second {widgets.singular(view.other_info)}")  # fmt: skip
         if len(usable) > 1:
             state["other_model_box"] = view.other_info.name
             st.selectbox("by model", usable, key="other_model_box", on_change=on_other_model,
@@ -157,7 +158,7 @@ def draw_recent(view: RangeView, model: DualEncoder, taxon: str) -> None:
 
 def draw_notes(view: RangeView, layers: list[Layer]) -> None:
     """Say what the values mean, and what a map without support lacks."""
-    st.caption(VALUE_MEANING[layers[0].raster.kind])
+    st.caption(widgets.value_meaning(view.info, layers[0].raster.kind))
     if any(layer.model.support is None for layer in layers):
         st.warning(
             "This model came without counts of its training records, so nobody can say where it"
@@ -165,7 +166,7 @@ def draw_notes(view: RangeView, layers: list[Layer]) -> None:
         )
     if len(layers) == 2 and layers[0].model.classes.names != layers[1].model.classes.names:
         st.caption(
-            "The two models list different species, and the values of each are about its own list."
+            "The two models list different classes, and the values of each are about its own list."
         )
     if not resources.leaflet_ready():
         st.caption(
@@ -270,12 +271,13 @@ def page() -> None:
     """Draw the page."""
     widgets.apply_style()
     address.come_back("range-map")
-    st.title("Where is a species recorded?", anchor=False)
     known = resources.models()
     if not address.usable(known):
+        st.title("Where is a species recorded?", anchor=False)
         widgets.no_models(known)
         return
     view = address.read_range(known)
+    st.title(f"Where is a {widgets.singular(view.info)} recorded?", anchor=False)
     try:
         model = resources.model(view.info)
         other = resources.model(view.other_info)

@@ -281,6 +281,16 @@ def test_the_month_changes_the_list_of_a_model_that_knows_seasons(
     assert len(app.error) + len(app.warning) >= 1 and "13" in texts(app)
 
 
+def test_classes_that_are_no_species_are_not_called_so(open_app: Open, tmp_path: Path) -> None:
+    save_toy_model(tmp_path / "land", name="land", train_steps=1, data_set="eurosat")
+    app = open_app(folder=tmp_path / "land")
+    assert not app.exception and app.title[0].value == "Which classes are recorded here?"
+    assert "6 listed classes" in texts(app) and "of the listed classes" in texts(app)
+    shown = [texts(app), *(one.placeholder for one in app.selectbox)]
+    assert "species" not in "\n".join(shown)
+    assert not any("*Inventa" in label for label in ranked(app))
+
+
 def test_a_model_without_seasons_shows_no_months(open_app: Open) -> None:
     app = open_app(month="4")
     assert not app.exception and not [box for box in app.selectbox if box.key == "month_box"]

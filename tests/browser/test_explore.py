@@ -117,6 +117,21 @@ def test_the_back_button_goes_back(app: str, open_page: OpenPage) -> None:
     expect(page.get_by_label("Latitude")).to_have_value("-1.3000")
 
 
+def test_the_place_is_there_again_after_the_photo_page(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}?lat=48.2&lon=16.4")
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    page.get_by_role("link", name="Photo", exact=True).first.click()
+    expect(page.get_by_role("heading", name="What does the place add")).to_be_visible()
+    settle(page)
+    page.get_by_role("link", name="Explore", exact=True).first.click()
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+    page.get_by_role("link", name="Photo", exact=True).first.click()
+    expect(page.get_by_role("heading", name="What does the place add")).to_be_visible()
+    settle(page)
+    page.go_back()
+    expect(heading(page)).to_have_text("Near Vienna, Austria")
+
+
 def test_picking_a_species_draws_its_cells(app: str, open_page: OpenPage) -> None:
     page = open_page(app)
     frame = leaflet(page)
