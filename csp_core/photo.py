@@ -61,15 +61,31 @@ class RankedAnswer:
 
     @property
     def reason(self) -> str:
-        """Say in one sentence why the place and the season moved it."""
-        parts = []
+        """Say in one sentence why the place and the season moved it.
+
+        Where it moved against what both say, because others were moved more, that is said too.
+        """
+        parts, signs = [], set()
         for name, term in (("place", self.log_odds.place), ("season", self.log_odds.season)):
             if abs(term) >= math.log(1.1):
                 how = "for" if term > 0 else "against"
+                signs.add(how)
                 parts.append(f"the {name} speaks {how} it, {_times(term)}")
         if not parts:
             return f"Neither place nor season changes the odds of {self.taxon} by a tenth."
-        return f"{self.taxon}: {' and '.join(parts)}."
+        against = self._moved_against
+        together = "in all " if len(signs) > 1 else ""
+        rest = f", {together}{against}" if against else ""
+        return f"{self.taxon}: {' and '.join(parts)}{rest}."
+
+    @property
+    def _moved_against(self) -> str:
+        total = self.log_odds.place + self.log_odds.season
+        if self.rank < self.image_rank and total < 0:
+            return "less than against others"
+        if self.rank > self.image_rank and total > 0:
+            return "less than for others"
+        return ""
 
 
 @dataclass(frozen=True, eq=False)

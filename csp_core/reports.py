@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import ASSETS, read_json
 from csp_core.model import DualEncoder
 
+# The data set that a file of records is.
+FILE = "occurrences"
 SEEN = {
     "all": "every record given",
     "train": "the records it learned from",
@@ -44,8 +47,10 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     """
     model = load_model(model_name)
     provenance = read_json(find_model(model_name) / "config.json").get("provenance", {})
-    name, place = (data, root) if data in DATASETS else ("occurrences", Path(data))
-    sets = {"all": load_dataset(name, "all", root=place)}
+    name, place = (data, root) if data in DATASETS else (FILE, Path(data))
+    # Whatever is asked to be measured is, however rare or clumped; nothing is dealt out.
+    whole: dict[str, Any] = {"min_records": 1, "val_fraction": 0.0, "test_fraction": 0.0}
+    sets = {"all": load_dataset(name, "all", root=place, **(whole if name == FILE else {}))}
     sets |= _trained_splits(provenance, name, place)
     splits = {}
     for split, records in sets.items():
@@ -74,13 +79,24 @@ def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str,
     if settings.pop("name", None) != name:
         return {}
     settings.pop("root", None)
+    try:
+        # That a buffer leaves out much of other records is no news of these.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            sets = _dealt(name, place, settings)
+    except CspError:
+        # Records that cannot be dealt out as in training are not those of the training.
+        return {}
+    if "val" in sets and provenance["config"]["training"].get("refit"):
+        sets["train"] = join_records(sets["train"], sets.pop("val"))
+    return sets if sets["train"].content_hash() == wanted else {}
+
+
+def _dealt(name: str, place: Path | None, settings: dict[str, Any]) -> dict[str, RecordDataset]:
     sets = {"train": load_dataset(name, "train", root=place, **settings)}
     for split in ("val", "test"):
         if settings.get(f"{split}_fraction"):
             sets[split] = load_dataset(name, split, root=place, **settings)
-    if "val" in sets and provenance["config"]["training"].get("refit"):
-        sets["train"] = join_records(sets["train"], sets.pop("val"))
-    return sets if sets["train"].content_hash() == wanted else {}
+    return sets
 
 
 def model_rows() -> list[dict[str, Any]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
@@ -16,6 +20,8 @@ from csp_core.model import Prior
 # The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
 # apart by a limited factor and removes none.
 DOUBT = 0.01
+# What follows genus and species, such as an author or a subspecies; or anything in parentheses.
+MORE = re.compile(r"^\S+ [a-z][\w-]*\s+\S|\(")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +55,11 @@ class Reranked:
 
 
 def rerank(
-    probs: Tensor,
-    lonlat: Tensor,
+    probs: Tensor | ArrayLike,
+    lonlat: Tensor | ArrayLike,
     *,
     model: Prior,
-    date: Tensor | None = None,
+    date: Tensor | ArrayLike | None = None,
     weight: float | None = None,
     names: Sequence[str] | None = None,
 ) -> Reranked:
@@ -65,7 +71,8 @@ def rerank(
 
     Args:
         probs: ``(N, K)`` P(class | image) of any classifier, at least 0; a row need not sum to 1.
-            On any device, as are places and dates; the work is done on the CPU.
+            Tensors on any device, arrays or lists, as are places and dates; the work is done on
+            the CPU.
         lonlat: ``(N, 2)`` longitude, latitude, degrees; NaN where the place is unknown, which
             leaves the answer as it is.
         model: A model or a baseline.
@@ -78,8 +85,8 @@ def rerank(
 
     Raises:
         BadRecordError: If probabilities, places or dates are none, or their numbers differ.
-        ConfigError: If the number of names is not that of the classes, no class is known, or the
-            weight is negative.
+        ConfigError: If the number of names is not that of the classes, one is no text, no class is
+            known, the model is none, or the weight is negative.
 
     Source:
         Mac Aodha et al. 2019, eq. 2.
@@ -95,9 +102,10 @@ def rerank(
         >>> found.probs.argmax().item(), round(found.probs[0, 2].item(), 3)
         (0, 0.2)
     """
-    probs, lonlat = _checked(probs, lonlat)
+    _check_model(model)
+    probs, lonlat = _checked(_numbers("probs", probs), _numbers("lonlat", lonlat))
     days = _days(date, len(probs))
-    own = tuple(model.classes.names if names is None else (name.strip() for name in names))
+    own = model.classes.names if names is None else _stripped(names)
     label = _matched(model, own, probs.shape[1])
     known = label >= 0
     chosen = getattr(model, "place_weight", 1.0) if weight is None else float(weight)
@@ -130,10 +138,35 @@ def rerank(
     )
 
 
+def _check_model(model: object) -> None:
+    if isinstance(model, str | Path):
+        kind = type(model).__name__ if isinstance(model, str) else "path"
+        raise ConfigError(f"model is the {kind} {str(model)!r}; give load_model({str(model)!r}).")
+    if not hasattr(model, "classes"):
+        raise ConfigError(f"model is of type {type(model).__name__}; give what load_model returns.")
+
+
+def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:
+    """Bring numbers of any form to the CPU as floating-point numbers; None becomes NaN."""
+    if isinstance(values, Tensor):
+        values = values.cpu()
+        return values if values.is_floating_point() else values.float()
+    try:
+        # A copy, since tensors may be written to and some arrays may not.
+        return torch.from_numpy(np.array(values, dtype=np.float32))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadRecordError(f"{name} must be numbers, as many in each row: {error}") from error
+
+
+def _stripped(names: Sequence[str]) -> tuple[str, ...]:
+    for k, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ConfigError(f"names[{k}] is {name!r}; give the scientific name of each class.")
+    return tuple(name.strip() for name in names)
+
+
 def _checked(probs: Tensor, lonlat: Tensor) -> tuple[Tensor, Tensor]:
-    """Check probabilities and places, bring both to the CPU, and make each row sum to 1."""
-    # There the model's answers are too.
-    probs, lonlat = probs.cpu(), lonlat.cpu()
+    """Check probabilities and places, and make each row of the first sum to 1."""
     if probs.ndim != 2 or lonlat.shape != (len(probs), 2):
         raise BadRecordError(
             f"probs has shape {tuple(probs.shape)} and lonlat {tuple(lonlat.shape)}; give (N, K)"
@@ -148,8 +181,8 @@ def _checked(probs: Tensor, lonlat: Tensor) -> tuple[Tensor, Tensor]:
     return (probs / total).to(torch.float32), lonlat
 
 
-def _days(date: Tensor | None, number: int) -> Tensor | None:
-    days = None if date is None else torch.as_tensor(date).cpu().reshape(-1)
+def _days(date: Tensor | ArrayLike | None, number: int) -> Tensor | None:
+    days = None if date is None else _numbers("date", date).reshape(-1)
     if days is not None and len(days) != number:
         raise BadRecordError(f"{len(days)} dates for {number} pictures; give one each, or None.")
     return days
@@ -168,7 +201,8 @@ def _matched(model: Prior, names: Sequence[str], number: int) -> Tensor:
             raise ConfigError(f"Model {model.name!r} ranks no classes; take one that does.")
         raise ConfigError(
             f"Model {model.name!r} knows none of the {len(names)} classes, such as {names[0]!r};"
-            f" classes are matched by scientific name, such as {model.classes.names[0]!r}."
+            f" classes are matched by scientific name, such as {model.classes.names[0]!r}"
+            f"{', without author or subspecies' if any(map(MORE.search, names)) else ''}."
         )
     return label
 

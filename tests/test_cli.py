@@ -128,6 +128,24 @@ def test_evaluate_on_other_records(csp, model_dir, tmp_path):
     assert "no record was seen in training" in report["note"]
 
 
+def test_evaluate_on_few_records(csp, model_dir, tmp_path):
+    few, clumped = tmp_path / "few.csv", tmp_path / "clumped.csv"
+    few.write_text("species,lon,lat\nAba alta,36.8,-1.3\nAba alta,36.8,-1.3\n")
+    clumped.write_text("species,lon,lat\n" + 12 * "Aba alta,36.8,-1.3\n" + 3 * "Zus zus,1,2\n")
+    for path, number, unmatched in ((few, 2, 0), (clumped, 12, 3)):
+        splits = json.loads(ok(csp("evaluate", model_dir, path, "--json")))["splits"]
+        assert list(splits) == ["all"]
+        assert (splits["all"]["n"], splits["all"]["unmatched"]) == (number, unmatched)
+
+
+def test_evaluate_on_few_records_of_a_model_of_frequent_taxa(csp, tmp_path):
+    # birds learned from taxa with ten records or more, dealt out by blocks.
+    name = checkpoint.load_model("birds").classes.names[0]
+    path = tmp_path / "two.csv"
+    path.write_text(f"species,lon,lat\n{name},10,50\n{name},11,51\n")
+    assert json.loads(ok(csp("evaluate", "birds", path, "--json")))["splits"]["all"]["n"] == 2
+
+
 def test_evaluate_table(csp, model_dir, records_csv):
     out = ok(csp("evaluate", model_dir, records_csv))
     assert all(word in out for word in ("train", "val", "log_loss", "macro_top5"))

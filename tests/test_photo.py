@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from csp_core.answers import answer, fit_calibration, score
 from csp_core.calibrate import fit_place_weight
 from csp_core.card import write_card
 from csp_core.checkpoint import load_model, save_model
+from csp_core.cli.models import part_of_year
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.data.leaks import check_apart
@@ -22,17 +25,18 @@ from csp_core.errors import BadRecordError, CheckpointError, ConfigError
 from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import read_json
 from csp_core.image import make_image_encoder
-from csp_core.image.stats import ImageStats
+from csp_core.image.stats import ImageStats, _compared
 from csp_core.infer import location_prior, posterior
 from csp_core.location import make_location_encoder
 from csp_core.model import CALIBRATED, DualEncoder
-from csp_core.photo import answer_photo, bring, image_fits
+from csp_core.photo import RankedAnswer, Terms, answer_photo, bring, image_fits
 from csp_core.photomap import prior_around, winning_map
 from csp_core.start import check_unseen
 from csp_core.train import train
 from tests import photo_model
 
 NAN = float("nan")
+ROOT = Path(__file__).resolve().parents[1]
 PRETRAIN = {"objective": {"name": "csp_mc", "augmentation": "weak"}, "training.epochs": 1}
 ANSWERS = {"image", "place", "image+place"}
 
@@ -197,6 +201,23 @@ def test_the_terms_sum_up_to_the_answer(model, held_out):
     assert 1 <= found.set_size <= 24 and 1 <= found.image_set_size <= 24
 
 
+@pytest.mark.parametrize(
+    ("rank", "was", "place", "season", "end"),
+    [
+        (2, 5, -0.34, 0.0, "against it, odds divided by 1.4, less than against others."),
+        (5, 2, 0.34, 0.0, "for it, odds times 1.4, less than for others."),
+        (5, 2, -0.34, 0.0, "against it, odds divided by 1.4."),
+        (2, 5, 0.34, 0.0, "for it, odds times 1.4."),
+        (2, 2, -0.34, 0.0, "against it, odds divided by 1.4."),
+        (2, 5, -1.0, 0.34, "for it, odds times 1.4, in all less than against others."),
+        (2, 5, 1.0, -0.34, "against it, odds divided by 1.4."),
+    ],
+)
+def test_a_move_against_what_the_place_says_is_explained(rank, was, place, season, end):
+    line = RankedAnswer(rank, "Aus bus", "", 0.1, was, 0.1, Terms(0.0, place, season))
+    assert line.reason.startswith("Aus bus: the place speaks ") and line.reason.endswith(end)
+
+
 @pytest.mark.parametrize("weight", [-3.0, NAN, float("inf")])
 @pytest.mark.parametrize("lonlat", [None, (10.0, 50.0)])
 def test_a_weight_that_is_none(model, held_out, weight, lonlat):
@@ -255,12 +276,34 @@ def test_pictures_unlike_the_training_images_are_told(model, held_out):
     flat, photo = torch.full((3, 90, 120), 200).byte(), torch.rand(3, 300, 400).mul(255).byte()
     for picture in (flat, photo):
         fits, why = image_fits(model, picture)
-        assert not fits and "unlike" in why and "in theirs between" in why
+        assert not fits and "unlike the training images (" in why and " compared): " in why
+        assert re.search(r"in (red|green|blue) is \S+, in theirs (between|about) ", why)
     assert bring(model, flat).shape == (1, 3, 64, 64)
     with pytest.raises(BadRecordError, match="of 3 bands"):
         image_fits(model, torch.rand(13, 64, 64))
     model.image_stats = None
     assert image_fits(model, flat)[0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.95, 1.0, 1.0), "0.95, in theirs about 1"),
+        ((0.95, 0.998, 1.0), "0.95, in theirs between 0.998 and 1"),
+        ((0.9968, 0.997, 1.0), "0.9968, in theirs between 0.997 and 1"),
+        ((0.99999, 1.0, 1.0), "0.99999, in theirs about 1"),
+        ((0.3, 0.5, 0.7), "0.3, in theirs between 0.5 and 0.7"),
+        ((0.5, 0.5, 0.5), None),
+    ],
+)
+def test_numbers_are_told_in_digits_that_tell_them_apart(numbers, words):
+    assert _compared(*numbers) == words
+
+
+def test_bands_that_are_no_colours_have_numbers():
+    stats = ImageStats.of(torch.rand(40, 2, 16, 16, generator=torch.Generator().manual_seed(0)))
+    fits, why = stats.judge(torch.zeros(1, 2, 16, 16))
+    assert not fits and " in band " in why and "(40 compared)" in why
 
 
 def test_the_middle_is_cut_out():
@@ -325,6 +368,47 @@ def test_predict_with_a_picture(csp, run, held_out, tmp_path):
     assert [line["taxon"] for line in found["combined"]] == [
         line["taxon"] for line in found["image_only"]
     ]
+
+
+GULF = ROOT / "assets" / "examples" / "lookalike-gulf.png"
+
+
+def test_predict_with_a_picture_tells_support_date_and_set(csp):
+    code, said, _ = csp("predict", "demo", "--image", GULF, "--date", "20240301")
+    assert code == 0 and "Support: little (10 to 49 training records" in said
+    assert "Date: 2024-03-01 (given)." in said
+    assert "9 times in 10 the truth is among: synthetic fabula beta." in said
+    code, said, _ = csp("predict", "demo", "--image", GULF, "--lon", 0, "--lat", 80)
+    assert code == 0 and "Support: none (" in said and "extrapolates" in said
+    assert "Date: 2024-09-28 (of the file)." in said and "9 times in 10" not in said
+    code, said, _ = csp("predict", "eurosat", "--image", GULF, "--lon", 10, "--lat", 54)
+    assert code == 0 and "no time input" in said and "9 times in 10" not in said
+
+
+def test_a_typed_date_drops_the_file_s_hour(csp):
+    told = {}
+    for options in ((), ("--date", "2024-03-01"), ("--date", "2024-03-01", "--hour", "06:00"),
+                    ("--hour", "06:00")):  # fmt: skip
+        said = csp("predict", "demo", "--image", GULF, "--json", *options)[1]
+        image = json.loads(said)["image"]
+        told[options] = image["day"], image["hour"]
+        assert image["date"] == pytest.approx(part_of_year(image["day"]))
+    assert list(told.values()) == [
+        ("2024-09-28", 0.5), ("2024-03-01", None), ("2024-03-01", 0.25), ("2024-09-28", 0.25)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (ROOT, "is a folder; give a picture in it."),
+        ("https://example.org/a.jpg", "is an address, and only files are read"),
+        ("no/such.jpg", "No file no/such.jpg."),
+    ],
+)
+def test_predict_with_what_is_no_file(csp, image, says):
+    code, said, complaint = csp("predict", "demo", "--image", image)
+    assert code == 1 and said == "" and says in complaint and complaint.count("\n") == 1
 
 
 def test_predict_prints_names_as_they_are(csp, model, tmp_path):

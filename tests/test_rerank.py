@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -115,14 +117,57 @@ def test_known_classes_without_a_share_stay_without():
         ([[NAN, 0.0, 1.0]], {}, BadRecordError, "finite"),
         ([0.5, 0.3, 0.2], {}, BadRecordError, "shape"),
         ([[0.5, 0.5]], {"names": ["x", "y"]}, ConfigError, "knows none of the 2 classes"),
+        ([[0.5, 0.5]], {"names": ["x y Brehm, 1831", "z"]}, ConfigError, "'Aus bus', without auth"),
+        ([[0.5, 0.5]], {"names": ["X (y) z", "z"]}, ConfigError, "without author or subspecies"),
+        ([[0.5, 0.5]], {"names": ["Aus bus", None]}, ConfigError, r"names\[1\] is None"),
+        ([[0.5, 0.3, 0.2]], {"model": "birds"}, ConfigError, r"str 'birds'; give load_model\('bi"),
+        ([[0.5, 0.3, 0.2]], {"model": Path("a")}, ConfigError, "path 'a'; give load_model"),
+        ([[0.5, 0.3, 0.2]], {"model": None}, ConfigError, "type NoneType; give what load_model"),
+        ([[0.5, 0.3, 0.2]], {"date": ["May"]}, BadRecordError, "date must be numbers"),
         ([[0.5, 0.3, 0.2]], {"weight": -1.0}, ConfigError, "weight"),
+        ([[0.5, 0.3, 0.2]], {"weight": NAN}, ConfigError, "weight is nan"),
+        ([[0.5, 0.3, 0.2]], {"date": torch.zeros(2)}, BadRecordError, "2 dates for 1 pictures"),
         ([[0.5, 0.3, 0.2]], {"weight": NAN}, ConfigError, "weight is nan"),
         ([[0.5, 0.3, 0.2]], {"date": torch.zeros(2)}, BadRecordError, "2 dates for 1 pictures"),
     ],
 )
 def test_what_does_not_fit(probs, options, error, says):
     with pytest.raises(error, match=says):
-        rerank(torch.tensor(probs), HERE, model=Table([0.1, 0.6, 0.3]), **options)
+        rerank(torch.tensor(probs), HERE, **{"model": Table([0.1, 0.6, 0.3])} | options)
+
+
+@pytest.mark.parametrize("names", [["American Black Bear", "x"], ["Ursus americanus", "x"]])
+def test_names_without_author_are_not_told_to_drop_it(names):
+    with pytest.raises(ConfigError, match=r"such as 'Aus bus'\.$"):
+        rerank([[0.5, 0.5]], HERE, model=Table([0.1, 0.6, 0.3]), names=names)
+
+
+@pytest.mark.parametrize("form", ["lists", "arrays", "fixed arrays", "whole numbers"])
+def test_numbers_of_any_form(form):
+    rows, places, dates = [[5, 3, 2], [5, 3, 2]], [[10.0, 50.0], [None, None]], [0.25, None]
+    if "arrays" in form:
+        rows, places, dates = (np.array(part, dtype=float) for part in (rows, places, dates))
+        for part in (rows, places, dates):
+            part.flags.writeable = form == "arrays"
+    if form == "whole numbers":
+        rows, dates = torch.tensor(rows), (0, 0)
+    model = Table([0.1, 0.6, 0.3])
+    found = rerank(rows, places, model=model, date=dates)
+    here = rerank(torch.tensor([[0.5, 0.3, 0.2]]), HERE, model=Table([0.1, 0.6, 0.3]))
+    torch.testing.assert_close(found.probs[:1], here.probs)
+    assert found.probs[1].tolist() == pytest.approx([0.5, 0.3, 0.2]) and len(model.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("probs", "lonlat", "says"),
+    [
+        ([[0.5, 0.5, 0.0], [1.0]], [[10, 50]], "probs must be numbers"),
+        ([[0.5, 0.5, 0.0]], [["east", "north"]], "lonlat must be numbers"),
+    ],
+)
+def test_what_is_no_number(probs, lonlat, says):
+    with pytest.raises(BadRecordError, match=says):
+        rerank(probs, lonlat, model=Table([0.1, 0.6, 0.3]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")

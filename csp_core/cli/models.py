@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,9 @@ def evaluate(
 ) -> None:
     """Measure a model on records, by split where the split can be reproduced.
 
-    A model of images is measured by the image alone and by image and place together.
+    A model of images is measured by the image alone and by image and place together. All records
+    of a file count, but those without a place and those of classes that the model does not know,
+    whose number is told as unmatched.
     """
     from csp_core.reports import evaluate_splits
 
@@ -92,19 +95,20 @@ def predict(
 ) -> None:
     """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
     from csp_core.checkpoint import load_model
-    from csp_core.cli.photo import predict_photo
+    from csp_core.cli.photo import When, predict_photo
     from csp_core.infer import describe_place
 
     loaded = load_model(model)
     if (lon is None) != (lat is None):
         raise typer.BadParameter("A place needs both --lon and --lat.")
-    when = (part_of_year(date), _part_of_day(hour))
+    day = _day(date)
+    when = When(part_of_year(date), _part_of_day(hour), None if day is None else str(day))
     if image is not None:
         place = None if lon is None or lat is None else (lon, lat)
-        return predict_photo(loaded, image, place, *when, top=top, as_json=as_json)
+        return predict_photo(loaded, image, place, when, top=top, as_json=as_json)
     if lon is None or lat is None:
         raise typer.BadParameter("Give --lon and --lat, or --image with a picture.")
-    report = describe_place(loaded, lon, lat, date=when[0], hour=when[1], top=top)
+    report = describe_place(loaded, lon, lat, date=when.date, hour=when.hour, top=top)
     if as_json:
         print_json(report.to_dict())
         return
@@ -113,8 +117,8 @@ def predict(
 
 def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     """Print a place's ranking, what it means and what it rests on."""
+    from csp_core.cli.photo import support_line
     from csp_core.infer import VALUE_MEANING, set_meaning
-    from csp_core.support import LEVEL_MEANING
 
     heading = "share" if report.kind == "share" else "score"
     # Without counts of its records nobody knows where a model extrapolates.
@@ -139,10 +143,7 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     out.print(VALUE_MEANING[report.kind], highlight=False)
     if report.set_size is not None and not report.extrapolates:
         out.print(set_meaning(report.set_size), highlight=False)
-    support = f"{report.level} ({LEVEL_MEANING[report.level]})"
-    if loaded.support is None:
-        support = "not known; the model came without counts of its training records"
-    out.print(f"Support: {support}.", highlight=False)
+    out.print(support_line(loaded, report), highlight=False)
 
 
 def part_of_year(date: str | None) -> float | None:
@@ -157,22 +158,24 @@ def part_of_year(date: str | None) -> float | None:
     Raises:
         BadRecordError: If it is no date.
     """
-    import datetime
-
     from csp_core.data.positions import parts_of_time
 
-    if date is None:
+    day = _day(date)
+    if day is None:
         return None
-    try:
-        day = datetime.date.fromisoformat(date)
-    except ValueError as error:
-        raise BadRecordError(f"--date {date!r} is no date; give YYYY-MM-DD.") from error
     return parts_of_time(datetime.datetime.combine(day, datetime.time()))[0]
 
 
-def _part_of_day(hour: str | None) -> float | None:
-    import datetime
+def _day(date: str | None) -> datetime.date | None:
+    if date is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(date)
+    except ValueError as error:
+        raise BadRecordError(f"--date {date!r} is no date; give YYYY-MM-DD.") from error
 
+
+def _part_of_day(hour: str | None) -> float | None:
     if hour is None:
         return None
     try:

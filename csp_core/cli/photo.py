@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,36 @@ from rich.table import Table
 from rich.text import Text
 
 from csp_core.cli.console import out, print_json
+from csp_core.data.photos import Photo, read_photo
+from csp_core.infer import PlaceReport, describe_place
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer, answer_photo
+from csp_core.support import LEVEL_MEANING
+
+# Of a longer set only the size is told.
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class When:
+    """When a picture was taken.
+
+    Args:
+        date: Part of the year in [0, 1), or None.
+        hour: Part of the day in [0, 1), or None.
+        day: The date as YYYY-MM-DD, or None.
+    """
+
+    date: float | None = None
+    hour: float | None = None
+    day: str | None = None
 
 
 def predict_photo(
     model: DualEncoder,
     file: Path,
     place: tuple[float, float] | None,
-    date: float | None,
-    hour: float | None,
+    given: When,
     *,
     top: int,
     as_json: bool,
@@ -30,46 +51,85 @@ def predict_photo(
         model: A model with an image classifier.
         file: The picture.
         place: Longitude and latitude, degrees; those that the file names if None.
-        date: Part of the year in [0, 1); that of the file if None.
-        hour: Part of the day in [0, 1); that of the file if None.
+        given: Date and hour; those of the file where they are None, but with a date of one's own
+            the file's hour counts no more.
         top: How many classes to list.
         as_json: Whether to print data rather than tables.
 
     Raises:
         CspError: If the model sees no pictures, or the file is none.
     """
-    from csp_core.data.photos import read_photo
-    from csp_core.infer import describe_place
-
     photo = read_photo(file)
     where = place or photo.lonlat
     source = "given" if place else photo.place_source
     radius = 0.0 if place or photo.uncertainty_m is None else photo.uncertainty_m / 1000
-    day = date if date is not None else _known(photo.date)
-    time = hour if hour is not None else _known(photo.hour)
+    when = _when(given, photo)
     answer = answer_photo(
-        model, photo.image, lonlat=where, radius_km=radius, date=day, hour=time, top=top
+        model, photo.image, lonlat=where, radius_km=radius, date=when.date, hour=when.hour, top=top
     )
-    found = answer.to_dict()
+    report = None
+    if where is not None and model.classifier is not None:
+        report = describe_place(model, *where, date=when.date, hour=when.hour, top=top)
     if as_json:
-        report: dict[str, Any] = {"model": model.name, "lon": None, "lat": None}
-        if where is not None and model.classifier is not None:
-            report = describe_place(model, *where, date=day, hour=time, top=top).to_dict()
-        shape = list(photo.image.shape)
+        nowhere: dict[str, Any] = {"model": model.name, "lon": None, "lat": None}
         told = {
             "file": file.name,
-            "shape": shape,
+            "shape": list(photo.image.shape),
             "place_source": source,
             "why_no_place": "" if where else photo.why_no_place,
             "radius_km": radius,
-            "date": day,
-            "hour": time,
+            "day": when.day,
+            "date": when.date,
+            "hour": when.hour,
             "notes": list(photo.notes),
         }
-        print_json({**report, "image": told, **found})
+        about = report.to_dict() if report else nowhere
+        print_json({**about, "image": told, **answer.to_dict()})
         return
     known = f"Place: {where[0]:.4f}, {where[1]:.4f} ({source})." if where else ""
-    _print(answer, [known or f"No place: {photo.why_no_place}", *photo.notes])
+    lines = [known or f"No place: {photo.why_no_place}"]
+    if report:
+        lines += [support_line(model, report), *_day_line(model, when, own=given.day is None)]
+    _print(answer, [*lines, *_set_line(answer, report), *photo.notes])
+
+
+def support_line(model: DualEncoder, report: PlaceReport) -> str:
+    """Say how much the place's part rests on.
+
+    Args:
+        model: The model.
+        report: What it says of the place.
+
+    Returns:
+        One line.
+    """
+    if model.support is None:
+        return "Support: not known; the model came without counts of its training records."
+    return f"Support: {report.level} ({LEVEL_MEANING[report.level]})."
+
+
+def _when(given: When, photo: Photo) -> When:
+    if given.date is None:
+        hour = _known(photo.hour) if given.hour is None else given.hour
+        return When(_known(photo.date), hour, photo.taken[:10] or None)
+    return given
+
+
+def _day_line(model: DualEncoder, when: When, *, own: bool) -> list[str]:
+    unused = "" if model.uses_date else "; the model has no time input, so it changes nothing"
+    if when.day is None:
+        return ["No date: the file names none."] if model.uses_date else []
+    return [f"Date: {when.day} ({'of the file' if own else 'given'}){unused}."]
+
+
+def _set_line(answer: PhotoAnswer, report: PlaceReport | None) -> list[str]:
+    """Name the set that holds the truth 9 times in 10, where what it was fitted on is like this."""
+    size = answer.set_size
+    if size is None or not answer.fits or (report is not None and report.extrapolates):
+        return []
+    names = [line.common_name or line.taxon for line in answer.combined[:size]]
+    told = f"the first {size}" if size > min(MOST_NAMED, len(names)) else ", ".join(names)
+    return [f"9 times in 10 the truth is among: {told}."]
 
 
 def _print(answer: PhotoAnswer, lines: list[str]) -> None:

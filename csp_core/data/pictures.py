@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import threading
 import warnings
@@ -120,18 +121,27 @@ def read_bytes(source: bytes | str | Path, name: str = "") -> tuple[bytes, str]:
         Bytes and name.
 
     Raises:
-        DataNotFoundError: If there is no such file.
+        DataNotFoundError: If there is no such file, or it is a folder or an address.
         BadRecordError: If it is empty.
     """
     if not isinstance(source, bytes):
         path = Path(source)
         name = name or path.name
         if not path.is_file():
-            raise DataNotFoundError(f"No file {path}.")
+            raise DataNotFoundError(_why_no_file(str(source), path))
         source = path.read_bytes()
     if not source:
         raise BadRecordError("The file is empty.", file=name or None)
     return source, name
+
+
+def _why_no_file(given: str, path: Path) -> str:
+    # A path keeps one of the two strokes of an address.
+    if re.match(r"[a-z]{2,}:/", given, flags=re.IGNORECASE):
+        return f"{given} is an address, and only files are read; save it and give the path."
+    if path.is_dir():
+        return f"{path} is a folder; give a picture in it."
+    return f"No file {path}."
 
 
 def check_size(width: int, height: int, name: str) -> None:

@@ -19,6 +19,9 @@ EXEMPLARS, NEIGHBOUR = 512, 3
 LEAST_SIDE = 8
 QUANTILE, MARGIN = 0.985, 1.0
 RIDGE, CHUNK = 1e-6, 256
+# A file of 8 bits cannot tell brightnesses apart that are nearer than this.
+STEP = 1 / 255
+COLOURS = ("red", "green", "blue")
 TRAITS = (
     "brightness",
     "contrast",
@@ -156,22 +159,21 @@ class ImageStats:
         if float(distance) <= float(self.limit):
             return True, "This picture is like those that the model learned from."
         return False, (
-            f"This picture is unlike the {int(self.count)} that the model learned from:"
+            f"This picture is unlike the training images ({int(self.count):,} compared):"
             f" {self._reason(traits[0])}."
         )
 
     def _reason(self, traits: Tensor) -> str:
-        width = (self.high - self.low).clamp_min(RIDGE)
+        width = (self.high - self.low).clamp_min(STEP)
         beyond = torch.maximum(self.low - traits, traits - self.high) / width
         worst = int(beyond.argmax())
-        if beyond[worst] <= 0:
+        trait, band = TRAITS[worst // self.bands], worst % self.bands
+        values = torch.stack([traits[worst], self.low[worst], self.high[worst]])
+        words = _compared(*(values.exp() if trait in LOGARITHMIC else values).tolist())
+        if beyond[worst] <= 0 or words is None:
             return "its brightness, contrast, detail and colour do not go together as in theirs"
-        trait, band = TRAITS[worst // self.bands], worst % self.bands + 1
-        values = [traits[worst], self.low[worst], self.high[worst]]
-        if trait in LOGARITHMIC:
-            values = [value.exp() for value in values]
-        own, least, most = (f"{float(value):.2g}" for value in values)
-        return f"{trait} in band {band} is {own}, in theirs between {least} and {most}"
+        where = COLOURS[band] if self.bands == len(COLOURS) else f"band {band + 1}"
+        return f"{trait} in {where} is {words}"
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the description as tensors by name, for a file.
@@ -212,6 +214,19 @@ def _describe(pixels: Tensor) -> Tensor:
     return torch.cat(
         [pixels.mean(dim=(2, 3)), *(part.clamp_min(1e-4).log() for part in logs), *ends], dim=1
     )
+
+
+def _compared(own: float, least: float, most: float) -> str | None:
+    """Give a number and what it is beyond, in as few digits as tell them apart; None if none do."""
+    found = None
+    for digits in range(2, 7):
+        mine, low, high = (f"{value:.{digits}g}" for value in (own, least, most))
+        if mine in (low, high):
+            continue
+        if low != high:
+            return f"{mine}, in theirs between {low} and {high}"
+        found = found or f"{mine}, in theirs about {low}"
+    return found
 
 
 def _distance(scaled: Tensor, exemplars: Tensor) -> Tensor:
