@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 import address
@@ -47,15 +49,36 @@ def on_cell(key: str) -> None:
         choose_place(picked[0]["lon"], picked[0]["lat"])
 
 
-def coordinate_boxes(lon: float | None, lat: float | None, width: int = 150) -> None:
+def on_boxes(owner: str = "") -> None:
+    """Take over typed numbers, right or wrong: the address says what was typed.
+
+    Args:
+        owner: As ``coordinate_boxes`` was told.
+    """
+    lon, lat = (st.session_state.get(f"{name}_box{owner}") for name in ("lon", "lat"))
+    if lon is not None and lat is not None:
+        choose_place(lon, lat)
+
+
+def coordinate_boxes(
+    lon: float | None,
+    lat: float | None,
+    width: int = 150,
+    owner: str = "",
+    on_change: Callable[[str], None] = on_boxes,
+) -> None:
     """Draw the boxes for latitude and longitude.
 
     Args:
         lon: Longitude to show, or None.
         lat: Latitude to show, or None.
         width: Of each, pixels.
+        owner: What the place is of, where a page shows one of several.
+        on_change: Called with ``owner`` after another number was typed.
     """
-    for label, key, value in (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon)):
+    names = (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon))
+    for label, name, value in names:
+        key = name + owner
         # Without a place, the first box typed into waits for the other.
         if value is not None or key not in st.session_state:
             st.session_state[key] = value
@@ -66,16 +89,10 @@ def coordinate_boxes(lon: float | None, lat: float | None, width: int = 150) -> 
             step=0.1,
             format="%.4f",
             key=key,
-            on_change=_on_boxes,
+            on_change=on_change,
+            args=(owner,),
             width=width,
         )
-
-
-def _on_boxes() -> None:
-    """Take over typed numbers, right or wrong: the address says what was typed."""
-    lon, lat = st.session_state["lon_box"], st.session_state["lat_box"]
-    if lon is not None and lat is not None:
-        choose_place(lon, lat)
 
 
 def map_center(place: tuple[float, float] | None) -> tuple[float, float] | None:

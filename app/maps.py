@@ -21,6 +21,9 @@ from address import MAX_ZOOM
 from palette import Palette
 
 HEIGHT, PHONE_HEIGHT = 500, 300
+# Above letters and other marks, which stand at 600, and below labels at 650.
+PIN_PANE = "pin"
+RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
 # The latitude where the map's projection ends.
 EDGE = 85.05
 # Upper ends of the record counts that share a colour; the last class is open.
@@ -125,6 +128,7 @@ def _base_map(
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
     figure: Any = view.get_root()
     figure.header.add_child(Element(f"<style>{_css(palette)}</style>"))
+    view.add_child(_Script(RAISE_PIN))
     if start is None:
         view.add_child(_Script(WHOLE_WORLD))
     if wire:
@@ -293,7 +297,7 @@ def pin_group(
                 interactive=False,
             ).add_to(group)
         tip = folium.Tooltip(escape(label), permanent=True, direction="top", offset=[0, -8])
-        folium.CircleMarker(
+        pin = folium.CircleMarker(
             spot,
             tooltip=tip if label else None,
             radius=8,
@@ -303,7 +307,10 @@ def pin_group(
             fill_color=palette.pin,
             fill_opacity=1,
             interactive=False,
-        ).add_to(group)
+        )
+        # folium's class drops a pane that is given to it.
+        pin.options["pane"] = PIN_PANE
+        pin.add_to(group)
     return group
 
 

@@ -18,7 +18,7 @@ from csp_core.errors import CspError
 # What the date box offers, beside the day of the photo's file.
 FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)
 # Of a photo; the rest of the address holds for all.
-OWN = ("lat", "lon", "radius", "date")
+OWN = ("lat", "lon", "radius", "date", "place")
 UNKNOWN, IGNORED = "unknown", "ignored"
 MOST_KM, MOST_WEIGHT = 2000.0, 3.0
 # In the session's state: the photo whose data the address replaces, and what was said of others.
@@ -152,9 +152,21 @@ def turn_to(photo: str) -> bool:
     for name in said[before]:
         params.pop(name)
     params.update(said.get(photo, {}))
-    for name in ("lat_box", "lon_box", "clicked", "shown"):
+    for name in ("clicked", "shown"):
         state.pop(name, None)
     return bool(said[before] or said.get(photo))
+
+
+def is_shown(photo: str) -> bool:
+    """Tell whether a photo is the one whose data the address replaces.
+
+    Args:
+        photo: Its key.
+
+    Returns:
+        False for a late word of a photo that the page has left.
+    """
+    return bool(st.session_state.get(SHOWN) == photo)
 
 
 def forget_own(*names: str) -> None:

@@ -112,12 +112,9 @@ def without_image_model(info: ModelInfo, known: Sequence[ModelInfo]) -> None:
 
 def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
     """Draw the ranking of the place by itself."""
-    if where.counts is None:
-        ignored = "The place is ignored" if where.ignored else "The place is not known"
-        st.markdown(f"{ignored}, so there is nothing to rank by.")
-        return
-    if model.classifier is None:
-        st.markdown("This model knows nothing of places, so there is nothing to rank by.")
+    why = why_alone(model, where)
+    if why or where.counts is None:
+        st.markdown(f"{why.capitalize()}, so there is nothing to rank by.")
         return
     report = describe_place(model, *where.counts, date=where.date, hour=where.hour)
     widgets.support_line(report)
@@ -127,12 +124,11 @@ def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
     photo_chart.one_column(rows[:PLACE_ROWS], "Place only", numbers=not report.extrapolates)
 
 
-def headline(answer: PhotoAnswer, where: Where) -> None:
+def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     """Say what the picture most likely shows, and what the place changed."""
     first, alone = answer.combined[0], answer.image_only[0]
     st.subheader(f"{_name(first)}: {widgets.percent(first.value)}", anchor=False)
-    if where.counts is None:
-        why = "the place is ignored" if where.ignored else "nobody knows the place yet"
+    if why := why_alone(model, where):
         st.markdown(f"By the image alone, as {why}.")
     elif first.taxon == alone.taxon:
         st.markdown(f"The image alone says the same, with {widgets.percent(alone.value)}.")
@@ -143,22 +139,53 @@ def headline(answer: PhotoAnswer, where: Where) -> None:
         )
 
 
+def why_alone(model: DualEncoder, where: Where) -> str:
+    """Say why no place takes part in an answer; nothing where one does."""
+    if model.classifier is None:
+        return "this model knows nothing of places"
+    if where.counts is None:
+        return "the place is ignored" if where.place else "no place is known"
+    return ""
+
+
 def _name(row: RankedAnswer) -> str:
     return widgets.escape_markdown(row.common_name or row.taxon)
 
 
-def truth_set(answer: PhotoAnswer, where: Where) -> None:
-    """Name the set that holds the truth 9 times in 10."""
+def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
+    """Name the set that holds the truth 9 times in 10, as far as that is promised.
+
+    Args:
+        answer: What the model says.
+        model: The model.
+        where: Place and time.
+    """
+    if not answer.fits:
+        st.caption(
+            "No set that holds the truth 9 times in 10 is named: the promise is for pictures like"
+            " those that the model learned from."
+        )
+        return
+    heard = not why_alone(model, where) and answer.weight > 0
     alone = _set_words(answer.image_only, answer.image_set_size)
-    if answer.set_size is None:
+    together = _set_words(answer.combined, answer.set_size) if heard else alone
+    if not together:
         what = "For this weight of the place" if alone else "For this model"
         st.caption(f"{what} no set that holds the truth 9 times in 10 was fitted.")
         return
-    together = _set_words(answer.combined, answer.set_size)
     line = f"**9 times in 10 the truth is among:** {together}."
-    if where.counts is not None and alone:
+    if heard and alone:
         line += f" By the image alone: {alone}."
     st.markdown(line)
+    if heard and _guesses(model, where):
+        st.caption("The promise is not for places like this, with too few training records near.")
+
+
+def _guesses(model: DualEncoder, where: Where) -> bool:
+    """Tell whether the model is known to have learned nothing near the place that counts."""
+    if where.counts is None or model.support is None:
+        return False
+    return describe_place(model, *where.counts, top=1).extrapolates
 
 
 def _set_words(rows: Sequence[RankedAnswer], size: int | None) -> str:
@@ -191,8 +218,8 @@ def weigh(model: DualEncoder, weight: float | None) -> None:
     # A slider's ends lie half a thumb from those of its box.
     at = f"calc(0.5rem + (100% - 1rem) * {fitted / most:.4f})"
     st.html(
-        f'<div class="csp-mark"><span style="left:{at}">▲ fitted {model.place_weight:.2f}</span>'
-        "</div>"
+        f'<div class="csp-mark"><span style="left:{at}">▲ fitted {model.place_weight:.3g}'
+        f"{', in use' if weight is None else ''}</span></div>"
     )
     if weight is not None:
         st.button("Back to the fitted weight", key="fitted_weight", on_click=address.set_param,

@@ -25,6 +25,7 @@ def style() -> None:
     st.html(
         f"""<style>
         .csp-slope {{display: grid; grid-template-columns: 1fr 3.6rem 1fr}}
+        .csp-slope.csp-alone {{grid-template-columns: 1fr}}
         .csp-slope h4 {{margin: 0 0 0.3rem; padding: 0; font-size: 0.95rem}}
         .csp-slope img {{display: block; width: 100%; height: 100%}}
         .csp-item {{height: {ROW_HEIGHT}px; display: flex; flex-direction: column;
@@ -46,7 +47,7 @@ def style() -> None:
         .csp-mark {{position: relative; height: 1.1rem; font-size: 0.8rem; margin-top: -0.9rem}}
         .csp-mark span {{position: absolute; transform: translateX(-50%); white-space: nowrap}}
         @media (max-width: 640px) {{
-            .csp-slope {{grid-template-columns: 1fr 2rem 1fr}}
+            .csp-slope:not(.csp-alone) {{grid-template-columns: 1fr 2rem 1fr}}
             .csp-name {{font-size: 0.8rem}}
         }}
         </style>"""
@@ -77,6 +78,18 @@ def columns(answer: PhotoAnswer, keys: Mapping[str, tuple[str, str]], palette: P
         '<div class="csp-slope"><h4>Image only</h4><h4></h4><h4>Image and place</h4>'
         f"<div>{left}</div>{_lines(before, after, palette)}<div>{right}</div></div>"
     )
+
+
+def image_column(answer: PhotoAnswer, keys: Mapping[str, tuple[str, str]]) -> None:
+    """Draw the ranking of the image by itself, where no place counts.
+
+    Args:
+        answer: What the model says.
+        keys: Taxon to letter and colour on the map.
+    """
+    rows = sorted(shown_taxa(answer), key=lambda row: row.image_rank)
+    items = "".join(_item(row, row.image_rank, row.image_value, keys) for row in rows)
+    st.html(f'<div class="csp-slope csp-alone"><h4>Image only</h4><div>{items}</div></div>')
 
 
 def one_column(rows: Sequence[tuple[int, str, str, float]], title: str, *, numbers: bool) -> None:
@@ -120,7 +133,9 @@ def _bar(name: str, value: float, mark: str = "") -> str:
 
 
 def _name(rank: int, taxon: str, common: str) -> str:
-    named = f"{rank}. {escape(common)}" if common else f"{rank}. <em>{escape(taxon)}</em>"
+    # Names of a species have two words; those of other classes stand upright.
+    plain = common or (taxon if len(taxon.split()) < 2 else "")
+    named = f"{rank}. {escape(plain)}" if plain else f"{rank}. <em>{escape(taxon)}</em>"
     return f'<span title="{escape(taxon)}">{named}</span>'
 
 

@@ -32,6 +32,8 @@ KEPT_BANDS = 16
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photos_read"
+# And whether some were there when the page was left.
+DROPPED = "photos_dropped"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,13 @@ class Chosen:
     thumbnail: bytes = b""
     problem: str = ""
     example: str = ""
+
+    def width_in(self, side: int) -> int:
+        """Give how wide the photo is when it is fitted into a square, pixels."""
+        if self.photo is None:
+            return side
+        height, width = self.photo.image.shape[1:]
+        return max(1, round(side * min(1.0, width / height)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
             width=430,
         )
         with st.container(width="stretch"):
-            example = _choose_example(asked, problems)
+            example = _choose_example(asked, problems, own=bool(uploads))
             shot = None
             # The browser asks for the camera as soon as its widget is drawn.
             if st.toggle("Use the camera", key="camera_on"):
@@ -117,14 +126,18 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
         files[shot.file_id] = ("Camera", shot)
     if not files:
         st.session_state.pop(READ, None)
+        if st.session_state.get(DROPPED):
+            st.info("Your photos were not kept while you were on another page; give them again.")
         return _read_example(example) if example else None
+    st.session_state.pop(DROPPED, None)
     found = _read_all({key: (name, file.getvalue()) for key, (name, file) in files.items()})
     for bad in (one for one in found if one.problem):
         st.error(f"**{widgets.escape_markdown(bad.name)}**: {widgets.escape_markdown(bad.problem)}")
     return _pick([one for one in found if not one.problem])
 
 
-def _choose_example(asked: str | None, problems: list[str]) -> Example | None:
+def _choose_example(asked: str | None, problems: list[str], *, own: bool) -> Example | None:
+    """Draw the row of examples, which rests while there are photos of one's own."""
     known = {example.file: example for example in examples()}
     if not known:
         return None
@@ -134,11 +147,12 @@ def _choose_example(asked: str | None, problems: list[str]) -> Example | None:
     chosen = chosen or next(iter(known.values()))
     st.session_state["example_box"] = chosen.file
     st.pills(
-        "Or an invented example",
+        f"Or an invented example{': first remove your photos' if own else ''}",
         list(known),
         format_func=lambda file: known[file].label,
         key="example_box",
         required=True,
+        disabled=own,
         on_change=_on_example,
     )
     return chosen
@@ -161,7 +175,7 @@ def _pick(good: list[Chosen]) -> Chosen | None:
     with st.container(horizontal=True, gap="small", key="photo-row"):
         for number, one in enumerate(good):
             with st.container(width=SMALL, gap="small"):
-                st.image(one.thumbnail, width=SMALL, alt=f"The photo {one.name}")
+                st.image(one.thumbnail, width=one.width_in(SMALL), alt=f"The photo {one.name}")
                 st.button(
                     widgets.escape_markdown(one.name),
                     key=f"photo-{number}",

@@ -23,7 +23,9 @@ from photo_address import (
     UNKNOWN,
     PhotoView,
     forget_own,
+    is_shown,
 )
+from photo_files import Chosen
 
 SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
 
@@ -126,72 +128,92 @@ def _distance(km: float) -> str:
     return f"{1000 * km:,.0f} m" if km < 1 else f"{km:,.0f} km"
 
 
-def controls(view: PhotoView, where: Where, photo: Photo, model: DualEncoder) -> None:
+def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) -> None:
     """Draw what sets place, radius and date.
+
+    Every photo has boxes of its own: a browser that still shows the last photo's sends its values.
 
     Args:
         view: What the address says.
         where: Place and time.
-        photo: The photo.
+        chosen: The photo.
         model: The model.
     """
-    state = st.session_state
+    photo = chosen.key
     typed.place_box()
     if view.place is None:
         typed.offer_swap(view.lon, view.lat)
     typed.draw_lookup()
     lon, lat = where.place or (view.lon, view.lat)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        clicks.coordinate_boxes(lon, lat, width=140)
-        state["radius_box"] = float(where.radius_km)
-        st.number_input(
-            "Known to within (km)",
-            *(0.0, MOST_KM),
-            step=10.0,
-            format="%.4g",
-            key="radius_box",
-            on_change=_on_radius,
-            width=150,
-            help="What the place says is averaged over a disc of this radius.",
-        )
-        state["date_box"] = where.day
-        st.date_input(
-            "Date",
-            value=None,
-            # The clock of a camera may be set to any year.
-            min_value=min(FIRST_DAY, where.day or FIRST_DAY),
-            max_value=max(LAST_DAY, where.day or LAST_DAY),
-            key="date_box",
-            format="YYYY-MM-DD",
-            on_change=_on_date,
-            disabled=not model.uses_date,
-            help="Empty leaves the season out."
-            if model.uses_date
-            else f"{widgets.escape_markdown(model.name)} knows no seasons.",
-            width=175,
-        )
+        clicks.coordinate_boxes(lon, lat, width=160, owner=photo, on_change=_on_boxes)
+        _radius_and_date(where, photo, model)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        state["ignore_box"] = view.ignored
+        st.session_state[f"ignore_box{photo}"] = view.ignored
         st.toggle(
             "Ignore the place (captive, cultivated)",
-            key="ignore_box",
+            key=f"ignore_box{photo}",
             on_change=_on_ignore,
+            args=(photo,),
             help="What is kept or planted says nothing of where its kind lives.",
         )
-        if view.place is not None and photo.lonlat is not None:
+        if view.place is not None and chosen.photo is not None and chosen.photo.lonlat is not None:
             args = ("lat", "lon", "radius")
             st.button("Back to the photo's own place", key="own_place", on_click=forget_own,
                       args=args)  # fmt: skip
 
 
-def _on_radius() -> None:
-    address.set_param("radius", f"{st.session_state['radius_box']:g}")
+def _radius_and_date(where: Where, photo: str, model: DualEncoder) -> None:
+    """Draw the boxes for radius and date, of a photo with this key."""
+    state = st.session_state
+    state[f"radius_box{photo}"] = float(where.radius_km)
+    st.number_input(
+        "Known to within (km)",
+        *(0.0, MOST_KM),
+        step=10.0,
+        format="%.4g",
+        key=f"radius_box{photo}",
+        on_change=_on_radius,
+        args=(photo,),
+        width=150,
+        help="What the place says is averaged over a disc of this radius.",
+    )
+    state[f"date_box{photo}"] = where.day
+    st.date_input(
+        "Date",
+        value=None,
+        # The clock of a camera may be set to any year.
+        min_value=min(FIRST_DAY, where.day or FIRST_DAY),
+        max_value=max(LAST_DAY, where.day or LAST_DAY),
+        key=f"date_box{photo}",
+        format="YYYY-MM-DD",
+        on_change=_on_date,
+        args=(photo,),
+        disabled=not model.uses_date,
+        help="Empty leaves the season out."
+        if model.uses_date
+        else f"{widgets.escape_markdown(model.name)} knows no seasons.",
+        width=175,
+    )
 
 
-def _on_date() -> None:
-    day = st.session_state["date_box"]
-    address.set_param("date", day.isoformat() if day else UNKNOWN)
+def _on_boxes(photo: str) -> None:
+    if is_shown(photo):
+        clicks.on_boxes(photo)
 
 
-def _on_ignore() -> None:
-    address.set_param("place", IGNORED if st.session_state["ignore_box"] else None)
+def _on_radius(photo: str) -> None:
+    if is_shown(photo):
+        address.set_param("radius", f"{st.session_state[f'radius_box{photo}']:g}")
+
+
+def _on_date(photo: str) -> None:
+    if is_shown(photo):
+        day = st.session_state[f"date_box{photo}"]
+        address.set_param("date", day.isoformat() if day else UNKNOWN)
+
+
+def _on_ignore(photo: str) -> None:
+    if is_shown(photo):
+        ignored = st.session_state[f"ignore_box{photo}"]
+        address.set_param("place", IGNORED if ignored else None)

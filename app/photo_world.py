@@ -197,7 +197,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
     groups = [maps.outline_group(hatch, None, palette)]
     if world:
         label = "Map of the class that would be named if the picture were taken there"
-        groups = [maps.value_group(picture, OPACITY, label), *groups, _letters(world)]
+        groups = [maps.value_group(picture, OPACITY, label), *groups, _letters(world, place)]
     radius = where.radius_km if where.radius_km >= 1 else None
     groups.append(maps.pin_group(place, palette, radius_km=radius))
     maps.click_map(
@@ -212,8 +212,8 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
     )
 
 
-def _letters(world: World) -> folium.FeatureGroup:
-    """Write each letter where its class wins most clearly."""
+def _letters(world: World, pin: tuple[float, float] | None) -> folium.FeatureGroup:
+    """Write each letter where its class wins most clearly, on the side away from the pin."""
     group = folium.FeatureGroup(name="letters")
     frame = "display:block;line-height:20px;text-align:center;border-radius:4px;font-size:12px"
     for taxon, (letter, colour) in world.keys.items():
@@ -223,12 +223,26 @@ def _letters(world: World) -> folium.FeatureGroup:
         icon = folium.DivIcon(
             f'<b title="{title}" style="{frame};{key_style(colour)}">{letter}</b>',
             icon_size=(20, 20),
-            # Beside the spot, which the pin may be on.
-            icon_anchor=(-4, 26),
+            icon_anchor=_anchor((lon, lat), pin),
             class_name="csp-letter",
         )
         folium.Marker((lat, lon), icon=icon, interactive=False, keyboard=False).add_to(group)
     return group
+
+
+def _anchor(spot: tuple[float, float], pin: tuple[float, float] | None) -> tuple[int, int]:
+    """Put a letter beside its spot, where no zoom brings the pin over it.
+
+    Args:
+        spot: Longitude and latitude that the letter belongs to.
+        pin: The same of the pin, or None.
+
+    Returns:
+        The spot as seen from the letter's upper left corner, pixels.
+    """
+    west = pin is not None and pin[0] > spot[0]
+    south = pin is not None and pin[1] > spot[1]
+    return 23 if west else -3, -3 if south else 23
 
 
 def legend(world: World) -> None:

@@ -158,11 +158,15 @@ def singular(info: ModelInfo) -> str:
 
 def value_meaning(info: ModelInfo, kind: str) -> str:
     """Say what a model's values mean, in the word for what it ranks."""
-    meaning = VALUE_MEANING[kind]
+    return in_its_words(info, VALUE_MEANING[kind])
+
+
+def in_its_words(info: ModelInfo, text: str) -> str:
+    """Give a sentence about species in the word for what a model ranks."""
     if knows_species(info):
-        return meaning
-    listed = meaning.replace("listed species", "listed classes")
-    return listed.replace("places and species", "places and classes").replace("species", "class")
+        return text
+    many = text.replace("listed species", "listed classes")
+    return many.replace("places and species", "places and classes").replace("species", "class")
 
 
 def without_classes(known: Sequence[ModelInfo]) -> None:

@@ -144,7 +144,7 @@ def draw_list(view: View, report: PlaceReport) -> None:
     else:
         st.caption(widgets.value_meaning(view.info, report.kind))
         if report.set_size is not None:
-            st.caption(set_meaning(report.set_size))
+            st.caption(widgets.in_its_words(view.info, set_meaning(report.set_size)))
     rows = st.session_state.setdefault("rows", ROWS)
     ranked.ranked_list(
         report,
@@ -200,7 +200,12 @@ def page() -> None:
     with right:
         if view.place:
             date = months.date_of(view.month)
-            draw_list(view, describe_place(model, *view.place, date=date, radius_km=RADIUS_KM))
+            try:
+                report = describe_place(model, *view.place, date=date, radius_km=RADIUS_KM)
+            except CspError as error:  # such as of a model that knows images alone
+                st.error(widgets.escape_markdown(str(error)))
+                return
+            draw_list(view, report)
         else:
             st.markdown("Choose a place on the map, or correct the numbers above.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 import address
@@ -16,9 +18,13 @@ import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
+from csp_core.photo import PhotoAnswer
 from photo_address import PhotoView
 from photo_files import Chosen
 from photo_place import Where
+
+# Side of the square that holds the photo, pixels.
+LARGE = 150
 
 
 def on_model() -> None:
@@ -36,6 +42,14 @@ def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
         )
 
 
+def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) -> None:
+    """Draw the rankings: both, or the image's alone."""
+    if alone:
+        photo_chart.image_column(answer, keys)
+    else:
+        photo_chart.columns(answer, keys, widgets.palette())
+
+
 def draw(
     view: PhotoView, known: list[ModelInfo], model: DualEncoder, chosen: Chosen, where: Where
 ) -> None:
@@ -44,7 +58,7 @@ def draw(
     colours, world, first = widgets.palette(), None, ""
     left, right = st.container(key="view").columns([9, 11], gap="medium")
     with left, st.container(horizontal=True, gap="medium", key="photo-box"):
-        st.image(chosen.thumbnail, width=150, alt=f"The photo {chosen.name}")
+        st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
         with st.container(gap="small", width="stretch"):
             photo_place.badges(where, chosen.photo)
     with right:
@@ -55,18 +69,18 @@ def draw(
                 photo_answer.place_alone(model, view.info, where)
             else:
                 photo_answer.misfit(answer, view.info, known, chosen.photo)
-                photo_answer.headline(answer, where)
-                chart = st.empty()
+                photo_answer.headline(answer, model, where)
+                alone, chart = bool(photo_answer.why_alone(model, where)), st.empty()
                 # The rankings do not wait for the map; until then letters stay as they were.
                 before = photo_world.last_keys(view.info, chosen.key)
                 with chart:
-                    photo_chart.columns(answer, before, colours)
+                    rank(answer, alone, before)
                 world = photo_world.look(view.info, model, answer, where)
                 keys = photo_world.keep_keys(world, view.info, chosen.key)
                 if keys != before:
                     with chart:
-                        photo_chart.columns(answer, keys, colours)
-                photo_answer.truth_set(answer, where)
+                        rank(answer, alone, keys)
+                photo_answer.truth_set(answer, model, where)
                 if model.classifier is not None and not where.ignored:
                     photo_answer.weigh(model, view.weight)
                 first = answer.combined[0].taxon
@@ -85,7 +99,7 @@ def draw(
         if world:
             photo_world.moves(world, first)
         with st.container(key="records-box"):
-            photo_place.controls(view, where, chosen.photo, model)
+            photo_place.controls(view, where, chosen, model)
             if world:
                 photo_world.table(world)
 

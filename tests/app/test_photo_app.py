@@ -3,8 +3,9 @@ import io
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -62,6 +63,11 @@ def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return app.file_uploader(key="photo_files").set_value(rows).run()
 
 
+def box(boxes: Iterable[Any], name: str) -> Any:
+    """Find a box of the photo that is shown: its key ends with the photo's."""
+    return next(widget for widget in boxes if str(widget.key).startswith(name))
+
+
 def winner(app: AppTest) -> str:
     return app.subheader[0].value.split(":")[0]
 
@@ -88,14 +94,15 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
         "24 classes",
         "Support:",
         "▲ fitted",
+        ", in use",
     ):
         assert words in shown, words
 
 
 def test_the_answer_flips_as_the_pin_moves(open_page: Open) -> None:
     app = open_page()
-    app.number_input(key="lat_box").set_value(39.0).run()
-    app.number_input(key="lon_box").set_value(-110.0).run()
+    box(app.number_input, "lat_box").set_value(39.0).run()
+    box(app.number_input, "lon_box").set_value(-110.0).run()
     assert not app.exception and winner(app) == ROCKIES_NAME
     shown = texts(app)
     assert "The place changes the answer" in shown and "Typed" in shown
@@ -124,7 +131,7 @@ def test_the_lines_are_described_and_the_same_stands_in_a_table(open_page: Open)
 
 def test_the_place_can_be_ignored(open_page: Open) -> None:
     app = open_page(**ROCKIES)
-    app.toggle(key="ignore_box").set_value(True).run()
+    box(app.toggle, "ignore_box").set_value(True).run()
     assert not app.exception and winner(app) == GULF_NAME
     assert "as the place is ignored" in texts(app) and param(app, "place") == "ignored"
     assert not [s for s in app.slider if s.key == "weight_box"]
@@ -134,6 +141,9 @@ def test_the_weight_of_the_place_goes_from_none_to_much(open_page: Open) -> None
     app = open_page(**ROCKIES)
     app.slider(key="weight_box").set_value(0.0).run()
     assert not app.exception and winner(app) == GULF_NAME
+    # The set of the image, which needs no fitted weight.
+    assert "9 times in 10 the truth is among" in texts(app) and "in use" not in texts(app)
+    app.slider(key="weight_box").set_value(0.5).run()
     assert "no set that holds the truth" in texts(app)
     app.button(key="fitted_weight").click().run()
     assert winner(app) == ROCKIES_NAME and "weight" not in app.query_params
@@ -142,7 +152,7 @@ def test_the_weight_of_the_place_goes_from_none_to_much(open_page: Open) -> None
 def test_a_wide_radius_softens_what_the_place_says(open_page: Open) -> None:
     app = open_page()
     sure = app.subheader[0].value
-    app.number_input(key="radius_box").set_value(2000.0).run()
+    box(app.number_input, "radius_box").set_value(2000.0).run()
     assert not app.exception and param(app, "radius") == "2000"
     assert app.subheader[0].value != sure and "± 2,000 km" in texts(app)
 
@@ -150,7 +160,7 @@ def test_a_wide_radius_softens_what_the_place_says(open_page: Open) -> None:
 def test_the_date_can_be_typed_and_left_out(open_page: Open) -> None:
     app = open_page()
     assert "season" in texts(app)
-    app.date_input(key="date_box").set_value(None).run()
+    box(app.date_input, "date_box").set_value(None).run()
     assert not app.exception and "Date: left out" in texts(app)
     app = open_page(date="2023-07-01")
     assert "Date: 2023-07-01, typed" in texts(app)
@@ -161,7 +171,11 @@ def test_without_a_place_the_image_answers_and_the_page_asks_where(open_page: Op
     assert not app.exception and winner(app) == GULF_NAME
     shown = texts(app)
     assert "Where was this taken?" in shown and "By the image alone" in shown
-    assert "No place" in shown
+    assert "No place" in shown and "as no place is known" in shown
+    assert "Image only" in shown and "Image and place" not in shown
+    box(app.toggle, "ignore_box").set_value(True).run()
+    assert "as no place is known" in texts(app)
+    box(app.toggle, "ignore_box").set_value(False).run()
     app.text_input(key="place_text").set_value("Denver").run()
     assert not app.exception and "By the image alone, as" not in texts(app)
 
@@ -191,7 +205,7 @@ def test_an_upload_with_a_place_and_one_without(open_page: Open) -> None:
     app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
     assert not app.exception and not app.error
     assert "From EXIF" in texts(app)
-    assert app.number_input(key="lon_box").value == -110
+    assert box(app.number_input, "lon_box").value == -110
     assert "Date: 2024-05-17" in texts(app)
     app = upload(open_page(), ("nowhere.jpg", encode(picture())))
     assert "The file has no EXIF data. Where was this taken?" in texts(app)
@@ -204,14 +218,14 @@ def test_other_formats_give_their_place_too(open_page: Open, kind: str) -> None:
     content = encode(picture(), kind, exif=exif_with((-110.0, 39.0)))
     app = upload(open_page(), (f"bird.{kind.lower()[:4]}", content))
     assert not app.exception and not app.error
-    assert app.number_input(key="lat_box").value == 39
+    assert box(app.number_input, "lat_box").value == 39
 
 
 def test_a_geotiff_gives_its_place_by_its_georeference(open_page: Open) -> None:
     app = upload(open_page(), ("patch.tif", geotiff(8.0, 47.0)))
     assert not app.exception and not app.error
     assert "From the georeference" in texts(app)
-    assert app.number_input(key="lat_box").value == pytest.approx(47, abs=0.01)
+    assert box(app.number_input, "lat_box").value == pytest.approx(47, abs=0.01)
 
 
 def test_several_photos_each_have_their_own_place(open_page: Open) -> None:
@@ -222,13 +236,13 @@ def test_several_photos_each_have_their_own_place(open_page: Open) -> None:
     )
     names = [b.label.replace("\\", "") for b in app.button if str(b.key).startswith("photo-")]
     assert names == ["first.jpg", "second.jpg"]
-    app.number_input(key="lat_box").set_value(30.0).run()
+    box(app.number_input, "lat_box").set_value(30.0).run()
     assert param(app, "lat") == "30"
     app.button(key="photo-1").click().run()
-    assert not app.exception and app.number_input(key="lat_box").value == 47
+    assert not app.exception and box(app.number_input, "lat_box").value == 47
     assert "lat" not in app.query_params
     app.button(key="photo-0").click().run()
-    assert app.number_input(key="lat_box").value == 30
+    assert box(app.number_input, "lat_box").value == 30
 
 
 @pytest.mark.parametrize("file", odd_files(), ids=lambda file: file.name)
@@ -238,11 +252,58 @@ def test_an_odd_file_gets_its_sentence(open_page: Open, file: File) -> None:
     assert len(app.error) == file.refused
 
 
+def test_what_a_browser_says_late_of_another_photo_is_not_taken_over(open_page: Open) -> None:
+    import photo_place
+
+    app = open_page()
+    old = {str(w.key) for w in (*app.number_input, *app.date_input, *app.toggle)}
+    app = upload(app, ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    own = {str(w.key) for w in (*app.number_input, *app.date_input, *app.toggle)}
+    assert not {key for key in old & own if "_box" in key}
+    assert "Date: 2024-05-17, from the photo's file" in texts(app)
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr(photo_place.address, "set_param", lambda name, _: said.append(name))
+        patch.setattr(photo_place, "is_shown", lambda photo: photo == "new")
+        state = {"radius_boxold": 1.0, "date_boxold": None, "ignore_boxold": True}
+        patch.setattr(photo_place.st, "session_state", state | {"radius_boxnew": 1.0})
+        for late in (photo_place._on_radius, photo_place._on_date, photo_place._on_ignore):
+            late("old")
+        assert not said
+        photo_place._on_radius("new")
+        assert said == ["radius"]
+
+
+def test_ignoring_the_place_is_said_of_one_photo(open_page: Open) -> None:
+    app = upload(
+        open_page(),
+        ("first.jpg", placed_jpeg(-110.0, 39.0)),
+        ("second.jpg", placed_jpeg(8.0, 47.0)),
+    )
+    box(app.toggle, "ignore_box").set_value(True).run()
+    assert param(app, "place") == "ignored"
+    app.button(key="photo-1").click().run()
+    assert not app.exception and "place" not in app.query_params
+    assert box(app.toggle, "ignore_box").value is False
+    app.button(key="photo-0").click().run()
+    assert param(app, "place") == "ignored"
+
+
+def test_a_tall_picture_is_fitted_into_a_square(open_page: Open) -> None:
+    import photo_files
+
+    tall = photo_files._read("key", "tall.jpg", encode(picture(40, 400)))
+    wide = photo_files._read("key", "wide.jpg", encode(picture(400, 40)))
+    assert (tall.width_in(150), wide.width_in(150)) == (15, 150)
+    app = upload(open_page(), ("tall.jpg", encode(picture(40, 400))))
+    assert not app.exception
+
+
 def test_bad_files_leave_the_others_alone(open_page: Open) -> None:
     bad = [(file.name, file.content) for file in odd_files() if file.refused]
     app = upload(open_page(), *bad, ("good.jpg", placed_jpeg(-110.0, 39.0)))
     assert not app.exception and len(app.error) == len(bad)
-    assert app.number_input(key="lat_box").value == 39
+    assert box(app.number_input, "lat_box").value == 39
     app = upload(open_page(), *bad)
     assert not app.exception and "None of these files" in texts(app)
 
@@ -251,8 +312,9 @@ def test_a_picture_of_another_kind_is_told_with_what_would_fit(open_page: Open) 
     app = upload(open_page(), ("beach.jpg", encode(picture(900, 600))))
     shown = texts(app)
     assert "This is not a picture that demo was made for" in shown
-    assert "unlike the 2000 that the model learned from" in shown
+    assert "This picture is unlike" in shown
     assert "inat21" in shown and "model.safetensors" in shown and "csp_core.rerank" in shown
+    assert "the truth is among" not in shown and "the promise is for pictures like" in shown
 
 
 def test_asking_another_model_takes_its_own_weight(
@@ -315,7 +377,7 @@ def test_a_clock_set_to_another_century_breaks_nothing(open_page: Open) -> None:
     old = exif_with((-110.0, 39.0), taken="1777:07:01 12:00:00")
     app = upload(open_page(), ("old.jpg", encode(picture(), exif=old)))
     assert not app.exception and "Date: 1777-07-01" in texts(app)
-    assert str(app.date_input(key="date_box").value) == "1777-07-01"
+    assert str(box(app.date_input, "date_box").value) == "1777-07-01"
 
 
 def test_photos_are_forgotten_on_another_page(open_page: Open) -> None:
@@ -323,11 +385,33 @@ def test_photos_are_forgotten_on_another_page(open_page: Open) -> None:
     assert len(app.session_state["photos_read"]) == 1
     app.switch_page("views/explore.py").run()
     assert not app.exception and "photos_read" not in app.session_state
+    app.switch_page("views/photo.py").run()
+    assert "Your photos were not kept" in texts(app)
+    app = upload(app, ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    assert not app.exception and "Your photos were not kept" not in texts(app)
+
+
+def test_where_there_are_no_records_no_set_is_promised(open_page: Open) -> None:
+    words = "The promise is not for places like this"
+    assert words not in texts(open_page())
+    app = open_page(lat="-60", lon="-140")
+    assert not app.exception and words in texts(app)
 
 
 def test_the_zoom_of_an_address_is_one_of_the_map(open_page: Open) -> None:
     app = open_page(zoom="99", **ROCKIES)
     assert not app.exception and app.session_state["start"][2] == 12
+
+
+def test_letters_keep_clear_of_the_pin(open_page: Open) -> None:
+    import photo_world
+
+    size = 20
+    for pin in ((5.0, 5.0), (5.0, -5.0), (-5.0, 5.0), (-5.0, -5.0)):
+        left, top = (-at for at in photo_world._anchor((0.0, 0.0), pin))
+        # On the screen north is up, and the pin is anywhere from the spot towards its corner.
+        assert left >= 0 if pin[0] < 0 else left + size <= 0, pin
+        assert top >= 0 if pin[1] > 0 else top + size <= 0, pin
 
 
 def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> None:

@@ -56,6 +56,8 @@ def test_the_answer_of_the_look_alike_flips_as_the_pin_moves(
     # One picture of the colours and two on the neighbouring worlds.
     expect(leaflet(page).locator("img.csp-values")).to_have_count(3)
     expect(leaflet(page).locator(".csp-letter").first).to_be_visible()
+    # Above the letters, which would hide it.
+    expect(leaflet(page).locator(".leaflet-pin-pane path[stroke-width='3']")).to_have_count(1)
     before = page.locator(".csp-slope").inner_text()
     settle(page)
     click_map(page, *spot_of(page, *ROCKIES))
@@ -79,14 +81,15 @@ def test_an_upload_with_a_place_and_one_whose_place_is_clicked(
     page = open_page(f"{photo_app}photo")
     expect(heading(page)).to_be_visible()
     upload(page, ("here.jpg", placed_jpeg(*ROCKIES)))
+    expect(page.get_by_text("Date: 2024-05-17")).to_be_visible()
+    # The boxes of the last photo stand beside those of this one until all is drawn.
+    settle(page)
     expect(page.get_by_label("Longitude")).to_have_value("-111.0000")
     expect(page.get_by_text("From EXIF")).to_be_visible()
-    expect(page.get_by_text("Date: 2024-05-17")).to_be_visible()
-    settle(page)
     upload(page, ("nowhere.jpg", encode(picture())))
     page.locator(".st-key-photo-row").get_by_role("button", name="nowhere.jpg", exact=True).click()
     expect(page.get_by_text("Where was this taken?")).to_be_visible()
-    expect(page.get_by_text("By the image alone, as nobody knows")).to_be_visible()
+    expect(page.get_by_text("By the image alone, as no place is known")).to_be_visible()
     settle(page)
     before = page.locator(".csp-slope").inner_text()
     click_map(page, *spot_of(page, *ROCKIES))
