@@ -28,6 +28,7 @@ from few_labels_tables import (
     DRAWS,
     IMAGE,
     METHODS,
+    NOT_RUN,
     PAPER,
     PLACE,
     SHUFFLED,
@@ -91,6 +92,12 @@ FIT = {
 }
 STEPS = {0.01: 600, 0.05: 600, 0.1: 600, 0.2: 1200, 1.0: 2400}
 BATCH, WARMUP = 64, 0.05
+
+
+ELSEWHERE = {
+    "cpu": " (for fewer seeds also [at 64](eurosat_few_labels_cpu64.md))",
+    "cpu64": ", on patches as they are (for more rows and seeds [at 32](eurosat_few_labels.md))",
+}
 
 
 class MissingCellError(Exception):
@@ -574,16 +581,22 @@ def report(
             rows = aims(split, cells)
             data[split]["aims"] = rows
             head = [f"aim, {split} split, top-1 by image and place", "measured", "outcome"]
-            parts.append(markdown(head, rows))
+            if any(row[2] != NOT_RUN for row in rows):
+                parts.append(markdown(head, rows))
             judged += [(split, *row) for row in rows]
-    parts.append(f"## All labels, both splits\n\n{side_by_side(cells)}")
+    parts.append(
+        "## All labels, both splits\n\nFits of this benchmark's length. What the bundled model's"
+        " whole recipe reaches on each split stands in [data.md](../data.md).\n\n"
+        f"{side_by_side(cells)}"
+    )
     if any(key[0] == DEMO for key in cells):
         body, data[DEMO] = demo_section(cells, tried[DEMO])
         parts.append(body)
     parts.append(f"## Learning rate\n\n{search_table(tried['learning_rate'])}")
     parts.append(f"## Not run\n\n{not_run(missing, options.profile)}")
     text = "\n\n".join([describe(cells, options), verdict(cells, judged), *parts])
-    title = "EuroSAT: CSP pre-training, then few labels"
+    size = " at 64 pixels" if options.profile == "cpu64" else ""
+    title = f"EuroSAT{size}: CSP pre-training, then few labels"
     record = {"profile": options.profile, "splits": data, "search": tried["learning_rate"]}
     name = "eurosat_few_labels" + ("" if options.profile == "cpu" else f"_{options.profile}")
     write_report(name, title, text, record, options)
@@ -683,7 +696,8 @@ def describe(cells: Cells, options: argparse.Namespace) -> str:
         " in every row. Then both sides are fitted to the labels, in full, by"
         f" {', '.join(f'{v} steps at {k:.0%}' for k, v in STEPS.items())}, of {BATCH} images each,"
         " the same images and changes in every row. The image encoder is"
-        f" {image}. The learning rate of the fit is the best of the last table's for image + place,"
+        f" {image}{ELSEWHERE.get(options.profile, '')}. The learning rate of the fit is the best of"
+        " the last table's for image + place,"
         f" supervised, on the validation blocks of seed {options.search_seed} with"
         f" {SEARCH_FRACTION:.0%} of the labels, and the same in every row.{spent}\n\n"
         "What *CSP* is (its batches, changes of images, head, parts and length) was chosen on those"

@@ -163,7 +163,8 @@ def tables(split: str, cells: Cells, fractions: Sequence[float]) -> tuple[str, d
                     rows.append([title, name.replace("+", " + "), f"{part:.0%}",
                                  *map(_interval, gains.values()), str(len(own))])  # fmt: skip
     head = ["difference, points", "answer by", "labels", "top-1", "macro-F1", "seeds"]
-    parts.append(markdown(head, rows))
+    if rows:
+        parts.append(markdown(head, rows))
     return "\n\n".join(parts), data
 
 
