@@ -6,10 +6,10 @@ import streamlit as st
 
 import resources
 import widgets
-from address import AWAY
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
+from visits import AWAY
 
 
 def draw_meaning() -> None:

@@ -12,6 +12,7 @@ import months
 import ranked
 import resources
 import typed
+import visits
 import widgets
 from address import NAIROBI, View, set_taxon
 from csp_core.catalog import ModelInfo
@@ -178,7 +179,7 @@ def check_taxon(view: View, model: DualEncoder) -> None:
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
-    address.come_back("explore")
+    visits.come_back("explore")
     known = resources.models()
     if not address.usable(known):
         st.title("Which species are recorded here?", anchor=False)

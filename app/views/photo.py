@@ -14,6 +14,7 @@ import photo_files
 import photo_place
 import photo_world
 import resources
+import visits
 import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
@@ -108,7 +109,7 @@ def page() -> None:
     """Draw the page."""
     widgets.apply_style()
     photo_chart.style()
-    address.come_back("photo", shared=())
+    visits.come_back("photo", shared=())
     st.title("What does the place add to a picture?", anchor=False)
     known = resources.models()
     if not address.usable(known):

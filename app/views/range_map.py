@@ -16,6 +16,7 @@ import readout
 import resources
 import threshold
 import typed
+import visits
 import widgets
 from address import RangeView, set_param
 from csp_core.catalog import ModelInfo
@@ -270,7 +271,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
-    address.come_back("range-map")
+    visits.come_back("range-map")
     known = resources.models()
     if not address.usable(known):
         st.title("Where is a species recorded?", anchor=False)
