@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,8 @@ from csp_core.teachers import make_teacher
 from csp_core.trainstate import derive_seed
 
 CHUNK, IMAGE_CHUNK = 4096, 512
+# What the weights of an objective's own layers are called beside those of its model.
+OWN = "objective."
 # What is told of each side beside the answer of both.
 SHOWN = ("top1", "log_loss")
 
@@ -111,30 +112,103 @@ def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
     )
 
 
-def make_average(model: DualEncoder, decay: float) -> AveragedModel:
-    """Make a running average of a model's weights.
+class Average:
+    """Running average of what an objective trains: the model, and layers of its own.
 
     Args:
-        model: The model that trains.
+        objective: The objective that trains.
         decay: Weight of the past, in (0, 1). It grows from 0.1, so that the first, random weights
             are soon forgotten.
-
-    Returns:
-        The average; its ``update_parameters`` follows the model by one step.
     """
 
-    @torch.no_grad()
-    def update(average: Sequence[Tensor], current: Sequence[Tensor], number: Tensor) -> None:
-        step = int(number)
-        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + step) / (10 + step)))
+    def __init__(self, objective: Objective, decay: float) -> None:
+        self.objective, self.decay = objective, decay
+        rule: Callable[..., None] = self._follow
+        self.model = AveragedModel(objective.model, multi_avg_fn=rule)
+        self.layers = {n: w.detach().clone() for n, w in objective.layers().items()}
 
-    rule: Callable[..., None] = update
-    return AveragedModel(model, multi_avg_fn=rule)
+    @torch.no_grad()
+    def update(self) -> None:
+        """Follow the objective by one step."""
+        if self.layers:
+            now = [weight.detach() for weight in self.objective.layers().values()]
+            self._follow(list(self.layers.values()), now, self.model.n_averaged)
+        self.model.update_parameters(self.objective.model)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the averages, those of the objective's own layers under ``objective``."""
+        return {**self.model.state_dict(), **{f"{OWN}{n}": v for n, v in self.layers.items()}}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take back what ``state_dict`` gave; a RuntimeError if it does not fit."""
+        model, layers = split_own(state)
+        self.model.load_state_dict(model)
+        copy_layers(self.layers, layers)
+
+    @torch.no_grad()
+    def _follow(self, average: Sequence[Tensor], current: Sequence[Tensor], number: Tensor) -> None:
+        step = int(number)
+        decay = min(self.decay, (1 + step) / (10 + step)) if step else 0.0
+        torch._foreach_lerp_(list(average), list(current), 1 - decay)
+
+
+class OwnState:
+    """The persistent state of an objective without its model, as a checkpoint holds it.
+
+    Args:
+        objective: The objective.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the state."""
+        return self.objective.own_state()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take it back; a RuntimeError if it does not fit."""
+        self.objective.load_own_state(state)
+
+
+def split_own(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tell the weights of a model from those of an objective's own layers.
+
+    Args:
+        state: Both by name, the latter under ``objective``.
+
+    Returns:
+        The model's and the objective's.
+    """
+    own = {k.removeprefix(OWN): v for k, v in state.items() if k.startswith(OWN)}
+    return {k: v for k, v in state.items() if not k.startswith(OWN)}, own
+
+
+@torch.no_grad()
+def copy_layers(layers: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Put values into an objective's own layers.
+
+    Args:
+        layers: The layers by name, changed.
+        values: What they shall hold.
+
+    Raises:
+        RuntimeError: If names or shapes differ.
+    """
+    if set(layers) != set(values):
+        raise RuntimeError(f"layers {sorted(values)} are not those here, {sorted(layers)}")
+    for name, layer in layers.items():
+        layer.copy_(values[name])
 
 
 @torch.no_grad()
 def validate(
-    objective: Objective, model: DualEncoder, val_set: RecordDataset, *, seed: int
+    objective: Objective,
+    model: DualEncoder,
+    val_set: RecordDataset,
+    *,
+    layers: Mapping[str, Tensor] | None = None,
+    seed: int,
 ) -> dict[str, float]:
     """Measure the objective without scatter or dropout and, with classes, the metrics.
 
@@ -142,24 +216,25 @@ def validate(
         objective: The objective that trains.
         model: The model to measure, which may be an average of the one that trains.
         val_set: Records held out.
+        layers: Values of the objective's own layers that go with the model; as they train if None.
         seed: Of the draws that an objective needs, the same each time.
 
     Returns:
         ``val_objective`` and its parts, ``val_`` with each metric and, for shares, the log-loss
         that one temperature fitted on these records leaves.
     """
-    measured = copy.copy(objective)
-    measured._modules = {**objective._modules, "model": model}
-    was_training = measured.training
-    measured.eval()
+    was_training = (objective.training, model.training)
+    objective.eval()
+    model.eval()
+    weights = objective.measured_weights(model, layers or {})
     device = next(model.parameters()).device
     totals: Counter[str] = Counter()
     chunk = CHUNK if val_set[0].get("image", torch.empty(0)).ndim < 3 else IMAGE_CHUNK
     for number, rows in enumerate(torch.split(torch.arange(len(val_set)), chunk)):
         draws = torch.Generator().manual_seed(derive_seed(seed, "validate", number))
         random = BatchRandom(draws, 0, len(rows), len(rows))
-        batch = measured.draw(val_set.__getitems__(rows.tolist()), random)
-        losses = measured(to_device(batch, device))
+        batch = objective.draw(val_set.__getitems__(rows.tolist()), random)
+        losses = objective.measure(to_device(batch, device), weights)
         totals.update({key: float(value) * len(rows) for key, value in losses.items()})
     totals["objective"] = totals.pop("loss")
     values = {f"val_{key}": total / len(val_set) for key, total in totals.items()}
@@ -172,7 +247,8 @@ def validate(
             logits = records_logits(model, val_set)
             loss = F.cross_entropy(logits / fit_temperature(logits, val_set.label), val_set.label)
             values["val_calibrated_log_loss"] = float(loss)
-    model.train(was_training)
+    model.train(was_training[1])
+    objective.train(was_training[0])
     return values
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,19 @@ from csp_core.errors import ConfigError
 from csp_core.finish import finish_model, trained_epochs
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
-from csp_core.parts import make_average, make_parts, to_device, validate
+from csp_core.parts import (
+    OWN,
+    Average,
+    OwnState,
+    copy_layers,
+    make_parts,
+    split_own,
+    to_device,
+    validate,
+)
 from csp_core.rundir import RunDir
 from csp_core.schedule import Schedule, monitored
-from csp_core.trainstate import derive_seed, load_state, save_state
+from csp_core.trainstate import Stateful, derive_seed, load_state, save_state
 
 log = logging.getLogger("csp_core.train")
 POLL_STEPS = 20
@@ -100,16 +109,18 @@ class Stage:
         self.steps_per_epoch = len(self.parts.train_set) // self.batch_size
         self.total_steps = self.steps_per_epoch * self.options.epochs
         self.rate = Schedule(self.options, self.steps_per_epoch)
+        named = self.parts.objective.named_weights()
         optimizer = torch.optim.AdamW(
-            self.parts.model.parameters(),
+            [weight for _, weight in named],
             lr=self.options.learning_rate,
             weight_decay=self.options.weight_decay,
         )
         self.wrapped, self.optimizer = accelerator.prepare(self.parts.objective, optimizer)
         decay = self.options.ema_decay
-        self.average = make_average(self.parts.model, decay) if decay else None
+        self.average = Average(self.parts.objective, decay) if decay else None
+        self.names = [name for name, _ in named]
         self.progress, self.best = load_state(
-            plan.checkpoints, self._modules(), self._plain_optimizer(), self.origin
+            plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
         self.last_beat = 0.0
 
@@ -184,8 +195,9 @@ class Stage:
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.parts.objective.finish_step(step)
         if self.average is not None:
-            self.average.update_parameters(self.parts.model)
+            self.average.update()
         mean = self.accelerator.reduce(loss.detach(), reduction="mean")
         self.progress.loss_sum += float(mean)
         self.progress.step += 1
@@ -212,6 +224,7 @@ class Stage:
                 self.parts.objective,
                 self._current_model(),
                 self.parts.val_set,
+                layers=self._current_layers(),
                 seed=self.config.seed,
             )
             value = monitored(row, self.options.monitor, self.parts.model)
@@ -235,7 +248,9 @@ class Stage:
     def _finish(self) -> TrainResult:
         model = self._current_model()
         if self.best is not None:
-            model.load_state_dict(self.best)
+            best, layers = split_own(self.best)
+            model.load_state_dict(best)
+            copy_layers(self.parts.objective.layers(), layers)
         model = model.eval().cpu()
         history = self.run_dir.read_metrics()
         if self.accelerator.is_main_process:
@@ -262,14 +277,19 @@ class Stage:
 
     def _current_model(self) -> DualEncoder:
         average = self.average
-        return self.parts.model if average is None else average.module  # type: ignore[return-value]
+        return self.parts.model if average is None else average.model.module  # type: ignore[return-value]
+
+    def _current_layers(self) -> Mapping[str, Tensor]:
+        return self.parts.objective.layers() if self.average is None else self.average.layers
 
     def _current_weights(self) -> Iterator[tuple[str, Tensor]]:
         yield from self._current_model().state_dict().items()
+        yield from ((f"{OWN}{name}", value) for name, value in self._current_layers().items())
 
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        modules: dict[str, torch.nn.Module] = {"model": self.parts.model}
-        return modules if self.average is None else {**modules, "average": self.average}
+    def _stateful(self) -> dict[str, Stateful]:
+        objective = OwnState(self.parts.objective)
+        found: dict[str, Stateful] = {"model": self.parts.model, "objective": objective}
+        return found if self.average is None else {**found, "average": self.average}
 
     def _plain_optimizer(self) -> torch.optim.Optimizer:
         inner: torch.optim.Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
@@ -284,8 +304,9 @@ class Stage:
             save_state(
                 self.plan.checkpoints,
                 progress,
-                self._modules(),
+                self._stateful(),
                 self._plain_optimizer(),
+                self.names,
                 self.best,
                 self.origin,
             )

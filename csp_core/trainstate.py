@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from csp_core.errors import CheckpointError
 from csp_core.files import atomic_directory, load_tensors, read_json, save_tensors, write_json
@@ -44,6 +44,18 @@ class Progress:
     seconds: float = 0.0
 
 
+class Stateful(Protocol):
+    """What is saved in a checkpoint and read back from it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state as tensors by name."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
+        """Take it back; names and shapes that differ are a RuntimeError."""
+        ...
+
+
 def derive_seed(seed: int, purpose: str, number: int) -> int:
     """Derive an independent seed for one purpose and step.
 
@@ -62,8 +74,9 @@ def derive_seed(seed: int, purpose: str, number: int) -> int:
 def save_state(
     folder: Path,
     progress: Progress,
-    weights: dict[str, nn.Module],
+    weights: Mapping[str, Stateful],
     optimizer: torch.optim.Optimizer,
+    names: Sequence[str],
     best: dict[str, Tensor] | None,
     origin: Mapping[str, str],
 ) -> None:
@@ -72,8 +85,9 @@ def save_state(
     Args:
         folder: The run's ``checkpoints`` folder.
         progress: How far the run is.
-        weights: Modules by name, whose state is kept.
-        optimizer: Its state is kept.
+        weights: What has a state, by name.
+        optimizer: Its state is kept, by the names of the weights.
+        names: Names of the optimiser's weights, in its order.
         best: Weights of the best epoch, or None.
         origin: Hashes of what the run is made from, ``data`` and ``recipe``, checked on resume.
 
@@ -82,12 +96,12 @@ def save_state(
     """
     tensors = {
         f"{name}/{key}": value
-        for name, module in weights.items()
-        for key, value in module.state_dict().items()
+        for name, part in weights.items()
+        for key, value in part.state_dict().items()
     }
     tensors |= {f"best/{key}": value for key, value in (best or {}).items()}
     for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+        tensors |= {f"optimizer/{names[index]}/{slot}": value for slot, value in slots.items()}
     target = folder / f"step-{progress.step:09d}"
     try:
         with atomic_directory(target) as fresh:
@@ -103,16 +117,18 @@ def save_state(
 
 def load_state(
     folder: Path,
-    weights: dict[str, nn.Module],
+    weights: Mapping[str, Stateful],
     optimizer: torch.optim.Optimizer,
+    names: Sequence[str],
     origin: Mapping[str, str],
 ) -> tuple[Progress, dict[str, Tensor] | None]:
-    """Read the newest checkpoint into modules and optimiser.
+    """Read the newest checkpoint back into what was saved.
 
     Args:
         folder: The run's ``checkpoints`` folder.
-        weights: Modules by name, as saved.
+        weights: What has a state, by name; what an earlier version did not save had none.
         optimizer: Gets its state back.
+        names: Names of the optimiser's weights, in its order.
         origin: The hashes as they are now.
 
     Returns:
@@ -130,9 +146,9 @@ def load_state(
     _check_origin(found[-1].parent, state.pop("origin", None), origin)
     tensors = load_tensors(found[-1].with_name("state.safetensors"))
     try:
-        for name, module in weights.items():
-            module.load_state_dict(_below(tensors, name))
-        _load_optimizer(optimizer, _below(tensors, "optimizer"))
+        for name, part in weights.items():
+            part.load_state_dict(_below(tensors, name))
+        _load_optimizer(optimizer, names, _below(tensors, "optimizer"))
         return _read_progress(state), _below(tensors, "best") or None
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
@@ -167,9 +183,13 @@ def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, names: Sequence[str], tensors: dict[str, Tensor]
+) -> None:
+    # Earlier versions told weights by their number.
+    number = {**{str(i): i for i in range(len(names))}, **{n: i for i, n in enumerate(names)}}
     slots: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
-        index, slot = key.split("/")
-        slots.setdefault(int(index), {})[slot] = value
+        name, slot = key.split("/")
+        slots.setdefault(number[name], {})[slot] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})

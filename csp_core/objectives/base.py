@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.func import functional_call
 
 from csp_core import geo
 from csp_core.data.batch import Batch
@@ -139,11 +140,20 @@ def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
     return joined, len(rows) * distributed.get_rank()
 
 
+# What the weights of the model are called among those of its objective.
+MODEL = "model."
+
+
 class Objective(nn.Module):
     """Base of all objectives.
 
     ``trains`` names the parts of the model that it changes, of ``image``, ``location`` and
     ``classifier``; the others stay as they are.
+
+    An objective owns its state. Layers of its own are trained beside the model; its buffers that
+    are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
+    whose parameters need ``requires_grad=False``) are saved in checkpoints and left alone by
+    measuring. They change in ``advance`` and nowhere else.
 
     Args:
         model: The model to train.
@@ -161,6 +171,7 @@ class Objective(nn.Module):
     def __init__(self, model: DualEncoder, *, jitter_km: float | tuple[float, float] = 0.0) -> None:
         super().__init__()
         self.model = model
+        self._stash: dict[str, Tensor] = {}
         pair = isinstance(jitter_km, (tuple, list))
         low, high = jitter_km if isinstance(jitter_km, (tuple, list)) else (jitter_km, jitter_km)
         if not 0 <= low <= high or (pair and low == 0):
@@ -255,3 +266,103 @@ class Objective(nn.Module):
             Scalars by name; ``"loss"`` is what is minimised.
         """
         raise TypeError(f"{type(self).__name__} must define forward.")
+
+    def stash(self, **rows: Tensor) -> None:
+        """Keep rows of the batch for ``advance``; called in ``forward``, in training alone.
+
+        Args:
+            **rows: ``(n, …)`` each, the rows of this process; kept without gradients.
+        """
+        if self.training:
+            self._stash |= {name: value.detach() for name, value in rows.items()}
+
+    def advance(self, rows: Mapping[str, Tensor], step: int) -> None:
+        """Move the objective's own state on by one step; most objectives have none.
+
+        Runs after each step of the optimiser, without gradients, on every process alike.
+
+        Args:
+            rows: What ``forward`` stashed, ``(N, …)`` each: the rows of the global batch in its
+                order, however many processes shared it.
+            step: Number of the step that was made, from 0.
+        """
+
+    @torch.no_grad()
+    def finish_step(self, step: int) -> None:
+        """Join over all processes what was stashed, and advance; called by the loop alone.
+
+        Args:
+            step: Number of the step that was made, from 0.
+        """
+        rows = {name: gather_rows(value)[0] for name, value in sorted(self._stash.items())}
+        self._stash = {}
+        self.advance(rows, step)
+
+    def layers(self) -> dict[str, nn.Parameter]:
+        """List the trained weights that are not the model's.
+
+        Returns:
+            Name to weight.
+        """
+        own = ((n, p) for n, p in self.named_parameters() if not n.startswith(MODEL))
+        return {name: weight for name, weight in own if weight.requires_grad}
+
+    def named_weights(self) -> list[tuple[str, nn.Parameter]]:
+        """List all weights, the model's before those of the objective itself.
+
+        Checkpoints of earlier versions tell weights by their number in this order.
+
+        Returns:
+            Names and weights.
+        """
+        return sorted(self.named_parameters(), key=lambda item: not item[0].startswith(MODEL))
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Give the persistent state without that of the model.
+
+        Returns:
+            Name to tensor.
+        """
+        return {k: v for k, v in self.state_dict().items() if not k.startswith(MODEL)}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what ``own_state`` gave.
+
+        Args:
+            state: Name to tensor.
+
+        Raises:
+            RuntimeError: If names or shapes differ from those of this objective.
+        """
+        kept = {f"{MODEL}{name}": value for name, value in self.model.state_dict().items()}
+        self.load_state_dict({**kept, **state})
+
+    def measure(self, batch: Batch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the losses with other weights, in evaluation mode.
+
+        Args:
+            batch: A batch on the model's device.
+            weights: What ``measured_weights`` gave.
+
+        Returns:
+            As ``forward``.
+        """
+        losses: dict[str, Tensor] = functional_call(self, dict(weights), (batch,))
+        return losses
+
+    def measured_weights(
+        self, model: DualEncoder, layers: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Put together what ``measure`` computes with: it changes nothing of the objective.
+
+        Args:
+            model: The model to measure, such as an average of the one that trains.
+            layers: Values of ``layers`` to measure with; those left out are as they train.
+
+        Returns:
+            Weights and buffers by their names here. Buffers of the objective are copies, so that
+            even one whose ``forward`` writes to them keeps what it had.
+        """
+        held = {n: b.clone() for n, b in self.named_buffers() if not n.startswith(MODEL)}
+        parts = (*model.named_parameters(), *model.named_buffers())
+        return {**held, **layers, **{f"{MODEL}{name}": value for name, value in parts}}

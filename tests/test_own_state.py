@@ -1,0 +1,213 @@
+"""What an objective owns is trained, saved, left alone by measuring and equal on all processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from csp_core.errors import CheckpointError
+from csp_core.files import load_tensors
+from csp_core.parts import make_parts, validate
+from csp_core.rundir import RunDir
+from csp_core.stage import Stage
+from csp_core.train import train
+from tests import remembering, small
+from tests.test_train import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINING = {
+    "epochs": 3,
+    "checkpoint_every": 7,
+    "ema_decay": 0.9,
+    "weight_decay": 0.01,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_the_table():
+    with remembering.in_the_table():
+        yield
+
+
+def config(records_csv, training=None, **options):
+    objective = {"name": "remembering", "jitter_km": 20.0, **options}
+    return small.config(records_csv, objective=objective, training=TRAINING | (training or {}))
+
+
+def tensors(run_dir):
+    (path,) = RunDir(run_dir).checkpoints.glob("*/state.safetensors")
+    return load_tensors(path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(records_csv, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own") / "run"
+    result = train(config(records_csv), run_dir=folder)
+    return tensors(folder), result.history
+
+
+def without_time(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def equal(found, want):
+    assert set(found) == set(want)
+    return all(torch.equal(found[name], want[name]) for name in want)
+
+
+def test_own_layers_queue_and_teacher_are_trained_and_saved(records_csv, undisturbed):
+    first = make_parts(config(records_csv)).objective
+    saved, _ = undisturbed
+    own = {k.removeprefix("objective/"): v for k, v in saved.items() if k.startswith("objective/")}
+    assert set(own) == set(first.own_state()) and "queue" in own and "gain" in own
+    for name in ("gain", "predict.weight", "predict.bias", "queue"):
+        assert not torch.equal(own[name], first.own_state()[name]), name
+    teacher = {name for name in own if name.startswith("teacher.") and "weight" in name}
+    assert teacher and all(not torch.equal(own[n], first.own_state()[n]) for n in teacher)
+    # Averages and the best epoch hold the layers that are trained, and nothing else of the own.
+    layers = {"gain", "predict.weight", "predict.bias"}
+    for group in ("average", "best"):
+        prefix = f"{group}/objective."
+        assert {k.removeprefix(prefix) for k in saved if k.startswith(prefix)} == layers
+    assert not torch.equal(saved["average/objective.gain"], own["gain"])
+
+
+def test_slots_are_told_by_name_with_the_model_first(records_csv, undisturbed):
+    saved, _ = undisturbed
+    names = {key.split("/")[1] for key in saved if key.startswith("optimizer/")}
+    assert {"gain", "predict.weight", "model.classifier.weight"} <= names
+    assert not any(name.isdigit() or name.startswith("teacher") for name in names)
+    made = make_parts(config(records_csv)).objective
+    order = [name for name, _ in made.named_weights()]
+    model = [f"model.{name}" for name, _ in made.model.named_parameters()]
+    assert order[: len(model)] == model and next(iter(made.named_parameters()))[0] == "gain"
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_validation_leaves_the_state_alone(records_csv, writes):
+    parts = make_parts(config(records_csv, writes=writes))
+    objective = parts.objective
+    objective.queue.normal_(generator=torch.Generator().manual_seed(0))
+    objective.train()
+    before = {name: value.clone() for name, value in objective.state_dict().items()}
+    modes = [module.training for module in objective.modules()]
+    first = validate(objective, parts.model, parts.val_set, seed=0)
+    assert equal(objective.state_dict(), before)
+    assert [module.training for module in objective.modules()] == modes
+    assert objective._stash == {}
+    assert validate(objective, parts.model, parts.val_set, seed=0) == first
+
+
+def test_validation_measures_the_layers_that_go_with_the_model(records_csv):
+    parts = make_parts(config(records_csv))
+    values = {name: torch.zeros_like(w) for name, w in parts.objective.layers().items()}
+    as_it_trains = validate(parts.objective, parts.model, parts.val_set, seed=0)
+    measured = validate(parts.objective, parts.model, parts.val_set, layers=values, seed=0)
+    assert measured["val_pull"] != as_it_trains["val_pull"]
+    assert measured["val_log_loss"] == as_it_trains["val_log_loss"]
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 16, 31])
+def test_a_crash_then_resume_is_equal_to_the_last_bit(
+    records_csv, tmp_path, undisturbed, monkeypatch, step
+):
+    finish, calls = Stage._train_step, []
+
+    def crash(self, batch):
+        finish(self, batch)
+        calls.append(1)
+        if len(calls) == step:
+            raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(Stage, "_train_step", crash)
+        train(config(records_csv), run_dir=tmp_path / "run")
+    result = train(config(records_csv), run_dir=tmp_path / "run", resume=True)
+    assert equal(tensors(tmp_path / "run"), undisturbed[0])
+    assert without_time(result.history) == without_time(undisturbed[1])
+
+
+def test_a_checkpoint_without_its_state_is_refused(records_csv, tmp_path, monkeypatch):
+    monkeypatch.setattr(remembering.Remembering, "own_state", lambda self: {})
+    train(config(records_csv, {"epochs": 1}), run_dir=tmp_path / "run")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="does not fit"):
+        train(config(records_csv, {"epochs": 1}), run_dir=tmp_path / "run", resume=True)
+
+
+SCRIPT = """
+import os, signal, sys
+from csp_core.config import load_config
+from csp_core.stage import Stage
+from csp_core.train import train
+from tests.remembering import in_the_table
+
+step, calls = Stage._train_step, []
+
+def killed(self, batch):
+    step(self, batch)
+    calls.append(1)
+    if len(calls) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Stage._train_step = killed
+with in_the_table():
+    train(load_config(sys.argv[1]), run_dir=sys.argv[2])
+"""
+
+
+def run_script(tmp_path, run_dir, *, kill_at=0, before=()):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, *before, str(tmp_path / "script.py"), str(tmp_path / "config.yaml"),
+         str(run_dir), str(kill_at)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true",
+                          "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=180,
+    )  # fmt: skip
+
+
+def test_kill_9_then_resume(records_csv, tmp_path, undisturbed):
+    (tmp_path / "config.yaml").write_text(config(records_csv).to_yaml())
+    killed = run_script(tmp_path, tmp_path / "run", kill_at=30)
+    assert killed.returncode == -9, killed.stderr.decode()
+    train(config(records_csv), run_dir=tmp_path / "run", resume=True)
+    assert equal(tensors(tmp_path / "run"), undisturbed[0])
+
+
+def test_two_processes_keep_one_state(records_csv, tmp_path):
+    location = small.tree(records_csv)["model"]["location"]
+    location = location | {"network": {"name": "residual_mlp", "hidden_dim": 16, "dropout": 0.0}}
+    one = small.config(
+        records_csv,
+        model={"location": location},
+        objective={"name": "remembering", "jitter_km": 20.0},
+        training=TRAINING | {"epochs": 2},
+    )
+    (tmp_path / "config.yaml").write_text(one.to_yaml())
+    history = train(one, run_dir=tmp_path / "one").history
+    before = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
+              "--master_port", str(free_port()))  # fmt: skip
+    done = run_script(tmp_path, tmp_path / "two", before=before)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    for a, b in zip(history, RunDir(tmp_path / "two").read_metrics(), strict=True):
+        for key in ("loss", "val_objective", "val_pull"):
+            assert b[key] == pytest.approx(a[key], rel=1e-5), key
+    found, want = tensors(tmp_path / "two"), tensors(tmp_path / "one")
+    assert set(found) == set(want)
+    assert torch.equal(found["objective/next"], want["objective/next"])
+    for name in ("queue", "predict.weight", "gain"):
+        torch.testing.assert_close(
+            found[f"objective/{name}"], want[f"objective/{name}"], atol=1e-4, rtol=1e-4
+        )
