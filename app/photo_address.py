@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 import address
-from csp_core.catalog import ModelInfo, read_model_config
-from csp_core.errors import CspError
+from csp_core.catalog import ModelInfo
 
 # What the date box offers, beside the day of the photo's file.
 FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)
@@ -98,15 +97,7 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
 def first_model(known: list[ModelInfo]) -> ModelInfo:
     """Give the model that the page opens with: one that sees images, if there is any."""
     choice = list(address.usable(known).values())
-    return next((info for info in choice if sees_images(info)), choice[0])
-
-
-def sees_images(info: ModelInfo) -> bool:
-    """Tell whether a model says anything of a picture itself."""
-    try:
-        return bool(read_model_config(info.directory).get("image_classifier"))
-    except CspError:
-        return False
+    return next((info for info in choice if info.sees_images), choice[0])
 
 
 def _within(name: str, most: float, what: str, problems: list[str]) -> float | None:

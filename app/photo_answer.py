@@ -17,7 +17,7 @@ from csp_core.errors import CspError
 from csp_core.infer import describe_place
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer, RankedAnswer, answer_photo, image_fits
-from photo_address import MOST_WEIGHT, PhotoView, link_to, sees_images
+from photo_address import MOST_WEIGHT, PhotoView, link_to
 from photo_files import Chosen
 from photo_place import Where
 
@@ -82,7 +82,7 @@ def misfit(answer: PhotoAnswer, info: ModelInfo, known: Sequence[ModelInfo], pho
         f" {widgets.escape_markdown(answer.fits_reason)} What it says below means little."
     )
     others = [other for other in known if other.problem is None and other.name != info.name]
-    fitting = [other for other in others if sees_images(other) and _fits(other, photo)]
+    fitting = [other for other in others if other.sees_images and _fits(other, photo)]
     for other in fitting[:2]:
         label = f"Ask {widgets.escape_markdown(other.name)}, which learned from pictures like it"
         args = (other.name,)
@@ -101,7 +101,7 @@ def _fits(info: ModelInfo, photo: Photo) -> bool:
 def without_image_model(info: ModelInfo, known: Sequence[ModelInfo]) -> None:
     """Say that a model does not look at pictures, and which would."""
     name = widgets.escape_markdown(info.name)
-    able = [other.name for other in known if other.problem is None and sees_images(other)]
+    able = [other.name for other in known if other.problem is None and other.sees_images]
     also = f" Models here that look at pictures: {', '.join(able)}." if able else ""
     st.warning(
         f"**{name} does not look at the picture.** It knows places alone, so this is the place's"

@@ -17,12 +17,12 @@ import torch
 from PIL import Image
 from report import arguments, markdown, write_report
 
-from csp_core.catalog import find_model, read_model_config
+from csp_core.catalog import list_models
 from csp_core.checkpoint import load_model, save_model
 from csp_core.data.demo import COMMON_NAMES, NAMES
 from csp_core.data.photos import read_photo
 from csp_core.data.records import ClassTable
-from csp_core.errors import CspError
+from csp_core.heads import Heads
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import make_location_encoder
@@ -59,20 +59,17 @@ def photo(megapixels: int) -> bytes:
 def models() -> dict[str, DualEncoder]:
     """Load the bundled models that see images; an untrained one of their shape where none is."""
     found = {}
-    for name in ("demo", "eurosat"):
-        try:
-            if read_model_config(find_model(name)).get("image_classifier"):
-                found[name] = load_model(name)
-        except CspError:
-            continue
+    for info in list_models():
+        if info.name in ("demo", "eurosat") and info.sees_images and not info.problem:
+            found[info.name] = load_model(info.name)
     if not found:
         classes = ClassTable(NAMES, COMMON_NAMES, (100,) * len(NAMES))
         model = DualEncoder(
             make_image_encoder("small_convnet", None),
             make_location_encoder("sphere_c_plus", time=True),
             classes=classes,
+            heads=Heads(classifiers=("image", "location")),
         )
-        model.add_image_classifier()
         pixels = torch.rand(64, 3, 64, 64, generator=torch.Generator().manual_seed(0))
         model.image_stats = ImageStats.of(pixels)
         found["untrained"] = model.eval()

@@ -131,7 +131,8 @@ def names_taxa(data_set: object) -> bool:
 def _tags(model: DualEncoder, config: RunConfig) -> list[str]:
     # Only a model that ranks taxa by their places says how species are distributed.
     species = model.classifier is not None and names_taxa(config.data.name)
-    return ["geospatial", "location-encoder", *(["species-distribution"] if species else [])]
+    places = ["location-encoder"] if model.location is not None else []
+    return ["geospatial", *places, *(["species-distribution"] if species else [])]
 
 
 def _learns_places(config: RunConfig) -> bool:
@@ -152,10 +153,11 @@ def _meaning(model: DualEncoder, learns_places: bool) -> str:
     if model.image_classifier is not None:
         return _meaning_of_images(model)
     if model.classifier is None and not learns_places:
+        idle = "; its location encoder is as chance made it" if model.location is not None else ""
         return (
-            "It gives each image a vector, learned from images alone, without labels or places; its"
-            " location encoder is as chance made it. It ranks classes only once a run on labelled"
-            " records has begun from it (init_from)."
+            "It gives each image a vector, learned from images alone, without labels or"
+            f" places{idle}. It ranks classes only once a run on labelled records has begun from it"
+            " (init_from)."
         )
     if model.classifier is None:
         return (

@@ -12,6 +12,7 @@ import yaml
 
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, check_tensors, read_json
+from csp_core.heads import read_heads
 
 FORMAT = "csp-model/1"
 PICKLES = (".pt", ".pth", ".tar", ".pkl", ".pickle", ".ckpt", ".bin")
@@ -30,6 +31,7 @@ class ModelInfo:
         num_classes: Number of classes.
         license: Licence of the weights.
         problem: Why it cannot be loaded, or None.
+        sees_images: Whether it says anything of a picture itself.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelInfo:
     num_classes: int
     license: str
     problem: str | None = None
+    sees_images: bool = False
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -112,7 +115,7 @@ def _describe(folder: Path) -> ModelInfo:
     try:
         config, front = read_model_config(folder), _split_card(folder)[0]
         check_tensors(folder / "model.safetensors")
-        num_classes = int(config["num_classes"])
+        num_classes, heads = int(config["num_classes"]), read_heads(config)
     except (CspError, OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         return ModelInfo(folder.name, folder, folder.name, "", "", 0, "", problem=str(error))
     return ModelInfo(
@@ -123,6 +126,7 @@ def _describe(folder: Path) -> ModelInfo:
         kind=str(config.get("prior_kind")),
         num_classes=num_classes,
         license=str(front.get("license") or "unstated"),
+        sees_images="image" in heads.classifiers,
     )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import yaml
-from torch import nn
 
 from csp_core.catalog import FORMAT, find_model, read_mapping, read_model_config
 from csp_core.data.records import ClassTable
@@ -28,6 +27,7 @@ from csp_core.files import (
     write_json,
     write_text,
 )
+from csp_core.heads import SIDES, Heads, read_heads
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
@@ -64,18 +64,11 @@ def save_model(
     Raises:
         CheckpointError: If the model has parts that no name describes, or writing fails.
     """
-    location, image = model.location, model.image
-    image_named = image is None or (isinstance(image, ImageEncoder) and image.spec)
-    if not image_named or not isinstance(location, LocationEncoder) or not location.spec:
-        raise CheckpointError(
-            "Only models whose encoders were made by name can be saved as a directory; this one"
-            " has modules of your own. Save its state_dict with safetensors instead."
-        )
     config = {
         "format": FORMAT,
         "name": model.name,
-        "location": location.spec,
-        **_pair_settings(model),
+        **_encoders(model),
+        "heads": _heads(model).to_dict(),
         "dim": model.dim,
         "bias": model.bias,
         "prior_kind": model.prior_kind,
@@ -178,46 +171,47 @@ def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
     if len(classes) != config["num_classes"]:
         raise ConfigError(f"{len(classes)} classes, but config.json says {config['num_classes']}")
-    location = make_location_encoder(dim=config["dim"], **config["location"])
-    model = DualEncoder(
-        make_image_encoder(**config["image"]) if "image" in config else None,
-        location,
+    location, image = config.get("location"), config.get("image")
+    return DualEncoder(
+        make_image_encoder(**image) if image else None,
+        make_location_encoder(dim=config["dim"], **location) if location else None,
         dim=config["dim"],
         classes=classes,
         bias=config["bias"],
         prior_kind=config["prior_kind"],
         name=config["name"],
+        heads=read_heads(config),
     )
-    if config.get("head") == "location":
-        model.move_head()
-    if config.get("head") == "image_mlp":
-        model.deepen_head()
-    if config.get("image_classifier"):
-        model.add_image_classifier()
-    if config.get("place_classifier") is False:
-        model.classifier = None
-    if config.get("temperatures"):
-        model.learn_temperatures(config["temperatures"])
-    return model
 
 
-def _pair_settings(model: DualEncoder) -> dict[str, Any]:
-    """Describe the image side and what joins it to the places; nothing where there is none."""
-    if not isinstance(model.image, ImageEncoder):
-        return {}
-    side = "image" if model.location_head is None else "location"
-    scale = model.log_scale
-    learned = None if scale is None else [round(1 / s, 6) for s in scale.detach().exp().tolist()]
-    if isinstance(model.image_head, nn.Sequential):
-        side = "image_mlp"
-    found: dict[str, Any] = {
-        "image": model.image.spec,
-        "head": side,
-        "temperatures": learned,
-    }
-    if model.image_classifier is not None:
-        found |= {"image_classifier": True, "place_classifier": model.classifier is not None}
+def _encoders(model: DualEncoder) -> dict[str, Any]:
+    """Describe the encoders that there are, by name and options."""
+    found: dict[str, Any] = {}
+    for side, kind in (("location", LocationEncoder), ("image", ImageEncoder)):
+        encoder = getattr(model, side)
+        if encoder is None:
+            continue
+        if not isinstance(encoder, kind) or not encoder.spec:
+            raise CheckpointError(
+                "Only models whose encoders were made by name can be saved as a directory; this one"
+                f" has modules of your own ({side}). Save its state_dict with safetensors instead."
+            )
+        found[side] = encoder.spec
+    if not found:
+        raise CheckpointError(f"Model {model.name!r} has no encoder, so there is nothing to save.")
     return found
+
+
+def _heads(model: DualEncoder) -> Heads:
+    """Tell the heads that there are, with the temperatures as they were learned."""
+    has = {"image": model.image_classifier, "location": model.classifier}
+    scales = [] if model.log_scale is None else model.log_scale.detach().exp().tolist()
+    return Heads(
+        image=None if model.image_head is None else model.heads.image,
+        location=None if model.location_head is None else model.heads.location,
+        classifiers=tuple(side for side in SIDES if has[side] is not None),
+        temperatures=tuple(round(1 / scale, 6) for scale in scales) or None,
+    )
 
 
 def _calibration(model: DualEncoder) -> dict[str, float]:

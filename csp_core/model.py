@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
+from csp_core.heads import Heads
 from csp_core.image.stats import ImageStats
 from csp_core.support import Support
 
@@ -55,9 +56,8 @@ class Prior(Protocol):
 class DualEncoder(nn.Module):
     """An image encoder and a location encoder that can be compared, and classes given places.
 
-    The location embedding is compared as it is; the image embedding goes through one affine
-    projection head. Either side may be absent. An objective that predicts images from places moves
-    the head to the location side, and one that learns its temperatures keeps them here.
+    The location embedding is compared as it is; the image embedding goes through a projection
+    head. Either side may be absent. Which heads there are stands in ``heads``.
 
     Args:
         image: Module ``(N, C, H, W)`` → ``(N, image.out_dim)``, or None.
@@ -68,9 +68,11 @@ class DualEncoder(nn.Module):
         bias: Whether the classifier has a bias, which can hold the class frequency.
         prior_kind: ``"share"`` (softmax over classes) or ``"relative"`` (independent sigmoids).
         name: What to call the model.
+        heads: Which heads it has. If None, one projection head on the image side and the location
+            classifier, until an objective takes the model and asks for others.
 
     Raises:
-        ConfigError: If the sizes or the kind do not fit.
+        ConfigError: If the sizes, the kind or the heads do not fit.
 
     Source:
         Mai et al. 2023, CSP, section 3.
@@ -88,6 +90,7 @@ class DualEncoder(nn.Module):
         bias: bool = True,
         prior_kind: str = "share",
         name: str = "model",
+        heads: Heads | None = None,
     ) -> None:
         super().__init__()
         if prior_kind not in PRIOR_KINDS:
@@ -97,6 +100,8 @@ class DualEncoder(nn.Module):
                 f"The location encoder gives {location.out_dim} dimensions, the model wants {dim}."
             )
         self.image, self.location, self.dim = image, location, dim
+        # What a model of these sides usually has is made first, and first in order, also where
+        # ``heads`` asks for something else: so a seed gives the weights that it always gave.
         self.image_head: nn.Module | None = (
             None if image is None else nn.Linear(_out_dim(image), dim)
         )
@@ -105,7 +110,7 @@ class DualEncoder(nn.Module):
         table = classes if isinstance(classes, ClassTable) else ClassTable(tuple(classes or ()))
         self.classes = table
         self.bias = bias
-        self.classifier = nn.Linear(dim, len(table), bias=bias) if location and len(table) else None
+        self.classifier = self._make_classifier()
         self.prior_kind, self.name = prior_kind, name
         self.image_classifier: nn.Linear | None = None
         self.temperature = 1.0
@@ -117,6 +122,50 @@ class DualEncoder(nn.Module):
         self.joint_set_level: float | None = None
         self.image_stats: ImageStats | None = None
         self.support: Support | None = None
+        self.heads = Heads()
+        if heads is not None:
+            self.equip(heads)
+
+    def equip(self, heads: Heads, *, prior_kind: str | None = None) -> None:
+        """Give the model the heads that are asked for; those that it has already stay.
+
+        Args:
+            heads: Which heads. A projection head needs its encoders, and is left out without.
+            prior_kind: What the model's answers are, if that is to change.
+
+        Raises:
+            ConfigError: If an image classifier is asked for and there are no images or classes.
+        """
+        size = None if self.image is None else _out_dim(self.image)
+        if heads.image != self.heads.image and size is not None:
+            self.image_head = _projection(heads.image, size, self.dim)
+        if heads.location != self.heads.location and size is not None and self.location is not None:
+            self.location_head = nn.Linear(self.dim, size) if heads.location else None
+        if "image" in heads.classifiers and self.image_classifier is None:
+            self.image_classifier = self._make_image_classifier(size)
+        if "location" in heads.classifiers and self.classifier is None:
+            self.classifier = self._make_classifier()
+        for side, name in (("image", "image_classifier"), ("location", "classifier")):
+            if side not in heads.classifiers:
+                setattr(self, name, None)
+        if heads.temperatures != self.heads.temperatures:
+            scale = -torch.tensor(heads.temperatures or (), dtype=torch.float32).log()
+            self.log_scale = nn.Parameter(scale) if heads.temperatures else None
+        self.heads = heads
+        self.prior_kind = prior_kind or self.prior_kind
+
+    def _make_classifier(self) -> nn.Linear | None:
+        if self.location is None or not len(self.classes):
+            return None
+        return nn.Linear(self.dim, len(self.classes), bias=self.bias)
+
+    def _make_image_classifier(self, size: int | None) -> nn.Linear:
+        if size is None or not len(self.classes):
+            raise ConfigError(
+                f"Model {self.name!r} has no {'image encoder' if size is None else 'classes'}: an"
+                " image classifier needs model.image and labelled records."
+            )
+        return nn.Linear(size, len(self.classes))
 
     @property
     def uses_date(self) -> bool:
@@ -174,19 +223,6 @@ class DualEncoder(nn.Module):
             )
         logits: Tensor = self.classifier(self.embed_location(lonlat, date, hour))
         return logits
-
-    def add_image_classifier(self) -> None:
-        """Put a linear classifier behind the image encoder, beside the projection head.
-
-        Raises:
-            ConfigError: If the model has no image encoder or no classes.
-        """
-        if self.image is None or not len(self.classes):
-            raise ConfigError(
-                f"Model {self.name!r} has no {'classes' if self.image else 'image encoder'}: an"
-                " image classifier needs model.image and labelled records."
-            )
-        self.image_classifier = nn.Linear(_out_dim(self.image), len(self.classes))
 
     def image_logits(self, image: Tensor) -> Tensor:
         """Score every class on images.
@@ -262,39 +298,6 @@ class DualEncoder(nn.Module):
         prediction: Tensor = self.location_head(self.embed_location(lonlat, date, hour))
         return prediction
 
-    def move_head(self) -> None:
-        """Put a new projection head on the location side, in place of the one on the image side.
-
-        Raises:
-            ConfigError: If one of the sides is absent.
-        """
-        if self.image is None or self.location is None:
-            raise ConfigError(f"Model {self.name!r} has one side only; a head joins two.")
-        self.image_head = None
-        self.location_head = nn.Linear(self.dim, _out_dim(self.image))
-
-    def deepen_head(self) -> None:
-        """Put a new projection head of two layers on the image side, in place of the affine one.
-
-        Raises:
-            ConfigError: If the model has no image encoder.
-
-        Source:
-            Chen et al. 2020, SimCLR, section 4.2.
-        """
-        if self.image is None:
-            raise ConfigError(f"Model {self.name!r} has no image encoder.")
-        size = _out_dim(self.image)
-        self.image_head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, self.dim))
-
-    def learn_temperatures(self, initial: Sequence[float]) -> None:
-        """Make temperatures of similarities a part of what is learned, as logarithms of scales.
-
-        Args:
-            initial: Where they start, each above 0.
-        """
-        self.log_scale = nn.Parameter(-torch.tensor(initial, dtype=torch.float32).log())
-
     def prior(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
     ) -> Tensor:
@@ -328,6 +331,12 @@ class DualEncoder(nn.Module):
                 self.classifier.bias.copy_(frequency.clamp_min(1e-6).log())
             if self.image_classifier is not None:
                 self.image_classifier.bias.copy_(frequency.clamp_min(1e-6).log())
+
+
+def _projection(kind: str | None, size: int, dim: int) -> nn.Module | None:
+    if kind == "two_layers":
+        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, dim))
+    return nn.Linear(size, dim) if kind else None
 
 
 def _out_dim(module: nn.Module) -> int:

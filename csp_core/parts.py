@@ -23,7 +23,7 @@ from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.locked import compute_once, fit_bands
 from csp_core.model import DualEncoder
-from csp_core.objectives import OBJECTIVES, BatchRandom, Objective, make_objective
+from csp_core.objectives import OBJECTIVES, BatchRandom, Objective, heads_for, make_objective
 from csp_core.start import check_unseen, describe_images, initialise
 from csp_core.teachers import make_teacher
 from csp_core.trainstate import derive_seed
@@ -92,7 +92,7 @@ def make_parts(
     for part in objective.resting():
         # Processes wait for every gradient asked for.
         part.requires_grad_(False)
-    if config.training.cache_features and not getattr(objective, "augments_images", False):
+    if config.training.cache_features and not objective.changes_images:
         train_set = compute_once(model, train_set)
         val_set = None if val_set is None else compute_once(model, val_set)
     return Parts(train_set, val_set, model, objective)
@@ -100,15 +100,21 @@ def make_parts(
 
 def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
     """Make the model; one that is trained without labels knows no classes."""
-    settings, trains = config.model, OBJECTIVES[config.objective.name].trains
-    location = make_location_encoder(dim=settings.dim, **settings.location.model_dump())
+    settings, objective = config.model, config.objective
+    kind = OBJECTIVES[objective.name]
+    # First weights follow from the seed in this order: location, image, heads.
+    location = None
+    if settings.location is not None:
+        location = make_location_encoder(dim=settings.dim, **settings.location.model_dump())
     return DualEncoder(
         make_image_encoder(**settings.image.model_dump()) if settings.image else None,
         location,
         dim=settings.dim,
-        classes=classes if "classifier" in trains else None,
+        classes=classes if "labels" in kind.learns_from else None,
         bias=settings.bias,
+        prior_kind=kind.prior_kind,
         name=config.name,
+        heads=heads_for(objective.name, objective.options),
     )
 
 

@@ -122,7 +122,7 @@ class TeacherConfig(Component):
 class ModelConfig(Section):
     """What to train."""
 
-    location: Component = Component(name="sphere_c_plus")
+    location: Component | None = Component(name="sphere_c_plus")
     image: Component | None = None
     dim: int = Field(256, ge=1)
     bias: bool = True
@@ -130,7 +130,9 @@ class ModelConfig(Section):
 
     @field_validator("location")
     @classmethod
-    def _location_exists(cls, part: Component) -> Component:
+    def _location_exists(cls, part: Component | None) -> Component | None:
+        if part is None:
+            return None
         further = _further_inputs(part)
         encoding = checked("location encoder", ENCODINGS, part, 0, "network", *INPUTS)
         network = part.options.get("network") or {}

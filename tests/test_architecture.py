@@ -18,7 +18,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     {"errors"},
     {"geo", "files", "tables"},
-    {"location", "image", "losses", "data", "calibrate", "support", "rundir", "places", "serve"},
+    {
+        "location",
+        "image",
+        "losses",
+        "data",
+        "calibrate",
+        "heads",
+        "support",
+        "rundir",
+        "places",
+        "serve",
+    },
     {"model"},
     {"objectives", "infer", "baselines", "catalog"},
     {"answers", "rerank"},
@@ -180,3 +191,30 @@ def test_functions_fit_on_a_screen():
                 if length > 50:
                     long[f"{dotted(path)}.{node.name}"] = length
     assert long == {}
+
+
+def assigned(node: ast.AST) -> list[ast.expr]:
+    """List what a statement assigns to."""
+    if isinstance(node, ast.Assign):
+        return node.targets
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        return [node.target]
+    if isinstance(node, ast.Delete):
+        return node.targets
+    is_call = isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr")
+    return [ast.Attribute(node.args[0], "any")] if is_call else []
+
+
+def test_no_objective_operates_on_a_model():
+    # What an objective wants of a model, its class asks for by ``heads``.
+    found = []
+    for path in sorted((PACKAGE / "objectives").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for target in assigned(node):
+                while isinstance(target, (ast.Subscript, ast.Attribute)):
+                    target = target.value
+                    if ast.unparse(target) in ("model", "self.model"):
+                        found.append(f"{path.name}:{node.lineno}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".equip"):
+                found += [] if path.name == "__init__.py" else [f"{path.name}:{node.lineno}"]
+    assert found == []

@@ -226,8 +226,11 @@ def test_the_dropout_part_needs_dropout(name):
 
 
 def test_what_no_part_uses_is_not_trained():
-    assert make(**weights(dropout=1)).trains == ("location",)
-    assert make(**weights(batch=1)).trains == ("image", "location")
+    blind, seeing = make(**weights(dropout=1)), make(**weights(batch=1))
+    assert blind.trains == seeing.trains == ("image", "location")
+    image_side = {id(w) for part in (blind.model.image_head,) for w in part.parameters()}
+    resting = {id(w) for part in blind.resting() for w in part.parameters()}
+    assert image_side <= resting and not seeing.resting()
 
 
 # Temperatures

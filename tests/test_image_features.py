@@ -25,6 +25,7 @@ from csp_core.errors import (
     DataNotFoundError,
     UnknownNameError,
 )
+from csp_core.heads import Heads
 from csp_core.image import IMAGE_ENCODERS
 from csp_core.infer import location_prior, posterior
 from csp_core.location import make_location_encoder
@@ -115,14 +116,17 @@ def test_round_trip(tmp_path, objective, options):
         assert torch.equal(again.embed_image(features), model.embed_image(features))
     saved = json.loads((tmp_path / "pair" / "config.json").read_text())
     assert saved["image"] == {"name": "features", "dim": 5, "bands": 3}
-    assert saved["head"] == ("location" if objective == "csp_mse" else "image")
+    sides = ("location", "image") if objective == "csp_mse" else ("image", "location")
+    assert [saved["heads"][side] for side in sides] == ["linear", None]
     assert "without classes" in (tmp_path / "pair" / "README.md").read_text()
 
 
 def test_a_model_of_places_says_nothing_of_images(model_dir):
-    assert not {"image", "head", "temperatures"} & set(
-        json.loads((model_dir / "config.json").read_text())
-    )
+    saved = json.loads((model_dir / "config.json").read_text())
+    assert "image" not in saved
+    assert saved["heads"] == {
+        "image": None, "location": None, "classifiers": ["location"], "temperatures": None
+    }  # fmt: skip
 
 
 def test_a_listed_model_without_classes(tmp_path, monkeypatch):
@@ -140,9 +144,13 @@ def test_a_listed_model_without_classes(tmp_path, monkeypatch):
     [
         ("image", {"name": "feature"}),
         ("image", {"name": "features", "dim": 7}),
-        ("head", "location"),
-        ("temperatures", [1.0]),
-        ("temperatures", None),
+        ("heads", {"location": "linear"}),
+        ("heads", {"temperatures": [1.0]}),
+        ("heads", {"temperatures": ["x"]}),
+        ("heads", {"image": "deep"}),
+        ("heads", {"hat": "linear"}),
+        ("heads", []),
+        ("heads", {}),
     ],
 )
 def test_parts_that_do_not_fit(tmp_path, key, value):
@@ -167,8 +175,8 @@ def test_heads_are_where_they_are():
         pair_model().predict_features(torch.zeros(1, 2))
     with pytest.raises(ConfigError, match="no projection head on its image side"):
         pair_model("csp_mse").embed_image(torch.zeros(1, 5))
-    with pytest.raises(ConfigError, match="has one side only"):
-        DualEncoder(None, make_location_encoder("xyz", 4), dim=4).move_head()
+    with pytest.raises(ConfigError, match="image head is 'deep'"):
+        Heads(image="deep")
 
 
 # The invented world

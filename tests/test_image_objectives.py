@@ -131,7 +131,7 @@ def test_images_are_changed_in_training_alone():
     assert not torch.equal(draw(made)["image"], DATA.image)
     assert torch.equal(draw(made)["image"], draw(made)["image"])
     assert torch.equal(draw(made.eval())["image"], DATA.image)
-    assert made.augments_images and not make(augmentation=None).augments_images
+    assert made.changes_images and not make(augmentation=None).changes_images
 
 
 def test_a_model_of_images_alone_knows_no_places():
@@ -198,7 +198,7 @@ def test_simclr_compares_both_views_with_all():
 def test_simclr_learns_the_image_side_alone():
     made = make("simclr")
     assert moved(made) == {"image.net", "image.project", "image_head"}
-    assert isinstance(made.model.image_head, torch.nn.Sequential) and made.augments_images
+    assert isinstance(made.model.image_head, torch.nn.Sequential) and made.changes_images
 
 
 def test_two_processes_make_the_views_of_one():

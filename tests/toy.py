@@ -91,6 +91,7 @@ def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110)
     """
     from csp_core.answers import fit_calibration, score
     from csp_core.data.demo import DemoWorld
+    from csp_core.heads import Heads
     from csp_core.image import make_image_encoder
     from csp_core.image.stats import ImageStats
 
@@ -105,8 +106,8 @@ def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110)
         torch.manual_seed(0)
         image = make_image_encoder("small_convnet", None, width=8)
         place = make_location_encoder("sphere_c_plus", dim=48, num_scales=8, time=True)
-        model = DualEncoder(image, place, dim=48, classes=records.classes, name=name)
-        model.add_image_classifier()
+        heads = Heads(classifiers=("image", "location"))
+        model = DualEncoder(image, place, dim=48, classes=records.classes, name=name, heads=heads)
         for steps, part, batch in ((train_steps, records, 64), (4 * train_steps, many, 512)):
             optimiser = torch.optim.Adam(model.parameters(), lr=0.004)
             for rows in torch.randint(len(part), (steps, batch)):

@@ -35,7 +35,7 @@ def on_model() -> None:
 
 def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
     """Draw the box that chooses a model, those that see images first."""
-    names = sorted(address.usable(known).values(), key=lambda i: not photo_address.sees_images(i))
+    names = sorted(address.usable(known).values(), key=lambda i: not i.sees_images)
     if len(names) > 1:
         st.session_state["model_box"] = view.info.name
         st.selectbox(
@@ -63,7 +63,7 @@ def draw(
         with st.container(gap="small", width="stretch"):
             photo_place.badges(where, chosen.photo)
     with right:
-        if photo_address.sees_images(view.info):
+        if view.info.sees_images:
             answer = photo_answer.ask(model, chosen.photo, where, view.weight)
             if isinstance(answer, str):
                 st.error(widgets.escape_markdown(answer))

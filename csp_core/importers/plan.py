@@ -11,6 +11,7 @@ from torch import Tensor
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, CspError
+from csp_core.heads import Heads
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
@@ -100,7 +101,8 @@ def _empty(plan: Plan, name: str) -> DualEncoder:
     classes = None
     if plan.classifier is not None:
         classes = ClassTable(tuple(plan.names) or default_names(len(plan.classifier)))
-    model = DualEncoder(
+    on_places = plan.head is not None and plan.head.side == "location"
+    return DualEncoder(
         image,
         location,
         dim=plan.dim,
@@ -108,10 +110,8 @@ def _empty(plan: Plan, name: str) -> DualEncoder:
         bias=False,
         prior_kind="relative",
         name=name,
+        heads=Heads(image=None, location="linear") if on_places else None,
     )
-    if plan.head is not None and plan.head.side == "location":
-        model.move_head()
-    return model
 
 
 def default_names(count: int) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from csp_core.heads import Heads
 from csp_core.model import DualEncoder
 from csp_core.objectives.base import BatchRandom, Objective
 from csp_core.objectives.csp import CSPMC, CSPMSE, CSPNCE
@@ -11,9 +13,9 @@ from csp_core.objectives.pictures import ImageSoftmax
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.simclr import SimCLR
 from csp_core.objectives.supervised import Softmax, SoftTargets
-from csp_core.tables import construct
+from csp_core.tables import check_options, construct, lookup, option_names
 
-__all__ = ["OBJECTIVES", "BatchRandom", "Objective", "make_objective"]
+__all__ = ["OBJECTIVES", "BatchRandom", "Objective", "heads_for", "make_objective"]
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "softmax": Softmax,
@@ -35,7 +37,7 @@ def make_objective(name: str, model: DualEncoder, **options: Any) -> Objective:
 
     Args:
         name: A name in ``OBJECTIVES``.
-        model: The model; its ``prior_kind`` becomes the objective's.
+        model: The model; it gets the heads and the ``prior_kind`` that the objective needs.
         **options: Options of the objective.
 
     Returns:
@@ -45,6 +47,25 @@ def make_objective(name: str, model: DualEncoder, **options: Any) -> Objective:
         UnknownNameError: If the objective is unknown.
         ConfigError: If an option is unknown or out of range.
     """
-    objective = construct("objective", OBJECTIVES, name, model, **options)
-    model.prior_kind = objective.prior_kind
-    return objective
+    heads = heads_for(name, options)
+    model.equip(heads, prior_kind=OBJECTIVES[name].prior_kind)
+    return construct("objective", OBJECTIVES, name, model, **options)
+
+
+def heads_for(name: str, options: Mapping[str, Any]) -> Heads:
+    """Tell which heads an objective needs behind the encoders of its model.
+
+    Args:
+        name: A name in ``OBJECTIVES``.
+        options: Options of the objective; those left out have their defaults.
+
+    Returns:
+        The heads.
+
+    Raises:
+        UnknownNameError: If the objective is unknown.
+        ConfigError: If an option is unknown or out of range.
+    """
+    kind = lookup("objective", OBJECTIVES, name)
+    check_options("objective", name, kind, options, given=1)
+    return kind.heads({**option_names(kind, given=1), **options})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -15,6 +15,7 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augment, augmentation
 from csp_core.errors import ConfigError
+from csp_core.heads import Heads
 from csp_core.model import DualEncoder, Prior
 
 
@@ -106,17 +107,19 @@ def join_times(*parts: Tensor | None) -> Tensor | None:
     return torch.cat(known) if len(known) == len(parts) else None
 
 
-def change_images(image: Tensor, name: str, random: BatchRandom) -> Tensor:
+def change_images(image: Tensor, name: str | None, random: BatchRandom) -> Tensor:
     """Change the images of a batch for training.
 
     Args:
-        image: ``(N, C, H, W)``, the rows of this process.
-        name: A name in ``AUGMENTATIONS``.
+        image: ``(N, C, H, W)``, the rows of this process; features are left as they are.
+        name: A name in ``AUGMENTATIONS``, or None to change nothing.
         random: Source of random numbers.
 
     Returns:
         The same shape and kind.
     """
+    if name is None or image.ndim != 4:
+        return image
     return augment(image, name, random.uniform(augmentation(name).draws))
 
 
@@ -147,8 +150,12 @@ MODEL = "model."
 class Objective(nn.Module):
     """Base of all objectives.
 
-    ``trains`` names the parts of the model that it changes, of ``image``, ``location`` and
-    ``classifier``; the others stay as they are.
+    What an objective needs and does stands in its class, and no instance changes it:
+    ``learns_from`` names what it looks at of a record, of ``labels``, ``images``, ``places`` and
+    ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location`` and
+    ``classifier``; ``augments`` says whether it may change images in training, so that no features
+    can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
+    says nothing is taken to change them: that costs time and no wrong result.
 
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
@@ -165,11 +172,18 @@ class Objective(nn.Module):
         ConfigError: If the jitter is negative or not ordered.
     """
 
-    prior_kind = "share"
-    trains: tuple[str, ...] = ("location", "classifier")
+    prior_kind: ClassVar[str] = "share"
+    learns_from: ClassVar[tuple[str, ...]] = ("labels", "places")
+    trains: ClassVar[tuple[str, ...]] = ("location", "classifier")
+    augments: ClassVar[bool] = True
+    augmentation: str | None = "of its own"
 
     def __init__(self, model: DualEncoder, *, jitter_km: float | tuple[float, float] = 0.0) -> None:
         super().__init__()
+        if model.location is None and "images" not in self.learns_from:
+            raise ConfigError(
+                f"The objective {type(self).__name__} learns from places: give model.location."
+            )
         self.model = model
         self._stash: dict[str, Tensor] = {}
         pair = isinstance(jitter_km, (tuple, list))
@@ -179,6 +193,23 @@ class Objective(nn.Module):
                 f"jitter_km is {jitter_km}; give km of at least 0, or (low, high) with 0 < low."
             )
         self.jitter_km = (float(low), float(high))
+
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Tell which heads the model needs.
+
+        Args:
+            options: All options of the objective, defaults written out, not checked yet.
+
+        Returns:
+            The heads.
+        """
+        return Heads()
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether images are changed in training, so that no features can be computed once."""
+        return self.augments and self.augmentation is not None
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Look at the training records, once before training; most objectives need nothing.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from csp_core import losses
 from csp_core.data.batch import Batch
+from csp_core.heads import Heads
 from csp_core.model import DualEncoder
 from csp_core.objectives.base import times
 from csp_core.objectives.paired import Pairs
@@ -64,7 +68,7 @@ class CSPNCE(Contrastive):
 class CSPMSE(Pairs):
     """The baseline MSE: predict an image's features from its place; no negatives.
 
-    The projection head moves to the location side, and the image encoder stays as it is: features
+    The projection head stands on the location side, and the image encoder stays as it is: features
     that could learn would only learn to be easy to predict.
 
     Args:
@@ -86,7 +90,11 @@ class CSPMSE(Pairs):
         shuffle_pairs: bool = False,
     ) -> None:
         super().__init__(model, jitter_km=jitter_km, shuffle_pairs=shuffle_pairs)
-        model.move_head()
+
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Ask for the projection head on the location side."""
+        return Heads(image=None, location="linear", classifiers=())
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the squared error.

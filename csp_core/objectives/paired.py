@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 
@@ -9,6 +12,7 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
+from csp_core.heads import Heads
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import BatchRandom, Objective, change_images
 
@@ -30,7 +34,8 @@ class Pairs(Objective):
         ConfigError: If the model lacks a side.
     """
 
-    trains: tuple[str, ...] = ("image", "location")
+    learns_from = ("images", "places")
+    trains: ClassVar[tuple[str, ...]] = ("image", "location")
 
     def __init__(
         self,
@@ -53,10 +58,10 @@ class Pairs(Objective):
         self.shuffle_pairs = shuffle_pairs
         self.everywhere: RecordDataset | None = None
 
-    @property
-    def augments_images(self) -> bool:
-        """Whether images are changed in training, so that no features can be computed once."""
-        return self.augmentation is not None
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Ask for a projection head on the image side, and no classifier."""
+        return Heads(classifiers=())
 
     def resting(self) -> list[nn.Module]:
         """List the image side where no part looks at it, the encoder alone where it is locked."""
@@ -79,10 +84,9 @@ class Pairs(Objective):
             columns = {name: getattr(records, name)[rows] for name in ("lonlat", "date", "hour")}
             batch = {**batch, **columns}  # type: ignore[typeddict-item]
         batch = super().draw(batch, random)
-        image, name = batch.get("image"), self.augmentation
-        if not self.training or name is None or image is None or image.ndim != 4:
+        if not self.training or "image" not in batch:
             return batch
-        return {**batch, "image": change_images(image, name, random)}
+        return {**batch, "image": change_images(batch["image"], self.augmentation, random)}
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Check that every record is a pair; labels are not looked at.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
+from csp_core.heads import Heads
 from csp_core.location.base import is_reference
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import BatchRandom, gather_rows, join_times, times
@@ -106,13 +108,37 @@ class Contrastive(Pairs):
                 " encoder has no dropout: give its network one, or dropout_weight=0."
             )
         self.sampler = make_sampler(random_places, published=is_reference(compat))
-        if not batch_weight and not random_weight:
-            self.trains = ("location",)  # no part looks at an image
-        elif deep_head:
-            model.deepen_head()
-        self.learn_temperature = learn_temperature and "image" in self.trains
-        if self.learn_temperature:
-            model.learn_temperatures(temperatures[:2])
+        self.sees_images = bool(batch_weight or random_weight)
+        self.learn_temperature = learn_temperature and self.sees_images
+
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Ask for a projection head, and temperatures where they are learned.
+
+        Args:
+            options: All options of the objective.
+
+        Returns:
+            The heads; where no part looks at an image, there is nothing to deepen or to learn.
+        """
+        weights = {part: options[f"{part}_weight"] for part in ("batch", "random", "dropout")}
+        starts = {part: options[f"{part}_temperature"] for part in weights}
+        _check_options(weights, starts)
+        sees = bool(weights["batch"] or weights["random"])
+        return Heads(
+            image="two_layers" if sees and options["deep_head"] else "linear",
+            classifiers=(),
+            temperatures=(starts["batch"], starts["random"])
+            if sees and options["learn_temperature"]
+            else None,
+        )
+
+    def resting(self) -> list[nn.Module]:
+        """List the image side where no part looks at it; see ``Pairs``."""
+        if self.sees_images:
+            return super().resting()
+        image_side = (self.model.image, self.model.image_head, self.model.image_classifier)
+        return [part for part in image_side if part is not None]
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Check the pairs and show the source of random places the training records.
@@ -157,7 +183,7 @@ class Contrastive(Pairs):
                     -math.log(MOST_TEMPERATURE), -math.log(LEAST_TEMPERATURE)
                 )
         place, again, random = self._embed_places(batch)
-        image = self.model.embed_image(batch["image"]) if "image" in self.trains else None
+        image = self.model.embed_image(batch["image"]) if self.sees_images else None
         # Similarities are divided by small temperatures: half precision is too coarse for them.
         with torch.autocast(place.device.type, enabled=False):
             parts = self._parts(batch, place.float(), again.float(), image, random)

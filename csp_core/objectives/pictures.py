@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,13 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
+from csp_core.heads import SIDES, Heads, Side
 from csp_core.losses import class_cross_entropy
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import BatchRandom, change_images, times
 from csp_core.objectives.supervised import Softmax
 
-Side = Literal["image", "location"]
 Mode = Literal["full", "heads", "linear"]
-SIDES: tuple[Side, ...] = ("image", "location")
 MODES = ("full", "heads", "linear")
 
 
@@ -50,7 +49,9 @@ class ImageSoftmax(Softmax):
         Mai et al. 2023, CSP, section 3.3: both sides are tuned apart and multiplied.
     """
 
+    learns_from = ("labels", "images", "places")
     trains = ("image", "location", "classifier")
+    augments = True
 
     def __init__(
         self,
@@ -77,12 +78,20 @@ class ImageSoftmax(Softmax):
         if augmentation is not None:
             find_augmentation(augmentation)
         self.sides, self.mode, self.augmentation = tuple(sides), mode, augmentation
-        if "image" in sides:
-            model.add_image_classifier()
-        if "location" not in sides:
-            model.classifier = None
-        elif model.classifier is None:
+        if "location" in sides and model.classifier is None:
             raise ConfigError("The location side needs a location encoder: give model.location.")
+
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Ask for a classifier on each side that learns.
+
+        Args:
+            options: All options of the objective.
+
+        Returns:
+            The heads; the projection head stays for what was pre-trained with it.
+        """
+        return Heads(classifiers=tuple(side for side in SIDES if side in options["sides"]))
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Check that there are images where the image side learns.
@@ -100,11 +109,6 @@ class ImageSoftmax(Softmax):
                 f"The data set {dataset.name!r} has no images. If it has an option to read them,"
                 " turn that on; or give sides=[location]."
             )
-
-    @property
-    def augments_images(self) -> bool:
-        """Whether images are changed in training, so that no features can be computed once."""
-        return self.augmentation is not None
 
     def resting(self) -> list[nn.Module]:
         """List the projection head, sides that are left out, and what the mode freezes."""
@@ -128,11 +132,9 @@ class ImageSoftmax(Softmax):
             The batch.
         """
         batch = super().draw(batch, random)
-        image, name = batch.get("image"), self.augmentation
-        changes = self.training and "image" in self.sides
-        if not changes or name is None or image is None or image.ndim != 4:
+        if not self.training or "image" not in self.sides or "image" not in batch:
             return batch
-        return {**batch, "image": change_images(image, name, random)}
+        return {**batch, "image": change_images(batch["image"], self.augmentation, random)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the cross-entropy of each side.

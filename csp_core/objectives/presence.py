@@ -29,6 +29,7 @@ class _AgainstBackground(Objective):
         jitter_km: Scatter of places in training; see ``Objective``.
     """
 
+    augments = False
     prior_kind = "relative"
 
     def __init__(
@@ -203,6 +204,7 @@ class ANSLDS(Objective):
         Cole et al. 2023, "assume negative, same location, different species".
     """
 
+    augments = False
     prior_kind = "relative"
 
     def __init__(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +13,7 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
+from csp_core.heads import Heads
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import BatchRandom, Objective, change_images, gather_rows
 
@@ -32,7 +36,8 @@ class SimCLR(Objective):
         Chen et al. 2020, A Simple Framework for Contrastive Learning of Visual Representations.
     """
 
-    trains: tuple[str, ...] = ("image",)
+    learns_from = ("images",)
+    trains = ("image",)
 
     def __init__(
         self, model: DualEncoder, *, temperature: float = 0.2, augmentation: str = "strong"
@@ -44,12 +49,11 @@ class SimCLR(Objective):
             raise ConfigError(f"temperature is {temperature}; give more than 0.")
         find_augmentation(augmentation)
         self.temperature, self.augmentation = temperature, augmentation
-        model.deepen_head()
 
-    @property
-    def augments_images(self) -> bool:
-        """Whether images are changed in training, so that no features can be computed once."""
-        return True
+    @classmethod
+    def heads(cls, options: Mapping[str, Any]) -> Heads:
+        """Ask for a projection head of two layers, and no classifier."""
+        return Heads(image="two_layers", classifiers=())
 
     def resting(self) -> list[nn.Module]:
         """List what is no part of the image side."""

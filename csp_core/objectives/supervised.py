@@ -27,6 +27,7 @@ class Softmax(Objective):
         jitter_km: Scatter of places in training; see ``Objective``.
     """
 
+    augments = False
     class_weight: Tensor
 
     def __init__(

@@ -1,0 +1,100 @@
+"""Which heads a model has behind its encoders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from csp_core.errors import ConfigError
+
+Side = Literal["image", "location"]
+KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
+SIDES: tuple[Side, ...] = ("image", "location")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Which heads a model has; an objective's class says which it needs.
+
+    Args:
+        image: Projection head from the image embedding into the shared space: ``linear``,
+            ``two_layers`` as of SimCLR, or None.
+        location: Projection head from the location embedding to the image embedding, or None.
+        classifiers: Sides with a linear classifier: some of ``image`` and ``location``. That of the
+            location stands where there are classes and a location encoder.
+        temperatures: Where learned temperatures of similarities start, each above 0; None where
+            none is learned.
+
+    Raises:
+        ConfigError: If there is no such head.
+    """
+
+    image: str | None = "linear"
+    location: str | None = None
+    classifiers: tuple[Side, ...] = ("location",)
+    temperatures: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there are such heads."""
+        for side, known in KINDS.items():
+            if (kind := getattr(self, side)) not in known:
+                raise ConfigError(f"The {side} head is {kind!r}; give one of {known}.")
+        if not set(self.classifiers) <= set(SIDES):
+            raise ConfigError(f"classifiers are {self.classifiers}; give some of {SIDES}.")
+        if not all(0 < value < math.inf for value in self.temperatures or ()):
+            raise ConfigError(f"The temperatures are {self.temperatures}; give more than 0.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as a model's ``config.json`` holds them."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Heads:
+        """Take back what ``to_dict`` gave.
+
+        Args:
+            values: Plain values.
+
+        Returns:
+            The heads.
+
+        Raises:
+            ConfigError: If they are no heads.
+        """
+        plain: dict[str, Any] = {}
+        try:
+            plain |= {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+            return cls(**plain)
+        except (AttributeError, TypeError) as error:
+            raise ConfigError(f"{values!r} are no heads of a model ({error})") from error
+
+
+def read_heads(config: Mapping[str, Any]) -> Heads:
+    """Read which heads a saved model has.
+
+    Args:
+        config: Content of its ``config.json``; earlier versions wrote flags of their own.
+
+    Returns:
+        The heads.
+
+    Raises:
+        ConfigError: If they are no heads.
+    """
+    if "heads" in config:
+        return Heads.from_dict(config["heads"])
+    kinds = {"location": (None, "linear"), "image_mlp": ("two_layers", None)}
+    image, location = kinds.get(config.get("head", "image"), ("linear", None))
+    learned = config.get("temperatures")
+    has: dict[Side, bool] = {
+        "image": bool(config.get("image_classifier")),
+        "location": config.get("place_classifier") is not False,
+    }
+    return Heads(
+        image=image,
+        location=location,
+        classifiers=tuple(side for side in SIDES if has[side]),
+        temperatures=tuple(learned) if learned else None,
+    )

@@ -1,0 +1,147 @@
+"""A model is built once, from the heads that an objective's class asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from csp_core.checkpoint import load_model, save_model
+from csp_core.config import parse_config
+from csp_core.errors import ConfigError
+from csp_core.heads import Heads, read_heads
+from csp_core.image import make_image_encoder
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES, heads_for, make_objective
+from csp_core.train import train
+
+PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
+
+
+def model(heads=None, classes=("a", "b"), image=True):
+    torch.manual_seed(5)
+    location = make_location_encoder("xyz", 6)
+    encoder = make_image_encoder("features", 5) if image else None
+    return DualEncoder(encoder, location, dim=6, classes=classes, heads=heads)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "want"),
+    [
+        ("softmax", {}, Heads()),
+        ("image_softmax", {}, Heads(classifiers=("image", "location"))),
+        ("image_softmax", {"sides": ["image"]}, Heads(classifiers=("image",))),
+        ("csp_mc", {}, Heads(classifiers=(), temperatures=(0.07, 0.07))),
+        ("csp_nce", {"learn_temperature": False}, Heads(classifiers=())),
+        ("csp_mc", {"deep_head": True, "learn_temperature": False}, Heads("two_layers", None, ())),
+        (
+            "csp_mc",
+            {"batch_weight": 0, "random_weight": 0, "deep_head": True},
+            Heads(classifiers=()),
+        ),
+        ("csp_mse", {}, Heads(None, "linear", ())),
+        ("simclr", {}, Heads("two_layers", None, ())),
+    ],
+)
+def test_what_an_objective_asks_for(name, options, want):
+    assert heads_for(name, options) == want
+    built, taken = model(want), model()
+    made = make_objective(name, taken, **options)
+    assert made.model is taken and taken.heads == want
+    # A model built of these heads and one that got them with its objective are the same.
+    assert [n for n, _ in built.named_parameters()] == [n for n, _ in taken.named_parameters()]
+    for (n, first), (_, second) in zip(
+        built.named_parameters(), taken.named_parameters(), strict=True
+    ):
+        assert torch.equal(first, second), n
+    before = {n: w.clone() for n, w in taken.named_parameters()}
+    make_objective(name, taken, **options)
+    assert all(torch.equal(before[n], w) for n, w in taken.named_parameters())
+
+
+def test_heads_that_stay_keep_their_weights():
+    one = model()
+    make_objective("csp_mc", one)
+    head = one.image_head.weight.clone()
+    make_objective("image_softmax", one)
+    assert torch.equal(one.image_head.weight, head) and one.log_scale is None
+    assert one.image_classifier is not None
+
+
+def test_heads_are_frozen_and_go_to_a_file_and_back():
+    for heads in (
+        Heads(),
+        Heads("two_layers", None, ("image",), (0.1, 0.2)),
+        Heads(None, "linear"),
+    ):
+        assert Heads.from_dict(heads.to_dict()) == heads
+        assert read_heads({"heads": heads.to_dict()}) == heads
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Heads().image = None
+
+
+@pytest.mark.parametrize(
+    ("flags", "want"),
+    [
+        ({}, Heads()),
+        ({"head": "image", "temperatures": None}, Heads()),
+        ({"head": "location", "temperatures": None}, Heads(None, "linear")),
+        ({"head": "image_mlp", "temperatures": [0.1, 0.2]}, Heads("two_layers", None,
+                                                                 temperatures=(0.1, 0.2))),
+        ({"head": "image", "image_classifier": True, "place_classifier": False},
+         Heads(classifiers=("image",))),
+        ({"head": "image", "image_classifier": True, "place_classifier": True},
+         Heads(classifiers=("image", "location"))),
+    ],
+)  # fmt: skip
+def test_flags_of_earlier_versions(flags, want):
+    assert read_heads(flags) == want
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"image": "deep"}, "image head is 'deep'"),
+        ({"location": "two_layers"}, "location head is 'two_layers'"),
+        ({"classifiers": ["text"]}, "classifiers are"),
+        ({"temperatures": [0.0]}, "more than 0"),
+        ({"temperatures": [float("nan")]}, "more than 0"),
+        ({"hat": 1}, "no heads of a model"),
+        (None, "no heads of a model"),
+    ],
+)
+def test_what_are_no_heads(values, says):
+    with pytest.raises(ConfigError, match=says):
+        Heads.from_dict(values)
+
+
+@pytest.mark.parametrize("objective", ["simclr", {"name": "image_softmax", "sides": ["image"]}])
+def test_a_model_of_images_alone_is_trained_saved_and_loaded(objective, tmp_path):
+    config = parse_config(
+        {
+            "data": {"name": "demo", "size": 150},
+            "model": {"dim": 8, "location": None, "image": PIXELS},
+            "objective": objective,
+            "training": {"epochs": 1, "batch_size": 32, "device": "cpu"},
+        }
+    )
+    assert parse_config(config.model_dump(mode="json")) == config
+    trained = train(config, run_dir=tmp_path / "run").model
+    again = load_model(save_model(load_model(tmp_path / "run"), tmp_path / "again"))
+    assert again.location is None and again.heads == trained.heads
+    pixels = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.image(pixels), trained.image(pixels))
+    assert "location encoder" not in (tmp_path / "run/model/README.md").read_text()
+    with pytest.raises(ConfigError, match="no location"):
+        again.prior(torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n, k in OBJECTIVES.items() if "places" in k.learns_from)
+)
+def test_objectives_on_places_ask_for_a_location_encoder(name):
+    classes = ["a", "b"] if "labels" in OBJECTIVES[name].learns_from else None
+    with pytest.raises(ConfigError, match="location"):
+        make_objective(name, DualEncoder(make_image_encoder("features", 5), None, classes=classes))
