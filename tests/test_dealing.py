@@ -66,17 +66,17 @@ BEFORE = [
      (29, 30, 0), "4f309db645d8e3fa",
      "site, 30 km buffer, 0.5 of the labels, at most 9 of a class: val 0.1, test 0, seed 2"),
     ("photos", {}, (38, 6, 16), "f157cbe90b81f41d",
-     "random: val 0.1, test 0.2, 1 of the labels, seed 0"),
+     "random: val 0.1, test 0.2, seed 0"),
     ("photos", SITES, (38, 6, 16), "0ab3465030e42889",
-     "site: val 0.1, test 0.2, 1 of the labels, seed 3"),
+     "site: val 0.1, test 0.2, seed 3"),
     ("photos", WIDE, (23, 12, 22), "523aa89cb569651b",
-     "block: val 0.2, test 0.3, 1 of the labels, seed 0"),
+     "block, 1°, 60 km buffer: val 0.2, test 0.3, seed 0"),
     ("photos", {"label_fraction": 0.2}, (7, 6, 16), "9b44c17295e8250b",
-     "random: val 0.1, test 0.2, 0.2 of the labels, seed 0"),
+     "random, 0.2 of the labels: val 0.1, test 0.2, seed 0"),
     ("photos", {"without_place": "train", "seed": 4}, (42, 6, 12), "0aee0da850055e2e",
-     "random: val 0.1, test 0.2, 1 of the labels, seed 4"),
+     "random: val 0.1, test 0.2, seed 4"),
     ("photos", {"min_photos": 12, "test_fraction": 0.0}, (43, 5, 4), "ec881f6eb9bc364d",
-     "random: val 0.1, test 0, 1 of the labels, seed 0"),
+     "random: val 0.1, test 0, seed 0"),
 ]  # fmt: skip
 
 

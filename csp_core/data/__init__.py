@@ -11,11 +11,12 @@ from csp_core.data.batch import Batch, Sample, collate
 from csp_core.data.demo import load_demo
 from csp_core.data.eurosat import load_eurosat
 from csp_core.data.fmow import load_fmow
+from csp_core.data.groups import SPLITS
 from csp_core.data.inat2018 import load_inat2018
 from csp_core.data.occurrences import ImportReport, Occurrences, part_of_year, read_occurrences
 from csp_core.data.photo_sets import load_photos
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import SPLITS, assign_parts
+from csp_core.data.splits import assign_parts
 from csp_core.data.tables import load_occurrences
 from csp_core.errors import ConfigError, UnknownNameError
 

@@ -31,7 +31,7 @@ from csp_core.data.demo_ranges import (
     stream,
 )
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import PARTS, assign_parts, keep_labels, rows_of
+from csp_core.data.splits import Split, deal
 from csp_core.errors import ConfigError
 
 STEMS = ("fabula", "fictus", "mythus", "nullus", "simula", "umbra", "vacuus", "xenia")
@@ -224,27 +224,25 @@ def load_demo(
         ConfigError: If an option does not fit.
         BadRecordError: If ``size`` is too small for the parts.
     """
-    world = DemoWorld(seed, noise)
-    everything = world.sample(size, seed, images=False)
-    parts = assign_parts(
-        everything.lonlat,
+    how = Split(
         method=split_method,
         val=val_fraction,
         test=test_fraction,
         block_degrees=block_degrees,
-        seed=seed,
         buffer_km=buffer_km,
+        seed=seed,
+        label_fraction=label_fraction,
     )
-    parts = keep_labels(parts, everything.label, label_fraction, seed)
-    rows = rows_of(parts, split)
-    part = world.sample(size, seed, images=images, features=features, rows=rows)
-    counts = torch.bincount(everything.label[parts == PARTS["train"]], minlength=CLASSES)
+    world = DemoWorld(seed, noise)
+    everything = world.sample(size, seed, images=False)
+    dealt = deal(how, everything.lonlat, everything.label)
+    part = world.sample(size, seed, images=images, features=features, rows=dealt.rows(split))
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
         + (f", {label_fraction:g} of the labels" if label_fraction < 1 else "")
     )
     return replace(
         part,
-        classes=replace(part.classes, counts=tuple(counts.tolist())),
+        classes=replace(part.classes, counts=dealt.counts(everything.label, CLASSES)),
         info=part.info | {"split": described},
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from csp_core.data.geotiffs import centre
 from csp_core.data.images import FileImages, ImageDataset, ImageStore, read_shared
 from csp_core.data.records import ClassTable
-from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, keep_labels, rows_of
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
@@ -82,17 +82,25 @@ def load_eurosat(
     Source:
         Helber et al. 2019, EuroSAT.
     """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        test=test_fraction,
+        block_degrees=block_degrees,
+        buffer_km=buffer_km,
+        seed=seed,
+        label_fraction=label_fraction,
+        label_seed=label_seed,
+    )
     suffix = lookup("choice of bands", BANDS, bands)
     if root is None:
         raise ConfigError(f"The data set 'eurosat' needs root: the folder of {ARCHIVES[0]}.")
     found = _find(Path(root), suffix, images=images, in_memory=in_memory)
     classes, label = _labels(found.names)
-    how = {"method": split_method, "val": val_fraction, "test": test_fraction}
-    parts = _deal(found.lonlat, how, block_degrees=block_degrees, buffer_km=buffer_km, seed=seed)
-    near = int((parts == LEFT_OUT).sum())
-    parts = keep_labels(parts, label, label_fraction, seed if label_seed is None else label_seed)
-    counts = torch.bincount(label[parts == PARTS["train"]], minlength=len(classes))
-    rows = rows_of(parts, split)
+    if found.lonlat.isnan().any(dim=1).all():
+        raise BadRecordError("No image has a place: check that the table is of these images.")
+    dealt = deal(how, found.lonlat, label)
+    rows = dealt.rows(split)
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, blocks of"
         f" {block_degrees:g}°, buffer {buffer_km:g} km, {label_fraction:g} of the labels, seed"
@@ -101,11 +109,12 @@ def load_eurosat(
     return ImageDataset(
         lonlat=found.lonlat[rows],
         label=label[rows],
-        classes=ClassTable(classes, counts=tuple(counts.tolist())),
+        classes=ClassTable(classes, counts=dealt.counts(label, len(classes))),
         name="eurosat",
-        info={**SOURCE, **found.info, "left_out_by_buffer": near, "split": described},
+        info={**SOURCE, **found.info, "left_out_by_buffer": dealt.near, "split": described},
         store=found.store,
         rows=found.kept[rows] if images else torch.empty(0, dtype=torch.int64),
+        test_hash=dealt.test_hash(classes, found.lonlat, label, files=_patches(found.names)),
     )
 
 
@@ -189,7 +198,7 @@ def _join_places(
 ) -> tuple[Tensor, dict[str, object]]:
     """Give each image its place, NaN where the table has none."""
     nowhere = (float("nan"), float("nan"))
-    files = ["/".join(name.split("/")[-2:]) for name in names]
+    files = _patches(names)
     lonlat = torch.tensor([known.get(file, nowhere) for file in files], dtype=torch.float32)
     try:
         lonlat = check_lonlat(lonlat, allow_missing=True)
@@ -198,6 +207,11 @@ def _join_places(
     missing = int(lonlat.isnan().any(dim=1).sum())
     unused = len(known.keys() - set(files))
     return lonlat, {"images_without_place": missing, "places_without_image": unused}
+
+
+def _patches(names: tuple[str, ...]) -> list[str]:
+    """Give class folder and file of each image, without the folder of its publication."""
+    return ["/".join(name.split("/")[-2:]) for name in names]
 
 
 def _georeferences(source: Path, names: tuple[str, ...]) -> tuple[Tensor, dict[str, object]]:
@@ -214,21 +228,3 @@ def _labels(names: tuple[str, ...]) -> tuple[tuple[str, ...], Tensor]:
     classes = tuple(sorted(set(given)))
     index = {name: label for label, name in enumerate(classes)}
     return classes, torch.tensor([index[name] for name in given])
-
-
-def _deal(
-    lonlat: Tensor, how: dict[str, object], *, block_degrees: float, buffer_km: float, seed: int
-) -> Tensor:
-    """Deal images with a place to the parts; those without go to the test."""
-    placed = ~lonlat.isnan().any(dim=1)
-    if not placed.any():
-        raise BadRecordError("No image has a place: check that the table is of these images.")
-    parts = torch.full((len(lonlat),), PARTS["test"])
-    parts[placed] = assign_parts(
-        lonlat[placed],
-        **how,  # type: ignore[arg-type]
-        block_degrees=block_degrees,
-        buffer_km=buffer_km,
-        seed=seed,
-    )
-    return parts

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from csp_core.data.groups import UNKNOWN_RECORDER, by_site
 from csp_core.data.records import RecordDataset
-from csp_core.data.splits import UNKNOWN_RECORDER, by_site
 from csp_core.errors import ConfigError
 from csp_core.geo import cell_ids, nearest_km
 

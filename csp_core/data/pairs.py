@@ -17,7 +17,7 @@ from torch import Tensor
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.images import FileImages, ImageDataset, is_below
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import LEFT_OUT, PARTS, assign_parts, keep_labels, rows_of
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.files import read_json
 from csp_core.geo import check_lonlat
@@ -93,24 +93,30 @@ def load_pairs(
         DataNotFoundError: If a file is not there.
         BadRecordError: If a file is of another form.
     """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        block_degrees=block_degrees,
+        seed=seed,
+        label_fraction=label_fraction,
+    )
     folder = _find_folder(layout, root)
     pattern = lookup("kind of features", {**layout.features, PIXELS: ""}, features)
     names, label_of = _read_classes(folder / layout.classes)
     learned = _read_part(folder, layout, "train", label_of)
     usable = ~learned.lonlat.isnan().any(dim=1) & (learned.has_user if with_user else True)
-    how = {"method": split_method, "val": val_fraction, "block_degrees": block_degrees}
-    parts = _deal(learned, usable, label_fraction, seed, how)
+    dealt = deal(how, learned.lonlat, learned.label, without_place="none", among=usable)
     records = {} if split == "test" else {"train": learned}
     if split in ("test", "all"):
         records["val"] = _read_part(folder, layout, "val", label_of)
     found = _Part.join(records.values())
     tested = torch.arange(len(learned.label) if split == "all" else 0, len(found.label))
     whole = {"test": tested, "all": torch.cat((usable.nonzero().flatten(), tested))}
-    rows = whole[split] if split in whole else rows_of(parts, split)
+    rows = whole[split] if split in whole else dealt.rows(split)
     columns: dict[str, Any] = {
         "lonlat": found.lonlat[rows],
         "label": found.label[rows],
-        "classes": ClassTable(names, counts=_count(learned, parts, len(names))),
+        "classes": ClassTable(names, counts=dealt.counts(learned.label, len(names))),
         "date": found.date[rows],
         "name": layout.name,
         "info": {
@@ -147,11 +153,6 @@ class _Part:
         return cls(**joined, files=tuple(file for part in parts for file in part.files))
 
 
-def _count(learned: _Part, parts: Tensor, classes: int) -> tuple[int, ...]:
-    label = learned.label[parts == PARTS["train"]]
-    return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())
-
-
 def _check_images(folder: Path, names: list[str], size: int) -> None:
     if size < 8:
         raise ConfigError(f"size is {size}; give at least 8 pixels.")
@@ -166,15 +167,6 @@ def _check_images(folder: Path, names: list[str], size: int) -> None:
             f"{len(missing)} of {len(names)} images are not in {folder}, the first"
             f" {missing[0] or 'without a file_name'}: unpack them there, or give features."
         )
-
-
-def _deal(
-    learned: _Part, usable: Tensor, label_fraction: float, seed: int, how: Mapping[str, Any]
-) -> Tensor:
-    """Deal what can be learned from to training and validation, then keep some of its labels."""
-    parts = torch.full((len(usable),), LEFT_OUT)
-    parts[usable] = assign_parts(learned.lonlat[usable], **how, seed=seed)
-    return keep_labels(parts, learned.label, label_fraction, seed)
 
 
 def _find_folder(layout: Layout, root: str | Path | None) -> Path:

@@ -20,7 +20,7 @@ from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_belo
 from csp_core.data.photos import Photo, read_photo
 from csp_core.data.positions import STAMP, parts_of_time
 from csp_core.data.records import ClassTable
-from csp_core.data.splits import PARTS, assign_parts, keep_labels, rows_of
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.geo import check_lonlat
 
@@ -115,6 +115,15 @@ def load_photos(
     Raises:
         CspError: If there are no photos that can be read, or an option does not fit.
     """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        test=test_fraction,
+        block_degrees=block_degrees,
+        buffer_km=buffer_km,
+        seed=seed,
+        label_fraction=label_fraction,
+    )
     folder, listed, info = _list(_checked(root, size, without_place))
     if not listed:
         raise DataNotFoundError(
@@ -124,30 +133,30 @@ def load_photos(
     scanned = _scan(files, keep=in_memory)
     rows, classes, label = _choose(listed, scanned, min_photos)
     lonlat, date, hour = _columns([listed[row] for row in rows], [scanned.photos[r] for r in rows])
-    parts = _deal(
-        lonlat,
-        {"method": split_method, "val": val_fraction, "test": test_fraction, "seed": seed,
-         "block_degrees": block_degrees, "buffer_km": buffer_km},
-        without_place,
-    )  # fmt: skip
-    parts = keep_labels(parts, label, label_fraction, seed)
-    counts = torch.bincount(label[parts == PARTS["train"]], minlength=len(classes))
-    here = rows_of(parts, split)
+    if without_place == "test" and lonlat.isnan().any(dim=1).all():
+        raise BadRecordError(
+            "No photo has a place. To learn from the images alone, give without_place=train and"
+            " split_method=random."
+        )
+    dealt = deal(how, lonlat, label, without_place=without_place)
+    here = dealt.rows(split)
     return ImageDataset(
         lonlat=lonlat[here],
         label=label[here],
-        classes=ClassTable(classes, counts=tuple(counts.tolist())),
+        classes=ClassTable(classes, counts=dealt.counts(label, len(classes))),
         date=date[here],
         hour=hour[here],
         name=Path(str(root)).name,
         info={
             **info,
             **_report(listed, scanned, lonlat),
-            "split": f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g},"
-            f" {label_fraction:g} of the labels, seed {seed}",
+            "split": how.words(split),
         },
         store=scanned if in_memory else files,
         rows=torch.tensor(rows)[here],
+        test_hash=dealt.test_hash(
+            classes, lonlat, label, date, files=[listed[row].path for row in rows]
+        ),
     )
 
 
@@ -302,22 +311,6 @@ def _columns(
         rows.append((*(one.lonlat or photo.lonlat or nowhere), *time))
     columns = torch.tensor(rows, dtype=torch.float32)
     return columns[:, :2], columns[:, 2], columns[:, 3]
-
-
-def _deal(lonlat: Tensor, how: Mapping[str, object], without_place: str) -> Tensor:
-    placed = ~lonlat.isnan().any(dim=1)
-    if without_place == "train":
-        if how["method"] != "random" and not placed.all():
-            raise ConfigError("without_place='train' needs split_method='random'.")
-        placed = torch.ones_like(placed)
-    if not placed.any():
-        raise BadRecordError(
-            "No photo has a place. To learn from the images alone, give without_place=train and"
-            " split_method=random."
-        )
-    parts = torch.full((len(lonlat),), PARTS["test"])
-    parts[placed] = assign_parts(lonlat[placed], **how)  # type: ignore[arg-type]
-    return parts
 
 
 def _report(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:

@@ -106,6 +106,8 @@ class RecordDataset(Dataset[Sample]):
             no part of samples or of the hash: nothing learns from it.
         hour: ``(N,)`` float32 part of the day in [0, 1) as recorded, which may be local time or
             UTC, NaN where unknown. All NaN if omitted.
+        test_hash: Hash of the records held out for the test of the data set that these are a part
+            of, whichever part; empty where there are none, or where none are compared.
     """
 
     lonlat: Tensor
@@ -117,6 +119,7 @@ class RecordDataset(Dataset[Sample]):
     info: dict[str, object] = field(default_factory=dict)
     recorder: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     hour: Tensor = field(default_factory=lambda: torch.empty(0))
+    test_hash: str = ""
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""

@@ -1,106 +1,191 @@
-"""Dealing records to the parts of a data set: by record, site, block of the map or recorder."""
+"""Dealing the records of a data set to its parts, as one `Split` says."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from csp_core.data.groups import SPLITS, check_degrees
+from csp_core.data.labels import capped, check_kept, stratified_fraction
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
-from csp_core.geo import cell_ids, nearest_km
+from csp_core.geo import nearest_km
+from csp_core.tables import lookup
 
 PARTS = {"train": 0, "val": 1, "test": 2}
 LEFT_OUT = -1
-UNKNOWN_RECORDER = -1
-SITES_PER_DEGREE = 100
+# Where records without a place go; for "train" they are dealt like the others.
+WITHOUT_PLACE = {"test": PARTS["test"], "train": PARTS["train"], "none": LEFT_OUT}
 
 
-def by_record(lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None) -> Tensor:
-    """Put every record in a group of its own.
-
-    Args:
-        lonlat: ``(N, 2)`` degrees.
-        block_degrees: Not used.
-        recorder: Not used.
-
-    Returns:
-        ``(N,)`` int64 groups.
-    """
-    return torch.arange(len(lonlat))
-
-
-def by_site(lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None) -> Tensor:
-    """Group records whose coordinates agree when rounded to 0.01 degrees.
-
-    Longitudes 180 and -180 agree, and so do all longitudes at a pole. Rounding rather than cutting
-    keeps coordinates given to two decimals away from the edges of their cells.
+@dataclass(frozen=True)
+class Split:
+    """How records are dealt to train, validation and test.
 
     Args:
-        lonlat: ``(N, 2)`` degrees.
-        block_degrees: Not used.
-        recorder: Not used.
-
-    Returns:
-        ``(N,)`` int64 groups.
-    """
-    around = 360 * SITES_PER_DEGREE
-    lon, lat = (lonlat.to(torch.float64) * SITES_PER_DEGREE).round().long().unbind(1)
-    pole = 90 * SITES_PER_DEGREE
-    lon = torch.where(lat.abs() == pole, torch.zeros_like(lon), lon % around)
-    return (lat + pole) * around + lon
-
-
-def by_block(lonlat: Tensor, block_degrees: float, recorder: Tensor | None = None) -> Tensor:
-    """Group records that share a cell of a regular grid.
-
-    Args:
-        lonlat: ``(N, 2)`` degrees.
-        block_degrees: Side of a cell.
-        recorder: Not used.
-
-    Returns:
-        ``(N,)`` int64 groups.
+        method: A name in ``SPLITS``.
+        val: Share of the records for validation, in [0, 1).
+        test: Share of the records for test, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        buffer_km: Training records this near to a record of validation or test are left out, at
+            least 0; 0 leaves out none.
+        seed: Seed of the shuffle.
+        label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
+            of each stays.
+        label_seed: Seed of the choice of labels; None for that of the shuffle.
+        max_per_class: Training records of one class to keep at most; None keeps all.
 
     Raises:
-        ConfigError: If the side is not above 0 and at most 90.
+        UnknownNameError: If there is no such method.
+        ConfigError: If another value does not fit.
+
+    Example:
+        >>> Split("block", test=0.2, block_degrees=1.0).words("train")
+        'train of block, 1°: val 0.1, test 0.2, seed 0'
     """
-    if not 0 < block_degrees <= 90:
-        raise ConfigError(f"block_degrees is {block_degrees}; give a side above 0 and at most 90.")
-    return cell_ids(lonlat, block_degrees)
+
+    method: str = "random"
+    val: float = 0.1
+    test: float = 0.0
+    block_degrees: float = 2.0
+    buffer_km: float = 0.0
+    seed: int = 0
+    label_fraction: float = 1.0
+    label_seed: int | None = None
+    max_per_class: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values before any record is read."""
+        lookup("split method", SPLITS, self.method)
+        if not (0 <= self.val < 1 and 0 <= self.test < 1 and self.val + self.test < 1):
+            raise ConfigError(
+                f"Shares val={self.val}, test={self.test}: each must be in [0, 1) and leave some"
+                " for training."
+            )
+        if self.method == "block":
+            check_degrees(self.block_degrees)
+        if not 0 <= self.buffer_km < float("inf"):
+            raise ConfigError(f"buffer_km is {self.buffer_km}; give kilometres of at least 0.")
+        check_kept(self.label_fraction, self.max_per_class)
+
+    def words(self, part: str) -> str:
+        """Say in words what a part of the records is, for cards.
+
+        Args:
+            part: ``train``, ``val``, ``test`` or ``all``.
+
+        Returns:
+            A line, such as ``train of site: val 0.1, test 0, seed 0``.
+        """
+        how = [f"block, {self.block_degrees:g}°" if self.method == "block" else self.method]
+        how += [f"{self.buffer_km:g} km buffer"] if self.buffer_km else []
+        how += [f"{self.label_fraction:g} of the labels"] if self.label_fraction < 1 else []
+        cap = self.max_per_class
+        how += [f"at most {cap} of a class"] if cap is not None else []
+        shares = f"val {self.val:g}, test {self.test:g}"
+        return f"{part} of {', '.join(how)}: {shares}, seed {self.seed}"
 
 
-def by_recorder(
-    lonlat: Tensor, block_degrees: float = 0.0, recorder: Tensor | None = None
-) -> Tensor:
-    """Group the records of one recorder; records whose recorder is unknown are grouped by site.
-
-    Recorders differ in where they go and in what they notice, which a split by place leaves on both
-    sides.
+@dataclass(frozen=True, eq=False)
+class Dealt:
+    """To which part each record of a data set went.
 
     Args:
-        lonlat: ``(N, 2)`` degrees.
-        block_degrees: Not used.
-        recorder: ``(N,)`` int64, -1 where unknown; None if all are.
+        parts: ``(N,)`` int64: 0 train, 1 validation, 2 test, -1 left out.
+        near: How many of those left out were too near to a record held out.
+    """
+
+    parts: Tensor
+    near: int = 0
+
+    def rows(self, part: str) -> Tensor:
+        """Find the records of one part, as ``rows_of`` does."""
+        return rows_of(self.parts, part)
+
+    def counts(self, label: Tensor, classes: int) -> tuple[int, ...]:
+        """Count the training records of each class.
+
+        Args:
+            label: ``(N,)`` int64, -1 where unlabelled.
+            classes: How many classes there are.
+
+        Returns:
+            A number for each class.
+        """
+        learned = label[self.parts == PARTS["train"]]
+        return tuple(torch.bincount(learned[learned >= 0], minlength=classes).tolist())
+
+    def test_hash(self, classes: Sequence[str], *columns: Tensor, files: Sequence[str] = ()) -> str:
+        """Hash the records of the test, so that two runs can tell whether theirs is the same.
+
+        Args:
+            classes: Names of the classes.
+            *columns: ``(N, …)`` what is known of each record: places, labels, dates.
+            files: Name of each record's image; without a place nothing else tells two images apart.
+
+        Returns:
+            64 hexadecimal digits; empty if there is no test.
+        """
+        rows = (self.parts == PARTS["test"]).nonzero().flatten()
+        if not len(rows):
+            return ""
+        names = [files[row] for row in rows.tolist()] if files else []
+        digest = hashlib.sha256("\n".join([*classes, "", *names]).encode())
+        for column in columns:
+            digest.update(column[rows].contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def deal(
+    split: Split,
+    lonlat: Tensor,
+    label: Tensor,
+    *,
+    recorder: Tensor | None = None,
+    without_place: str = "test",
+    among: Tensor | None = None,
+) -> Dealt:
+    """Deal the records of a data set to its parts, and keep of their labels what is asked for.
+
+    Args:
+        split: How.
+        lonlat: ``(N, 2)`` degrees, NaN where the place is unknown.
+        label: ``(N,)`` int64, -1 where unlabelled.
+        recorder: ``(N,)`` int64, -1 where unknown, for ``recorder``.
+        without_place: Where records without a place go: to the ``test``; to ``none``; or, for
+            ``train``, wherever chance deals them, like the others, which ``random`` alone can.
+        among: ``(N,)`` which of the records with a place to deal; the others are left out. All if
+            None.
 
     Returns:
-        ``(N,)`` int64 groups.
+        The part of each record.
+
+    Raises:
+        UnknownNameError: If ``without_place`` is another word.
+        ConfigError: If records without a place cannot be dealt by this method.
+        BadRecordError: If the records are too few or too clumped to fill every part.
     """
-    # Sites and recorders are numbered apart, so that no number means one of each.
-    site: Tensor = torch.unique(by_site(lonlat), return_inverse=True)[1]
-    if recorder is None:
-        return site
-    person = torch.unique(recorder, return_inverse=True)[1]
-    return torch.where(recorder == UNKNOWN_RECORDER, site, len(lonlat) + person)
-
-
-SPLITS: dict[str, Callable[[Tensor, float, Tensor | None], Tensor]] = {
-    "random": by_record,
-    "site": by_site,
-    "block": by_block,
-    "recorder": by_recorder,
-}
+    rest = lookup("place for records without one", WITHOUT_PLACE, without_place)
+    placed = ~lonlat.isnan().any(dim=1)
+    if without_place == "train":
+        if split.method != "random" and not placed.all():
+            raise ConfigError("without_place='train' needs split_method='random'.")
+        placed = torch.ones_like(placed)
+    chosen = placed if among is None else placed & among
+    parts = torch.full((len(lonlat),), LEFT_OUT).masked_fill(~placed, rest)
+    parts[chosen] = _assign(split, lonlat[chosen], None if recorder is None else recorder[chosen])
+    near = int((parts[chosen] == LEFT_OUT).sum())
+    draw = split.seed if split.label_seed is None else split.label_seed
+    parts = keep_labels(parts, label, split.label_fraction, draw)
+    if split.max_per_class is not None:
+        train = (parts == PARTS["train"]).nonzero().flatten()
+        kept = train[capped(label[train], split.max_per_class, draw)]
+        parts = parts.index_fill(0, train, LEFT_OUT).index_fill(0, kept, PARTS["train"])
+    return Dealt(parts, near)
 
 
 def assign_parts(
@@ -142,33 +227,29 @@ def assign_parts(
         ConfigError: If the shares do not fit.
         BadRecordError: If the records are too few or too clumped to fill every part.
     """
-    if method not in SPLITS:
-        raise UnknownNameError("split method", method, SPLITS)
-    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise ConfigError(
-            f"Shares val={val}, test={test}: each must be in [0, 1) and leave some for training."
-        )
-    if not 0 <= buffer_km < float("inf"):
-        raise ConfigError(f"buffer_km is {buffer_km}; give kilometres of at least 0.")
-    groups = SPLITS[method](lonlat, block_degrees, recorder)
+    return _assign(Split(method, val, test, block_degrees, buffer_km, seed), lonlat, recorder)
+
+
+def _assign(split: Split, lonlat: Tensor, recorder: Tensor | None) -> Tensor:
+    groups = SPLITS[split.method](lonlat, split.block_degrees, recorder)
     found, member = torch.unique(groups, return_inverse=True)
     sizes = torch.bincount(member, minlength=len(found))
-    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(split.seed))
     before = sizes[order].cumsum(0) - sizes[order]
-    is_val = before < val * len(lonlat)
+    is_val = before < split.val * len(lonlat)
     taken = sizes[order][is_val].sum()
-    is_test = ~is_val & (before < taken + test * len(lonlat))
+    is_test = ~is_val & (before < taken + split.test * len(lonlat))
     part_of_group = torch.zeros(len(found), dtype=torch.int64)
     part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
-    parts = _with_buffer(part_of_group[member], lonlat, buffer_km)
-    _check_left_out(parts, method, buffer_km)
-    wanted = {"train": 1.0, "val": val, "test": test}
+    parts = _with_buffer(part_of_group[member], lonlat, split.buffer_km)
+    _check_left_out(parts, split)
+    wanted = {"train": 1.0, "val": split.val, "test": split.test}
     empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
     if empty:
         raise BadRecordError(
             f"{len(lonlat)} records in {len(found)} groups leave {' and '.join(empty)} empty with"
-            f" the {method!r} split. Give more records, other shares, smaller groups or a smaller"
-            " buffer."
+            f" the {split.method!r} split. Give more records, other shares, smaller groups or a"
+            " smaller buffer."
         )
     return parts
 
@@ -184,43 +265,16 @@ def _with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
     return parts.index_fill(0, rows[near], LEFT_OUT)
 
 
-def _check_left_out(parts: Tensor, method: str, buffer_km: float) -> None:
+def _check_left_out(parts: Tensor, split: Split) -> None:
     """Warn if a buffer takes most of what there is to learn from."""
     left_out, kept = int((parts == LEFT_OUT).sum()), int((parts == PARTS["train"]).sum())
     if kept and left_out > kept:
         warnings.warn(
-            f"{left_out:,} of {left_out + kept:,} training records lie within {buffer_km:g} km of"
-            f" one held out by the {method!r} split and are left out; {kept:,} remain. Give a"
-            " smaller buffer_km, or split_method='block' with larger blocks.",
-            stacklevel=3,
+            f"{left_out:,} of {left_out + kept:,} training records lie within {split.buffer_km:g}"
+            f" km of one held out by the {split.method!r} split and are left out; {kept:,} remain."
+            " Give a smaller buffer_km, or split_method='block' with larger blocks.",
+            stacklevel=4,
         )
-
-
-def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor:
-    """Choose a part of the labels, the same part of every class but at least one record of each.
-
-    Of a class with n records, max(1, n · fraction rounded half to even) are drawn without
-    replacement. With one seed, a smaller fraction is a part of a larger one.
-
-    Args:
-        label: ``(N,)`` int64; negative ones (unlabelled) are never chosen.
-        fraction: In (0, 1].
-        seed: Seed of the draw.
-
-    Returns:
-        ``(M,)`` int64 rows, ascending.
-
-    Raises:
-        ConfigError: If the fraction is out of range.
-
-    Source:
-        The ``stratified-fix`` subsets of Mai et al. 2023, CSP, section 4.
-    """
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"label_fraction is {fraction}; give a part in (0, 1].")
-    rows, position, size = _shuffled_by_class(label, seed)
-    wanted = (size.double() * fraction).round().long().clamp_min(1)
-    return rows[position < wanted].sort().values
 
 
 def keep_labels(parts: Tensor, label: Tensor, fraction: float, seed: int = 0) -> Tensor:
@@ -243,43 +297,6 @@ def keep_labels(parts: Tensor, label: Tensor, fraction: float, seed: int = 0) ->
     train = (parts == PARTS["train"]).nonzero().flatten()
     few = train[stratified_fraction(label[train], fraction, seed)]
     return parts.index_fill(0, train, LEFT_OUT).index_fill(0, few, PARTS["train"])
-
-
-def capped(label: Tensor, most: int, seed: int = 0) -> Tensor:
-    """Choose at most so many records of each class, so that common ones do not outweigh the rest.
-
-    Args:
-        label: ``(N,)`` int64; negative ones (unlabelled) are never chosen.
-        most: Records of one class to keep, at least 1.
-        seed: Seed of the draw.
-
-    Returns:
-        ``(M,)`` int64 rows, ascending.
-
-    Raises:
-        ConfigError: If the number is below 1.
-
-    Source:
-        Mac Aodha et al. 2019 train on at most 100 records of a class in an epoch; here they are
-        drawn once.
-    """
-    if most < 1:
-        raise ConfigError(f"max_per_class is {most}; give 1 or more.")
-    rows, position, _ = _shuffled_by_class(label, seed)
-    return rows[position < most].sort().values
-
-
-def _shuffled_by_class(label: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Shuffle the records of each class: rows, their position in it and its size."""
-    rows = torch.randperm(len(label), generator=torch.Generator().manual_seed(seed))
-    rows = rows[label[rows] >= 0]
-    # A stable sort leaves each class in the order of the draw, so its first records are a sample.
-    rows = rows[label[rows].argsort(stable=True)]
-    _, member, sizes = torch.unique_consecutive(
-        label[rows], return_inverse=True, return_counts=True
-    )
-    position = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[member]
-    return rows, position, sizes[member]
 
 
 def rows_of(parts: Tensor, split: str) -> Tensor:

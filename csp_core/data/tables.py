@@ -10,17 +10,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from csp_core.data.groups import UNKNOWN_RECORDER
 from csp_core.data.occurrences import ImportReport, part_of_year, read_occurrences
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import (
-    LEFT_OUT,
-    PARTS,
-    UNKNOWN_RECORDER,
-    assign_parts,
-    capped,
-    rows_of,
-    stratified_fraction,
-)
+from csp_core.data.splits import LEFT_OUT, Split, deal
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
 
@@ -71,6 +64,16 @@ def load_occurrences(
         DataNotFoundError: If there is no such file.
         BadRecordError: If the file cannot be read or too little of it is left.
     """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        test=test_fraction,
+        block_degrees=block_degrees,
+        buffer_km=buffer_km,
+        seed=seed,
+        label_fraction=label_fraction,
+        max_per_class=max_per_class,
+    )
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
     records, report = read_occurrences(path := Path(root), mapping=mapping)
@@ -79,31 +82,23 @@ def load_occurrences(
         raise _nothing_left(path, report, left_out)
     lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
     recorder = _recorder_codes(table["recorder"])
-    parts = assign_parts(
-        lonlat,
-        method=split_method,
-        val=val_fraction,
-        test=test_fraction,
-        block_degrees=block_degrees,
-        seed=seed,
-        recorder=recorder,
-        buffer_km=buffer_km,
-    )
     names, labels = _labels(table["scientific_name"])
-    parts = _leave_out(parts, labels, label_fraction, max_per_class, seed)
-    rows = rows_of(parts, split)
-    method = _method_words(split_method, block_degrees, buffer_km, label_fraction, max_per_class)
-    words = f"{split} of {method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
+    dealt = deal(how, lonlat, labels, recorder=recorder)
+    rows = dealt.rows(split)
+    date = part_of_year(table["date"])
     if buffer_km or label_fraction < 1 or max_per_class is not None:
-        left_out["rows_left_out_of_training"] = int((parts == LEFT_OUT).sum())
+        left_out["rows_left_out_of_training"] = int((dealt.parts == LEFT_OUT).sum())
     return RecordDataset(
         lonlat=lonlat[rows],
         label=labels[rows],
-        classes=_classes(table, names, labels[parts == PARTS["train"]]),
-        date=part_of_year(table["date"])[rows],
+        classes=ClassTable(
+            tuple(names), _common_names(table, names), dealt.counts(labels, len(names))
+        ),
+        date=date[rows],
         name=path.name.split(".")[0],
-        info={**_describe(path, table, report), **left_out, "split": words},
+        info={**_describe(path, table, report), **left_out, "split": how.words(split)},
         recorder=recorder[rows],
+        test_hash=dealt.test_hash(names, lonlat, labels, date),
     )
 
 
@@ -122,32 +117,6 @@ def _labels(taxon: pl.Series) -> tuple[list[str], Tensor]:
     names = sorted(taxon.unique().to_list())
     codes = taxon.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
     return names, torch.from_numpy(codes.to_numpy().copy())
-
-
-def _classes(table: pl.DataFrame, names: list[str], learned: Tensor) -> ClassTable:
-    counts = torch.bincount(learned, minlength=len(names))
-    return ClassTable(tuple(names), _common_names(table, names), tuple(counts.tolist()))
-
-
-def _leave_out(
-    parts: Tensor, labels: Tensor, fraction: float, cap: int | None, seed: int
-) -> Tensor:
-    """Leave out of training what the label fraction and the cap of a class do not keep."""
-    rows = (parts == PARTS["train"]).nonzero().flatten()
-    kept = rows[stratified_fraction(labels[rows], fraction, seed)]
-    if cap is not None:
-        kept = kept[capped(labels[kept], cap, seed)]
-    return parts.index_fill(0, rows, LEFT_OUT).index_fill(0, kept, PARTS["train"])
-
-
-def _method_words(
-    method: str, block_degrees: float, buffer_km: float, fraction: float, cap: int | None
-) -> str:
-    words = [f"{method}, {block_degrees:g}°" if method == "block" else method]
-    words += [f"{buffer_km:g} km buffer"] if buffer_km else []
-    words += [f"{fraction:g} of the labels"] if fraction < 1 else []
-    words += [f"at most {cap} of a class"] if cap is not None else []
-    return ", ".join(words)
 
 
 def _recorder_codes(recorder: pl.Series) -> Tensor:
