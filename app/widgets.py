@@ -11,8 +11,8 @@ import streamlit as st
 
 import maps
 from csp_core import places
-from csp_core.card import names_taxa
 from csp_core.catalog import ModelInfo, read_model_config
+from csp_core.data.facts import names_taxa
 from csp_core.data.records import ClassTable
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING, PlaceReport

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from csp_core.config import RunConfig
+from csp_core.data.facts import names_taxa
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
 from csp_core.sections import CardConfig
@@ -25,9 +26,6 @@ METRIC_NAMES = {
 }
 # What begins the name of a report on sets of the test's records.
 TEST_SETS = "test, "
-# Data sets whose classes are taxa. Those of `eurosat` and `fmow` are kinds of land, and photos may
-# be of anything.
-TAXA = ("demo", "inat2018", "occurrences")
 REFITTED = (
     "Measured before the last stage, on records that the model had not seen. The weights in this"
     " folder were then trained anew in the same way on all records, these included, so they cannot"
@@ -110,22 +108,6 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
         names = "; ".join(re.sub(r"(\S+)@\S+\.\S+", r"\1", name) for name in recorders)
         parts.append(f"The {len(recorders)} recorders named in the data: {names}.")
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def names_taxa(data_set: object) -> bool:
-    """Tell whether the classes of a data set are known to be taxa.
-
-    Args:
-        data_set: Its name in ``DATASETS``; others are known for nothing.
-
-    Returns:
-        Whether they are.
-
-    Example:
-        >>> names_taxa("inat2018"), names_taxa("eurosat")
-        (True, False)
-    """
-    return data_set in TAXA
 
 
 def _tags(model: DualEncoder, config: RunConfig) -> list[str]:

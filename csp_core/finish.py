@@ -171,7 +171,12 @@ def _provenance(train_set: RecordDataset, config: RunConfig, epochs: int) -> dic
     return {
         "config": config.without_folders(),
         "epochs": epochs,
-        "data": {"hash": train_set.content_hash(), **_without_people(train_set.info)},
+        "data": {
+            "hash": train_set.content_hash(),
+            # A run that starts from this model asks whether it has seen the test.
+            **({"test_hash": train_set.test_hash} if train_set.test_hash else {}),
+            **_without_people(train_set.info),
+        },
         "versions": {
             "csp_core": csp_core.__version__,
             "torch": torch.__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from csp_core.catalog import find_model, read_model_config
 from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig
 from csp_core.data import DATASETS, load_dataset
+from csp_core.data.facts import facts_of
 from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
@@ -18,13 +18,9 @@ from csp_core.image import PixelEncoder
 from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
+from csp_core.tables import option_names
 
 SAMPLE = 4096
-# What decides which records are the test.
-SPLIT = (
-    *("split_method", "val_fraction", "test_fraction", "block_degrees", "buffer_km", "seed"),
-    *("size", "bands", "min_records", "min_photos", "without_place"),
-)
 
 
 def initialise(model: DualEncoder, source_name: str) -> None:
@@ -91,8 +87,10 @@ def check_unseen(
     """Make sure that nothing learned without labels, now or before, has seen the test.
 
     Where the test is made of blocks, pre-training may see neither an image nor a place in them, nor
-    a place nearer to them than the buffer; a model that training starts from must have been
-    trained on the same split, if on the same data.
+    a place nearer to them than the buffer. A model that training starts from, if it was trained on
+    the same data, must have held out the same test: its hash tells, where both have one. Else every
+    option must be the same but for those that cannot change the test, and ``root``, as folders
+    move. In any case it must have kept at least as far from the test.
 
     Args:
         config: The run.
@@ -103,39 +101,64 @@ def check_unseen(
     Raises:
         ConfigError: If the test has been, or would be, seen.
     """
-    options = config.data.options
-    if not options.get("test_fraction"):
+    if config.data.options.get("test_fraction") == 0:
         return
     if "classifier" not in OBJECTIVES[config.objective.name].trains:
         _check_blocks(config, train_set, val_set)
-    if source is None:
-        return
-    provenance = read_model_config(find_model(source)).get("provenance", {})
+    if source is not None:
+        _check_start(config, train_set, source)
+
+
+def _check_start(config: RunConfig, train_set: RecordDataset, source: str) -> None:
+    provenance = read_model_config(find_model(source)).get("provenance") or {}
     before: dict[str, Any] = (provenance.get("config") or {}).get("data") or {}
     if before.get("name") != config.data.name:
         return
-    keys = [key for key in SPLIT if key in options and key in before]
-    changed = [key for key in keys if options[key] != before[key]]
-    if changed:
-        told = ", ".join(f"{key} {before[key]!r} (now {options[key]!r})" for key in changed)
+    now = _options(config.data.model_dump(mode="json"))
+    then = _options(before)
+    kept, own = (provenance.get("data") or {}).get("test_hash"), train_set.test_hash
+    known, same = bool(kept and own), bool(own) and kept == own
+    harmless = facts_of(config.data.name).keeps_test
+    changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+    changed = [key for key in changed if key not in harmless]
+    begin = f"The model {source!r} that this run starts from was trained"
+    if changed and not same:
+        told = ", ".join(f"{key} {then.get(key)!r} (now {now.get(key)!r})" for key in changed)
         raise ConfigError(
-            f"The model {source!r} that this run starts from was trained on another split of the"
-            f" same data: {told}. Records of this run's test may have been seen; give both the same"
-            " split."
+            f"{begin} on another split of the same data: {told}. Records of this run's test may"
+            " have been seen; give both the same split."
         )
+    if known and not same:
+        raise ConfigError(
+            f"{begin} with the same options, but its test was made of other records: some were"
+            " added, removed or changed since, or these are others altogether. Records of this"
+            " run's test may have been seen. Train it anew on these records, or give test_fraction"
+            " 0 and measure on records that neither has seen (`csp evaluate`)."
+        )
+    asked, had = now.get("buffer_km", 0), then.get("buffer_km", 0)
+    if asked > had:
+        raise ConfigError(
+            f"{begin} with buffer_km {had!r} (now {asked!r}), so it may have learned from records"
+            f" nearer to this run's test. Train it with {asked!r} or more, or give {had!r} here."
+        )
+
+
+def _options(data: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of a data set with its loader's defaults, but for where its files are."""
+    found = {**option_names(DATASETS[data["name"]], given=1), **data}
+    return {key: value for key, value in found.items() if key not in ("name", "root")}
 
 
 def _check_blocks(
     config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None
 ) -> None:
     options = config.data.options
-    if options.get("split_method") != "block":
+    # A published test, of which no share is asked for, is not made of blocks.
+    if options.get("split_method") != "block" or "test_fraction" not in options:
         return
-    known = inspect.signature(DATASETS[config.data.name]).parameters
-    without = {"images": False} if "images" in known else {}
-    test = load_dataset(
-        config.data.name, "test", **{"root": config.data.root, **options, **without}
-    )
+    without = {"images": False} if "images" in facts_of(config.data.name).keeps_test else {}
+    given = {"root": config.data.root, **options, **without}
+    test = load_dataset(config.data.name, "test", **given)
     degrees = float(options.get("block_degrees", 0))
     check_apart(train_set, test, degrees, float(options.get("buffer_km", 0)))
     if val_set is not None:

@@ -6,6 +6,8 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
+
 from csp_core.data.fmow import LAYOUT as FMOW
 from csp_core.data.inat2018 import LAYOUT as INAT
 from csp_core.data.pairs import Layout
@@ -88,18 +90,22 @@ def _published(folder: Path, layout: Layout) -> Path:
             path = folder / layout.folder / name.format(part=part)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content))
+        for name in layout.features.values():
+            path = folder / layout.folder / name.format(part=part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, np.zeros((number, 4), dtype=np.float32))
     classes = [{"id": number, "name": name} for number, name in enumerate(CLASSES)]
     (folder / layout.folder / layout.classes).write_text(json.dumps(classes))
     return folder
 
 
 def fmow(folder: Path) -> Path:
-    """Write the annotations of an fMoW of 180 images."""
+    """Write annotations, places and features of an fMoW of 180 images."""
     return _published(folder, FMOW)
 
 
 def inat2018(folder: Path) -> Path:
-    """Write the annotations of an iNaturalist 2018 of 180 images."""
+    """Write annotations, places and features of an iNaturalist 2018 of 180 images."""
     return _published(folder, INAT)
 
 

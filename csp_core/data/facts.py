@@ -1,0 +1,74 @@
+"""What is known of each data set beyond its signature, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a data set promises.
+
+    Args:
+        keeps_test: Options that cannot change which records are its test. Every other one counts
+            as one that can, so a new option is guarded until somebody has thought about it. How
+            near to the test records may be learned from (``buffer_km``) is compared on its own.
+        taxa: Whether its classes are known to be taxa.
+    """
+
+    keeps_test: frozenset[str] = frozenset()
+    taxa: bool = False
+
+
+# The test of these is published: nothing that is asked of a loader changes it, so it has no hash.
+_PUBLISHED = frozenset(
+    {
+        *("features", "images", "split_method", "val_fraction", "block_degrees", "seed"),
+        *("label_fraction", "with_user", "size"),
+    }
+)
+FACTS = {
+    # Its records follow from its options, so their test has no hash; their last digits would differ
+    # from one kind of machine to another.
+    "demo": Facts(
+        keeps_test=frozenset({"noise", "images", "features", "label_fraction", "buffer_km"}),
+        taxa=True,
+    ),
+    # Images in memory that cannot be read are left out before the others are dealt, so `images` and
+    # `in_memory` do count.
+    "eurosat": Facts(keeps_test=frozenset({"label_fraction", "label_seed", "buffer_km"})),
+    "fmow": Facts(keeps_test=_PUBLISHED),
+    "inat2018": Facts(keeps_test=_PUBLISHED, taxa=True),
+    "occurrences": Facts(
+        keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
+    ),
+    "photos": Facts(keeps_test=frozenset({"in_memory", "label_fraction", "buffer_km"})),
+}
+
+
+def facts_of(data_set: str) -> Facts:
+    """Look up what is known of a data set.
+
+    Args:
+        data_set: Its name in ``DATASETS``.
+
+    Returns:
+        Its facts; of one that is not in the table, that nothing is known.
+    """
+    return FACTS.get(data_set, Facts())
+
+
+def names_taxa(data_set: object) -> bool:
+    """Tell whether the classes of a data set are known to be taxa.
+
+    Args:
+        data_set: Its name in ``DATASETS``; others are known for nothing.
+
+    Returns:
+        Whether they are.
+
+    Example:
+        >>> names_taxa("inat2018"), names_taxa("eurosat")
+        (True, False)
+    """
+    return isinstance(data_set, str) and facts_of(data_set).taxa
