@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from csp_core.data import DATASETS, load_dataset
-from csp_core.errors import ConfigError
+from csp_core.data.splits import LEFT_OUT, Split, deal
+from csp_core.errors import ConfigError, CspError
 from tests.data import dealt
 
 BLOCKS = {"split_method": "block", "block_degrees": 1.0, "val_fraction": 0.2}
@@ -112,3 +113,57 @@ def test_records_are_dealt_as_before(fakes, name, options, sizes, rows, words):
         told.update(str(part.classes.counts).encode())
         assert part.info["split"] == f"{split} of {words}"
     assert (tuple(found), told.hexdigest()[:16]) == (sizes, rows)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"method": "blok"}, "Did you mean 'block'"),
+        ({"val": 0.6, "test": 0.4}, "leave some for training"),
+        ({"method": "block", "block_degrees": 0.0}, "block_degrees is 0"),
+        ({"buffer_km": -1.0}, "buffer_km is -1"),
+        ({"label_fraction": 0.0}, "label_fraction is 0"),
+        ({"max_per_class": 0}, "max_per_class is 0"),
+    ],
+)
+def test_a_split_refuses_what_does_not_fit_before_anything_is_read(option, told):
+    with pytest.raises(CspError, match=told):
+        Split(**option)
+
+
+def test_records_without_a_place_go_where_the_loader_says():
+    lonlat = torch.stack((torch.arange(40.0), torch.zeros(40)), dim=1)
+    lonlat[::4] = float("nan")
+    label, nowhere = torch.arange(40) % 2, lonlat[:, 0].isnan()
+    split = Split(val=0.2, test=0.2)
+    tested, unused, dealt_too = (
+        deal(split, lonlat, label, without_place=where) for where in ("test", "none", "train")
+    )
+    assert (tested.parts[nowhere] == 2).all() and (unused.parts[nowhere] == LEFT_OUT).all()
+    assert torch.equal(tested.parts[~nowhere], unused.parts[~nowhere])
+    assert torch.bincount(dealt_too.parts).tolist() == [24, 8, 8]
+    first = deal(split, lonlat, label, among=torch.arange(40) < 20)
+    assert (first.parts[20:][~nowhere[20:]] == LEFT_OUT).all() and first.near == 0
+    with pytest.raises(ConfigError, match="needs split_method='random'"):
+        deal(Split("site", test=0.2), lonlat, label, without_place="train")
+    with pytest.raises(CspError, match="record"):
+        deal(split, lonlat, label, without_place="nowhere")
+
+
+def test_the_hash_of_a_test_tells_records_and_files():
+    lonlat, label = torch.rand(40, 2), torch.arange(40) % 2
+    assert deal(Split(), lonlat, label).test_hash(("a", "b"), lonlat, label) == ""
+    dealt = deal(Split(test=0.2), lonlat, label)
+    files = [f"{row}.jpg" for row in range(40)]
+    plain = dealt.test_hash(("a", "b"), lonlat, label)
+    moved = lonlat.clone()
+    moved[dealt.rows("train")] = 0.5
+    assert len(plain) == 64 and dealt.test_hash(("a", "b"), moved, label) == plain
+    moved[dealt.rows("test")[0]] = 0.5
+    others = [
+        dealt.test_hash(("a", "b"), moved, label),
+        dealt.test_hash(("a", "c"), lonlat, label),
+        dealt.test_hash(("a", "b"), lonlat, label, files=files),
+        dealt.test_hash(("a", "b"), lonlat, label, files=files[::-1]),
+    ]
+    assert len({plain, *others}) == 5

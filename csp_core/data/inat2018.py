@@ -6,6 +6,7 @@ from pathlib import Path
 
 from csp_core.data.pairs import Layout, load_pairs
 from csp_core.data.records import RecordDataset
+from csp_core.data.splits import Split
 
 LAYOUT = Layout(
     name="inat2018",
@@ -64,17 +65,20 @@ def load_inat2018(
     Source:
         Van Horn et al. 2018; places of Mac Aodha et al. 2019; features of Mai et al. 2023.
     """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        block_degrees=block_degrees,
+        seed=seed,
+        label_fraction=label_fraction,
+    )
     return load_pairs(
         LAYOUT,
         split,
         root,
+        how,
         features=features,
         images=images,
-        split_method=split_method,
-        val_fraction=val_fraction,
-        block_degrees=block_degrees,
-        seed=seed,
-        label_fraction=label_fraction,
         with_user=with_user,
         size=size,
     )

@@ -17,7 +17,7 @@ from torch import Tensor
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.images import FileImages, ImageDataset, is_below
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import Split, deal
+from csp_core.data.splits import Dealt, Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.files import read_json
 from csp_core.geo import check_lonlat
@@ -53,14 +53,10 @@ def load_pairs(
     layout: Layout,
     split: str,
     root: str | Path | None,
+    how: Split,
     *,
     features: str,
     images: bool,
-    split_method: str,
-    val_fraction: float,
-    block_degrees: float,
-    seed: int,
-    label_fraction: float,
     with_user: bool,
     size: int,
 ) -> RecordDataset:
@@ -73,14 +69,10 @@ def load_pairs(
         layout: Where what is.
         split: ``train``, ``val``, ``test`` or ``all``.
         root: The data set's folder, or the one above it.
+        how: How the published training part is dealt to training and validation.
         features: Kind of features, a key of ``layout.features``; or ``pixels`` for the images, read
             from ``file_name`` below the data set's folder whenever they are asked for.
         images: Whether to read features at all.
-        split_method: ``random``, ``site`` or ``block``.
-        val_fraction: Share of the published training part held out for validation, in [0, 1).
-        block_degrees: Side of a block, for ``block``.
-        seed: Seed of the split and of the label fraction.
-        label_fraction: Part of the training records of each class to keep, in (0, 1].
         with_user: Also leave images without a user out of training, as was published.
         size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
 
@@ -93,13 +85,6 @@ def load_pairs(
         DataNotFoundError: If a file is not there.
         BadRecordError: If a file is of another form.
     """
-    how = Split(
-        method=split_method,
-        val=val_fraction,
-        block_degrees=block_degrees,
-        seed=seed,
-        label_fraction=label_fraction,
-    )
     folder = _find_folder(layout, root)
     pattern = lookup("kind of features", {**layout.features, PIXELS: ""}, features)
     names, label_of = _read_classes(folder / layout.classes)
@@ -110,9 +95,7 @@ def load_pairs(
     if split in ("test", "all"):
         records["val"] = _read_part(folder, layout, "val", label_of)
     found = _Part.join(records.values())
-    tested = torch.arange(len(learned.label) if split == "all" else 0, len(found.label))
-    whole = {"test": tested, "all": torch.cat((usable.nonzero().flatten(), tested))}
-    rows = whole[split] if split in whole else dealt.rows(split)
+    rows = _rows(split, dealt, usable, len(found.label))
     columns: dict[str, Any] = {
         "lonlat": found.lonlat[rows],
         "label": found.label[rows],
@@ -123,8 +106,8 @@ def load_pairs(
             "folder": layout.folder,
             "features": features if images else "not read",
             "left_out_of_training": int((~usable).sum()),
-            "split": f"{split} of {split_method}: val {val_fraction:g} of the published training"
-            f" part, {label_fraction:g} of the labels, seed {seed}",
+            "split": f"{split} of {how.method}: val {how.val:g} of the published training part,"
+            f" {how.label_fraction:g} of the labels, seed {how.seed}",
         },
     }
     if features == PIXELS and images:
@@ -151,6 +134,14 @@ class _Part:
         names = ("lonlat", "label", "date", "has_user")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
         return cls(**joined, files=tuple(file for part in parts for file in part.files))
+
+
+def _rows(split: str, dealt: Dealt, usable: Tensor, read: int) -> Tensor:
+    """Find the records of a part among those read; the published test stands behind the others."""
+    if split not in ("test", "all"):
+        return dealt.rows(split)
+    tested = torch.arange(len(usable) if split == "all" else 0, read)
+    return tested if split == "test" else torch.cat((usable.nonzero().flatten(), tested))
 
 
 def _check_images(folder: Path, names: list[str], size: int) -> None:

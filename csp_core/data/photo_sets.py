@@ -132,12 +132,9 @@ def load_photos(
     files = FileImages(folder, [one.path for one in listed], size)
     scanned = _scan(files, keep=in_memory)
     rows, classes, label = _choose(listed, scanned, min_photos)
+    paths = [listed[row].path for row in rows]
     lonlat, date, hour = _columns([listed[row] for row in rows], [scanned.photos[r] for r in rows])
-    if without_place == "test" and lonlat.isnan().any(dim=1).all():
-        raise BadRecordError(
-            "No photo has a place. To learn from the images alone, give without_place=train and"
-            " split_method=random."
-        )
+    _check_places(lonlat, without_place)
     dealt = deal(how, lonlat, label, without_place=without_place)
     here = dealt.rows(split)
     return ImageDataset(
@@ -147,16 +144,10 @@ def load_photos(
         date=date[here],
         hour=hour[here],
         name=Path(str(root)).name,
-        info={
-            **info,
-            **_report(listed, scanned, lonlat),
-            "split": how.words(split),
-        },
+        info={**info, **_report(listed, scanned, lonlat), "split": how.words(split)},
         store=scanned if in_memory else files,
         rows=torch.tensor(rows)[here],
-        test_hash=dealt.test_hash(
-            classes, lonlat, label, date, files=[listed[row].path for row in rows]
-        ),
+        test_hash=dealt.test_hash(classes, lonlat, label, date, files=paths),
     )
 
 
@@ -311,6 +302,14 @@ def _columns(
         rows.append((*(one.lonlat or photo.lonlat or nowhere), *time))
     columns = torch.tensor(rows, dtype=torch.float32)
     return columns[:, :2], columns[:, 2], columns[:, 3]
+
+
+def _check_places(lonlat: Tensor, without_place: str) -> None:
+    if without_place == "test" and lonlat.isnan().any(dim=1).all():
+        raise BadRecordError(
+            "No photo has a place. To learn from the images alone, give without_place=train and"
+            " split_method=random."
+        )
 
 
 def _report(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:

@@ -91,9 +91,7 @@ def load_occurrences(
     return RecordDataset(
         lonlat=lonlat[rows],
         label=labels[rows],
-        classes=ClassTable(
-            tuple(names), _common_names(table, names), dealt.counts(labels, len(names))
-        ),
+        classes=_classes(table, names, dealt.counts(labels, len(names))),
         date=date[rows],
         name=path.name.split(".")[0],
         info={**_describe(path, table, report), **left_out, "split": how.words(split)},
@@ -117,6 +115,10 @@ def _labels(taxon: pl.Series) -> tuple[list[str], Tensor]:
     names = sorted(taxon.unique().to_list())
     codes = taxon.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
     return names, torch.from_numpy(codes.to_numpy().copy())
+
+
+def _classes(table: pl.DataFrame, names: list[str], counts: tuple[int, ...]) -> ClassTable:
+    return ClassTable(tuple(names), _common_names(table, names), counts)
 
 
 def _recorder_codes(recorder: pl.Series) -> Tensor:
