@@ -9,16 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import clicks
-import deck
-import maps
-import overlay
 import readout
 import resources
 import widgets
 from address import RangeView
 from csp_core.raster import Raster
+from mapping import deck, leaflet, values
+from mapping.values import Scale
 from months import date_of
-from overlay import Scale
 from readout import Layer, Reading
 from threshold import write_value
 
@@ -63,17 +61,17 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
         # Colours must not drown the lines.
         colours = replace(colours, hatch=colours.text)
     with_leaflet = resources.leaflet_ready()
-    picture = overlay.mercator_png(
+    picture = values.mercator_png(
         raster, drawing.scale, colours, guesses=guesses, hatch=hatched and not with_leaflet
     )
     if with_leaflet:
-        hatch = overlay.outline_unsupported(raster) if hatched else None
-        maps.click_map(
+        hatch = values.outline_unsupported(raster) if hatched else None
+        leaflet.click_map(
             drawing.key,
             [
-                maps.value_group(picture, opacity, drawing.label),
-                maps.outline_group(hatch, line, colours),
-                maps.pin_group(view.place, colours, label=drawing.value),
+                leaflet.value_group(picture, opacity, drawing.label),
+                leaflet.outline_group(hatch, line, colours),
+                leaflet.pin_group(view.place, colours, label=drawing.value),
             ],
             start=state["start"],
             center=clicks.map_center(view.place) if drawing.key == "range" else state.get("center"),
@@ -93,7 +91,7 @@ def _line(
     model: str, taxon: str, date: float | None, value: float, guesses: bool, content: str,
     _raster: Raster,
 ) -> str:  # fmt: skip
-    return overlay.outline_above(_raster, value, guesses=guesses)
+    return values.outline_above(_raster, value, guesses=guesses)
 
 
 def draw_maps(
@@ -114,7 +112,7 @@ def draw_maps(
     opacity = st.session_state.get("opacity", OPACITY) / 100
     if view.difference and len(layers) == 2:
         first, other = readout.titles(*layers)
-        scale = overlay.difference_scale(kind, colours)
+        scale = values.difference_scale(kind, colours)
         raster = difference_of(*layers)
         with boxes[0], st.container(key="map-box"):
             label = f"Map of the difference: {first} minus {other}"
@@ -129,7 +127,7 @@ def draw_maps(
     wire = st.session_state.setdefault("wire", uuid.uuid4().hex) if len(layers) == 2 else None
     names = readout.titles(*layers) if len(layers) == 2 else ("",)
     for number, (layer, name, box) in enumerate(zip(layers, names, boxes, strict=True)):
-        scale = overlay.value_scale(layer.raster.kind, colours)
+        scale = values.value_scale(layer.raster.kind, colours)
         key = "range" if number == 0 else "range2"
         with box, st.container(key="map-box" if number == 0 else "map-box-2"):
             if name:
@@ -148,7 +146,7 @@ def difference_of(first: Layer, other: Layer) -> Raster:
     """Subtract one map from another; a model without counts of its records hides nothing."""
     known = [layer for layer in (first, other) if layer.model.support is not None]
     unsupported = [layer.raster.extrapolated for layer in known]
-    return overlay.subtract(first.raster, other.raster, unsupported)
+    return values.subtract(first.raster, other.raster, unsupported)
 
 
 def _hatched(raster: Raster, layer: Layer | None) -> bool:
@@ -169,8 +167,8 @@ def draw_months(layer: Layer) -> None:
     colours = widgets.palette()
     if layer.guesses:
         colours = replace(colours, hatch=colours.text)
-    scale = overlay.value_scale(layer.raster.kind, colours)
-    picture = overlay.months_png(
+    scale = values.value_scale(layer.raster.kind, colours)
+    picture = values.months_png(
         rasters,
         scale,
         colours,

@@ -13,9 +13,6 @@ import torch
 from torch import Tensor
 
 import clicks
-import deck
-import maps
-import overlay
 import resources
 import widgets
 from csp_core.catalog import ModelInfo
@@ -25,7 +22,8 @@ from csp_core.photo import PhotoAnswer
 from csp_core.photomap import WinningMap, winning_map
 from csp_core.raster import Raster, make_grid
 from csp_core.raster.prior import extrapolates
-from overlay import Scale
+from mapping import deck, leaflet
+from mapping.values import Scale, mercator_png, outline_unsupported
 from palette import Palette
 from photo_address import PhotoView
 from photo_chart import SHOWN, key_style
@@ -182,9 +180,9 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         scale = Scale(tuple(i + 0.5 for i in range(count + 1)),
                       (*COLOURS[: count - 1], OTHERS), "", "")  # fmt: skip
         with_leaflet = resources.leaflet_ready()
-        picture = overlay.mercator_png(drawn, scale, palette, guesses=False, hatch=not with_leaflet)
+        picture = mercator_png(drawn, scale, palette, guesses=False, hatch=not with_leaflet)
         if with_leaflet and drawn.extrapolated.any():
-            hatch = overlay.outline_unsupported(drawn)
+            hatch = outline_unsupported(drawn)
     if not resources.leaflet_ready():
         layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
         deck.cell_map("photo_cells", layers, place, start=state["start"], palette=palette,
@@ -194,13 +192,13 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
             " place for more. `make setup` installs Leaflet."
         )
         return
-    groups = [maps.outline_group(hatch, None, palette)]
+    groups = [leaflet.outline_group(hatch, None, palette)]
     if world:
         label = "Map of the class that would be named if the picture were taken there"
-        groups = [maps.value_group(picture, OPACITY, label), *groups, _letters(world, place)]
+        groups = [leaflet.value_group(picture, OPACITY, label), *groups, _letters(world, place)]
     radius = where.radius_km if where.radius_km >= 1 else None
-    groups.append(maps.pin_group(place, palette, radius_km=radius))
-    maps.click_map(
+    groups.append(leaflet.pin_group(place, palette, radius_km=radius))
+    leaflet.click_map(
         "photo_map",
         groups,
         start=state["start"],

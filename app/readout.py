@@ -11,13 +11,13 @@ from pathlib import Path
 
 import streamlit as st
 
-import overlay
 import resources
 import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.infer import PlaceReport, RankedTaxon, describe_place
 from csp_core.model import DualEncoder
 from csp_core.raster import WRITERS, Raster, Threshold, heatmap
+from mapping import values
 from threshold import write_value
 
 
@@ -67,7 +67,7 @@ def write_area(km2: float) -> str:
 
 
 def legend(
-    scale: overlay.Scale,
+    scale: values.Scale,
     *,
     line: str,
     hatched: bool,
@@ -86,7 +86,7 @@ def legend(
     palette = widgets.palette()
     boxes = "".join(
         f'<i style="background:{colour or "transparent"}" title="{escape(words)}"></i>'
-        for colour, words in overlay.legend_steps(scale)
+        for colour, words in values.legend_steps(scale)
     )
     steps = len(scale.colours)
     labels = "".join(
@@ -118,7 +118,7 @@ def legend(
     )
 
 
-def _blank(scale: overlay.Scale, difference: bool) -> str:
+def _blank(scale: values.Scale, difference: bool) -> str:
     if difference:
         least = next(edge for edge in scale.edges if edge > 0)
         size = f"{100 * least:g} points" if scale.unit else f"{least:g}"
@@ -126,7 +126,7 @@ def _blank(scale: overlay.Scale, difference: bool) -> str:
     return f"below {scale.labels()[0]}{' ' + scale.unit if scale.unit else ''}"
 
 
-def _spoken(scale: overlay.Scale) -> str:
+def _spoken(scale: values.Scale) -> str:
     labels = scale.labels()
     return f"Colour scale: {scale.title}, from {labels[0]} to {labels[-1]} {scale.unit}".strip()
 

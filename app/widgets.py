@@ -9,13 +9,14 @@ from typing import Literal
 
 import streamlit as st
 
-import maps
 from csp_core import places
 from csp_core.catalog import ModelInfo, read_model_config
 from csp_core.data.facts import names_taxa
 from csp_core.data.records import ClassTable
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING, PlaceReport
+from mapping import leaflet
+from mapping.evidence import Evidence, step_labels
 from palette import DARK, LIGHT, Palette
 
 # Filled and empty marks carry the level for those who do not see its colour.
@@ -71,7 +72,7 @@ def count_of(number: int, one: str, many: str) -> str:
 def apply_style() -> None:
     """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
     bar, link = ("#56b4e9", "#7fd6cf") if is_dark() else ("#0072b2", "#0b6a70")
-    phone, colours = maps.PHONE_HEIGHT, palette()
+    phone, colours = leaflet.PHONE_HEIGHT, palette()
     st.html(
         f"""<style>
         .stMainBlockContainer {{padding-top: 4.2rem; padding-bottom: 2rem}}
@@ -298,13 +299,13 @@ def matching(classes: ClassTable, typed: str, chosen: str | None) -> tuple[str, 
     return tuple([*found[:MOST_SHOWN], *extra])
 
 
-def evidence_legend(evidence: maps.Evidence, name: str) -> None:
+def evidence_legend(evidence: Evidence, name: str) -> None:
     """Explain the cells on the map, and offer them as a table."""
     total = sum(records for _, _, records in evidence.cells)
     cells = count_of(len(evidence.cells), "cell", "cells")
     swatches = "".join(
         f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
-        for colour, label in zip(palette().ramp, maps.step_labels(), strict=True)
+        for colour, label in zip(palette().ramp, step_labels(), strict=True)
     )
     st.html(
         f'<div class="csp-small"><em>{escape(name)}</em>: '

@@ -6,8 +6,6 @@ import streamlit as st
 
 import address
 import clicks
-import deck
-import maps
 import months
 import ranked
 import resources
@@ -19,6 +17,8 @@ from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
+from mapping import deck, leaflet
+from mapping.evidence import EDGE, Evidence
 
 ROWS = 10
 RADIUS_KM = 500.0
@@ -66,11 +66,11 @@ def draw_map(view: View, model: DualEncoder) -> None:
     start = st.session_state["start"]
     with st.container(key="map-box"):
         if resources.leaflet_ready():
-            maps.click_map(
+            leaflet.click_map(
                 "map",
                 [
-                    maps.evidence_group(evidence, colours),
-                    maps.pin_group(view.place, colours, radius_km=RADIUS_KM),
+                    leaflet.evidence_group(evidence, colours),
+                    leaflet.pin_group(view.place, colours, radius_km=RADIUS_KM),
                 ],
                 start=start,
                 center=clicks.map_center(view.place),
@@ -78,8 +78,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 on_change=clicks.on_map,
             )
             st.caption(
-                f"The map ends at {maps.EDGE:.0f}° north and south; this place lies beyond."
-                if view.place and abs(view.place[1]) > maps.EDGE
+                f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
+                if view.place and abs(view.place[1]) > EDGE
                 else "Click the map to choose a place. The dashed circle marks"
                 f" {RADIUS_KM:.0f} km around it."
             )
@@ -116,13 +116,13 @@ def _link(view: View) -> dict[str, str]:
     return {"model": view.info.name, **place, **month}
 
 
-def read_evidence(model: DualEncoder, taxon: str | None) -> maps.Evidence | None:
+def read_evidence(model: DualEncoder, taxon: str | None) -> Evidence | None:
     """Collect the counts per cell of a species."""
     if taxon is None or model.support is None:
         return None
     centres, counts = model.support.taxon_cells(model.classes.label(taxon))
     rows = zip(centres.tolist(), counts.tolist(), strict=True)
-    return maps.Evidence(
+    return Evidence(
         tuple((lon, lat, count) for (lon, lat), count in rows), model.support.cell_degrees
     )
 

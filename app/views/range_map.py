@@ -9,7 +9,6 @@ import streamlit as st
 
 import address
 import clicks
-import deck
 import drawing
 import months
 import readout
@@ -22,6 +21,7 @@ from address import RangeView, set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
+from mapping import deck
 from readout import Layer, Reading
 
 RECENT = 6

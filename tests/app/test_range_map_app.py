@@ -378,9 +378,9 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
     support: str, seasonal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import drawing
-    import overlay
     import resources
     from csp_core.support import Support
+    from mapping import values
     from readout import Layer
 
     model = checkpoint.load_model(seasonal / "seasons")
@@ -394,7 +394,7 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
         )
     )  # fmt: skip
     monkeypatch.setattr(
-        overlay,
+        values,
         "months_png",
         lambda rasters, *_, **options: drawn.update(options, first=rasters[0]),
     )
@@ -415,18 +415,18 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
 
 
 def test_twelve_small_maps_show_guesses_where_they_are_asked_for() -> None:
-    import overlay
+    from mapping import values
     from palette import LIGHT
 
     model = checkpoint.load_model("birds")
     guess = heatmap(model, 0, step=10.0)
     guess.values.fill_(0.5)
-    scale = overlay.value_scale("share", LIGHT)
+    scale = values.value_scale("share", LIGHT)
     land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
     counts = []
     for options in ({}, {"hatch": False}, {"guesses": True, "hatch": False}):
         sheet = Image.open(
-            io.BytesIO(overlay.months_png([guess] * 12, scale, LIGHT, land, **options))
+            io.BytesIO(values.months_png([guess] * 12, scale, LIGHT, land, **options))
         )
         colours = sheet.convert("RGB").getcolors(1 << 20)
         assert colours is not None
@@ -437,23 +437,23 @@ def test_twelve_small_maps_show_guesses_where_they_are_asked_for() -> None:
 
 def test_twelve_months_share_one_scale(open_app: Open, seasonal: Path) -> None:
     # Where one month is coloured and another is not, a scale of its own would hide it.
-    import overlay
+    from mapping import values
     from palette import LIGHT
 
     model = checkpoint.load_model(seasonal / "seasons")
     rasters = [heatmap(model, NAMES[0], step=2.0, date=(m + 0.5) / 12) for m in range(12)]
     assert rasters[0].at(*NAIROBI) > 5 * rasters[6].at(*NAIROBI)
-    scale = overlay.value_scale("share", LIGHT)
+    scale = values.value_scale("share", LIGHT)
     land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
-    sheet = Image.open(io.BytesIO(overlay.months_png(rasters, scale, LIGHT, land)))
-    width, height = sheet.width // overlay.SMALL_COLUMNS, sheet.height // 3
+    sheet = Image.open(io.BytesIO(values.months_png(rasters, scale, LIGHT, land)))
+    width, height = sheet.width // values.SMALL_COLUMNS, sheet.height // 3
     pixels = sheet.convert("RGB")
 
     def colour(month: int) -> tuple[int, ...]:
-        x = (NAIROBI[0] + 180) / 360 * overlay.SMALL_WIDTH
-        y = (overlay.NORTH - NAIROBI[1]) / (overlay.NORTH - overlay.SOUTH) * overlay.SMALL_HEIGHT
-        left, top = month % overlay.SMALL_COLUMNS * width, month // overlay.SMALL_COLUMNS * height
-        found = pixels.getpixel((int(left + x), int(top + overlay.CAPTION + y)))
+        x = (NAIROBI[0] + 180) / 360 * values.SMALL_WIDTH
+        y = (values.NORTH - NAIROBI[1]) / (values.NORTH - values.SOUTH) * values.SMALL_HEIGHT
+        left, top = month % values.SMALL_COLUMNS * width, month // values.SMALL_COLUMNS * height
+        found = pixels.getpixel((int(left + x), int(top + values.CAPTION + y)))
         assert isinstance(found, tuple)
         return found
 
@@ -555,93 +555,6 @@ def test_a_model_without_counts_hides_no_difference(
     raster = drawing.difference_of(counted, uncounted)
     assert (raster.extrapolated == counted.raster.extrapolated).all()
     assert not drawing.difference_of(uncounted, uncounted).extrapolated.any()
-
-
-def make_raster(values: torch.Tensor, extrapolated: torch.Tensor, kind: str = "share") -> Raster:
-    return Raster(
-        values, (-180, -90, 180, 90), 0.5, "A b", "", kind, "toy", None, extrapolated
-    )  # fmt: skip
-
-
-def pixel(png: bytes, lon: float, lat: float) -> tuple[int, int, int, int]:
-    from maps import EDGE
-
-    image = Image.open(io.BytesIO(png)).convert("RGBA")
-    top = np.arctanh(np.sin(np.radians(EDGE)))
-    y = (1 - np.arctanh(np.sin(np.radians(lat))) / top) / 2 * image.height
-    found = image.getpixel((int((lon + 180) / 360 * image.width), int(y)))
-    assert isinstance(found, tuple) and len(found) == 4
-    return found[0], found[1], found[2], found[3]
-
-
-@pytest.mark.parametrize("hatch", [False, True])
-def test_the_picture_lies_where_the_values_are(hatch: bool) -> None:
-    import overlay
-    from palette import LIGHT
-
-    values, extrapolated = torch.zeros(360, 720), torch.zeros(360, 720, dtype=torch.bool)
-    raster = make_raster(values, extrapolated)
-    for lon, lat in ((36.8, -1.3), (16.4, 48.2), (-150.3, 70.1), (170.2, -60.4)):
-        values[raster.grid.cell(lon, lat)] = 0.6
-    scale = overlay.value_scale("share", LIGHT)
-    png = overlay.mercator_png(raster, scale, LIGHT, guesses=False, hatch=hatch)
-    highest = (*(int(scale.colours[-1][i : i + 2], 16) for i in (1, 3, 5)), 255)
-    for lon, lat in ((36.75, -1.25), (16.25, 48.25), (-150.25, 70.25), (170.25, -60.25)):
-        assert pixel(png, lon, lat) == highest
-        assert pixel(png, lon + 1, lat)[3] == pixel(png, lon, lat + 1)[3] == 0
-
-
-def test_no_support_is_never_a_colour_of_the_scale() -> None:
-    import overlay
-    from palette import DARK, LIGHT
-
-    extrapolated = torch.zeros(360, 720, dtype=torch.bool)
-    extrapolated[:, :360] = True
-    raster = make_raster(torch.full((360, 720), 0.0015), extrapolated)
-    for palette in (LIGHT, DARK):
-        scale = overlay.value_scale("share", palette)
-        for hatch in (False, True):
-            png = overlay.mercator_png(raster, scale, palette, guesses=False, hatch=hatch)
-            image = Image.open(io.BytesIO(png)).convert("RGBA")
-            middle, bottom = image.width // 2, image.height
-            west = image.crop((0, 0, middle, bottom)).getcolors()
-            seen = {colour for _, colour in west or [] if colour[3]}
-            ink = tuple(int(palette.hatch[i : i + 2], 16) for i in (1, 3, 5))
-            assert seen == ({(*ink, 255)} if hatch else set())
-            east = image.crop((middle, 0, image.width, bottom)).getcolors()
-            assert [colour[3] for _, colour in east or []] == [255]
-        assert palette.hatch not in scale.colours
-
-
-def test_the_scale_is_the_same_for_every_map() -> None:
-    import overlay
-    from palette import LIGHT
-
-    scale = overlay.value_scale("share", LIGHT)
-    values = np.array([0, 0.0009, 0.001, 0.0019, 0.5, 1.0, np.nan], dtype=np.float32)
-    assert scale.step_of(values).tolist() == [0, 0, 1, 1, 9, 9, 0]
-    assert len(scale.colours) == len(scale.edges) - 1 == 9
-    assert len(set(scale.colours)) == 9
-    assert overlay.value_scale("relative", LIGHT).unit == ""
-
-
-def test_a_difference_is_even_around_zero() -> None:
-    import overlay
-    from palette import DARK
-
-    values = torch.full((360, 720), 0.3)
-    some = torch.zeros(360, 720, dtype=torch.bool)
-    some[0, 0] = True
-    a, b = make_raster(values, some), make_raster(values - 0.05, ~some & some)
-    difference = overlay.subtract(a, b, [some])
-    assert not overlay.subtract(a, b, []).extrapolated.any()
-    assert float(difference.values[5, 5]) == pytest.approx(0.05)
-    assert difference.extrapolated.sum() == 1
-    scale = overlay.difference_scale("share", DARK)
-    steps = scale.step_of(np.array([-1, -0.05, 0, 0.05, 1], dtype=np.float32)).tolist()
-    middle = len(scale.colours) // 2 + 1
-    assert [step - middle for step in steps] == [-4, -3, 0, 3, 4]
-    assert scale.colours[middle - 1] == "" and scale.labels()[0] == "−100"
 
 
 def test_a_long_list_is_searched_by_either_name() -> None:

@@ -12,7 +12,8 @@ import pydeck as pdk
 import streamlit as st
 
 import resources
-from maps import EDGE, HEIGHT, Evidence, square, step_of
+from mapping.evidence import EDGE, Evidence, square, step_of
+from mapping.leaflet import HEIGHT
 from palette import Palette
 
 PICK_DEGREES = 3

@@ -6,7 +6,6 @@ import base64
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
@@ -18,41 +17,13 @@ from streamlit_folium import st_folium
 
 import resources
 from address import MAX_ZOOM
+from mapping.evidence import EDGE, Evidence, square, step_of
 from palette import Palette
 
 HEIGHT, PHONE_HEIGHT = 500, 300
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
-# The latitude where the map's projection ends.
-EDGE = 85.05
-# Upper ends of the record counts that share a colour; the last class is open.
-STEPS = (1, 5, 20, 100)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Training records of one class per cell.
-
-    Args:
-        cells: ``(lon, lat, records)`` of each cell's centre.
-        degrees: Side of a cell.
-    """
-
-    cells: tuple[tuple[float, float, int], ...]
-    degrees: float
-
-
-def step_of(records: int) -> int:
-    """Give the colour class of a number of records."""
-    return next((i for i, top in enumerate(STEPS) if records <= top), len(STEPS))
-
-
-def step_labels() -> list[str]:
-    """Name the colour classes."""
-    starts = (1, *(top + 1 for top in STEPS))
-    labels = [str(a) if a == b else f"{a}–{b}" for a, b in zip(starts, STEPS, strict=False)]
-    return [*labels, f"over {STEPS[-1]}"]
 
 
 class _GeoJson(MacroElement):
@@ -263,12 +234,6 @@ def _cells_geojson(evidence: Evidence) -> dict[str, Any]:
         for lon, lat, records in evidence.cells
     ]
     return {"type": "FeatureCollection", "features": features}
-
-
-def square(lon: float, lat: float, half: float) -> list[list[float]]:
-    """Give the ring of a cell around its centre, degrees."""
-    west, east, south, north = lon - half, lon + half, lat - half, lat + half
-    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
 def pin_group(

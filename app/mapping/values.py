@@ -17,7 +17,7 @@ from torch import Tensor
 
 from csp_core.raster import Grid, Raster
 from csp_core.raster.polygons import cell_polygons
-from maps import EDGE
+from mapping.evidence import EDGE
 from months import MONTHS
 from palette import Palette
 

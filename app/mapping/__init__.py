@@ -1,0 +1,1 @@
+"""The maps that pages draw: with Leaflet, without it, and what lies on them."""
