@@ -18,26 +18,9 @@ from csp_core import places
 from csp_core.catalog import ModelInfo
 from csp_core.errors import BadRecordError
 
-NAIROBI = (36.8, -1.3)
-ZOOM = 4
 MAX_ZOOM = 12
 # Words that ``threshold`` may be, beside a value.
 NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")
-
-
-@dataclass
-class View:
-    """What the address of the Explore page asks for, and what is wrong with it."""
-
-    info: ModelInfo
-    lon: float
-    lat: float
-    place: tuple[float, float] | None
-    zoom: int
-    taxon: str | None
-    month: int | None = None
-    notices: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -94,38 +77,6 @@ def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
     return {info.name: info for info in known if info.problem is None and info.num_classes}
 
 
-def read_view(known: list[ModelInfo]) -> View:
-    """Read the address of the Explore page; what cannot be used becomes a sentence and a default.
-
-    Args:
-        known: The models, of which at least one is usable.
-
-    Returns:
-        What to show. ``place`` is None where the coordinates are no place on Earth.
-    """
-    problems: list[str] = []
-    notices: list[str] = []
-    instead = "; showing Nairobi instead"
-    lon = read_number("lon", NAIROBI[0], problems, instead)
-    lat = read_number("lat", NAIROBI[1], problems, instead)
-    if lon is None or lat is None:
-        lon, lat = NAIROBI
-    place = tidy(lon, lat, notices, problems)
-    lon, lat = place or (lon, lat)
-    zoom = read_number("zoom", float(ZOOM), problems) or ZOOM
-    return View(
-        info=read_model("model", known, problems),
-        lon=lon,
-        lat=lat,
-        place=place,
-        zoom=min(MAX_ZOOM, max(1, round(zoom))),
-        taxon=st.query_params.get("taxon") or None,
-        month=_read_month(problems),
-        notices=notices,
-        problems=problems,
-    )
-
-
 def read_range(known: list[ModelInfo]) -> RangeView:
     """Read the address of the Range map page; what cannot be used becomes a sentence.
 
@@ -148,7 +99,7 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         lon = lat = None
     lon, lat = place or (lon, lat)
     zoom = read_number("zoom", None, problems)
-    month = _read_month(problems)
+    month = read_month(problems)
     info = read_model("model", known, problems)
     return RangeView(
         info=info,
@@ -168,7 +119,8 @@ def read_range(known: list[ModelInfo]) -> RangeView:
     )
 
 
-def _read_month(problems: list[str]) -> int | None:
+def read_month(problems: list[str]) -> int | None:
+    """Read the month of the address; a sentence is added for what is none."""
     month = read_number("month", None, problems)
     if month is not None and month not in range(1, 13):
         given = st.query_params["month"]
@@ -299,17 +251,6 @@ def set_model(name: str) -> None:
 def place_of(lon: float, lat: float) -> dict[str, str]:
     """Give a place as parts of an address."""
     return {"lat": _degrees(lat), "lon": _degrees(lon)}
-
-
-def link_to(view: View) -> str:
-    """Give the full address of a view, defaults included."""
-    params = {"model": view.info.name, **place_of(view.lon, view.lat)}
-    params["zoom"] = str(st.session_state.get("zoom") or view.zoom)
-    if view.taxon:
-        params["taxon"] = view.taxon
-    if view.month:
-        params["month"] = str(view.month)
-    return full_address(params)
 
 
 def full_address(params: Mapping[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Literal
 
 import streamlit as st
@@ -16,7 +15,6 @@ from csp_core.data.records import ClassTable
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING, PlaceReport
 from mapping import leaflet
-from mapping.evidence import Evidence, step_labels
 from palette import DARK, LIGHT, Palette
 
 # Filled and empty marks carry the level for those who do not see its colour.
@@ -297,24 +295,3 @@ def matching(classes: ClassTable, typed: str, chosen: str | None) -> tuple[str, 
     found = [name for name, common in pairs if typed in f"{common} {name}".casefold()]
     extra = [chosen] if chosen and chosen not in found[:MOST_SHOWN] else []
     return tuple([*found[:MOST_SHOWN], *extra])
-
-
-def evidence_legend(evidence: Evidence, name: str) -> None:
-    """Explain the cells on the map, and offer them as a table."""
-    total = sum(records for _, _, records in evidence.cells)
-    cells = count_of(len(evidence.cells), "cell", "cells")
-    swatches = "".join(
-        f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
-        for colour, label in zip(palette().ramp, step_labels(), strict=True)
-    )
-    st.html(
-        f'<div class="csp-small"><em>{escape(name)}</em>: '
-        f"{count_of(total, 'training record', 'training records')} in {cells} of "
-        f"{evidence.degrees:g}°. No record is not absence.</div>"
-        f'<div class="csp-legend csp-small"><span>Records per cell:</span>{swatches}</div>'
-    )
-    with st.expander("These cells as a table"):
-        ordered = sorted(evidence.cells, key=lambda cell: -cell[2])
-        columns = zip(*ordered, strict=True) if ordered else ((), (), ())
-        names = ("Longitude", "Latitude", "Records")
-        st.dataframe(dict(zip(names, map(list, columns), strict=True)), hide_index=True)

@@ -7,16 +7,18 @@ import streamlit as st
 import address
 import clicks
 import months
-import ranked
 import resources
 import typed
 import visits
 import widgets
-from address import NAIROBI, View, set_taxon
+from address import set_taxon
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
+from explore import ranked
+from explore.address import NAIROBI, View, link_to, read_view
+from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
 
@@ -105,7 +107,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
             placeholder=f"Pick a {widgets.singular(view.info)} here or in the list",
         )
         if evidence and view.taxon:
-            widgets.evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
+            evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
         if view.taxon:
             widgets.range_link("See its range map", view.taxon, _link(view))
 
@@ -157,7 +159,7 @@ def draw_list(view: View, report: PlaceReport) -> None:
     )
     if rows < len(report.results):
         st.button(f"Show more {widgets.plural(view.info)}", on_click=_more_rows, key="more")
-    ranked.downloads(report, view.info, address.link_to(view))
+    ranked.downloads(report, view.info, link_to(view))
 
 
 def _more_rows() -> None:
@@ -185,7 +187,7 @@ def page() -> None:
         st.title("Which species are recorded here?", anchor=False)
         widgets.no_models(known)
         return
-    view = address.read_view(known)
+    view = read_view(known)
     st.title(f"Which {widgets.plural(view.info)} are recorded here?", anchor=False)
     try:
         model = resources.model(view.info)

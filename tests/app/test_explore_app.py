@@ -1,4 +1,3 @@
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from csp_core import catalog, checkpoint
+from csp_core import catalog
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -211,20 +210,6 @@ def test_about_names_sources_and_shows_the_card(open_app: Open) -> None:
     for words in ("Natural Earth", "Leaflet", "Six invented species", "MIT licence"):
         assert words in shown
     assert "Records by nobody" in app.text[0].value
-
-
-def test_exports_leave_out_numbers_where_the_model_extrapolates(models: Path) -> None:
-    import ranked
-    from csp_core.infer import describe_place
-
-    model = checkpoint.load_model(models / "toy")
-    info = catalog.ModelInfo("toy", models / "toy", "Toy", "", "share", 6, "none")
-    near, far = describe_place(model, 36.8, -1.3), describe_place(model, 100, -75)
-    assert json.loads(ranked.to_json(near, info, "link"))["results"][0]["value"] > 0
-    assert json.loads(ranked.to_json(far, info, "link"))["results"][0]["value"] is None
-    lines = ranked.to_csv(far.results, numbers=False).splitlines()
-    assert lines[0] == "rank,taxon,common_name,value,lift,support" and ",,," in lines[1]
-    assert len(ranked.to_csv(near.results, numbers=True).splitlines()) == 7
 
 
 @pytest.mark.parametrize(

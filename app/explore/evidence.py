@@ -1,0 +1,31 @@
+"""The training records of a species beside their map: a legend and a table."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from mapping.evidence import Evidence, step_labels
+from widgets import count_of, palette
+
+
+def evidence_legend(evidence: Evidence, name: str) -> None:
+    """Explain the cells on the map, and offer them as a table."""
+    total = sum(records for _, _, records in evidence.cells)
+    cells = count_of(len(evidence.cells), "cell", "cells")
+    swatches = "".join(
+        f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
+        for colour, label in zip(palette().ramp, step_labels(), strict=True)
+    )
+    st.html(
+        f'<div class="csp-small"><em>{escape(name)}</em>: '
+        f"{count_of(total, 'training record', 'training records')} in {cells} of "
+        f"{evidence.degrees:g}°. No record is not absence.</div>"
+        f'<div class="csp-legend csp-small"><span>Records per cell:</span>{swatches}</div>'
+    )
+    with st.expander("These cells as a table"):
+        ordered = sorted(evidence.cells, key=lambda cell: -cell[2])
+        columns = zip(*ordered, strict=True) if ordered else ((), (), ())
+        names = ("Longitude", "Latitude", "Records")
+        st.dataframe(dict(zip(names, map(list, columns), strict=True)), hide_index=True)

@@ -1,0 +1,19 @@
+import json
+from pathlib import Path
+
+from csp_core import catalog, checkpoint
+from csp_core.infer import describe_place
+from explore import ranked
+from tests.toy import save_toy_model
+
+
+def test_exports_leave_out_numbers_where_the_model_extrapolates(tmp_path: Path) -> None:
+    folder = save_toy_model(tmp_path)
+    model = checkpoint.load_model(folder)
+    info = catalog.ModelInfo("toy", folder, "Toy", "", "share", 6, "none")
+    near, far = describe_place(model, 36.8, -1.3), describe_place(model, 100, -75)
+    assert json.loads(ranked.to_json(near, info, "link"))["results"][0]["value"] > 0
+    assert json.loads(ranked.to_json(far, info, "link"))["results"][0]["value"] is None
+    lines = ranked.to_csv(far.results, numbers=False).splitlines()
+    assert lines[0] == "rank,taxon,common_name,value,lift,support" and ",,," in lines[1]
+    assert len(ranked.to_csv(near.results, numbers=True).splitlines()) == 7
