@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -19,50 +18,6 @@ from csp_core.catalog import ModelInfo
 from csp_core.errors import BadRecordError
 
 MAX_ZOOM = 12
-# Words that ``threshold`` may be, beside a value.
-NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")
-
-
-@dataclass
-class RangeView:
-    """What the address of the Range map page asks for, and what is wrong with it.
-
-    Args:
-        info: The model.
-        taxon: The species, or None for one that the page chooses.
-        other_info: The second model; the first one where only a species is compared.
-        other_taxon: The species to compare with, or None.
-        difference: Whether a comparison is one map of differences.
-        threshold: A value, a word of this module, or None for the page's choice.
-        lon: Longitude as asked for.
-        lat: Latitude as asked for.
-        place: Where the value is read, or None.
-        zoom: Zoom of the map, or None for the whole world.
-        month: 1 to 12, or None.
-        guesses: Whether values are shown where the model extrapolates.
-        notices: What was changed.
-        problems: What cannot be used.
-    """
-
-    info: ModelInfo
-    taxon: str | None
-    other_info: ModelInfo
-    other_taxon: str | None
-    difference: bool
-    threshold: str | float | None
-    lon: float | None
-    lat: float | None
-    place: tuple[float, float] | None
-    zoom: float | None
-    month: int | None
-    guesses: bool
-    notices: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def compares(self) -> bool:
-        """Whether a second map is asked for."""
-        return self.other_taxon is not None or self.other_info is not self.info
 
 
 def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
@@ -77,48 +32,6 @@ def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
     return {info.name: info for info in known if info.problem is None and info.num_classes}
 
 
-def read_range(known: list[ModelInfo]) -> RangeView:
-    """Read the address of the Range map page; what cannot be used becomes a sentence.
-
-    Args:
-        known: The models, of which at least one is usable.
-
-    Returns:
-        What to show; species are not looked up yet.
-    """
-    problems: list[str] = []
-    notices: list[str] = []
-    given = st.query_params
-    lon, lat = (read_number(name, None, problems) for name in ("lon", "lat"))
-    place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
-    if ("lon" in given) != ("lat" in given):
-        alone, other = ("lon", "lat") if "lon" in given else ("lat", "lon")
-        problems.append(
-            f"{alone}={given.get(alone)} in the address is half a place; give {other} beside it."
-        )
-        lon = lat = None
-    lon, lat = place or (lon, lat)
-    zoom = read_number("zoom", None, problems)
-    month = read_month(problems)
-    info = read_model("model", known, problems)
-    return RangeView(
-        info=info,
-        taxon=given.get("taxon") or None,
-        other_info=read_model("compare_model", known, problems, info),
-        other_taxon=given.get("compare") or None,
-        difference=given.get("show") == "difference",
-        threshold=_read_threshold(problems),
-        lon=lon,
-        lat=lat,
-        place=place,
-        zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
-        month=month,
-        guesses=given.get("guesses") == "shown",
-        notices=notices,
-        problems=problems,
-    )
-
-
 def read_month(problems: list[str]) -> int | None:
     """Read the month of the address; a sentence is added for what is none."""
     month = read_number("month", None, problems)
@@ -127,24 +40,6 @@ def read_month(problems: list[str]) -> int | None:
         problems.append(f"month={given} in the address is no month; give 1 to 12.")
         month = None
     return None if month is None else int(month)
-
-
-def _read_threshold(problems: list[str]) -> str | float | None:
-    given = st.query_params.get("threshold", "")
-    words = (NO_LINE, OVERALL, *FITTED)
-    if not given or given in words:
-        return given or None
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if 0 < value <= 1:
-        return value
-    problems.append(
-        f"threshold={given} in the address is no threshold; give a value above 0 and up to 1, or"
-        f" one of {', '.join(words)}."
-    )
-    return None
 
 
 def tidy(

@@ -12,20 +12,17 @@ import numpy as np
 import shapely
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from csp_core.raster import Grid, Raster
 from csp_core.raster.polygons import cell_polygons
 from mapping.evidence import EDGE
-from months import MONTHS
 from palette import Palette
 
 # Rows of a picture from one edge of the map to the other; twice the columns of a 0.5° grid, as the
 # rows of a Mercator map are no rows of the grid.
 MERCATOR_ROWS = 1440
-SMALL_WIDTH, SMALL_HEIGHT, SMALL_COLUMNS, CAPTION = 360, 160, 4, 22
-NORTH, SOUTH = 80.0, -60.0
 
 
 @dataclass(frozen=True)
@@ -147,14 +144,15 @@ def mercator_png(
     Returns:
         A PNG with a palette; what is not coloured is transparent.
     """
-    steps = _steps(raster, scale, guesses)[_mercator_rows(raster.grid)]
+    steps = steps_of(raster, scale, guesses)[_mercator_rows(raster.grid)]
     if hatch:
         mask = raster.extrapolated.numpy()[_mercator_rows(raster.grid)]
-        steps = _hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))
-    return _png(steps, scale, palette)
+        steps = hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))
+    return png_of(steps, scale, palette)
 
 
-def _steps(raster: Raster, scale: Scale, guesses: bool) -> NDArray[np.uint8]:
+def steps_of(raster: Raster, scale: Scale, guesses: bool) -> NDArray[np.uint8]:
+    """Find the step of every cell; 0 is not coloured."""
     steps = scale.step_of(raster.values.numpy())
     if not guesses:
         steps[raster.extrapolated.numpy()] = 0
@@ -168,12 +166,14 @@ def _mercator_rows(grid: Grid) -> NDArray[np.int64]:
     return np.asarray(np.floor((90 - lat) / grid.step), dtype=np.int64)
 
 
-def _hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Draw hatching over the steps of a picture where a mask says so."""
     row, column = np.indices(steps.shape)
     return np.where(mask & ((row + column) % 8 < 2), 255, steps).astype(np.uint8)
 
 
-def _png(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> bytes:
+def png_of(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> bytes:
+    """Write steps as a PNG with a palette."""
     image = Image.frombytes("P", (steps.shape[1], steps.shape[0]), steps.tobytes())
     colours = [(0, 0, 0), *(_rgb(colour or "#000000") for colour in scale.colours)]
     colours += [(0, 0, 0)] * (255 - len(colours)) + [_rgb(palette.hatch)]
@@ -218,86 +218,6 @@ def _geojson(raster: Raster, mask: object) -> str:
     polygons = shapely.MultiPolygon(cell_polygons(mask, raster.grid))  # type: ignore[arg-type]
     text: str = shapely.to_geojson(polygons)
     return text.replace(".0,", ",").replace(".0]", "]")
-
-
-def months_png(
-    rasters: Sequence[Raster],
-    scale: Scale,
-    palette: Palette,
-    land: str,
-    *,
-    guesses: bool = False,
-    hatch: bool = True,
-) -> bytes:
-    """Draw twelve small maps as one picture.
-
-    Args:
-        rasters: One a month, of the world.
-        scale: Their steps.
-        palette: The theme's colours.
-        land: GeoJSON text of land.
-        guesses: Whether values are coloured where the model extrapolates.
-        hatch: Whether to draw hatching there.
-
-    Returns:
-        A PNG.
-    """
-    across, down = SMALL_COLUMNS, -(-len(rasters) // SMALL_COLUMNS)
-    size = across * SMALL_WIDTH, down * (SMALL_HEIGHT + CAPTION)
-    sheet = Image.new("RGB", size, palette.sea)
-    font = ImageFont.load_default(15)
-    rings = _small_rings(land)
-    for number, (name, raster) in enumerate(zip(MONTHS, rasters, strict=True)):
-        left = number % across * SMALL_WIDTH
-        top = number // across * (SMALL_HEIGHT + CAPTION)
-        layer = _small_layer(raster, scale, palette, guesses, hatch)
-        sheet.paste(_small_map(layer, palette, rings), (left, top + CAPTION))
-        draw = ImageDraw.Draw(sheet)
-        draw.text((left + 6, top + 2), name, fill=palette.text, font=font)
-        draw.rectangle(
-            (left, top + CAPTION, left + SMALL_WIDTH, top + CAPTION + SMALL_HEIGHT),
-            outline=palette.border,
-        )
-    stream = io.BytesIO()
-    sheet.quantize(64, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
-
-
-def _small_rings(land: str) -> list[list[tuple[float, float]]]:
-    shapes = shapely.get_parts(shapely.from_geojson(land))
-    rings = shapely.get_rings(shapely.get_parts(shapes))
-    scale_x, scale_y = SMALL_WIDTH / 360, SMALL_HEIGHT / (NORTH - SOUTH)
-    return [
-        [((lon + 180) * scale_x, (NORTH - lat) * scale_y) for lon, lat in ring.coords]
-        for ring in rings
-    ]
-
-
-def _small_layer(
-    raster: Raster, scale: Scale, palette: Palette, guesses: bool, hatch: bool
-) -> Image.Image:
-    grid = raster.grid
-    rows = np.floor(
-        (90 - NORTH + (np.arange(SMALL_HEIGHT) + 0.5) * (NORTH - SOUTH) / SMALL_HEIGHT) / grid.step
-    ).astype(np.int64)
-    columns = ((np.arange(SMALL_WIDTH) + 0.5) * grid.columns / SMALL_WIDTH).astype(np.int64)
-    steps = _steps(raster, scale, guesses)[np.ix_(rows, columns)]
-    if hatch:
-        steps = _hatched(steps, raster.extrapolated.numpy()[np.ix_(rows, columns)])
-    return Image.open(io.BytesIO(_png(steps, scale, palette))).convert("RGBA")
-
-
-def _small_map(
-    layer: Image.Image, palette: Palette, rings: list[list[tuple[float, float]]]
-) -> Image.Image:
-    image = Image.new("RGB", (SMALL_WIDTH, SMALL_HEIGHT), palette.sea)
-    draw = ImageDraw.Draw(image)
-    for ring in rings:
-        draw.polygon(ring, fill=palette.land)
-    image.paste(layer, mask=layer)
-    for ring in rings:
-        ImageDraw.Draw(image).line(ring, fill=palette.border)
-    return image
 
 
 def legend_steps(scale: Scale) -> list[tuple[str, str]]:

@@ -9,20 +9,20 @@ import streamlit as st
 
 import address
 import clicks
-import drawing
 import months
-import readout
 import resources
-import threshold
 import typed
 import visits
 import widgets
-from address import RangeView, set_param
+from address import set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from mapping import deck
-from readout import Layer, Reading
+from range_map import drawing, files, readout, threshold
+from range_map.address import RangeView, read_range
+from range_map.layer import Layer, titles
+from range_map.readout import Reading
 
 RECENT = 6
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
@@ -187,7 +187,7 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
         return
     title, where = widgets.place_title(*view.place)
     st.markdown(f"**{title}** {where.rstrip('. ')}")
-    names = readout.titles(*layers) if len(layers) == 2 else ("",)
+    names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (reading, name) in enumerate(zip(readings, names, strict=True)):
         readout.draw_reading(reading, name)
         # Two maps of one model rest on the same records.
@@ -262,7 +262,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         draw_options(view, drawn)
     with side[2]:
         st.subheader("Files", anchor=False)
-        readout.downloads(drawn)
+        files.downloads(drawn)
     if drawn[0].model.uses_date:
         st.subheader("Month by month", anchor=False)
         drawing.draw_months(drawn[0])
@@ -277,7 +277,7 @@ def page() -> None:
         st.title("Where is a species recorded?", anchor=False)
         widgets.no_models(known)
         return
-    view = address.read_range(known)
+    view = read_range(known)
     st.title(f"Where is a {widgets.singular(view.info)} recorded?", anchor=False)
     try:
         model = resources.model(view.info)

@@ -3,7 +3,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -18,10 +17,8 @@ from csp_core import catalog, checkpoint
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, given_threshold, heatmap
+from range_map.layer import Layer
 from tests.toy import NAIROBI, SPECIES, VIENNA, save_toy_model
-
-if TYPE_CHECKING:
-    from readout import Layer
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [name for name, _, _ in SPECIES]
@@ -343,13 +340,6 @@ def test_a_file_that_holds_no_records_says_so(open_app: Open) -> None:
     assert not app.exception and len(app.error) == 1 and area(app) > 0
 
 
-@pytest.fixture(scope="module")
-def seasonal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("seasonal")
-    save_toy_model(folder, "seasons", train_steps=150, seasons=True)
-    return folder
-
-
 def test_a_model_without_seasons_has_no_months(open_app: Open) -> None:
     app = open_app(month="4")
     assert not app.image and not [b for b in app.selectbox if b.key == "month_box"]
@@ -377,11 +367,9 @@ def test_months_of_a_model_that_has_learned_seasons(open_app: Open, seasonal: Pa
 def test_the_months_are_coloured_and_hatched_like_the_map(
     support: str, seasonal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import drawing
     import resources
     from csp_core.support import Support
-    from mapping import values
-    from readout import Layer
+    from range_map import drawing, month_sheet
 
     model = checkpoint.load_model(seasonal / "seasons")
     if support != "good":
@@ -394,7 +382,7 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
         )
     )  # fmt: skip
     monkeypatch.setattr(
-        values,
+        month_sheet,
         "months_png",
         lambda rasters, *_, **options: drawn.update(options, first=rasters[0]),
     )
@@ -412,53 +400,6 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
     count = int((~first.values.isnan()).sum())
     assert count == coloured.get(support, count) and (count > 0) == (support != "few records")
     assert drawn["alt"] == f"Twelve small maps of {layer.name}"
-
-
-def test_twelve_small_maps_show_guesses_where_they_are_asked_for() -> None:
-    from mapping import values
-    from palette import LIGHT
-
-    model = checkpoint.load_model("birds")
-    guess = heatmap(model, 0, step=10.0)
-    guess.values.fill_(0.5)
-    scale = values.value_scale("share", LIGHT)
-    land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
-    counts = []
-    for options in ({}, {"hatch": False}, {"guesses": True, "hatch": False}):
-        sheet = Image.open(
-            io.BytesIO(values.months_png([guess] * 12, scale, LIGHT, land, **options))
-        )
-        colours = sheet.convert("RGB").getcolors(1 << 20)
-        assert colours is not None
-        # The sea is what nothing is drawn on.
-        counts.append(next(n for n, c in colours if c == tuple(bytes.fromhex(LIGHT.sea[1:]))))
-    assert counts[1] > counts[0] > counts[2]
-
-
-def test_twelve_months_share_one_scale(open_app: Open, seasonal: Path) -> None:
-    # Where one month is coloured and another is not, a scale of its own would hide it.
-    from mapping import values
-    from palette import LIGHT
-
-    model = checkpoint.load_model(seasonal / "seasons")
-    rasters = [heatmap(model, NAMES[0], step=2.0, date=(m + 0.5) / 12) for m in range(12)]
-    assert rasters[0].at(*NAIROBI) > 5 * rasters[6].at(*NAIROBI)
-    scale = values.value_scale("share", LIGHT)
-    land = json.dumps({"type": "Polygon", "coordinates": [[[-9, -9], [9, -9], [9, 9], [-9, -9]]]})
-    sheet = Image.open(io.BytesIO(values.months_png(rasters, scale, LIGHT, land)))
-    width, height = sheet.width // values.SMALL_COLUMNS, sheet.height // 3
-    pixels = sheet.convert("RGB")
-
-    def colour(month: int) -> tuple[int, ...]:
-        x = (NAIROBI[0] + 180) / 360 * values.SMALL_WIDTH
-        y = (values.NORTH - NAIROBI[1]) / (values.NORTH - values.SOUTH) * values.SMALL_HEIGHT
-        left, top = month % values.SMALL_COLUMNS * width, month // values.SMALL_COLUMNS * height
-        found = pixels.getpixel((int(left + x), int(top + values.CAPTION + y)))
-        assert isinstance(found, tuple)
-        return found
-
-    # December and January look alike, July does not.
-    assert colour(0) == colour(11) != colour(6)
 
 
 def test_the_pages_link_to_each_other(open_app: Open) -> None:
@@ -497,29 +438,28 @@ def test_a_damaged_model_leaves_a_sentence(open_app: Open, tmp_path: Path) -> No
     assert not app.exception and any("safetensors" in error.value for error in app.error)
 
 
-def make_layer(folder: Path, name: str, value: float | None = 0.2) -> "Layer":
-    import readout
+def make_layer(folder: Path, name: str, value: float | None = 0.2) -> Layer:
     import resources
 
     (info,) = (info for info in catalog.list_models() if info.directory == folder / name)
     limit = None if value is None else given_threshold(value)
     raster = resources.raster(info, NAMES[0], only_supported=True)
-    return readout.Layer(info, resources.model(info), NAMES[0], raster, limit, False)
+    return Layer(info, resources.model(info), NAMES[0], raster, limit, False)
 
 
 def test_files_are_what_they_say(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import readout
+    from range_map.files import file_of
 
     monkeypatch.setenv("CSP_MODELS", str(models))
     layer = make_layer(models, "toy")
     assert np.isnan(layer.raster.at(100, -75))
-    with MemoryFile(readout.file_of(".tif", layer)) as file, file.open() as tif:
+    with MemoryFile(file_of(".tif", layer)) as file, file.open() as tif:
         here, far = (values[0] for values in tif.sample([NAIROBI, (100, -75)]))
         assert here == pytest.approx(layer.raster.at(*NAIROBI)) and 0 <= far <= 1
-    about = json.loads(readout.file_of(".geojson", layer))["about"]
+    about = json.loads(file_of(".geojson", layer))["about"]
     assert about["area_above_threshold_km2"] == pytest.approx(layer.area_km2(), rel=1e-6)
     assert about["of_which_extrapolated_km2"] == 0
-    assert Image.open(io.BytesIO(readout.file_of(".png", layer))).width > 1000
+    assert Image.open(io.BytesIO(file_of(".png", layer))).width > 1000
 
 
 def test_the_page_computes_what_it_shows(
@@ -547,7 +487,7 @@ def test_the_page_computes_what_it_shows(
 def test_a_model_without_counts_hides_no_difference(
     many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import drawing
+    from range_map import drawing
 
     monkeypatch.setenv("CSP_MODELS", str(many))
     counted, uncounted = make_layer(many, "first"), make_layer(many, "scores")
@@ -567,12 +507,3 @@ def test_a_long_list_is_searched_by_either_name() -> None:
     assert widgets.matching(classes, "owl", None) == (names[2999],)
     found = widgets.matching(classes, "", names[2500])
     assert len(found) == widgets.MOST_SHOWN + 1 and names[2500] in found
-
-
-@pytest.mark.parametrize(
-    ("km2", "words"), [(0, "0 km²"), (45678, "45,700 km²"), (1234567, "1.23 million km²")]
-)
-def test_areas_are_written_with_three_digits(km2: float, words: str) -> None:
-    import readout
-
-    assert readout.write_area(km2) == words

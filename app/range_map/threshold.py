@@ -6,13 +6,14 @@ import math
 
 import streamlit as st
 
-import records
 import widgets
-from address import FITTED, NO_LINE, OVERALL, set_param
+from address import set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, given_threshold
+from range_map.address import FITTED, NO_LINE, OVERALL
+from range_map.held_out import HeldOut, given_file, held_out
 
 VALUE = "value"
 VALUES = {
@@ -158,18 +159,18 @@ def _nearest(value: float, kind: str) -> float:
     return min(VALUES[kind], key=lambda option: abs(math.log(option / value)))
 
 
-def _held_out(info: ModelInfo, taxon: str) -> records.HeldOut | None:
+def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:
     with st.expander("Check it against records"):
         st.caption(
             "The model holds no records, so it cannot say which part of them a threshold keeps."
             " Give records that it has not learned from, with a column of scientific names; they"
             " stay on the machine that runs this page."
         )
-        given = records.given_file()
+        given = given_file()
         if given is None:
             return None
         try:
-            held = records.held_out(info, taxon, given)
+            held = held_out(info, taxon, given)
         except CspError as error:
             st.error(widgets.escape_markdown(str(error)))
             return None
@@ -178,7 +179,7 @@ def _held_out(info: ModelInfo, taxon: str) -> records.HeldOut | None:
         return held
 
 
-def _recall(threshold: Threshold, held: records.HeldOut, kind: str) -> str:
+def _recall(threshold: Threshold, held: HeldOut, kind: str) -> str:
     own, others = held.above(threshold.value)
     count = widgets.count_of
     if not len(held.presence):

@@ -9,16 +9,18 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import clicks
-import readout
 import resources
 import widgets
-from address import RangeView
 from csp_core.raster import Raster
 from mapping import deck, leaflet, values
 from mapping.values import Scale
 from months import date_of
-from readout import Layer, Reading
-from threshold import write_value
+from range_map import month_sheet
+from range_map.address import RangeView
+from range_map.layer import Layer, titles
+from range_map.legend import legend
+from range_map.readout import Reading, write_difference
+from range_map.threshold import write_value
 
 # Of the colours, percent, until another is chosen.
 OPACITY = 80
@@ -111,21 +113,19 @@ def draw_maps(
     colours, kind = widgets.palette(), layers[0].raster.kind
     opacity = st.session_state.get("opacity", OPACITY) / 100
     if view.difference and len(layers) == 2:
-        first, other = readout.titles(*layers)
+        first, other = titles(*layers)
         scale = values.difference_scale(kind, colours)
         raster = difference_of(*layers)
         with boxes[0], st.container(key="map-box"):
             label = f"Map of the difference: {first} minus {other}"
-            value = readout.write_difference(*readings) if readings else ""
+            value = write_difference(*readings) if readings else ""
             draw_map(Drawing("range", raster, scale, None, label, value), view, opacity, None)
         ends = f"more of {other}", f"more of {first}"
         with boxes[0]:
-            readout.legend(
-                scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends
-            )
+            legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends)
         return
     wire = st.session_state.setdefault("wire", uuid.uuid4().hex) if len(layers) == 2 else None
-    names = readout.titles(*layers) if len(layers) == 2 else ("",)
+    names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (layer, name, box) in enumerate(zip(layers, names, boxes, strict=True)):
         scale = values.value_scale(layer.raster.kind, colours)
         key = "range" if number == 0 else "range2"
@@ -139,7 +139,7 @@ def draw_maps(
             line = "" if layer.threshold is None else "at or above the threshold of "
             line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
             hatched = _hatched(layer.raster, layer)
-            readout.legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None)
+            legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None)
 
 
 def difference_of(first: Layer, other: Layer) -> Raster:
@@ -168,7 +168,7 @@ def draw_months(layer: Layer) -> None:
     if layer.guesses:
         colours = replace(colours, hatch=colours.text)
     scale = values.value_scale(layer.raster.kind, colours)
-    picture = values.months_png(
+    picture = month_sheet.months_png(
         rasters,
         scale,
         colours,

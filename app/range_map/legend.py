@@ -1,0 +1,75 @@
+"""What the colours, the hatching and the line of a range map mean."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+import widgets
+from mapping.values import Scale, legend_steps
+
+
+def legend(
+    scale: Scale,
+    *,
+    line: str,
+    hatched: bool,
+    guesses: bool,
+    ends: tuple[str, str] | None,
+) -> None:
+    """Explain the colours, the hatching and the line.
+
+    Args:
+        scale: The colour steps.
+        line: What the line surrounds, or ``""`` where there is none.
+        hatched: Whether some of the map is hatched.
+        guesses: Whether the hatched area is coloured too.
+        ends: What the lower and the upper end of a difference mean, or None.
+    """
+    palette = widgets.palette()
+    boxes = "".join(
+        f'<i style="background:{colour or "transparent"}" title="{escape(words)}"></i>'
+        for colour, words in legend_steps(scale)
+    )
+    steps = len(scale.colours)
+    labels = "".join(
+        f'<span style="left:{100 * i / steps:.2f}%">{escape(label)}</span>'
+        for i, label in enumerate(scale.labels())
+    )
+    unit = f", {scale.unit}" if scale.unit and ends is None else ""
+    words = ""
+    if ends:
+        words = f"<div class='csp-ends'><span>← {escape(ends[0])}</span>"
+        words += f"<span>{escape(ends[1])} →</span></div>"
+    keys = [f"<span><i></i>{_blank(scale, ends is not None)}</span>"]
+    if hatched:
+        ink = palette.text if guesses else palette.hatch
+        what = "a guess" if guesses else "no value"
+        stripes = f"repeating-linear-gradient(135deg,{ink} 0 1px,transparent 1px 5px)"
+        keys.append(
+            f'<span><i style="background:{stripes}"></i>{what}: fewer than 10 training records'
+            " within 250 km</span>"
+        )
+    if line:
+        ring = f"background:transparent;border:2px solid {palette.line}"
+        keys.append(f'<span><i style="{ring}"></i>{escape(line)}</span>')
+    st.html(
+        f'<div class="csp-scale" role="img" aria-label="{escape(_spoken(scale))}">'
+        f"<div>{escape(scale.title)}{unit}</div>"
+        f'<div class="csp-steps">{boxes}</div><div class="csp-ticks">{labels}</div>{words}</div>'
+        f'<div class="csp-legend csp-small">{"".join(keys)}</div>'
+    )
+
+
+def _blank(scale: Scale, difference: bool) -> str:
+    if difference:
+        least = next(edge for edge in scale.edges if edge > 0)
+        size = f"{100 * least:g} points" if scale.unit else f"{least:g}"
+        return f"differ by less than {size}"
+    return f"below {scale.labels()[0]}{' ' + scale.unit if scale.unit else ''}"
+
+
+def _spoken(scale: Scale) -> str:
+    labels = scale.labels()
+    return f"Colour scale: {scale.title}, from {labels[0]} to {labels[-1]} {scale.unit}".strip()

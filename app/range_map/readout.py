@@ -1,0 +1,132 @@
+"""What stands beside a range map: areas above the threshold, and the value at a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+import widgets
+from csp_core.infer import PlaceReport, RankedTaxon, describe_place
+from range_map.layer import Layer, title_of, write_area
+from range_map.threshold import write_value
+
+
+def one_area(layer: Layer) -> None:
+    """Say how large the area above the threshold is, and what that is not."""
+    if layer.threshold is None:
+        st.caption("Choose a threshold to outline and measure the area above it.")
+        return
+    area = write_area(layer.area_km2())
+    st.metric("Area above threshold", area, label_visibility="collapsed")
+    value = write_value(layer.raster.kind, layer.threshold.value)
+    words = f"Cells of {layer.raster.step:g}° with {value} or more. Not the size of its range."
+    if not layer.guesses:
+        # How much, nobody has computed: nine tenths of the world would wait for this one number.
+        if layer.raster.extrapolated.any():
+            words += " More may lie where the model only extrapolates; colour the hatched area"
+            words += " to see it."
+    elif layer.model.support is not None:
+        beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
+        words += f" Of it {write_area(beyond)} lie where the model only extrapolates."
+    st.caption(words)
+
+
+def two_areas(first: Layer, other: Layer) -> None:
+    """Compare the areas above the thresholds of two maps."""
+    if first.threshold is None or other.threshold is None:
+        st.caption("Choose a threshold to outline and measure the area above it.")
+        return
+    size = first.raster.grid.cell_areas_km2()
+    inside = [
+        (layer.raster.values >= layer.threshold.value)
+        & (~layer.raster.extrapolated | layer.guesses)
+        for layer in (first, other)
+        if layer.threshold is not None
+    ]
+    common = float(((inside[0] & inside[1]).sum(dim=1) * size).sum())
+    rows = [(title_of(layer, first, other), layer.area_km2()) for layer in (first, other)]
+    lines = [f"- {widgets.escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
+    st.markdown("\n".join([*lines, f"- above both: **{write_area(common)}**"]))
+    st.caption("Of supported cells only. Not the sizes of their ranges." if not first.guesses
+               else "Not the sizes of their ranges.")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a map shows at a place, and what that rests on.
+
+    Args:
+        report: All that the model says of the place.
+        row: Its line on the species.
+        layer: The map.
+    """
+
+    report: PlaceReport
+    row: RankedTaxon
+    layer: Layer
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value can be read as a number; a model without counts is given the doubt."""
+        return not self.report.extrapolates or self.layer.model.support is None
+
+    @property
+    def short(self) -> str:
+        """The value alone."""
+        return write_value(self.report.kind, self.row.value) if self.has_value else "no value"
+
+
+def read_at(place: tuple[float, float], layer: Layer, date: float | None) -> Reading:
+    """Read a map at a place.
+
+    Args:
+        place: Longitude and latitude.
+        layer: The map.
+        date: Part of the year, or None.
+
+    Returns:
+        What it shows there.
+    """
+    report = describe_place(layer.model, *place, date=date)
+    return Reading(report, next(row for row in report.results if row.taxon == layer.taxon), layer)
+
+
+def write_difference(first: Reading, other: Reading) -> str:
+    """Write by how much one value is above another."""
+    if not (first.has_value and other.has_value):
+        return "no value"
+    difference = first.row.value - other.row.value
+    if first.report.kind == "share":
+        return f"{100 * difference:+.1f} points".replace("-", "−")
+    return f"{difference:+.2f}".replace("-", "−")
+
+
+def draw_reading(reading: Reading, title: str) -> None:
+    """Say what a map shows at a place.
+
+    Args:
+        reading: The value and what it rests on.
+        title: What to call the map, or ``""``.
+    """
+    head = f"{widgets.escape_markdown(title)}: " if title else ""
+    row, limit = reading.row, reading.layer.threshold
+    rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
+    if not reading.has_value:
+        st.markdown(f"{head}**no value**, as support is too little; the model would guess {rank}.")
+        return
+    facts = [f"**{reading.short}**"]
+    if row.lift is not None:
+        facts.append(f"{widgets.times(row.lift)} its overall share")
+    facts.append(rank)
+    if limit is not None:
+        facts.append("above the threshold" if row.value >= limit.value else "below the threshold")
+    st.markdown(head + " · ".join(facts))
+
+
+def draw_support(reading: Reading) -> None:
+    """Say how much training evidence stands near a place."""
+    if reading.layer.model.support is None:
+        st.caption("Support unknown: this model came without counts of its training records.")
+    else:
+        widgets.support_line(reading.report)
