@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import streamlit as st
 
 import address
-import photo_address
-import photo_answer
-import photo_chart
-import photo_files
-import photo_place
-import photo_world
+import photo.address
+import photo.answer
+import photo.chart
+import photo.files
+import photo.place
+import photo.world
 import resources
 import visits
 import widgets
@@ -20,9 +20,9 @@ from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer
-from photo_address import PhotoView
-from photo_files import Chosen
-from photo_place import Where
+from photo.address import PhotoView
+from photo.files import Chosen
+from photo.place import Where
 
 # Side of the square that holds the photo, pixels.
 LARGE = 150
@@ -30,7 +30,7 @@ LARGE = 150
 
 def on_model() -> None:
     """Take over another model."""
-    photo_answer.set_model(st.session_state["model_box"])
+    photo.answer.set_model(st.session_state["model_box"])
 
 
 def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
@@ -46,9 +46,9 @@ def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
 def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) -> None:
     """Draw the rankings: both, or the image's alone."""
     if alone:
-        photo_chart.image_column(answer, keys)
+        photo.chart.image_column(answer, keys)
     else:
-        photo_chart.columns(answer, keys, widgets.palette())
+        photo.chart.columns(answer, keys, widgets.palette())
 
 
 def draw(
@@ -61,61 +61,61 @@ def draw(
     with left, st.container(horizontal=True, gap="medium", key="photo-box"):
         st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
         with st.container(gap="small", width="stretch"):
-            photo_place.badges(where, chosen.photo)
+            photo.place.badges(where, chosen.photo)
     with right:
         if view.info.sees_images:
-            answer = photo_answer.ask(model, chosen.photo, where, view.weight)
+            answer = photo.answer.ask(model, chosen.photo, where, view.weight)
             if isinstance(answer, str):
                 st.error(widgets.escape_markdown(answer))
-                photo_answer.place_alone(model, view.info, where)
+                photo.answer.place_alone(model, view.info, where)
             else:
-                photo_answer.misfit(answer, view.info, known, chosen.photo)
-                photo_answer.headline(answer, model, where)
-                alone, chart = bool(photo_answer.why_alone(model, where)), st.empty()
+                photo.answer.misfit(answer, view.info, known, chosen.photo)
+                photo.answer.headline(answer, model, where)
+                alone, chart = bool(photo.answer.why_alone(model, where)), st.empty()
                 # The rankings do not wait for the map; until then letters stay as they were.
-                before = photo_world.last_keys(view.info, chosen.key)
+                before = photo.world.last_keys(view.info, chosen.key)
                 with chart:
                     rank(answer, alone, before)
-                world = photo_world.look(view.info, model, answer, where)
-                keys = photo_world.keep_keys(world, view.info, chosen.key)
+                world = photo.world.look(view.info, model, answer, where)
+                keys = photo.world.keep_keys(world, view.info, chosen.key)
                 if keys != before:
                     with chart:
                         rank(answer, alone, keys)
-                photo_answer.truth_set(answer, model, where)
+                photo.answer.truth_set(answer, model, where)
                 if model.classifier is not None and not where.ignored:
-                    photo_answer.weigh(model, view.weight)
+                    photo.answer.weigh(model, view.weight)
                 first = answer.combined[0].taxon
-                photo_answer.explain(answer, model, where)
-                photo_answer.downloads(answer, view, where, chosen)
+                photo.answer.explain(answer, model, where)
+                photo.answer.downloads(answer, view, where, chosen)
         else:
-            photo_answer.without_image_model(view.info, known)
-            photo_answer.place_alone(model, view.info, where)
+            photo.answer.without_image_model(view.info, known)
+            photo.answer.place_alone(model, view.info, where)
     with left:
         with st.container(key="map-box"):
-            photo_world.draw_map(view, where, world, colours)
+            photo.world.draw_map(view, where, world, colours)
             if world:
-                photo_world.legend(world)
+                photo.world.legend(world)
             else:
                 st.caption("Click the map to say where the photo was taken.")
         if world:
-            photo_world.moves(world, first)
+            photo.world.moves(world, first)
         with st.container(key="records-box"):
-            photo_place.controls(view, where, chosen, model)
+            photo.place.controls(view, where, chosen, model)
             if world:
-                photo_world.table(world)
+                photo.world.table(world)
 
 
 def page() -> None:
     """Draw the page."""
     widgets.apply_style()
-    photo_chart.style()
+    photo.chart.style()
     visits.come_back("photo", shared=())
     st.title("What does the place add to a picture?", anchor=False)
     known = resources.models()
     if not address.usable(known):
         widgets.no_models(known)
         return
-    view = photo_address.read_view(known)
+    view = photo.address.read_view(known)
     try:
         model = resources.model(view.info)
     except CspError as error:
@@ -124,14 +124,14 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         pick_model(view, known)
         widgets.model_chip(view.info)
-    chosen = photo_files.choose(view.example, view.problems)
+    chosen = photo.files.choose(view.example, view.problems)
     widgets.messages(view.problems, view.notices)
     if chosen is None or chosen.photo is None:
         st.markdown("Give a photo to begin.")
         return
-    if photo_address.turn_to(chosen.key):
-        view = photo_address.read_view(known)
-    draw(view, known, model, chosen, photo_place.find(view, chosen.photo))
+    if photo.address.turn_to(chosen.key):
+        view = photo.address.read_view(known)
+    draw(view, known, model, chosen, photo.place.find(view, chosen.photo))
 
 
 page()

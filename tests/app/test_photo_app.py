@@ -1,9 +1,6 @@
-import asyncio
-import io
-import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +250,7 @@ def test_an_odd_file_gets_its_sentence(open_page: Open, file: File) -> None:
 
 
 def test_what_a_browser_says_late_of_another_photo_is_not_taken_over(open_page: Open) -> None:
-    import photo_place
+    from photo import place
 
     app = open_page()
     old = {str(w.key) for w in (*app.number_input, *app.date_input, *app.toggle)}
@@ -263,14 +260,14 @@ def test_what_a_browser_says_late_of_another_photo_is_not_taken_over(open_page: 
     assert "Date: 2024-05-17, from the photo's file" in texts(app)
     with pytest.MonkeyPatch.context() as patch:
         said: list[str] = []
-        patch.setattr(photo_place.address, "set_param", lambda name, _: said.append(name))
-        patch.setattr(photo_place, "is_shown", lambda photo: photo == "new")
+        patch.setattr(place.address, "set_param", lambda name, _: said.append(name))
+        patch.setattr(place, "is_shown", lambda photo: photo == "new")
         state = {"radius_boxold": 1.0, "date_boxold": None, "ignore_boxold": True}
-        patch.setattr(photo_place.st, "session_state", state | {"radius_boxnew": 1.0})
-        for late in (photo_place._on_radius, photo_place._on_date, photo_place._on_ignore):
+        patch.setattr(place.st, "session_state", state | {"radius_boxnew": 1.0})
+        for late in (place._on_radius, place._on_date, place._on_ignore):
             late("old")
         assert not said
-        photo_place._on_radius("new")
+        place._on_radius("new")
         assert said == ["radius"]
 
 
@@ -290,10 +287,10 @@ def test_ignoring_the_place_is_said_of_one_photo(open_page: Open) -> None:
 
 
 def test_a_tall_picture_is_fitted_into_a_square(open_page: Open) -> None:
-    import photo_files
+    from photo import files
 
-    tall = photo_files._read("key", "tall.jpg", encode(picture(40, 400)))
-    wide = photo_files._read("key", "wide.jpg", encode(picture(400, 40)))
+    tall = files._read("key", "tall.jpg", encode(picture(40, 400)))
+    wide = files._read("key", "wide.jpg", encode(picture(400, 40)))
     assert (tall.width_in(150), wide.width_in(150)) == (15, 150)
     app = upload(open_page(), ("tall.jpg", encode(picture(40, 400))))
     assert not app.exception
@@ -343,23 +340,11 @@ def test_land_cover_is_not_called_species() -> None:
     assert told == {"birds": True, "demo": True, "eurosat": False}
 
 
-def test_the_classifier_that_the_page_names_is_that_of_the_manual() -> None:
-    import timm
-
-    import photo_answer
-
-    manual = (MAIN.parents[1] / "docs" / "photos.md").read_text(encoding="utf-8")
-    name = photo_answer.SPECIES_MODEL
-    assert f'"{name}"' in manual and "856 MB" in manual and "856 MB" in photo_answer.RECIPE
-    # Its weights are the hub's alone; what timm itself knows is the network.
-    assert timm.is_model(name.split("/")[1].split(".")[0])
-
-
 def test_a_model_of_images_alone_says_what_it_cannot(
     open_page: Open, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import photo_files
     from csp_core.data.photos import Photo
+    from photo import files
 
     model = load_model(models / "demo")
     model.classifier = model.support = None
@@ -367,7 +352,7 @@ def test_a_model_of_images_alone_says_what_it_cannot(
     app = open_page(folder=tmp_path, **ROCKIES)
     assert not app.exception and not app.error and "By the image" in texts(app)
     patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
-    monkeypatch.setattr(photo_files, "read_photo", lambda *_: patch)
+    monkeypatch.setattr(files, "read_photo", lambda *_: patch)
     app = upload(open_page(folder=tmp_path), ("patch.tif", b"II*\0"))
     assert not app.exception and len(app.error) == 1
     assert "knows nothing of places" in texts(app)
@@ -403,17 +388,6 @@ def test_the_zoom_of_an_address_is_one_of_the_map(open_page: Open) -> None:
     assert not app.exception and app.session_state["start"][2] == 12
 
 
-def test_letters_keep_clear_of_the_pin(open_page: Open) -> None:
-    import photo_world
-
-    size = 20
-    for pin in ((5.0, 5.0), (5.0, -5.0), (-5.0, 5.0), (-5.0, -5.0)):
-        left, top = (-at for at in photo_world._anchor((0.0, 0.0), pin))
-        # On the screen north is up, and the pin is anywhere from the spot towards its corner.
-        assert left >= 0 if pin[0] < 0 else left + size <= 0, pin
-        assert top >= 0 if pin[1] > 0 else top + size <= 0, pin
-
-
 def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> None:
     app = open_page(model="places", **ROCKIES)
     assert not app.exception
@@ -442,11 +416,11 @@ def test_with_place_models_alone_the_page_still_opens(open_page: Open, tmp_path:
 def test_a_satellite_patch_of_many_bands_is_refused_by_a_model_of_three(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import photo_files
     from csp_core.data.photos import Photo
+    from photo import files
 
     patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
-    monkeypatch.setattr(photo_files, "read_photo", lambda *_: patch)
+    monkeypatch.setattr(files, "read_photo", lambda *_: patch)
     app = upload(open_page(), ("patch.tif", b"II*\0"))
     assert not app.exception and "13" in app.error[0].value
     assert "Place only" in texts(app)
@@ -458,53 +432,6 @@ def test_uploads_stay_in_memory(open_page: Open, tmp_path: Path) -> None:
     assert set(os.listdir(tmp_path)) == before
     # The server's own parser would spill what passes this to a file.
     assert MultiPartParser.spool_max_size >= 50 << 20
-
-
-def test_the_server_parses_a_large_upload_without_a_file() -> None:
-    from starlette.datastructures import Headers
-
-    import photo_files
-
-    photo_files.keep_uploads_in_memory()
-    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.jpg"\r\n\r\n'
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield head + bytes(3 << 20) + b"\r\n--x--\r\n"
-
-    headers = Headers({"content-type": "multipart/form-data; boundary=x"})
-    form = asyncio.run(MultiPartParser(headers, stream()).parse())
-    upload_file = form["f"]
-    assert not isinstance(upload_file, str) and upload_file.size == 3 << 20
-    assert upload_file._in_memory
-    upload_file.file.close()
-
-
-def test_what_is_shown_of_a_photo_holds_no_place() -> None:
-    import photo_files
-
-    chosen = photo_files._read("key", "here.jpg", placed_jpeg(8.0, 47.0, side=1500))
-    assert chosen.photo is not None and chosen.photo.lonlat == (8, 47)
-    assert max(chosen.photo.image.shape) == photo_files.KEPT
-    shown = Image.open(io.BytesIO(chosen.thumbnail))
-    assert not shown.getexif() and max(shown.size) == photo_files.SHOWN
-
-
-@pytest.mark.parametrize(
-    ("bands", "dtype", "side"),
-    [(13, torch.int16, 1024), (64, torch.float32, 512), (5, torch.uint8, 1024)],
-)
-def test_a_session_keeps_no_large_picture_of_many_bands(
-    monkeypatch: pytest.MonkeyPatch, bands: int, dtype: torch.dtype, side: int
-) -> None:
-    import photo_files
-    from csp_core.data.photos import Photo
-
-    large = torch.full((bands, 40, 2000), 7, dtype=dtype)
-    monkeypatch.setattr(photo_files, "read_photo", lambda *_: Photo(large, None, None, "None."))
-    kept = photo_files._read("key", "patch.tif", b"II*\0").photo
-    assert kept is not None and kept.image.dtype == dtype
-    assert kept.image.shape == (bands, round(side / 50), side)
-    assert torch.allclose(kept.image.float(), torch.tensor(7.0))
 
 
 def test_examples_are_what_their_script_makes(tmp_path: Path) -> None:
@@ -522,16 +449,3 @@ def test_examples_are_what_their_script_makes(tmp_path: Path) -> None:
             assert made.tobytes() == kept.tobytes() and made.getexif() == kept.getexif()
         else:
             assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
-
-
-def test_the_answer_is_offered_as_json(models: Path) -> None:
-    import photo_answer
-    from photo_place import Where
-
-    photo = read_photo(placed_jpeg(-110.0, 39.0))
-    where = Where((-110.0, 39.0), "typed", 5.0, False, None, None, None, "left out")
-    answer = photo_answer.ask(load_model(models / "demo"), photo, where, None)
-    assert not isinstance(answer, str)
-    content = json.loads(photo_answer.to_json(answer, where))
-    assert (content["lon"], content["radius_km"], content["model"]) == (-110, 5, "demo")
-    assert content["combined"][0]["rank"] == 1 and len(content["image_only"]) == 24

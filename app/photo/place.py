@@ -15,7 +15,7 @@ import widgets
 from csp_core.data.photos import Photo
 from csp_core.data.positions import parts_of_time
 from csp_core.model import DualEncoder
-from photo_address import (
+from photo.address import (
     FIRST_DAY,
     IGNORED,
     LAST_DAY,
@@ -25,7 +25,7 @@ from photo_address import (
     forget_own,
     is_shown,
 )
-from photo_files import Chosen
+from photo.files import Chosen
 
 SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
 

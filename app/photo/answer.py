@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import streamlit as st
 
 import address
-import photo_chart
 import resources
 import widgets
 from csp_core.catalog import ModelInfo
@@ -17,9 +16,10 @@ from csp_core.errors import CspError
 from csp_core.infer import describe_place
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer, RankedAnswer, answer_photo, image_fits
-from photo_address import MOST_WEIGHT, PhotoView, link_to
-from photo_files import Chosen
-from photo_place import Where
+from photo import chart
+from photo.address import MOST_WEIGHT, PhotoView, link_to
+from photo.files import Chosen
+from photo.place import Where
 
 WEIGHT_STEP, PLACE_ROWS, MOST_NAMED = 0.05, 10, 6
 # The one of docs/photos.md, which says how to ask it.
@@ -121,7 +121,7 @@ def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
     if report.extrapolates:
         st.warning("Too few training records stand near this place: the order is a guess.")
     rows = [(row.rank, row.taxon, row.common_name, row.value) for row in report.results]
-    photo_chart.one_column(rows[:PLACE_ROWS], "Place only", numbers=not report.extrapolates)
+    chart.one_column(rows[:PLACE_ROWS], "Place only", numbers=not report.extrapolates)
 
 
 def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
@@ -243,7 +243,7 @@ def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     season = timed and where.counts is not None
     if where.counts is not None and model.classifier is not None:
         st.subheader("Why the ranking moved", anchor=False)
-        photo_chart.explanations(answer, season)
+        chart.explanations(answer, season)
         report = describe_place(model, *where.counts)
         if model.support is None:
             st.caption("Support unknown: this model came without counts of its training records.")
@@ -253,7 +253,7 @@ def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
                 st.warning(
                     "Too few training records stand near this place: what it adds is a guess."
                 )
-    photo_chart.table(answer, season)
+    chart.table(answer, season)
 
 
 def downloads(answer: PhotoAnswer, view: PhotoView, where: Where, chosen: Chosen) -> None:

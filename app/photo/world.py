@@ -25,9 +25,9 @@ from csp_core.raster.prior import extrapolates
 from mapping import deck, leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
 from palette import Palette
-from photo_address import PhotoView
-from photo_chart import SHOWN, key_style
-from photo_place import Where
+from photo.address import PhotoView
+from photo.chart import SHOWN, key_style
+from photo.place import Where
 
 STEP, OPACITY, HEIGHT = 2.0, 0.75, 420
 LETTERS = "ABCDEF"
