@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from address import MAX_ZOOM, full_address, place_of, read_model, read_month, read_number, tidy
 from csp_core.catalog import ModelInfo
+from shared.address import (
+    MAX_ZOOM,
+    full_address,
+    place_of,
+    read_model,
+    read_month,
+    read_number,
+    tidy,
+)
 
 NAIROBI = (36.8, -1.3)
 ZOOM = 4

@@ -7,7 +7,8 @@ from html import escape
 import streamlit as st
 
 from mapping.evidence import Evidence, step_labels
-from widgets import count_of, palette
+from shared.style import palette
+from shared.words import count_of
 
 
 def evidence_legend(evidence: Evidence, name: str) -> None:

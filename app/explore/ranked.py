@@ -11,9 +11,10 @@ from html import escape
 
 import streamlit as st
 
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.infer import PlaceReport, RankedTaxon
+from shared import widgets
+from shared.words import count_of, escape_markdown, percent, times
 
 # What a full bar may stand for.
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -58,13 +59,13 @@ def ranked_list(
                 widgets.range_link("Range map", row.taxon, link)
             st.html(_row_html(row, report, scale))
     if rows and not report.extrapolates:
-        full = widgets.percent(scale) if report.kind == "share" else f"{scale:g}"
+        full = percent(scale) if report.kind == "share" else f"{scale:g}"
         st.caption(f"A full bar is {full}.")
 
 
 def _row_label(row: RankedTaxon, chosen: str | None, taxa: bool) -> str:
-    names = [f"**{widgets.escape_markdown(row.common_name)}**"] if row.common_name else []
-    name = widgets.escape_markdown(row.taxon)
+    names = [f"**{escape_markdown(row.common_name)}**"] if row.common_name else []
+    name = escape_markdown(row.taxon)
     names.append(f"*{name}*" if taxa else name)
     mark = " – on the map" if row.taxon == chosen else ""
     return f"{row.rank}\\. {' '.join(names)}{mark}"
@@ -73,14 +74,14 @@ def _row_label(row: RankedTaxon, chosen: str | None, taxa: bool) -> str:
 def _row_html(row: RankedTaxon, report: PlaceReport, scale: float) -> str:
     radius = f"{report.radius_km:,.0f} km"
     records = (
-        f"{widgets.count_of(row.support, 'training record', 'training records')} within {radius}"
+        f"{count_of(row.support, 'training record', 'training records')} within {radius}"
         if row.support
         else f"no training record within {radius}"
     )
     if report.extrapolates:
         return f'<div class="csp-small">{records}</div>'
-    value = widgets.percent(row.value) if report.kind == "share" else f"{row.value:.2f}"
-    facts = [f"{widgets.times(row.lift)} its overall share"] if row.lift is not None else []
+    value = percent(row.value) if report.kind == "share" else f"{row.value:.2f}"
+    facts = [f"{times(row.lift)} its overall share"] if row.lift is not None else []
     width = min(100.0, 100 * row.value / scale)
     return (
         f'<div class="csp-line"><div class="csp-bar" aria-hidden="true">'

@@ -11,10 +11,10 @@ from typing import Any
 import pydeck as pdk
 import streamlit as st
 
-import resources
 from mapping.evidence import EDGE, Evidence, square, step_of
-from mapping.leaflet import HEIGHT
-from palette import Palette
+from shared import resources
+from shared.palette import Palette
+from shared.style import HEIGHT
 
 PICK_DEGREES = 3
 WORLD_VIEW = (10.0, 22.0, 1.0)

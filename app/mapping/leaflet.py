@@ -15,12 +15,12 @@ from branca.element import Element, MacroElement
 from jinja2 import Template
 from streamlit_folium import st_folium
 
-import resources
-from address import MAX_ZOOM
 from mapping.evidence import EDGE, Evidence, square, step_of
-from palette import Palette
+from shared import resources
+from shared.address import MAX_ZOOM
+from shared.palette import Palette
+from shared.style import HEIGHT, PHONE_HEIGHT
 
-HEIGHT, PHONE_HEIGHT = 500, 300
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"

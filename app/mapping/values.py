@@ -18,7 +18,7 @@ from torch import Tensor
 from csp_core.raster import Grid, Raster
 from csp_core.raster.polygons import cell_polygons
 from mapping.evidence import EDGE
-from palette import Palette
+from shared.palette import Palette
 
 # Rows of a picture from one edge of the map to the other; twice the columns of a 0.5° grid, as the
 # rows of a Mercator map are no rows of the grid.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-import address
 from csp_core.catalog import ModelInfo
+from shared import address
 
 # What the date box offers, beside the day of the photo's file.
 FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)

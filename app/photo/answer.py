@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-import address
-import resources
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.data.photos import Photo
 from csp_core.errors import CspError
@@ -20,6 +17,8 @@ from photo import chart
 from photo.address import MOST_WEIGHT, PhotoView, link_to
 from photo.files import Chosen
 from photo.place import Where
+from shared import address, resources, widgets
+from shared.words import escape_markdown, percent
 
 WEIGHT_STEP, PLACE_ROWS, MOST_NAMED = 0.05, 10, 6
 # The one of docs/photos.md, which says how to ask it.
@@ -76,15 +75,15 @@ def misfit(answer: PhotoAnswer, info: ModelInfo, known: Sequence[ModelInfo], pho
     """
     if answer.fits:
         return
-    name = widgets.escape_markdown(info.name)
+    name = escape_markdown(info.name)
     st.warning(
         f"**This is not a picture that {name} was made for.**"
-        f" {widgets.escape_markdown(answer.fits_reason)} What it says below means little."
+        f" {escape_markdown(answer.fits_reason)} What it says below means little."
     )
     others = [other for other in known if other.problem is None and other.name != info.name]
     fitting = [other for other in others if other.sees_images and _fits(other, photo)]
     for other in fitting[:2]:
-        label = f"Ask {widgets.escape_markdown(other.name)}, which learned from pictures like it"
+        label = f"Ask {escape_markdown(other.name)}, which learned from pictures like it"
         args = (other.name,)
         st.button(label, key=f"ask-{other.name}", on_click=set_model, args=args)
     if not fitting:
@@ -100,12 +99,12 @@ def _fits(info: ModelInfo, photo: Photo) -> bool:
 
 def without_image_model(info: ModelInfo, known: Sequence[ModelInfo]) -> None:
     """Say that a model does not look at pictures, and which would."""
-    name = widgets.escape_markdown(info.name)
+    name = escape_markdown(info.name)
     able = [other.name for other in known if other.problem is None and other.sees_images]
     also = f" Models here that look at pictures: {', '.join(able)}." if able else ""
     st.warning(
         f"**{name} does not look at the picture.** It knows places alone, so this is the place's"
-        f" ranking.{widgets.escape_markdown(also)}"
+        f" ranking.{escape_markdown(also)}"
     )
     st.caption(RECIPE)
 
@@ -127,15 +126,15 @@ def place_alone(model: DualEncoder, info: ModelInfo, where: Where) -> None:
 def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     """Say what the picture most likely shows, and what the place changed."""
     first, alone = answer.combined[0], answer.image_only[0]
-    st.subheader(f"{_name(first)}: {widgets.percent(first.value)}", anchor=False)
+    st.subheader(f"{_name(first)}: {percent(first.value)}", anchor=False)
     if why := why_alone(model, where):
         st.markdown(f"By the image alone, as {why}.")
     elif first.taxon == alone.taxon:
-        st.markdown(f"The image alone says the same, with {widgets.percent(alone.value)}.")
+        st.markdown(f"The image alone says the same, with {percent(alone.value)}.")
     else:
         st.markdown(
             f"**The place changes the answer**: the image alone says {_name(alone)},"
-            f" {widgets.percent(alone.value)}."
+            f" {percent(alone.value)}."
         )
 
 
@@ -149,7 +148,7 @@ def why_alone(model: DualEncoder, where: Where) -> str:
 
 
 def _name(row: RankedAnswer) -> str:
-    return widgets.escape_markdown(row.common_name or row.taxon)
+    return escape_markdown(row.common_name or row.taxon)
 
 
 def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:

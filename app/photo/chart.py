@@ -9,9 +9,9 @@ from html import escape
 
 import streamlit as st
 
-import widgets
 from csp_core.photo import PhotoAnswer, RankedAnswer
-from palette import Palette
+from shared.palette import Palette
+from shared.words import escape_markdown, percent
 
 # How many of each column's first classes are shown, and how many moves are explained.
 SHOWN, EXPLAINED = 4, 3
@@ -128,7 +128,7 @@ def _bar(name: str, value: float, mark: str = "") -> str:
         f'<div class="csp-item"><div class="csp-name">{name}</div>'
         f'<div class="csp-line">{mark}<div class="csp-bar" aria-hidden="true">'
         f'<span style="width:{100 * value:.1f}%"></span></div>'
-        f'<div class="csp-value">{widgets.percent(value)}</div></div></div>'
+        f'<div class="csp-value">{percent(value)}</div></div></div>'
     )
 
 
@@ -189,10 +189,10 @@ def explanations(answer: PhotoAnswer, season: bool) -> None:
         st.caption("The place moves none of these.")
         return
     for row in rows:
-        name = widgets.escape_markdown(row.common_name or row.taxon)
+        name = escape_markdown(row.common_name or row.taxon)
         still = row.rank == row.image_rank
         ranks = f"stays {row.rank}" if still else f"from {row.image_rank} to {row.rank}"
-        reason = widgets.escape_markdown(row.reason.removeprefix(f"{row.taxon}: "))
+        reason = escape_markdown(row.reason.removeprefix(f"{row.taxon}: "))
         st.markdown(f"- **{name}**, {ranks}: {reason}")
     st.html(_terms_table(rows, season))
 
@@ -242,9 +242,9 @@ def table(answer: PhotoAnswer, season: bool) -> None:
             "Rank": [row.rank for row in rows],
             "Scientific name": [row.taxon for row in rows],
             "Common name": [row.common_name for row in rows],
-            "Image and place": [widgets.percent(row.value) for row in rows],
+            "Image and place": [percent(row.value) for row in rows],
             "Rank by image": [row.image_rank for row in rows],
-            "Image only": [widgets.percent(row.image_value) for row in rows],
+            "Image only": [percent(row.image_value) for row in rows],
             "Log-odds of the image": [round(row.log_odds.image, 2) for row in rows],
             "of the place": [round(row.log_odds.place, 2) for row in rows],
         }

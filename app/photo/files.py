@@ -15,13 +15,13 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from torch import Tensor
 
-import address
-import widgets
 from csp_core.data.geotiffs import MAX_MEGAPIXELS
 from csp_core.data.photos import Photo, read_photo
 from csp_core.data.pictures import READABLE
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
+from shared import address
+from shared.words import escape_markdown
 
 MEGABYTES = 50
 EXAMPLES = ASSETS / "examples"
@@ -132,7 +132,7 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
     st.session_state.pop(DROPPED, None)
     found = _read_all({key: (name, file.getvalue()) for key, (name, file) in files.items()})
     for bad in (one for one in found if one.problem):
-        st.error(f"**{widgets.escape_markdown(bad.name)}**: {widgets.escape_markdown(bad.problem)}")
+        st.error(f"**{escape_markdown(bad.name)}**: {escape_markdown(bad.problem)}")
     return _pick([one for one in found if not one.problem])
 
 
@@ -177,7 +177,7 @@ def _pick(good: list[Chosen]) -> Chosen | None:
             with st.container(width=SMALL, gap="small"):
                 st.image(one.thumbnail, width=one.width_in(SMALL), alt=f"The photo {one.name}")
                 st.button(
-                    widgets.escape_markdown(one.name),
+                    escape_markdown(one.name),
                     key=f"photo-{number}",
                     type="primary" if one.key == state["photo_pick"] else "secondary",
                     on_click=partial(state.__setitem__, "photo_pick", one.key),

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-import address
-import clicks
-import typed
-import widgets
 from csp_core.data.photos import Photo
 from csp_core.data.positions import parts_of_time
 from csp_core.model import DualEncoder
@@ -26,6 +22,8 @@ from photo.address import (
     is_shown,
 )
 from photo.files import Chosen
+from shared import address, clicks, typed
+from shared.words import escape_markdown, place_title
 
 SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
 
@@ -110,18 +108,18 @@ def badges(where: Where, photo: Photo) -> None:
     if where.place is None:
         st.badge("No place", icon=":material/help:", color="orange")
         st.caption(
-            f"{widgets.escape_markdown(where.source)} Where was this taken? Click the map, or type"
+            f"{escape_markdown(where.source)} Where was this taken? Click the map, or type"
             " it below."
         )
     else:
         label = where.source + (f", ± {_distance(where.radius_km)}" if where.radius_km else "")
-        st.badge(widgets.escape_markdown(label), icon=":material/location_on:", color="green")
-        title, coordinates = widgets.place_title(*where.place)
+        st.badge(escape_markdown(label), icon=":material/location_on:", color="green")
+        title, coordinates = place_title(*where.place)
         st.markdown(f"{title}  \n{coordinates.rstrip('. ')}")
     when = f"{where.day.isoformat()}, {where.day_source}" if where.day else where.day_source
     st.caption(f"Date: {when}.")
     for note in photo.notes:
-        st.caption(widgets.escape_markdown(note))
+        st.caption(escape_markdown(note))
 
 
 def _distance(km: float) -> str:
@@ -192,7 +190,7 @@ def _radius_and_date(where: Where, photo: str, model: DualEncoder) -> None:
         disabled=not model.uses_date,
         help="Empty leaves the season out."
         if model.uses_date
-        else f"{widgets.escape_markdown(model.name)} knows no seasons.",
+        else f"{escape_markdown(model.name)} knows no seasons.",
         width=175,
     )
 

@@ -12,9 +12,6 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-import clicks
-import resources
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.geo import WORLD
 from csp_core.model import DualEncoder
@@ -24,10 +21,12 @@ from csp_core.raster import Raster, make_grid
 from csp_core.raster.prior import extrapolates
 from mapping import deck, leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
-from palette import Palette
 from photo.address import PhotoView
 from photo.chart import SHOWN, key_style
 from photo.place import Where
+from shared import clicks, resources, style
+from shared.palette import Palette
+from shared.words import escape_markdown, percent
 
 STEP, OPACITY, HEIGHT = 2.0, 0.75, 420
 LETTERS = "ABCDEF"
@@ -254,7 +253,7 @@ def legend(world: World) -> None:
     if len(world.areas) > len(keys):
         items += f'<span><i style="background:{OTHERS}"></i>others</span>'
     if world.unsupported.any():
-        line = widgets.palette().hatch
+        line = style.palette().hatch
         stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
         items += f'<span><i style="background:{stripes}"></i>too few records near</span>'
     st.html(
@@ -271,7 +270,7 @@ def table(world: World) -> None:
             {
                 "Class": [world.name(k) for k in world.areas],
                 "Part of the area with enough records": [
-                    widgets.percent(part) for part in world.areas.values()
+                    percent(part) for part in world.areas.values()
                 ],
                 "Wins most clearly at": [
                     "{1:.1f}, {0:.1f}".format(*world.best_place(k)) for k in world.areas
@@ -293,6 +292,6 @@ def moves(world: World, winner: str) -> None:
         return
     with st.container(horizontal=True, gap="small"):
         for number, label in enumerate(others):
-            name = widgets.escape_markdown(world.name(label))
+            name = escape_markdown(world.name(label))
             st.button(f"Pin to where {name} wins", key=f"flip-{number}",
                       on_click=clicks.choose_place, args=world.best_place(label))  # fmt: skip

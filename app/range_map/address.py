@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from address import MAX_ZOOM, read_model, read_month, read_number, tidy
 from csp_core.catalog import ModelInfo
+from shared.address import MAX_ZOOM, read_model, read_month, read_number, tidy
 
 # Words that ``threshold`` may be, beside a value.
 NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")

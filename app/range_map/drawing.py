@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import clicks
-import resources
-import widgets
 from csp_core.raster import Raster
 from mapping import deck, leaflet, values
 from mapping.values import Scale
-from months import date_of
 from range_map import month_sheet
 from range_map.address import RangeView
 from range_map.layer import Layer, titles
 from range_map.legend import legend
 from range_map.readout import Reading, write_difference
 from range_map.threshold import write_value
+from shared import clicks, resources, style
+from shared.months import date_of
+from shared.words import escape_markdown
 
 # Of the colours, percent, until another is chosen.
 OPACITY = 80
@@ -49,7 +48,7 @@ class Drawing:
 
 def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None) -> None:
     """Draw one map with its colours, hatching, line and pin."""
-    colours, layer, raster = widgets.palette(), drawing.layer, drawing.raster
+    colours, layer, raster = style.palette(), drawing.layer, drawing.raster
     guesses = layer.guesses if layer else view.guesses
     state = st.session_state
     if "start" not in state:
@@ -110,7 +109,7 @@ def draw_maps(
         readings: What each shows at the place; none without a place.
         boxes: Where each is drawn; one for a difference.
     """
-    colours, kind = widgets.palette(), layers[0].raster.kind
+    colours, kind = style.palette(), layers[0].raster.kind
     opacity = st.session_state.get("opacity", OPACITY) / 100
     if view.difference and len(layers) == 2:
         first, other = titles(*layers)
@@ -131,7 +130,7 @@ def draw_maps(
         key = "range" if number == 0 else "range2"
         with box, st.container(key="map-box" if number == 0 else "map-box-2"):
             if name:
-                st.markdown(f"**{widgets.escape_markdown(name)}**")
+                st.markdown(f"**{escape_markdown(name)}**")
             value = readings[number].short if readings else ""
             label = f"Map of {layer.name}"
             draw_map(Drawing(key, layer.raster, scale, layer, label, value), view, opacity, wire)
@@ -164,7 +163,7 @@ def draw_months(layer: Layer) -> None:
         )
         for month in range(1, 13)
     ]
-    colours = widgets.palette()
+    colours = style.palette()
     if layer.guesses:
         colours = replace(colours, hatch=colours.text)
     scale = values.value_scale(layer.raster.kind, colours)
@@ -177,6 +176,4 @@ def draw_months(layer: Layer) -> None:
         hatch=_hatched(rasters[0], layer),
     )
     words = f"{layer.name}, January to December, in the colours above"
-    st.image(
-        picture, caption=widgets.escape_markdown(words), alt=f"Twelve small maps of {layer.name}"
-    )
+    st.image(picture, caption=escape_markdown(words), alt=f"Twelve small maps of {layer.name}")

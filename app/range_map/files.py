@@ -9,10 +9,10 @@ from pathlib import Path
 
 import streamlit as st
 
-import resources
-import widgets
 from csp_core.raster import WRITERS, heatmap
 from range_map.layer import Layer, titles
+from shared import resources
+from shared.words import escape_markdown
 
 
 def downloads(layers: list[Layer]) -> None:
@@ -24,7 +24,7 @@ def downloads(layers: list[Layer]) -> None:
     names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (layer, name) in enumerate(zip(layers, names, strict=True)):
         if name:
-            st.markdown(widgets.escape_markdown(name))
+            st.markdown(escape_markdown(name))
         _download_buttons(layer, number)
     st.caption(
         "GeoTIFF: all values, with a second band that marks where the model extrapolates."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, Threshold
+from shared.words import species_label
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Layer:
     @property
     def name(self) -> str:
         """The species' names."""
-        return widgets.species_label(self.model.classes, self.taxon)
+        return species_label(self.model.classes, self.taxon)
 
     def area_km2(self) -> float:
         """Measure the area above the threshold that is outlined."""

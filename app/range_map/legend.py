@@ -6,8 +6,8 @@ from html import escape
 
 import streamlit as st
 
-import widgets
 from mapping.values import Scale, legend_steps
+from shared import style
 
 
 def legend(
@@ -27,7 +27,7 @@ def legend(
         guesses: Whether the hatched area is coloured too.
         ends: What the lower and the upper end of a difference mean, or None.
     """
-    palette = widgets.palette()
+    palette = style.palette()
     boxes = "".join(
         f'<i style="background:{colour or "transparent"}" title="{escape(words)}"></i>'
         for colour, words in legend_steps(scale)

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from csp_core.raster import Raster
 from mapping.values import Scale, hatched, png_of, steps_of
-from months import MONTHS
-from palette import Palette
+from shared.months import MONTHS
+from shared.palette import Palette
 
 SMALL_WIDTH, SMALL_HEIGHT, SMALL_COLUMNS, CAPTION = 360, 160, 4, 22
 NORTH, SOUTH = 80.0, -60.0

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-import widgets
 from csp_core.infer import PlaceReport, RankedTaxon, describe_place
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
+from shared import widgets
+from shared.words import escape_markdown, times
 
 
 def one_area(layer: Layer) -> None:
@@ -46,7 +47,7 @@ def two_areas(first: Layer, other: Layer) -> None:
     ]
     common = float(((inside[0] & inside[1]).sum(dim=1) * size).sum())
     rows = [(title_of(layer, first, other), layer.area_km2()) for layer in (first, other)]
-    lines = [f"- {widgets.escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
+    lines = [f"- {escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
     st.markdown("\n".join([*lines, f"- above both: **{write_area(common)}**"]))
     st.caption("Of supported cells only. Not the sizes of their ranges." if not first.guesses
                else "Not the sizes of their ranges.")  # fmt: skip
@@ -109,7 +110,7 @@ def draw_reading(reading: Reading, title: str) -> None:
         reading: The value and what it rests on.
         title: What to call the map, or ``""``.
     """
-    head = f"{widgets.escape_markdown(title)}: " if title else ""
+    head = f"{escape_markdown(title)}: " if title else ""
     row, limit = reading.row, reading.layer.threshold
     rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
     if not reading.has_value:
@@ -117,7 +118,7 @@ def draw_reading(reading: Reading, title: str) -> None:
         return
     facts = [f"**{reading.short}**"]
     if row.lift is not None:
-        facts.append(f"{widgets.times(row.lift)} its overall share")
+        facts.append(f"{times(row.lift)} its overall share")
     facts.append(rank)
     if limit is not None:
         facts.append("above the threshold" if row.value >= limit.value else "below the threshold")

@@ -6,14 +6,14 @@ import math
 
 import streamlit as st
 
-import widgets
-from address import set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, given_threshold
 from range_map.address import FITTED, NO_LINE, OVERALL
 from range_map.held_out import HeldOut, given_file, held_out
+from shared.address import set_param
+from shared.words import count_of, escape_markdown, percent
 
 VALUE = "value"
 VALUES = {
@@ -37,7 +37,7 @@ def write_value(kind: str, value: float) -> str:
         >>> write_value("share", 0.0123), write_value("relative", 0.5)
         ('1.2 %', '0.50')
     """
-    return widgets.percent(value) if kind == "share" else f"{value:.2f}"
+    return percent(value) if kind == "share" else f"{value:.2f}"
 
 
 def overall_share(model: DualEncoder, taxon: str) -> float | None:
@@ -97,7 +97,7 @@ def choose(
         result = result or (None if choice == NO_LINE else given_threshold(value or STARTS[kind]))
         _draw(choice, result, kind, overall, fitted=held is not None)
         if problem:
-            st.info(widgets.escape_markdown(problem))
+            st.info(escape_markdown(problem))
         if result and held:
             st.markdown(_recall(result, held, kind))
     return result
@@ -172,16 +172,16 @@ def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:
         try:
             held = held_out(info, taxon, given)
         except CspError as error:
-            st.error(widgets.escape_markdown(str(error)))
+            st.error(escape_markdown(str(error)))
             return None
-        name = widgets.escape_markdown(given.name)
+        name = escape_markdown(given.name)
         st.caption(f"Records in use: {name}.")
         return held
 
 
 def _recall(threshold: Threshold, held: HeldOut, kind: str) -> str:
     own, others = held.above(threshold.value)
-    count = widgets.count_of
+    count = count_of
     if not len(held.presence):
         return "None of the records given is of this species."
     lines = [

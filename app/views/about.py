@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-import resources
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
-from visits import AWAY
+from shared import resources, style, widgets
+from shared.visits import AWAY
+from shared.words import escape_markdown
 
 
 def draw_meaning() -> None:
@@ -50,10 +50,10 @@ def draw_model(info: ModelInfo) -> None:
         st.markdown(resources.card(info).replace("![", "["))
         texts = resources.text_files(info)
     except (CspError, OSError) as error:
-        st.error(widgets.escape_markdown(str(error)))
+        st.error(escape_markdown(str(error)))
         return
     for name, text in texts.items():
-        with st.expander(f"{widgets.escape_markdown(name)} of the model"):
+        with st.expander(f"{escape_markdown(name)} of the model"):
             st.text(text)
 
 
@@ -74,7 +74,7 @@ def draw_sources() -> None:
 
 def page() -> None:
     """Draw the page."""
-    widgets.apply_style()
+    style.apply_style()
     st.session_state[AWAY] = True
     st.title("About", anchor=False)
     with st.container(width=860):
@@ -91,9 +91,9 @@ def draw_about() -> None:
         st.markdown("No model is installed.")
     for info in known:
         if info.problem:
-            st.error(widgets.escape_markdown(f"{info.name}: {info.problem}"))
+            st.error(escape_markdown(f"{info.name}: {info.problem}"))
             continue
-        with st.expander(widgets.escape_markdown(f"{info.name}: {info.title}"), expanded=True):
+        with st.expander(escape_markdown(f"{info.name}: {info.title}"), expanded=True):
             draw_model(info)
     draw_sources()
 

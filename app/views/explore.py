@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-import address
-import clicks
-import months
-import resources
-import typed
-import visits
-import widgets
-from address import set_taxon
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import PlaceReport, describe_place, set_meaning
@@ -21,6 +13,18 @@ from explore.address import NAIROBI, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
+from shared import address, clicks, months, resources, style, typed, visits, widgets
+from shared.address import set_taxon
+from shared.words import (
+    escape_markdown,
+    in_its_words,
+    knows_species,
+    place_title,
+    plural,
+    singular,
+    species_label,
+    value_meaning,
+)
 
 ROWS = 10
 RADIUS_KM = 500.0
@@ -62,7 +66,7 @@ def draw_messages(view: View) -> None:
 def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
-    colours = widgets.palette()
+    colours = style.palette()
     if "start" not in st.session_state:
         st.session_state["start"] = (*(view.place or NAIROBI), view.zoom)
     start = st.session_state["start"]
@@ -104,10 +108,10 @@ def draw_map(view: View, model: DualEncoder) -> None:
             model.classes,
             view.taxon,
             on_species,
-            placeholder=f"Pick a {widgets.singular(view.info)} here or in the list",
+            placeholder=f"Pick a {singular(view.info)} here or in the list",
         )
         if evidence and view.taxon:
-            evidence_legend(evidence, widgets.species_label(model.classes, view.taxon))
+            evidence_legend(evidence, species_label(model.classes, view.taxon))
         if view.taxon:
             widgets.range_link("See its range map", view.taxon, _link(view))
 
@@ -131,9 +135,9 @@ def read_evidence(model: DualEncoder, taxon: str | None) -> Evidence | None:
 
 def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
-    title, where = widgets.place_title(report.lon, report.lat)
+    title, where = place_title(report.lon, report.lat)
     st.subheader(title, anchor=False)
-    listed = f"{view.info.num_classes:,} listed {widgets.plural(view.info)}"
+    listed = f"{view.info.num_classes:,} listed {plural(view.info)}"
     st.markdown(
         f"{where}**{report.taxa_within:,} of the {listed} recorded within"
         f" {report.radius_km:,.0f} km.**"
@@ -145,9 +149,9 @@ def draw_list(view: View, report: PlaceReport) -> None:
             " below is a guess, so no shares are shown."
         )
     else:
-        st.caption(widgets.value_meaning(view.info, report.kind))
+        st.caption(value_meaning(view.info, report.kind))
         if report.set_size is not None:
-            st.caption(widgets.in_its_words(view.info, set_meaning(report.set_size)))
+            st.caption(in_its_words(view.info, set_meaning(report.set_size)))
     rows = st.session_state.setdefault("rows", ROWS)
     ranked.ranked_list(
         report,
@@ -155,10 +159,10 @@ def draw_list(view: View, report: PlaceReport) -> None:
         chosen=view.taxon,
         on_pick=set_taxon,
         link=_link(view),
-        taxa=widgets.knows_species(view.info),
+        taxa=knows_species(view.info),
     )
     if rows < len(report.results):
-        st.button(f"Show more {widgets.plural(view.info)}", on_click=_more_rows, key="more")
+        st.button(f"Show more {plural(view.info)}", on_click=_more_rows, key="more")
     ranked.downloads(report, view.info, link_to(view))
 
 
@@ -173,14 +177,14 @@ def check_taxon(view: View, model: DualEncoder) -> None:
     try:
         view.taxon = model.classes.names[model.classes.label(view.taxon)]
     except CspError:
-        what = widgets.singular(view.info)
+        what = singular(view.info)
         view.problems.append(f"Model {view.info.name} does not know the {what} {view.taxon}.")
         view.taxon = None
 
 
 def page() -> None:
     """Draw the page."""
-    widgets.apply_style()
+    style.apply_style()
     visits.come_back("explore")
     known = resources.models()
     if not address.usable(known):
@@ -188,11 +192,11 @@ def page() -> None:
         widgets.no_models(known)
         return
     view = read_view(known)
-    st.title(f"Which {widgets.plural(view.info)} are recorded here?", anchor=False)
+    st.title(f"Which {plural(view.info)} are recorded here?", anchor=False)
     try:
         model = resources.model(view.info)
     except CspError as error:
-        st.error(widgets.escape_markdown(str(error)))
+        st.error(escape_markdown(str(error)))
         return
     check_taxon(view, model)
     widgets.model_chip(view.info)
@@ -206,7 +210,7 @@ def page() -> None:
             try:
                 report = describe_place(model, *view.place, date=date, radius_km=RADIUS_KM)
             except CspError as error:  # such as of a model that knows images alone
-                st.error(widgets.escape_markdown(str(error)))
+                st.error(escape_markdown(str(error)))
                 return
             draw_list(view, report)
         else:

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-import address
 import photo.address
 import photo.answer
 import photo.chart
 import photo.files
 import photo.place
 import photo.world
-import resources
-import visits
-import widgets
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
@@ -23,6 +19,8 @@ from csp_core.photo import PhotoAnswer
 from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where
+from shared import address, resources, style, visits, widgets
+from shared.words import escape_markdown
 
 # Side of the square that holds the photo, pixels.
 LARGE = 150
@@ -48,7 +46,7 @@ def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) 
     if alone:
         photo.chart.image_column(answer, keys)
     else:
-        photo.chart.columns(answer, keys, widgets.palette())
+        photo.chart.columns(answer, keys, style.palette())
 
 
 def draw(
@@ -56,7 +54,7 @@ def draw(
 ) -> None:
     """Draw the photo, its place and what the model says of both."""
     assert chosen.photo is not None
-    colours, world, first = widgets.palette(), None, ""
+    colours, world, first = style.palette(), None, ""
     left, right = st.container(key="view").columns([9, 11], gap="medium")
     with left, st.container(horizontal=True, gap="medium", key="photo-box"):
         st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
@@ -66,7 +64,7 @@ def draw(
         if view.info.sees_images:
             answer = photo.answer.ask(model, chosen.photo, where, view.weight)
             if isinstance(answer, str):
-                st.error(widgets.escape_markdown(answer))
+                st.error(escape_markdown(answer))
                 photo.answer.place_alone(model, view.info, where)
             else:
                 photo.answer.misfit(answer, view.info, known, chosen.photo)
@@ -107,7 +105,7 @@ def draw(
 
 def page() -> None:
     """Draw the page."""
-    widgets.apply_style()
+    style.apply_style()
     photo.chart.style()
     visits.come_back("photo", shared=())
     st.title("What does the place add to a picture?", anchor=False)
@@ -119,7 +117,7 @@ def page() -> None:
     try:
         model = resources.model(view.info)
     except CspError as error:
-        st.error(widgets.escape_markdown(str(error)))
+        st.error(escape_markdown(str(error)))
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         pick_model(view, known)

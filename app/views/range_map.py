@@ -7,14 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-import address
-import clicks
-import months
-import resources
-import typed
-import visits
-import widgets
-from address import set_param
 from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
@@ -23,6 +15,9 @@ from range_map import drawing, files, readout, threshold
 from range_map.address import RangeView, read_range
 from range_map.layer import Layer, titles
 from range_map.readout import Reading
+from shared import address, clicks, months, resources, style, typed, visits, widgets
+from shared.address import set_param
+from shared.words import escape_markdown, place_title, singular, value_meaning
 
 RECENT = 6
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
@@ -86,7 +81,7 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
             taxon = model.classes.names[model.classes.label(view.taxon)]
         except CspError:
             view.problems.append(
-                f"Model {view.info.name} does not know the {widgets.singular(view.info)}"
+                f"Model {view.info.name} does not know the {singular(view.info)}"
                 f" {view.taxon}. Showing {taxon} instead."
             )
     asked = view.other_taxon or (taxon if view.compares else None)
@@ -96,7 +91,7 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
         except CspError:
             view.problems.append(
                 f"Model {view.other_info.name} does not know the"
-                f" {widgets.singular(view.other_info)} {asked}, so there is nothing to compare"
+                f" {singular(view.other_info)} {asked}, so there is nothing to compare"
                 " with."
             )
             view.other_taxon, view.other_info = None, view.info
@@ -113,7 +108,7 @@ def draw_controls(
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         picker = partial(widgets.species_picker, width=300)
-        what = widgets.singular(view.info)
+        what = singular(view.info)
         picker(what.capitalize(), model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
                key="taxon_box")  # fmt: skip
         args = model.classes.names, taxon
@@ -124,7 +119,7 @@ def draw_controls(
                          width=180)  # fmt: skip
         picker("Compare with", other.classes, view.other_taxon,
                partial(on_box, "compare", "other_box"), key="other_box",
-               placeholder=f"A second {widgets.singular(view.other_info)}")  # fmt: skip
+               placeholder=f"A second {singular(view.other_info)}")  # fmt: skip
         if len(usable) > 1:
             state["other_model_box"] = view.other_info.name
             st.selectbox("by model", usable, key="other_model_box", on_change=on_other_model,
@@ -152,14 +147,14 @@ def draw_recent(view: RangeView, model: DualEncoder, taxon: str) -> None:
         st.caption("Seen before:", width="content")
         for number, name in enumerate(before):
             common = model.classes.common_names[model.classes.label(name)]
-            label = widgets.escape_markdown(common) or f"*{widgets.escape_markdown(name)}*"
+            label = escape_markdown(common) or f"*{escape_markdown(name)}*"
             st.button(label, key=f"recent-{number}", type="tertiary", on_click=set_param,
                       args=("taxon", name))  # fmt: skip
 
 
 def draw_notes(view: RangeView, layers: list[Layer]) -> None:
     """Say what the values mean, and what a map without support lacks."""
-    st.caption(widgets.value_meaning(view.info, layers[0].raster.kind))
+    st.caption(value_meaning(view.info, layers[0].raster.kind))
     if any(layer.model.support is None for layer in layers):
         st.warning(
             "This model came without counts of its training records, so nobody can say where it"
@@ -185,7 +180,7 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
         typed.offer_swap(view.lon, view.lat)
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return
-    title, where = widgets.place_title(*view.place)
+    title, where = place_title(*view.place)
     st.markdown(f"**{title}** {where.rstrip('. ')}")
     names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (reading, name) in enumerate(zip(readings, names, strict=True)):
@@ -270,7 +265,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
 
 def page() -> None:
     """Draw the page."""
-    widgets.apply_style()
+    style.apply_style()
     visits.come_back("range-map")
     known = resources.models()
     if not address.usable(known):
@@ -278,7 +273,7 @@ def page() -> None:
         widgets.no_models(known)
         return
     view = read_range(known)
-    st.title(f"Where is a {widgets.singular(view.info)} recorded?", anchor=False)
+    st.title(f"Where is a {singular(view.info)} recorded?", anchor=False)
     try:
         model = resources.model(view.info)
         other = resources.model(view.other_info)
@@ -297,7 +292,7 @@ def page() -> None:
         draw_controls(view, known, model, other, taxon)
         draw(view, layers)
     except CspError as error:
-        st.error(widgets.escape_markdown(str(error)))
+        st.error(escape_markdown(str(error)))
 
 
 page()

@@ -213,15 +213,6 @@ def test_about_names_sources_and_shows_the_card(open_app: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(0.0, "<0.1 %"), (0.0004, "<0.1 %"), (0.0005, "0.1 %"), (1.0, "100.0 %")]
-)
-def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
-    import widgets
-
-    assert widgets.percent(share) == words
-
-
-@pytest.mark.parametrize(
     ("lat", "beyond"), [("90", True), ("-86", True), ("85", False), ("95", False)]
 )
 def test_a_place_beyond_the_edge_of_the_map_is_told(

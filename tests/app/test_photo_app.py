@@ -329,17 +329,6 @@ def test_asking_another_model_takes_its_own_weight(
     assert "weight" not in app.query_params
 
 
-def test_land_cover_is_not_called_species() -> None:
-    import widgets
-
-    bundled = {path.name: path for path in (MAIN.parents[1] / "assets" / "models").iterdir()}
-    told = {
-        name: widgets.knows_species(catalog.ModelInfo(name, path, name, "", "share", 10, ""))
-        for name, path in bundled.items()
-    }
-    assert told == {"birds": True, "demo": True, "eurosat": False}
-
-
 def test_a_model_of_images_alone_says_what_it_cannot(
     open_page: Open, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -367,9 +367,9 @@ def test_months_of_a_model_that_has_learned_seasons(open_app: Open, seasonal: Pa
 def test_the_months_are_coloured_and_hatched_like_the_map(
     support: str, seasonal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import resources
     from csp_core.support import Support
     from range_map import drawing, month_sheet
+    from shared import resources
 
     model = checkpoint.load_model(seasonal / "seasons")
     if support != "good":
@@ -439,7 +439,7 @@ def test_a_damaged_model_leaves_a_sentence(open_app: Open, tmp_path: Path) -> No
 
 
 def make_layer(folder: Path, name: str, value: float | None = 0.2) -> Layer:
-    import resources
+    from shared import resources
 
     (info,) = (info for info in catalog.list_models() if info.directory == folder / name)
     limit = None if value is None else given_threshold(value)
@@ -465,7 +465,7 @@ def test_files_are_what_they_say(models: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_page_computes_what_it_shows(
     models: Path, open_app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import resources
+    from shared import resources
 
     asked = []
     compute = resources.heatmap
@@ -495,15 +495,3 @@ def test_a_model_without_counts_hides_no_difference(
     raster = drawing.difference_of(counted, uncounted)
     assert (raster.extrapolated == counted.raster.extrapolated).all()
     assert not drawing.difference_of(uncounted, uncounted).extrapolated.any()
-
-
-def test_a_long_list_is_searched_by_either_name() -> None:
-    import widgets
-    from csp_core.data.records import ClassTable
-
-    names = tuple(f"Genus species{i}" for i in range(3000))
-    common = tuple("Owl" if i == 2999 else "" for i in range(3000))
-    classes = ClassTable(names, common)
-    assert widgets.matching(classes, "owl", None) == (names[2999],)
-    found = widgets.matching(classes, "", names[2500])
-    assert len(found) == widgets.MOST_SHOWN + 1 and names[2500] in found

@@ -8,7 +8,7 @@ from PIL import Image
 from csp_core.raster import Raster
 from mapping.evidence import EDGE
 from mapping.values import difference_scale, mercator_png, subtract, value_scale
-from palette import DARK, LIGHT
+from shared.palette import DARK, LIGHT
 
 
 def make_raster(values: torch.Tensor, extrapolated: torch.Tensor, kind: str = "share") -> Raster:

@@ -7,7 +7,6 @@ from PIL import Image
 from csp_core import checkpoint
 from csp_core.raster import heatmap
 from mapping.values import value_scale
-from palette import LIGHT
 from range_map.month_sheet import (
     CAPTION,
     NORTH,
@@ -17,6 +16,7 @@ from range_map.month_sheet import (
     SOUTH,
     months_png,
 )
+from shared.palette import LIGHT
 from tests.toy import NAIROBI, SPECIES
 
 

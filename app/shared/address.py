@@ -1,4 +1,4 @@
-"""The pages' address: the one source of truth for model, place, zoom, species and threshold.
+"""What all pages share of the address, the one source of truth for what they show.
 
 It is read anew in every run, and every widget and the map write to it. So each view is a link, and
 the browser's back button works. Widgets are not bound to it by Streamlit itself, because a bound

@@ -6,10 +6,10 @@ from typing import Literal
 
 import streamlit as st
 
-import clicks
-import widgets
 from csp_core import places
 from csp_core.errors import CspError
+from shared import clicks
+from shared.words import escape_markdown
 
 
 def place_box(width: int | Literal["stretch"] = "stretch") -> None:
@@ -60,11 +60,11 @@ def offer_swap(lon: float | None, lat: float | None) -> None:
 def draw_lookup() -> None:
     """Say what is wrong with a typed place, or which ones it may mean."""
     if error := st.session_state.get("lookup_error"):
-        st.error(widgets.escape_markdown(error))
+        st.error(escape_markdown(error))
     if found := st.session_state.get("lookup"):
         st.caption("Which one?")
         with st.container(horizontal=True, gap="small"):
             for number, place in enumerate(found):
-                label = widgets.escape_markdown(place.label)
+                label = escape_markdown(place.label)
                 pair = (place.lon, place.lat)
                 st.button(label, on_click=clicks.choose_place, args=pair, key=f"choice-{number}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-import address
+from shared import address
 
 
 def choose_place(lon: float, lat: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from address import set_param
+from shared.address import set_param
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ANY_TIME = "Whole year"

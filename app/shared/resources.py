@@ -36,7 +36,7 @@ class Tiles:
 
 def leaflet_ready() -> bool:
     """Tell whether Leaflet is installed; ``CSP_LEAFLET_DIR`` names another folder to look in."""
-    folder = os.environ.get("CSP_LEAFLET_DIR") or Path(__file__).resolve().parent / LEAFLET
+    folder = os.environ.get("CSP_LEAFLET_DIR") or Path(__file__).resolve().parents[1] / LEAFLET
     return Path(folder, "leaflet.js").is_file()
 
 

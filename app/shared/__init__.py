@@ -1,0 +1,1 @@
+"""What all pages share: address, places, times, models, style and wording."""

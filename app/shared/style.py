@@ -1,0 +1,81 @@
+"""How pages look: theme, styles and the heights of maps."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from shared.palette import DARK, LIGHT, Palette
+
+# Of a map, pixels; the second on a phone.
+HEIGHT, PHONE_HEIGHT = 500, 300
+
+
+def is_dark() -> bool:
+    """Tell whether the page is shown in its dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def palette() -> Palette:
+    """Give the map colours of the theme in use."""
+    return DARK if is_dark() else LIGHT
+
+
+def apply_style() -> None:
+    """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
+    bar, link = ("#56b4e9", "#7fd6cf") if is_dark() else ("#0072b2", "#0b6a70")
+    phone, colours = PHONE_HEIGHT, palette()
+    st.html(
+        f"""<style>
+        .stMainBlockContainer {{padding-top: 4.2rem; padding-bottom: 2rem}}
+        h1 {{font-size: 1.9rem !important; padding-bottom: 0 !important}}
+        [class*="st-key-row-"] {{padding: 0.15rem 0 0.45rem;
+            border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
+        [class*="st-key-row-"] button, [class*="st-key-row-"] button * {{text-align: left;
+            justify-content: flex-start; white-space: normal}}
+        [class*="st-key-row-"] button {{min-height: 1.9rem; padding: 0 0.2rem}}
+        [class*="st-key-row-"] [data-testid="stHorizontalBlock"] {{flex-wrap: nowrap}}
+        [class*="st-key-row-"] [data-testid="stPageLink"] p {{white-space: nowrap;
+            font-size: 0.85rem}}
+        [data-testid="stPageLink"] p {{color: {link}; text-decoration: underline}}
+        .csp-line {{display: flex; align-items: center; gap: 0.7rem; padding-left: 0.2rem}}
+        .csp-bar {{flex: 1; height: 0.55rem; border-radius: 0.3rem; overflow: hidden;
+            background: color-mix(in srgb, currentColor 12%, transparent)}}
+        .csp-bar span {{display: block; height: 100%; background: {bar}}}
+        .csp-value {{min-width: 4.2rem; text-align: right; font-weight: 600;
+            font-variant-numeric: tabular-nums}}
+        .csp-small, [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{
+            color: color-mix(in srgb, {colours.text} 80%, transparent) !important; opacity: 1}}
+        .csp-small {{font-size: 0.85rem; padding-left: 0.2rem}}
+        [data-testid="stExpander"] h1 {{font-size: 1.4rem !important}}
+        [data-testid="stExpander"] h2 {{font-size: 1.2rem}}
+        [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
+        .csp-legend {{display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; font-size: 0.85rem}}
+        .csp-legend i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.3rem;
+            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
+            transparent)}}
+        .csp-scale {{font-size: 0.85rem; max-width: 34rem; padding-right: 1rem}}
+        .csp-steps {{display: flex; height: 0.9rem; margin-top: 0.2rem; border: 1px solid
+            color-mix(in srgb, currentColor 50%, transparent)}}
+        .csp-steps i {{flex: 1}}
+        .csp-ticks {{position: relative; height: 1.4rem}}
+        .csp-ticks span {{position: absolute; transform: translateX(-50%);
+            font-variant-numeric: tabular-nums}}
+        .csp-ticks span:first-child {{transform: none}}
+        .csp-ends {{display: flex; justify-content: space-between; gap: 1rem}}
+        .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
+        [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
+        @media (max-width: 640px) {{
+            .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
+            /* Map, list, records: the two columns dissolve into one flow. */
+            .st-key-view [data-testid="stColumn"],
+            .st-key-view [data-testid="stColumn"] > [data-testid="stVerticalBlock"]
+                {{display: contents}}
+            .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
+            .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
+            .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {phone}px !important}}
+            h1 {{font-size: 1.5rem !important}}
+            h2 {{font-size: 1.3rem !important}}
+            [class*="st-key-row-"] button {{min-height: 2.75rem}}
+        }}
+        </style>"""
+    )

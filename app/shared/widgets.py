@@ -1,0 +1,140 @@
+"""Parts of a page that several pages draw: model, species picker, links, support, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import streamlit as st
+
+from csp_core.catalog import ModelInfo
+from csp_core.data.records import ClassTable
+from csp_core.infer import LEVEL_MEANING, PlaceReport
+from shared.words import count_of, escape_markdown, plural, species_label
+
+# Filled and empty marks carry the level for those who do not see its colour.
+LEVEL_MARKS = {"good": "●●●", "some": "●●○", "little": "●○○", "none": "○○○"}
+# Pages that link to each other, as Streamlit names them.
+EXPLORE_PAGE, RANGE_PAGE = "views/explore.py", "views/range_map.py"
+# Longer lists are narrowed by a search box, as the whole of them would be sent in every run.
+LONG_LIST, MOST_SHOWN = 2000, 200
+
+
+def model_chip(info: ModelInfo) -> None:
+    """Name the model in use and what it knows."""
+    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} {plural(info)}"]
+    if info.license:
+        facts.append(f"weights: {escape_markdown(info.license)}")
+    st.caption("Model: " + " · ".join(facts))
+
+
+def without_classes(known: Sequence[ModelInfo]) -> None:
+    """Name the models that know no species, and say what they are for."""
+    names = [info.name for info in known if info.problem is None and not info.num_classes]
+    if names:
+        listed = ", ".join(map(escape_markdown, names))
+        st.caption(
+            f"Not to choose from: {listed}. A model without classes ranks no species; it turns"
+            " places into numbers that a model of yours can be trained on (`model.init_from`)."
+        )
+
+
+def no_models(known: Sequence[ModelInfo]) -> None:
+    """Say what to do when there is no model to ask."""
+    with st.container(border=True):
+        st.subheader("No model yet", anchor=False)
+        st.markdown(
+            "This page needs a trained model. Train one with `csp train CONFIG`, and name the"
+            " folder that holds your models in the environment variable `CSP_MODELS`."
+        )
+        without_classes(known)
+        for info in known:
+            if info.problem:
+                st.error(escape_markdown(f"{info.name}: {info.problem}"))
+
+
+def messages(problems: Sequence[str], notices: Sequence[str]) -> None:
+    """Say what the address asks for and cannot have, and what was changed in it."""
+    for problem in problems:
+        st.error(escape_markdown(problem))
+    for notice in notices:
+        st.info(escape_markdown(notice))
+
+
+def support_line(report: PlaceReport) -> None:
+    """Say in words, with a mark, how much training evidence stands near a place."""
+    near = f"{count_of(report.records_within, 'training record', 'training records')} within"
+    near += f" {report.radius_km:,.0f} km"
+    if report.nearest_km is not None and report.records_within == 0:
+        near += f", the nearest about {report.nearest_km:,.0f} km away"
+    mark, level = LEVEL_MARKS.get(report.level, ""), escape_markdown(report.level)
+    meaning = escape_markdown(LEVEL_MEANING.get(report.level, ""))
+    st.markdown(f"{mark} **Support: {level}** – {meaning}; {near}.")
+
+
+def range_link(label: str, taxon: str, link: Mapping[str, str]) -> None:
+    """Link to the range map of a species.
+
+    Args:
+        label: What the link says.
+        taxon: Scientific name.
+        link: What the address says beside it.
+    """
+    st.page_link(RANGE_PAGE, label=label, query_params={**link, "taxon": taxon})
+
+
+def species_picker(
+    label: str,
+    classes: ClassTable,
+    chosen: str | None,
+    on_change: Callable[[], None],
+    *,
+    key: str = "species",
+    placeholder: str = "Type a name",
+    width: int | Literal["stretch"] = "stretch",
+) -> None:
+    """Draw the box that picks a species by typing either of its names.
+
+    Args:
+        label: What the box says.
+        classes: The species.
+        chosen: Scientific name of the one that is chosen, or None.
+        on_change: Called after another was picked.
+        key: The session's state holds the scientific name under it.
+        placeholder: What an empty box says.
+        width: Of the box.
+    """
+    names = classes.names
+    if len(names) > LONG_LIST:
+        typed = st.text_input(
+            f"{label}: search {len(names):,} names", key=f"{key}_search", width=width
+        )
+        names = matching(classes, typed.strip().casefold(), chosen)
+    st.session_state[key] = chosen
+    st.selectbox(
+        label,
+        sorted(names, key=lambda taxon: species_label(classes, taxon).casefold()),
+        index=None,
+        format_func=lambda taxon: species_label(classes, taxon),
+        key=key,
+        placeholder=placeholder,
+        on_change=on_change,
+        width=width,
+    )
+
+
+def matching(classes: ClassTable, typed: str, chosen: str | None) -> tuple[str, ...]:
+    """Give the first species of a long list in whose names a text stands.
+
+    Args:
+        classes: The species.
+        typed: The text, case-folded.
+        chosen: A species to list in any case, or None.
+
+    Returns:
+        Scientific names.
+    """
+    pairs = zip(classes.names, classes.common_names, strict=True)
+    found = [name for name, common in pairs if typed in f"{common} {name}".casefold()]
+    extra = [chosen] if chosen and chosen not in found[:MOST_SHOWN] else []
+    return tuple([*found[:MOST_SHOWN], *extra])

@@ -1,0 +1,93 @@
+"""The wording of numbers, places, species and what a model ranks."""
+
+from __future__ import annotations
+
+import re
+
+from csp_core import places
+from csp_core.catalog import ModelInfo, read_model_config
+from csp_core.data.facts import names_taxa
+from csp_core.data.records import ClassTable
+from csp_core.errors import CspError
+from csp_core.infer import VALUE_MEANING
+
+
+def escape_markdown(text: str) -> str:
+    """Keep text from being read as Markdown, Streamlit's own directives included."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
+
+
+def percent(share: float) -> str:
+    """Write a share with one decimal.
+
+    Example:
+        >>> percent(0.1234), percent(0.0004)
+        ('12.3 %', '<0.1 %')
+    """
+    return "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def times(lift: float) -> str:
+    """Write how many times as large something is.
+
+    Example:
+        >>> times(12.34), times(2.34), times(0.01)
+        ('12×', '2.3×', '<0.1×')
+    """
+    if lift < 0.05:
+        return "<0.1×"
+    return f"{lift:,.0f}×" if lift >= 9.95 else f"{lift:.1f}×"
+
+
+def count_of(number: int, one: str, many: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def knows_species(info: ModelInfo) -> bool:
+    """Tell whether a model's classes are known to be species, and not, say, kinds of land."""
+    try:
+        config = read_model_config(info.directory)
+        return names_taxa(config["provenance"]["config"]["data"]["name"])
+    except (CspError, OSError, KeyError, TypeError):
+        return False  # nobody knows what it was trained on
+
+
+def plural(info: ModelInfo) -> str:
+    """Say what a model ranks: ``species`` or ``classes``."""
+    return "species" if knows_species(info) else "classes"
+
+
+def singular(info: ModelInfo) -> str:
+    """Say what one of those is: ``species`` or ``class``."""
+    return "species" if knows_species(info) else "class"
+
+
+def value_meaning(info: ModelInfo, kind: str) -> str:
+    """Say what a model's values mean, in the word for what it ranks."""
+    return in_its_words(info, VALUE_MEANING[kind])
+
+
+def in_its_words(info: ModelInfo, text: str) -> str:
+    """Give a sentence about species in the word for what a model ranks."""
+    if knows_species(info):
+        return text
+    many = text.replace("listed species", "listed classes")
+    return many.replace("places and species", "places and classes").replace("species", "class")
+
+
+def place_title(lon: float, lat: float) -> tuple[str, str]:
+    """Name a place: a heading, and its coordinates where the heading is a city."""
+    coordinates = places.format_coordinates(lon, lat)
+    found = places.nearest_place(lon, lat)
+    if found is None:
+        return coordinates, ""
+    city, km = found
+    distance = "Near" if km < 15 else f"{km:,.0f} km from"
+    return escape_markdown(f"{distance} {city.label}"), f"{coordinates}. "
+
+
+def species_label(classes: ClassTable, taxon: str) -> str:
+    """Give a species' common and scientific name."""
+    common = classes.common_names[classes.label(taxon)]
+    return f"{common} · {taxon}" if common else taxon

@@ -1,0 +1,21 @@
+import pytest
+
+from csp_core import catalog
+from csp_core.files import ASSETS
+from shared.words import knows_species, percent
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.0, "<0.1 %"), (0.0004, "<0.1 %"), (0.0005, "0.1 %"), (1.0, "100.0 %")]
+)
+def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
+    assert percent(share) == words
+
+
+def test_land_cover_is_not_called_species() -> None:
+    bundled = {path.name: path for path in (ASSETS / "models").iterdir()}
+    told = {
+        name: knows_species(catalog.ModelInfo(name, path, name, "", "share", 10, ""))
+        for name, path in bundled.items()
+    }
+    assert told == {"birds": True, "demo": True, "eurosat": False}
