@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import importlib.metadata
 import re
 import statistics
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ import csp_core
 
 PACKAGE = Path(csp_core.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+APP = Path(__file__).parents[1] / "app"
+# What npm installs is not ours.
+APP_FILES = sorted(path for path in APP.rglob("*.py") if "node_modules" not in path.parts)
+APP_MODULES = {".".join(path.relative_to(APP).with_suffix("").parts): path for path in APP_FILES}
+# From the ground up; the rooms of the pages stand beside each other.
+APP_ROWS = ({"shared"}, {"mapping"}, {"explore", "range_map", "photo"}, {"views"}, {"main"})
+APP_ROW = {room: row for row, rooms in enumerate(APP_ROWS) for room in rooms}
 ROWS = (
     {"errors"},
     {"geo", "files", "tables"},
@@ -173,15 +182,59 @@ def test_unknown_public_name():
         _ = csp_core.trian
 
 
-def test_lengths():
-    lengths = {dotted(p): len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
+def app_imports(module: str) -> set[str]:
+    """List the modules of the app that one of them imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(APP_MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & set(APP_MODULES)
+
+
+@pytest.mark.parametrize("module", sorted(APP_MODULES))
+def test_rooms_of_the_app_import_downwards(module):
+    room = module.split(".")[0]
+    rooms = {name.split(".")[0] for name in app_imports(module)} - {room}
+    wrong = {other for other in rooms if APP_ROW[other] >= APP_ROW[room]}
+    assert not wrong, f"{module} (row {APP_ROW[room]}) imports {wrong}"
+
+
+def test_no_cycles_in_the_app():
+    graph = {module: app_imports(module) for module in APP_MODULES}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_views_do_not_import_each_other():
+    views = [module for module in APP_MODULES if module.startswith("views.")]
+    assert views
+    for module in APP_MODULES:
+        assert not app_imports(module) & set(views), module
+
+
+def test_rooms_of_the_app_hide_no_installed_package():
+    # Streamlit puts app/ first on the path.
+    names = {path.stem for path in APP.iterdir() if path.is_dir() or path.suffix == ".py"}
+    taken = {*importlib.metadata.packages_distributions(), *sys.stdlib_module_names, "csp_core"}
+    assert set(APP_ROW) <= names and not names & taken
+    # A folder without this file would give way to one of its name anywhere on the path.
+    rooms = set(APP_ROW) - {"views", "main"}
+    assert [room for room in rooms if not (APP / room / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize(("base", "files"), [(PACKAGE, FILES), (APP, APP_FILES)])
+def test_lengths(base, files):
+    lengths = {str(p.relative_to(base)): len(p.read_text("utf-8").splitlines()) for p in files}
     assert {m: n for m, n in lengths.items() if n > 350} == {}
     assert statistics.median(lengths.values()) <= 180
 
 
-def test_functions_fit_on_a_screen():
+@pytest.mark.parametrize(("base", "files"), [(PACKAGE, FILES), (APP, APP_FILES)])
+def test_functions_fit_on_a_screen(base, files):
     long = {}
-    for path in FILES:
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = (node.end_lineno or 0) - node.lineno + 1
@@ -189,7 +242,7 @@ def test_functions_fit_on_a_screen():
                     # What a function says of itself does not make it harder to follow.
                     length -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
                 if length > 50:
-                    long[f"{dotted(path)}.{node.name}"] = length
+                    long[f"{path.relative_to(base)}: {node.name}"] = length
     assert long == {}
 
 

@@ -23,7 +23,7 @@ def palette() -> Palette:
 def apply_style() -> None:
     """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
     bar, link = ("#56b4e9", "#7fd6cf") if is_dark() else ("#0072b2", "#0b6a70")
-    phone, colours = PHONE_HEIGHT, palette()
+    colours = palette()
     st.html(
         f"""<style>
         .stMainBlockContainer {{padding-top: 4.2rem; padding-bottom: 2rem}}
@@ -64,7 +64,13 @@ def apply_style() -> None:
         .csp-ends {{display: flex; justify-content: space-between; gap: 1rem}}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
-        @media (max-width: 640px) {{
+        {_phone_css()}
+        </style>"""
+    )
+
+
+def _phone_css() -> str:
+    return f"""@media (max-width: 640px) {{
             .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
             /* Map, list, records: the two columns dissolve into one flow. */
             .st-key-view [data-testid="stColumn"],
@@ -72,10 +78,8 @@ def apply_style() -> None:
                 {{display: contents}}
             .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
             .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
-            .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {phone}px !important}}
+            .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {PHONE_HEIGHT}px !important}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}
-        }}
-        </style>"""
-    )
+        }}"""

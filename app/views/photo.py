@@ -19,6 +19,7 @@ from csp_core.photo import PhotoAnswer
 from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where
+from photo.world import World
 from shared import address, resources, style, visits, widgets
 from shared.words import escape_markdown
 
@@ -49,12 +50,22 @@ def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) 
         photo.chart.columns(answer, keys, style.palette())
 
 
+def draw_map(view: PhotoView, where: Where, world: World | None) -> None:
+    """Draw the map with what its colours mean."""
+    with st.container(key="map-box"):
+        photo.world.draw_map(view, where, world, style.palette())
+        if world:
+            photo.world.legend(world)
+        else:
+            st.caption("Click the map to say where the photo was taken.")
+
+
 def draw(
     view: PhotoView, known: list[ModelInfo], model: DualEncoder, chosen: Chosen, where: Where
 ) -> None:
     """Draw the photo, its place and what the model says of both."""
     assert chosen.photo is not None
-    colours, world, first = style.palette(), None, ""
+    world, first = None, ""
     left, right = st.container(key="view").columns([9, 11], gap="medium")
     with left, st.container(horizontal=True, gap="medium", key="photo-box"):
         st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
@@ -89,12 +100,7 @@ def draw(
             photo.answer.without_image_model(view.info, known)
             photo.answer.place_alone(model, view.info, where)
     with left:
-        with st.container(key="map-box"):
-            photo.world.draw_map(view, where, world, colours)
-            if world:
-                photo.world.legend(world)
-            else:
-                st.caption("Click the map to say where the photo was taken.")
+        draw_map(view, where, world)
         if world:
             photo.world.moves(world, first)
         with st.container(key="records-box"):
