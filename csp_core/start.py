@@ -103,7 +103,7 @@ def check_unseen(
     """
     if config.data.options.get("test_fraction") == 0:
         return
-    if "classifier" not in OBJECTIVES[config.objective.name].trains:
+    if "labels" not in OBJECTIVES[config.objective.name].learns_from:
         _check_blocks(config, train_set, val_set)
     if source is not None:
         _check_start(config, train_set, source)
