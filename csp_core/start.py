@@ -130,10 +130,10 @@ def _check_start(config: RunConfig, train_set: RecordDataset, source: str) -> No
         )
     if known and not same:
         raise ConfigError(
-            f"{begin} with the same options, but its test was made of other records: some were"
-            " added, removed or changed since, or these are others altogether. Records of this"
-            " run's test may have been seen. Train it anew on these records, or give test_fraction"
-            " 0 and measure on records that neither has seen (`csp evaluate`)."
+            f"{begin} with options that make the same test, but of other records: some were added,"
+            " removed or changed since, or these are others altogether. Records of this run's test"
+            " may have been seen. Train it anew on these records, or give test_fraction 0 and"
+            " measure on records that neither has seen (`csp evaluate`)."
         )
     asked, had = now.get("buffer_km", 0), then.get("buffer_km", 0)
     if asked > had:
