@@ -32,11 +32,11 @@ from csp_core.card import TEST_SETS, write_attribution, write_card
 from csp_core.checkpoint import halve, load_model, save_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
-from csp_core.data.land import CONTINENTS, continent_of
 from csp_core.data.records import RecordDataset
 from csp_core.evaluate import Metrics, evaluate, measure, records_logits
 from csp_core.files import read_json
 from csp_core.geo import cell_ids
+from csp_core.land import CONTINENTS, continent_of
 from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.support import Support
 

@@ -12,8 +12,8 @@ from scipy import integrate, stats
 
 from csp_core.data.demo import NAMES, DemoWorld, load_demo
 from csp_core.data.demo_ranges import draw_bumps, draw_seasons, log_density, stream
-from csp_core.data.land import land_grid, on_land
 from csp_core.errors import ConfigError
+from csp_core.land import land_grid, on_land
 
 
 @pytest.fixture(scope="module")

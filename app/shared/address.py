@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from csp_core import places
+from csp_core import gazetteer
 from csp_core.catalog import ModelInfo
 from csp_core.errors import BadRecordError
 
@@ -47,7 +47,7 @@ def tidy(
 ) -> tuple[float, float] | None:
     """Bring a place to the usual range, and say so; None for one that is not on Earth."""
     try:
-        lon, lat, notice = places.tidy_coordinates(lon, lat)
+        lon, lat, notice = gazetteer.tidy_coordinates(lon, lat)
     except BadRecordError as error:
         problems.append(str(error))
         return None

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from csp_core import places
+from csp_core import gazetteer
 from csp_core.errors import CspError
 from shared import clicks
 from shared.words import escape_markdown
@@ -34,7 +34,7 @@ def _on_text() -> None:
     if not text.strip():
         return
     try:
-        found = places.look_up(text)
+        found = gazetteer.look_up(text)
     except CspError as error:
         st.session_state["lookup_error"] = str(error)
         return
@@ -51,9 +51,9 @@ def offer_swap(lon: float | None, lat: float | None) -> None:
         lon: What was given as longitude, or None.
         lat: What was given as latitude, or None.
     """
-    guess = None if lon is None or lat is None else places.swapped(lon, lat)
+    guess = None if lon is None or lat is None else gazetteer.swapped(lon, lat)
     if guess:
-        label = f"Swap them: {places.format_coordinates(*guess)}"
+        label = f"Swap them: {gazetteer.format_coordinates(*guess)}"
         st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
 
 

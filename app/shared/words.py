@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from csp_core import places
+from csp_core import gazetteer
 from csp_core.catalog import ModelInfo, read_model_config
 from csp_core.data.facts import names_taxa
 from csp_core.data.records import ClassTable
@@ -78,8 +78,8 @@ def in_its_words(info: ModelInfo, text: str) -> str:
 
 def place_title(lon: float, lat: float) -> tuple[str, str]:
     """Name a place: a heading, and its coordinates where the heading is a city."""
-    coordinates = places.format_coordinates(lon, lat)
-    found = places.nearest_place(lon, lat)
+    coordinates = gazetteer.format_coordinates(lon, lat)
+    found = gazetteer.nearest_place(lon, lat)
     if found is None:
         return coordinates, ""
     city, km = found

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from csp_core import geo
-from csp_core.data.land import on_land
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
+from csp_core.land import on_land
 from csp_core.tables import construct
 
 # Of the sphere, a little less than what the outlines cover, so that one round mostly suffices.

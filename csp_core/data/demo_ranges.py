@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csp_core.data.land import land_grid, on_land
 from csp_core.geo import lonlat_of, unit_vectors
+from csp_core.land import land_grid, on_land
 
 GENERA, LOOKALIKES = 8, 3
 CLASSES = GENERA * LOOKALIKES

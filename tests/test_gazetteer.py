@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csp_core.errors import BadRecordError, DataNotFoundError
-from csp_core.places import (
+from csp_core.gazetteer import (
     Place,
     format_coordinates,
     look_up,
