@@ -33,7 +33,7 @@ from csp_core.parts import (
     to_device,
     validate,
 )
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from csp_core.schedule import Schedule, monitored
 from csp_core.trainstate import Stateful, derive_seed, load_state, save_state
 

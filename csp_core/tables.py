@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -96,3 +98,24 @@ def construct(
     constructor = lookup(kind, table, name)
     check_options(kind, name, constructor, options, given=len(args))
     return constructor(*args, **options)
+
+
+def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the ``__getattr__`` of a package that imports its names when they are first asked for.
+
+    Args:
+        package: The package's ``__name__``.
+        homes: Name to the module that holds it.
+
+    Returns:
+        The function.
+    """
+
+    def look_up(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(homes[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return look_up

@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
 from csp_core.finish import trained_epochs
-from csp_core.rundir import RunDir, log_to
+from csp_core.runs import RunDir, log_to
 from csp_core.stage import Plan, Stage, TrainResult
 from csp_core.teachers import network_configs, pretrain_config
 

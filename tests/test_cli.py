@@ -14,7 +14,7 @@ import pytest
 from csp_core import catalog, checkpoint
 from csp_core.cli.models import part_of_year
 from csp_core.data import read_occurrences
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from tests import small
 
 

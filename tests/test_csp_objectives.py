@@ -30,7 +30,7 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.objectives.pairs import _retrieval
 from csp_core.objectives.samplers import make_sampler
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from csp_core.train import train
 from tests import small
 from tests.data import fmow, inat2018

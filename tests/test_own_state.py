@@ -13,7 +13,7 @@ import torch
 from csp_core.errors import CheckpointError
 from csp_core.files import load_tensors
 from csp_core.parts import make_parts, validate
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from csp_core.stage import Stage
 from csp_core.train import train
 from tests import remembering, small

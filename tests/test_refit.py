@@ -18,7 +18,7 @@ from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.reports import evaluate_splits
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from csp_core.stage import Stage
 from csp_core.teachers import make_teacher, network_configs
 from csp_core.train import train

@@ -22,7 +22,7 @@ from csp_core.errors import CheckpointError, ConfigError, CspError, DataNotFound
 from csp_core.evaluate import evaluate
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 from csp_core.train import train
 from tests import small
 

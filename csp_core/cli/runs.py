@@ -23,8 +23,8 @@ def train(
     detach: Annotated[bool, typer.Option(help="Start it in a process of its own.")] = False,
 ) -> None:
     """Train a model as configured."""
-    from csp_core import jobs
     from csp_core.config import load_config
+    from csp_core.runs import jobs
 
     settings = load_config(config, overrides or ())
     folder = run_dir or jobs.new_run_dir(settings.name)
@@ -41,8 +41,8 @@ def resume(
     detach: Annotated[bool, typer.Option(help="Go on in a process of its own.")] = False,
 ) -> None:
     """Go on with a run that was stopped or interrupted, as if nothing had happened."""
-    from csp_core import jobs
     from csp_core.config import load_config
+    from csp_core.runs import jobs
 
     found = jobs.find_run(run)
     if found.read_status()["state"] == "finished":
@@ -56,8 +56,8 @@ def resume(
 
 
 def _train(settings: Any, folder: Path, *, resume: bool) -> None:
+    from csp_core.runs.watch import watch
     from csp_core.train import train as train_model
-    from csp_core.watch import watch
 
     with watch(folder, err):
         result = train_model(settings, run_dir=folder, resume=resume)
@@ -81,7 +81,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Run every combination of a grid of settings, and go on with what was interrupted."""
-    from csp_core import jobs
+    from csp_core.runs import jobs
     from csp_core.sweep import load_sweep, make_cells, markdown_table, run_sweep
     from csp_core.sweep.table import describe
 
@@ -105,8 +105,8 @@ def sweep(
 
 
 def _run_cell(settings: Any, folder: Path, resume: bool) -> None:
+    from csp_core.runs.watch import watch
     from csp_core.train import train as train_model
-    from csp_core.watch import watch
 
     with watch(folder, err):
         train_model(settings, run_dir=folder, resume=resume)
@@ -122,7 +122,7 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    from csp_core import jobs
+    from csp_core.runs import jobs
 
     listed = jobs.list_jobs(home)
     if as_json:
@@ -145,7 +145,7 @@ def stop(
     kill: Annotated[bool, typer.Option(help="End it by force after that.")] = False,
 ) -> None:
     """Ask a run to save and end."""
-    from csp_core import jobs
+    from csp_core.runs import jobs
 
     job = jobs.stop(run, wait=wait, kill=kill)
     out.print(f"{job.path}: {job.state}", highlight=False)

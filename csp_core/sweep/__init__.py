@@ -16,7 +16,7 @@ from csp_core.data import load_dataset
 from csp_core.errors import CspError
 from csp_core.evaluate import evaluate
 from csp_core.files import read_json, write_json
-from csp_core.rundir import ALIVE, RunDir
+from csp_core.runs import ALIVE, RunDir
 from csp_core.sweep.cells import Cell, Sweep, load_sweep, make_cells
 from csp_core.sweep.table import describe, markdown_table, write_tables
 

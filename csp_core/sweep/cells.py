@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from csp_core.config import RunConfig, load_config
 from csp_core.errors import ConfigError, DataNotFoundError
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir
 
 PATHS = ("data.root", "model.init_from")
 

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from csp_core.errors import CheckpointError, CspError
-from csp_core.rundir import ALIVE, RunDir
+from csp_core.runs.directory import ALIVE, RunDir
 
 START_SECONDS = 60.0
 OUTPUT = "output.txt"

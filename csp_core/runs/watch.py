@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from csp_core.rundir import RunDir
+from csp_core.runs.directory import RunDir
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.rundir import RunDir, log_to
+from csp_core.runs import RunDir, log_to
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import time
 import psutil
 import pytest
 
-from csp_core import jobs
 from csp_core.config import load_config
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.rundir import RunDir
+from csp_core.runs import RunDir, jobs
 from csp_core.train import train
 from tests import small
 
