@@ -22,7 +22,6 @@ from report import arguments, markdown, spread, write_report
 from torch import Tensor
 
 from csp_core import load_config, load_dataset, location_prior, train
-from csp_core.baselines import BASELINES, make_baseline
 from csp_core.calibrate import prediction_sets
 from csp_core.config import RunConfig
 from csp_core.data.records import RecordDataset
@@ -30,8 +29,7 @@ from csp_core.errors import DataNotFoundError
 from csp_core.evaluate import mid_ranks
 from csp_core.files import load_tensors, save_tensors
 from csp_core.geo import cell_ids
-from csp_core.model import DualEncoder, Prior
-from csp_core.support import LEVEL_RADIUS_KM
+from csp_core.model import BASELINES, LEVEL_RADIUS_KM, DualEncoder, Prior, make_baseline
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST, VAL, BLOCK = 0.12, 0.1, 2.0

@@ -19,10 +19,9 @@ from csp_core import location_prior, make_location_encoder
 from csp_core.data.batch import collate
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.geo import sphere_points
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Support
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.raster import GridPrior
-from csp_core.support import Support
 
 BATCH, DIM, USUAL_CLASSES, PLACES = 1024, 256, 300, 20_000
 

@@ -22,11 +22,10 @@ from csp_core.checkpoint import load_model, save_model
 from csp_core.data.demo import COMMON_NAMES, NAMES
 from csp_core.data.photos import read_photo
 from csp_core.data.records import ClassTable
-from csp_core.heads import Heads
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 from csp_core.photo import answer_photo
 from csp_core.photomap import winning_map
 

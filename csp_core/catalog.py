@@ -12,7 +12,7 @@ import yaml
 
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, check_tensors, read_json
-from csp_core.heads import read_heads
+from csp_core.model import read_heads
 
 FORMAT = "csp-model/1"
 PICKLES = (".pt", ".pth", ".tar", ".pkl", ".pickle", ".ckpt", ".bin")

@@ -20,19 +20,11 @@ import yaml
 from csp_core.catalog import FORMAT, find_model, read_mapping, read_model_config
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, ConfigError, CspError
-from csp_core.files import (
-    atomic_directory,
-    load_tensors,
-    save_tensors,
-    write_json,
-    write_text,
-)
-from csp_core.heads import SIDES, Heads, read_heads
+from csp_core.files import atomic_directory, load_tensors, save_tensors, write_json, write_text
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import CALIBRATED, DualEncoder
-from csp_core.support import Support
+from csp_core.model import CALIBRATED, SIDES, DualEncoder, Heads, Support, read_heads
 
 STATS = "image_stats.safetensors"
 PLACE_ALONE = ("temperature", "set_level")

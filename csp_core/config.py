@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from csp_core.baselines import BASELINES
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.model import BASELINES
 from csp_core.objectives import OBJECTIVES
 from csp_core.sections import (
     CardConfig,

@@ -37,8 +37,7 @@ from csp_core.evaluate import Metrics, evaluate, measure, records_logits
 from csp_core.files import read_json
 from csp_core.geo import cell_ids
 from csp_core.land import CONTINENTS, continent_of
-from csp_core.model import CALIBRATED, DualEncoder
-from csp_core.support import Support
+from csp_core.model import CALIBRATED, DualEncoder, Support
 
 SET_BLOCK_DEGREES = 2.0
 

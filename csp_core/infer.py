@@ -12,8 +12,7 @@ from torch import Tensor
 from csp_core import geo
 from csp_core.calibrate import log_frequency, prediction_sets
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.model import Prior
-from csp_core.support import LEVEL_MEANING, PlaceSupport
+from csp_core.model import LEVEL_MEANING, PlaceSupport, Prior
 
 __all__ = [
     "LEVEL_MEANING",

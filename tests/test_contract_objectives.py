@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from csp_core import geo
-from csp_core.baselines import make_baseline
 from csp_core.data.background import BACKGROUNDS
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
 from tests import small
 

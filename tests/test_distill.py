@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from csp_core import evaluate, losses
-from csp_core.baselines import Mixture, make_baseline
 from csp_core.config import parse_config
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Mixture, make_baseline
 from csp_core.objectives import BatchRandom, make_objective, supervised
 from csp_core.teachers import make_teacher
 from tests import small

@@ -25,11 +25,10 @@ from csp_core.errors import (
     DataNotFoundError,
     UnknownNameError,
 )
-from csp_core.heads import Heads
 from csp_core.image import IMAGE_ENCODERS
 from csp_core.infer import location_prior, posterior
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 from csp_core.objectives import make_objective
 from tests.data import fmow, inat2018
 from tests.data.pictures import encode, pixels

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from csp_core import geo, heatmap, load_model, location_prior
-from csp_core.baselines import make_baseline
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, make_baseline
 from csp_core.raster import (
     GridPrior,
     fit_class_threshold,

@@ -10,8 +10,7 @@ from csp_core import geo
 from csp_core.checkpoint import save_model
 from csp_core.data.records import ClassTable
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
-from csp_core.support import Support
+from csp_core.model import DualEncoder, Support
 
 NAIROBI, VIENNA = (36.8, -1.3), (16.4, 48.2)
 # The last name holds what Markdown and HTML would read as their own.
@@ -91,9 +90,9 @@ def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110)
     """
     from csp_core.answers import fit_calibration, score
     from csp_core.data.demo import DemoWorld
-    from csp_core.heads import Heads
     from csp_core.image import make_image_encoder
     from csp_core.image.stats import ImageStats
+    from csp_core.model import Heads
 
     world = DemoWorld(0)
     records, held = world.sample(2000, 3), world.sample(400, 4)

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, CspError
-from csp_core.heads import Heads
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 
 
 @dataclass(frozen=True)

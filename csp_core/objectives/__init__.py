@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from csp_core.heads import Heads
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import BatchRandom, Objective
 from csp_core.objectives.csp import CSPMC, CSPMSE, CSPNCE
 from csp_core.objectives.pictures import ImageSoftmax

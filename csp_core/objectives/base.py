@@ -15,8 +15,7 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augment, augmentation
 from csp_core.errors import ConfigError
-from csp_core.heads import Heads
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import DualEncoder, Heads, Prior
 
 
 @dataclass(frozen=True)

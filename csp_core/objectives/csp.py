@@ -10,8 +10,7 @@ from torch import Tensor
 
 from csp_core import losses
 from csp_core.data.batch import Batch
-from csp_core.heads import Heads
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import times
 from csp_core.objectives.paired import Pairs
 from csp_core.objectives.pairs import Contrastive

@@ -12,8 +12,7 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
-from csp_core.heads import Heads
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import BatchRandom, Objective, change_images
 
 

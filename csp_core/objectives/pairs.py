@@ -14,9 +14,8 @@ from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
-from csp_core.heads import Heads
 from csp_core.location.base import is_reference
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import BatchRandom, gather_rows, join_times, times
 from csp_core.objectives.paired import Pairs
 from csp_core.objectives.samplers import make_sampler

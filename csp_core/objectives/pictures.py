@@ -12,9 +12,8 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
-from csp_core.heads import SIDES, Heads, Side
 from csp_core.losses import class_cross_entropy
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import SIDES, DualEncoder, Heads, Prior, Side
 from csp_core.objectives.base import BatchRandom, change_images, times
 from csp_core.objectives.supervised import Softmax
 

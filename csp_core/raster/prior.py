@@ -16,11 +16,10 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.geo import WORLD
 from csp_core.infer import CHUNK, location_prior
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import LEVELS, DualEncoder, Prior
 from csp_core.raster.features import GridFeatures, can_split, grid_features
 from csp_core.raster.grid import Bounds, Grid, make_grid
 from csp_core.raster.raster import Raster, find_class
-from csp_core.support import LEVELS
 
 # What one grid keeps for its next class, and all kept grids together, in bytes.
 KEEP_BYTES = 512 << 20

@@ -367,7 +367,7 @@ def test_months_of_a_model_that_has_learned_seasons(open_app: Open, seasonal: Pa
 def test_the_months_are_coloured_and_hatched_like_the_map(
     support: str, seasonal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from csp_core.support import Support
+    from csp_core.model import Support
     from range_map import drawing, month_sheet
     from shared import resources
 

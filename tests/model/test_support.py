@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from csp_core.support import LEVEL_MEANING, LEVELS, Support
+from csp_core.model import LEVEL_MEANING, LEVELS, Support
 from tests import small
 
 NAIROBI = (36.8, -1.3)

@@ -17,8 +17,8 @@ from torch import Tensor
 from csp_core import geo
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.model import Prior
-from csp_core.support import Support
+from csp_core.model.prior import Prior
+from csp_core.model.support import Support
 from csp_core.tables import construct
 
 CHUNK = 512

@@ -4,53 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
-from csp_core.heads import Heads
 from csp_core.image.stats import ImageStats
-from csp_core.support import Support
-
-PRIOR_KINDS = ("share", "relative")
-# What is fitted on held-out records after training, and kept in calibration.json.
-CALIBRATED = (
-    "temperature",
-    "set_level",
-    "image_temperature",
-    "place_weight",
-    "divide_frequency",
-    "image_set_level",
-    "joint_set_level",
-)
-
-
-class Prior(Protocol):
-    """What a model and a baseline have in common, so that each can stand where the other does."""
-
-    name: str
-    classes: ClassTable
-    prior_kind: str
-    support: Support | None
-
-    @property
-    def uses_date(self) -> bool:
-        """Whether the time of the year changes what it says."""
-        ...
-
-    @property
-    def uses_hour(self) -> bool:
-        """Whether the time of the day changes what it says."""
-        ...
-
-    def prior(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Return ``(N, K)`` for checked places ``(N, 2)``; see ``csp_core.location_prior``."""
-        ...
+from csp_core.model.heads import Heads
+from csp_core.model.prior import PRIOR_KINDS
+from csp_core.model.support import Support
 
 
 class DualEncoder(nn.Module):

@@ -10,10 +10,9 @@ import torch
 from csp_core.checkpoint import load_model, save_model
 from csp_core.config import parse_config
 from csp_core.errors import ConfigError
-from csp_core.heads import Heads, read_heads
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads, read_heads
 from csp_core.objectives import OBJECTIVES, heads_for, make_objective
 from csp_core.train import train
 

@@ -1,0 +1,55 @@
+"""What a model is: the dual encoder, and baselines that answer the same calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csp_core.tables import lazily
+
+if TYPE_CHECKING:
+    from csp_core.model.baselines import BASELINES, Mixture, make_baseline
+    from csp_core.model.calibration import CALIBRATED
+    from csp_core.model.dual import DualEncoder
+    from csp_core.model.heads import SIDES, Heads, Side, read_heads
+    from csp_core.model.prior import PRIOR_KINDS, Prior
+    from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
+
+_HOMES = {
+    "BASELINES": "csp_core.model.baselines",
+    "CALIBRATED": "csp_core.model.calibration",
+    "DualEncoder": "csp_core.model.dual",
+    "Heads": "csp_core.model.heads",
+    "LEVELS": "csp_core.model.support",
+    "LEVEL_MEANING": "csp_core.model.support",
+    "LEVEL_RADIUS_KM": "csp_core.model.support",
+    "Mixture": "csp_core.model.baselines",
+    "PRIOR_KINDS": "csp_core.model.prior",
+    "PlaceSupport": "csp_core.model.support",
+    "Prior": "csp_core.model.prior",
+    "SIDES": "csp_core.model.heads",
+    "Side": "csp_core.model.heads",
+    "Support": "csp_core.model.support",
+    "make_baseline": "csp_core.model.baselines",
+    "read_heads": "csp_core.model.heads",
+}
+
+__all__ = [
+    "BASELINES",
+    "CALIBRATED",
+    "LEVELS",
+    "LEVEL_MEANING",
+    "LEVEL_RADIUS_KM",
+    "PRIOR_KINDS",
+    "SIDES",
+    "DualEncoder",
+    "Heads",
+    "Mixture",
+    "PlaceSupport",
+    "Prior",
+    "Side",
+    "Support",
+    "make_baseline",
+    "read_heads",
+]
+
+__getattr__ = lazily(__name__, _HOMES)
