@@ -17,8 +17,6 @@ import torch
 from PIL import Image
 from report import arguments, markdown, write_report
 
-from csp_core.catalog import list_models
-from csp_core.checkpoint import load_model, save_model
 from csp_core.data.demo import COMMON_NAMES, NAMES
 from csp_core.data.photos import read_photo
 from csp_core.data.records import ClassTable
@@ -28,6 +26,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.photo import answer_photo
 from csp_core.photomap import winning_map
+from csp_core.store import list_models, load_model, save_model
 
 MEGAPIXELS, LIMIT_SECONDS = 12, 1.5
 PLACE, RADIUS_KM, DATE = (-88.5, 33.7), 25.0, 0.4

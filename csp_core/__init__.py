@@ -12,8 +12,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from csp_core.catalog import list_models
-    from csp_core.checkpoint import load_model, save_model
     from csp_core.config import load_config
     from csp_core.data import load_dataset, read_occurrences
     from csp_core.evaluate import evaluate
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from csp_core.objectives import make_objective
     from csp_core.raster import heatmap
     from csp_core.rerank import rerank
+    from csp_core.store import list_models, load_model, save_model
     from csp_core.train import train
 
 __version__ = "0.1.0"
@@ -34,10 +33,10 @@ _HOMES = {
     "evaluate": "csp_core.evaluate",
     "heatmap": "csp_core.raster",
     "import_checkpoint": "csp_core.importers",
-    "list_models": "csp_core.catalog",
+    "list_models": "csp_core.store",
     "load_config": "csp_core.config",
     "load_dataset": "csp_core.data",
-    "load_model": "csp_core.checkpoint",
+    "load_model": "csp_core.store",
     "location_prior": "csp_core.infer",
     "make_image_encoder": "csp_core.image",
     "make_location_encoder": "csp_core.location",
@@ -45,7 +44,7 @@ _HOMES = {
     "posterior": "csp_core.infer",
     "read_occurrences": "csp_core.data",
     "rerank": "csp_core.rerank",
-    "save_model": "csp_core.checkpoint",
+    "save_model": "csp_core.store",
     "train": "csp_core.train",
 }
 

@@ -29,7 +29,6 @@ from csp_core.calibrate import (
     prediction_sets,
 )
 from csp_core.card import TEST_SETS, write_attribution, write_card
-from csp_core.checkpoint import halve, load_model, save_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
@@ -38,6 +37,7 @@ from csp_core.files import read_json
 from csp_core.geo import cell_ids
 from csp_core.land import CONTINENTS, continent_of
 from csp_core.model import CALIBRATED, DualEncoder, Support
+from csp_core.store import halve, load_model, save_model
 
 SET_BLOCK_DEGREES = 2.0
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from csp_core.answers import sees_images
-from csp_core.catalog import find_model, list_models, model_size
-from csp_core.checkpoint import load_model
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
 from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import ASSETS, read_json
 from csp_core.model import DualEncoder
+from csp_core.store import find_model, list_models, load_model, model_size
 
 # The data set that a file of records is.
 FILE = "occurrences"

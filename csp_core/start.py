@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-from csp_core.catalog import find_model, read_model_config
-from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.facts import facts_of
@@ -18,6 +16,7 @@ from csp_core.image import PixelEncoder
 from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
+from csp_core.store import find_model, load_model, read_model_config
 from csp_core.tables import option_names
 
 SAMPLE = 4096

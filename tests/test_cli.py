@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from csp_core import catalog, checkpoint
+from csp_core import store
 from csp_core.cli.models import part_of_year
 from csp_core.data import read_occurrences
 from csp_core.runs import RunDir
+from csp_core.store import catalog, checkpoint
 from tests import small
 
 
@@ -317,7 +318,7 @@ def test_an_error_nobody_thought_of(csp, model_dir, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(checkpoint, "load_model", fail)
+    monkeypatch.setattr(store, "load_model", fail)
     result = csp("predict", model_dir, "--lon", 1, "--lat", 1)
     fails(result, "RuntimeError: two lines (CSP_DEBUG=1 shows where)")
 

@@ -17,7 +17,6 @@ import torch
 from scipy import stats
 
 from csp_core import losses
-from csp_core.checkpoint import load_model
 from csp_core.config import load_config, parse_config
 from csp_core.data import load_dataset
 from csp_core.data.batch import collate
@@ -31,6 +30,7 @@ from csp_core.objectives import BatchRandom, make_objective
 from csp_core.objectives.pairs import _retrieval
 from csp_core.objectives.samplers import make_sampler
 from csp_core.runs import RunDir
+from csp_core.store import load_model
 from csp_core.train import train
 from tests import small
 from tests.data import fmow, inat2018
@@ -460,7 +460,7 @@ def test_a_pre_trained_run_is_saved_listed_and_loaded(tmp_path, monkeypatch):
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "ranks no classes" in card and "0 classes" not in card
     monkeypatch.setenv("CSP_MODELS", str(tmp_path / "run"))
-    from csp_core.catalog import list_models
+    from csp_core.store import list_models
 
     (info,) = [info for info in list_models() if info.directory.parent == tmp_path / "run"]
     assert info.problem is None and info.num_classes == 0

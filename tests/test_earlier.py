@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from csp_core.checkpoint import load_model, save_model
 from csp_core.config import load_config, parse_config
 from csp_core.files import ASSETS, load_tensors
 from csp_core.parts import make_parts
 from csp_core.runs import RunDir
+from csp_core.store import load_model, save_model
 from csp_core.train import train
 
 EARLIER = Path(__file__).parent / "earlier"

@@ -11,8 +11,6 @@ import torch
 from torch import nn
 
 from csp_core import make_image_encoder
-from csp_core.catalog import list_models
-from csp_core.checkpoint import load_model, save_model
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.data.demo import DemoWorld
@@ -30,6 +28,7 @@ from csp_core.infer import location_prior, posterior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives import make_objective
+from csp_core.store import list_models, load_model, save_model
 from tests.data import fmow, inat2018
 from tests.data.pictures import encode, pixels
 

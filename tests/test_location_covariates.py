@@ -11,7 +11,6 @@ import rasterio
 import torch
 from rasterio import Affine
 
-from csp_core.checkpoint import load_model, save_model
 from csp_core.config import load_config, parse_config
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.infer import location_prior
@@ -19,6 +18,7 @@ from csp_core.location import Covariates, make_location_encoder, surfaces
 from csp_core.location.surfaces import read_surface, whole_cells
 from csp_core.model import DualEncoder
 from csp_core.raster import GridPrior
+from csp_core.store import load_model, save_model
 from csp_core.train import train
 from tests import small
 

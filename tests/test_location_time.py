@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from csp_core import geo
-from csp_core.checkpoint import load_model, save_model
 from csp_core.config import load_config, parse_config
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
@@ -19,6 +18,7 @@ from csp_core.location import TimeFeatures, make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
 from csp_core.raster import GridPrior, heatmap
+from csp_core.store import load_model, save_model
 from csp_core.train import train
 from tests import small
 

@@ -16,7 +16,6 @@ from csp_core import geo
 from csp_core.answers import answer, fit_calibration, score
 from csp_core.calibrate import fit_place_weight
 from csp_core.card import write_card
-from csp_core.checkpoint import load_model, save_model
 from csp_core.cli.models import part_of_year
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
@@ -32,6 +31,7 @@ from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.photo import RankedAnswer, Terms, answer_photo, bring, image_fits
 from csp_core.photomap import prior_around, winning_map
 from csp_core.start import check_unseen
+from csp_core.store import load_model, save_model
 from csp_core.train import train
 from tests import photo_model
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from csp_core.catalog import read_card
-from csp_core.checkpoint import load_model
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.data.features import FeatureDataset
@@ -20,6 +18,7 @@ from csp_core.objectives.supervised import Softmax
 from csp_core.reports import evaluate_splits
 from csp_core.runs import RunDir
 from csp_core.stage import Stage
+from csp_core.store import load_model, read_card
 from csp_core.teachers import make_teacher, network_configs
 from csp_core.train import train
 from tests import small

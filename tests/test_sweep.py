@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig, load_config
 from csp_core.data import load_dataset
 from csp_core.errors import ConfigError, DataNotFoundError
 from csp_core.evaluate import evaluate
 from csp_core.files import hash_file
 from csp_core.runs import RunDir
+from csp_core.store import load_model
 from csp_core.sweep import load_sweep, make_cells, run_sweep
 from csp_core.sweep.table import markdown_table
 from csp_core.train import train

@@ -15,7 +15,6 @@ import textwrap
 import pytest
 import torch
 
-from csp_core.checkpoint import load_model
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.errors import CheckpointError, ConfigError, CspError, DataNotFoundError
@@ -23,6 +22,7 @@ from csp_core.evaluate import evaluate
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir
+from csp_core.store import load_model
 from csp_core.train import train
 from tests import small
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from csp_core import geo
-from csp_core.checkpoint import save_model
 from csp_core.data.records import ClassTable
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Support
+from csp_core.store import save_model
 
 NAIROBI, VIENNA = (36.8, -1.3), (16.4, 48.2)
 # The last name holds what Markdown and HTML would read as their own.

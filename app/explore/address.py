@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
+from csp_core.store import ModelInfo
 from shared.address import (
     MAX_ZOOM,
     full_address,

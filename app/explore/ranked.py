@@ -11,8 +11,8 @@ from html import escape
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.infer import PlaceReport, RankedTaxon
+from csp_core.store import ModelInfo
 from shared import widgets
 from shared.words import count_of, escape_markdown, percent, times
 

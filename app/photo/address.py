@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
+from csp_core.store import ModelInfo
 from shared import address
 
 # What the date box offers, beside the day of the photo's file.

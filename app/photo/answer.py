@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.data.photos import Photo
 from csp_core.errors import CspError
 from csp_core.infer import describe_place
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer, RankedAnswer, answer_photo, image_fits
+from csp_core.store import ModelInfo
 from photo import chart
 from photo.address import MOST_WEIGHT, PhotoView, link_to
 from photo.files import Chosen

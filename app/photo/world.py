@@ -12,13 +12,13 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from csp_core.catalog import ModelInfo
 from csp_core.geo import WORLD
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer
 from csp_core.photomap import WinningMap, winning_map
 from csp_core.raster import Raster, make_grid
 from csp_core.raster.prior import extrapolates
+from csp_core.store import ModelInfo
 from mapping import deck, leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
 from photo.address import PhotoView

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
+from csp_core.store import ModelInfo
 from shared.address import MAX_ZOOM, read_model, read_month, read_number, tidy
 
 # Words that ``threshold`` may be, beside a value.

@@ -12,11 +12,11 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from csp_core.catalog import ModelInfo
 from csp_core.data.records import RecordDataset
 from csp_core.infer import CHUNK, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, find_class, fit_threshold, read_held_out
+from csp_core.store import ModelInfo
 from shared import resources
 
 MAX_MEGABYTES = 200

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from csp_core.catalog import ModelInfo
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, Threshold
+from csp_core.store import ModelInfo
 from shared.words import species_label
 
 

@@ -6,10 +6,10 @@ import math
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, given_threshold
+from csp_core.store import ModelInfo
 from range_map.address import FITTED, NO_LINE, OVERALL
 from range_map.held_out import HeldOut, given_file, held_out
 from shared.address import set_param

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from csp_core import gazetteer
-from csp_core.catalog import ModelInfo
 from csp_core.errors import BadRecordError
+from csp_core.store import ModelInfo
 
 MAX_ZOOM = 12
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo, list_models, read_card
-from csp_core.checkpoint import load_model
 from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
 from csp_core.raster import Credit, Raster, heatmap, read_credit
+from csp_core.store import ModelInfo, list_models, load_model, read_card
 
 LEAFLET = "static/node_modules/leaflet/dist"
 # Of the maps on the page, degrees; the twelve small ones are coarser.

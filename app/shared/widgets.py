@@ -7,9 +7,9 @@ from typing import Literal
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.data.records import ClassTable
 from csp_core.infer import LEVEL_MEANING, PlaceReport
+from csp_core.store import ModelInfo
 from shared.words import count_of, escape_markdown, plural, species_label
 
 # Filled and empty marks carry the level for those who do not see its colour.

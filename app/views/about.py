@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
+from csp_core.store import ModelInfo
 from shared import resources, style, widgets
 from shared.visits import AWAY
 from shared.words import escape_markdown

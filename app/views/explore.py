@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.infer import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
+from csp_core.store import ModelInfo
 from explore import ranked
 from explore.address import NAIROBI, View, link_to, read_view
 from explore.evidence import evidence_legend

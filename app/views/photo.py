@@ -12,10 +12,10 @@ import photo.chart
 import photo.files
 import photo.place
 import photo.world
-from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.photo import PhotoAnswer
+from csp_core.store import ModelInfo
 from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where

@@ -7,9 +7,9 @@ from functools import partial
 
 import streamlit as st
 
-from csp_core.catalog import ModelInfo
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
+from csp_core.store import ModelInfo
 from mapping import deck
 from range_map import drawing, files, readout, threshold
 from range_map.address import RangeView, read_range

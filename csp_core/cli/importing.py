@@ -28,8 +28,8 @@ def import_model(
     as_json: AsJson = False,
 ) -> None:
     """Make a model directory of a published checkpoint; nothing in the file is executed."""
-    from csp_core.checkpoint import save_model
     from csp_core.importers import read_checkpoint, write_import_card
+    from csp_core.store import save_model
 
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise CheckpointError(f"{output} is there already and not empty; give a new folder.")

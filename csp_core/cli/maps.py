@@ -43,8 +43,8 @@ def heatmap(
     as_json: AsJson = False,
 ) -> None:
     """Write where a class is to be expected, as a raster, polygons or a picture."""
-    from csp_core.checkpoint import load_model
     from csp_core.raster import check_writable, find_class, read_credit
+    from csp_core.store import load_model
 
     _check_options(output.suffix.lower(), output, threshold, tolerance)
     check_writable(output)

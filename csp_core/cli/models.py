@@ -94,9 +94,9 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
-    from csp_core.checkpoint import load_model
     from csp_core.cli.photo import When, predict_photo
     from csp_core.infer import describe_place
+    from csp_core.store import load_model
 
     loaded = load_model(model)
     if (lon is None) != (lat is None):

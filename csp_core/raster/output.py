@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from csp_core.catalog import find_model
 from csp_core.errors import BadRecordError
 from csp_core.files import atomic_path
 from csp_core.infer import VALUE_MEANING
 from csp_core.model import LEVEL_MEANING, LEVELS
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
+from csp_core.store import find_model
 
 SUPPORT_MEANING = LEVEL_MEANING[LEVELS[-1][0]]
 

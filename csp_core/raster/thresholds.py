@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from csp_core.catalog import find_model, read_mapping
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import BadRecordError, ConfigError
@@ -24,6 +23,7 @@ from csp_core.files import hash_file
 from csp_core.infer import CHUNK, location_prior
 from csp_core.model import Prior
 from csp_core.raster.raster import find_class
+from csp_core.store import find_model, read_mapping
 from csp_core.tables import lookup
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from csp_core.checkpoint import load_model
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.errors import CspError
 from csp_core.evaluate import evaluate
 from csp_core.files import read_json, write_json
 from csp_core.runs import ALIVE, RunDir
+from csp_core.store import load_model
 from csp_core.sweep.cells import Cell, Sweep, load_sweep, make_cells
 from csp_core.sweep.table import describe, markdown_table, write_tables
 

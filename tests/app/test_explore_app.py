@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from csp_core import catalog
+from csp_core.store import catalog
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"

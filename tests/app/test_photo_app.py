@@ -11,9 +11,10 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
-from csp_core import catalog, load_model, save_model
+from csp_core import load_model, save_model
 from csp_core.data.photos import read_photo
 from csp_core.files import ASSETS
+from csp_core.store import catalog
 from tests.photos import File, encode, exif_with, geotiff, odd_files, picture, placed_jpeg
 from tests.toy import save_demo_model, save_toy_model
 

@@ -13,10 +13,10 @@ from PIL import Image
 from rasterio.io import MemoryFile
 from streamlit.testing.v1 import AppTest
 
-from csp_core import catalog, checkpoint
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, given_threshold, heatmap
+from csp_core.store import catalog, checkpoint
 from range_map.layer import Layer
 from tests.toy import NAIROBI, SPECIES, VIENNA, save_toy_model
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from csp_core.checkpoint import load_model, save_model
 from csp_core.errors import CheckpointError, ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.image import make_image_encoder, to_unit
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
+from csp_core.store import load_model, save_model
 
 SMALL = {"name": "small_convnet", "width": 8}
 TIMM = {"name": "timm", "model": "test_resnet"}

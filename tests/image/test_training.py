@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from csp_core.checkpoint import load_model
 from csp_core.config import load_config, parse_config
 from csp_core.files import cache_folder, hash_file
 from csp_core.stage import Stage
+from csp_core.store import load_model
 from csp_core.train import train
 from tests.data import eurosat
 

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-from csp_core import catalog, checkpoint
 from csp_core.infer import describe_place
+from csp_core.store import catalog, checkpoint
 from explore import ranked
 from tests.toy import save_toy_model
 

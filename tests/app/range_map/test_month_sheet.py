@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from csp_core import checkpoint
 from csp_core.raster import heatmap
+from csp_core.store import checkpoint
 from mapping.values import value_scale
 from range_map.month_sheet import (
     CAPTION,

@@ -1,7 +1,7 @@
 import pytest
 
-from csp_core import catalog
 from csp_core.files import ASSETS
+from csp_core.store import catalog
 from shared.words import knows_species, percent
 
 

@@ -13,14 +13,20 @@ import pytest
 import torch
 from torch import nn
 
-from csp_core import catalog, checkpoint
-from csp_core.catalog import find_model, list_models, read_card
-from csp_core.checkpoint import load_model, save_model
 from csp_core.errors import CheckpointError, UnknownNameError
 from csp_core.files import load_tensors, save_tensors
 from csp_core.infer import describe_place, location_prior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
+from csp_core.store import (
+    catalog,
+    checkpoint,
+    find_model,
+    list_models,
+    load_model,
+    read_card,
+    save_model,
+)
 from tests import small
 
 PLACES = torch.tensor([[36.8, -1.3], [16.4, 48.2], [179.99, -18.0], [0.0, 90.0]])

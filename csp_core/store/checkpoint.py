@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import yaml
 
-from csp_core.catalog import FORMAT, find_model, read_mapping, read_model_config
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, ConfigError, CspError
 from csp_core.files import atomic_directory, load_tensors, save_tensors, write_json, write_text
@@ -25,6 +24,7 @@ from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
 from csp_core.model import CALIBRATED, SIDES, DualEncoder, Heads, Support, read_heads
+from csp_core.store.catalog import FORMAT, find_model, read_mapping, read_model_config
 
 STATS = "image_stats.safetensors"
 PLACE_ALONE = ("temperature", "set_level")
