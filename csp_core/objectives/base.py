@@ -11,9 +11,9 @@ from torch import Tensor, distributed, nn
 from torch.func import functional_call
 
 from csp_core import geo
+from csp_core.augment import augment, augmentation
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
-from csp_core.data.transforms import augment, augmentation
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
 

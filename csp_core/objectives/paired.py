@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from csp_core.augment import augmentation as find_augmentation
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
-from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import BatchRandom, Objective, change_images

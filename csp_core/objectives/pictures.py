@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from csp_core.augment import augmentation as find_augmentation
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
-from csp_core.data.transforms import augmentation as find_augmentation
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy
 from csp_core.model import SIDES, DualEncoder, Heads, Prior, Side

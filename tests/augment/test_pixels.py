@@ -5,17 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from csp_core.data.transforms import (
-    AUGMENTATIONS,
-    augment,
-    augmentation,
-    colour,
-    crop,
-    mirror,
-    recolour,
-    shift,
-    turn,
-)
+from csp_core.augment import AUGMENTATIONS, augment, augmentation
+from csp_core.augment.pixels import colour, crop, mirror, recolour, shift, turn
 from csp_core.errors import ConfigError, UnknownNameError
 
 
