@@ -51,7 +51,7 @@ FILL = "".join("\t" if i % 2 else f"\tsome value {i}" for i in range(len(OTHERS)
 
 MEASURE = """
 import json, resource, sys, time
-from csp_core.data.occurrences import import_records
+from csp_core.data.reading import import_records
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.perf_counter()
 told = import_records(sys.argv[1], sys.argv[2])

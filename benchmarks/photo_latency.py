@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from report import arguments, markdown, write_report
 
-from csp_core.data.demo import COMMON_NAMES, NAMES
-from csp_core.data.photos import read_photo
+from csp_core.data.pictures import read_photo
 from csp_core.data.records import ClassTable
+from csp_core.data.sets.demo import COMMON_NAMES, NAMES
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import make_location_encoder

@@ -14,9 +14,9 @@ from report import arguments, markdown, spread, write_report
 from torch import Tensor
 
 from csp_core import load_config, load_dataset, location_prior, train
-from csp_core.data.demo import DemoWorld
-from csp_core.data.occurrences import import_records
+from csp_core.data.reading import import_records
 from csp_core.data.records import RecordDataset
+from csp_core.data.sets.demo import DemoWorld
 from csp_core.evaluate import mid_ranks
 from csp_core.geo import cell_ids
 from csp_core.model import DualEncoder

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from csp_core.config import RunConfig
-from csp_core.data.facts import names_taxa
+from csp_core.data.sets.facts import names_taxa
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
 from csp_core.sections import CardConfig

@@ -8,9 +8,9 @@ import torch
 
 from csp_core.config import RunConfig
 from csp_core.data import DATASETS, load_dataset
-from csp_core.data.facts import facts_of
 from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
+from csp_core.data.sets.facts import facts_of
 from csp_core.errors import ConfigError
 from csp_core.image import PixelEncoder
 from csp_core.image.stats import LEAST_SIDE, ImageStats

@@ -33,7 +33,7 @@ from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.train import train
 from tests import small
-from tests.data import fmow, inat2018
+from tests.data.sets import fmow, inat2018
 from tests.test_train import free_port
 
 DATA = small.pairs()

@@ -13,9 +13,9 @@ from torch import nn
 from csp_core import make_image_encoder
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
-from csp_core.data.demo import DemoWorld
-from csp_core.data.demo_images import image_features
 from csp_core.data.features import read_predictions
+from csp_core.data.sets.demo import DemoWorld
+from csp_core.data.sets.demo_images import image_features
 from csp_core.errors import (
     BadRecordError,
     CheckpointError,
@@ -29,8 +29,8 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives import make_objective
 from csp_core.store import list_models, load_model, save_model
-from tests.data import fmow, inat2018
-from tests.data.pictures import encode, pixels
+from tests.data.sets import fmow, inat2018
+from tests.data.sets.photos import encode, pixels
 
 SETS = {"inat2018": inat2018, "fmow": fmow}
 

@@ -13,14 +13,15 @@ import torch
 
 from csp_core.config import RunConfig, parse_config
 from csp_core.data import DATASETS, load_dataset
-from csp_core.data.facts import FACTS, facts_of
 from csp_core.data.records import join_records
+from csp_core.data.sets.facts import FACTS, facts_of
 from csp_core.errors import ConfigError
 from csp_core.finish import finish_model
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.start import check_unseen
-from tests.data import dealt, pictures
+from tests.data import dealt
+from tests.data.sets import photos
 
 # A random split leaves little beyond a buffer, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:.* training records lie within")
@@ -219,7 +220,7 @@ def test_photos_without_places_are_told_apart_by_their_names(tmp_path):
     for row in range(40):
         path = tmp_path / "photos" / ("a", "b")[row % 2] / f"{row:02}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pictures.encode(pictures.pixels(16, 16)))
+        path.write_bytes(photos.encode(photos.pixels(16, 16)))
     options = {"size": 8, "without_place": "train"}
     source = start(tmp_path, "photos", tmp_path / "photos", **options)
     seeds = [load_dataset("photos", "test", root=tmp_path / "photos", **options, seed=s)

@@ -89,7 +89,7 @@ def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110)
         The model's directory.
     """
     from csp_core.answers import fit_calibration, score
-    from csp_core.data.demo import DemoWorld
+    from csp_core.data.sets.demo import DemoWorld
     from csp_core.image import make_image_encoder
     from csp_core.image.stats import ImageStats
     from csp_core.model import Heads

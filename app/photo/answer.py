@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from csp_core.data.photos import Photo
+from csp_core.data.pictures import Photo
 from csp_core.errors import CspError
 from csp_core.infer import describe_place
 from csp_core.model import DualEncoder

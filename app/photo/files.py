@@ -15,9 +15,7 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from torch import Tensor
 
-from csp_core.data.geotiffs import MAX_MEGAPIXELS
-from csp_core.data.photos import Photo, read_photo
-from csp_core.data.pictures import READABLE
+from csp_core.data.pictures import MAX_MEGAPIXELS, READABLE, Photo, read_photo
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from shared import address

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from csp_core.data.photos import Photo
-from csp_core.data.positions import parts_of_time
+from csp_core.data.pictures import Photo, parts_of_time
 from csp_core.model import DualEncoder
 from photo.address import (
     FIRST_DAY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from csp_core import gazetteer
-from csp_core.data.facts import names_taxa
 from csp_core.data.records import ClassTable
+from csp_core.data.sets.facts import names_taxa
 from csp_core.errors import CspError
 from csp_core.infer import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config

@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from torch import Tensor
 
-from csp_core.data.demo import COMMON_NAMES, NAMES, DemoWorld
+from csp_core.data.sets.demo import COMMON_NAMES, NAMES, DemoWorld
 
 HERE = Path(__file__).resolve().parent
 # Records of a draw of their own, so that no model has learned from them.

@@ -33,7 +33,7 @@ def import_data(
     as_json: AsJson = False,
 ) -> None:
     """Read occurrence records and write them as one tidy table."""
-    from csp_core.data.occurrences import import_records
+    from csp_core.data.reading import import_records
     from csp_core.files import write_json
 
     if output.suffix.lower() not in (".parquet", ".pq"):

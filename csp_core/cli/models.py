@@ -158,7 +158,7 @@ def part_of_year(date: str | None) -> float | None:
     Raises:
         BadRecordError: If it is no date.
     """
-    from csp_core.data.positions import parts_of_time
+    from csp_core.data.pictures import parts_of_time
 
     day = _day(date)
     if day is None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from csp_core.cli.console import out, print_json
-from csp_core.data.photos import Photo, read_photo
+from csp_core.data.pictures import Photo, read_photo
 from csp_core.infer import PlaceReport, describe_place
 from csp_core.model import LEVEL_MEANING, DualEncoder
 from csp_core.photo import PhotoAnswer, answer_photo

@@ -1,67 +1,39 @@
-"""Data sets by name: every source ends in a ``RecordDataset`` of one schema."""
+"""Records with places, images and classes, and where they come from."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from csp_core.data.batch import Batch, Sample, collate
-from csp_core.data.demo import load_demo
-from csp_core.data.eurosat import load_eurosat
-from csp_core.data.fmow import load_fmow
-from csp_core.data.groups import SPLITS
-from csp_core.data.inat2018 import load_inat2018
-from csp_core.data.occurrences import ImportReport, Occurrences, part_of_year, read_occurrences
-from csp_core.data.photo_sets import load_photos
-from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import assign_parts
-from csp_core.data.tables import load_occurrences
-from csp_core.errors import ConfigError, UnknownNameError
+from csp_core.tables import lazily
 
-DATASETS: dict[str, Callable[..., RecordDataset]] = {
-    "demo": load_demo,
-    "eurosat": load_eurosat,
-    "fmow": load_fmow,
-    "inat2018": load_inat2018,
-    "occurrences": load_occurrences,
-    "photos": load_photos,
+if TYPE_CHECKING:
+    from csp_core.data.batch import Batch, Sample, collate
+    from csp_core.data.groups import SPLITS
+    from csp_core.data.reading.occurrences import Occurrences, part_of_year, read_occurrences
+    from csp_core.data.reading.report import ImportReport
+    from csp_core.data.records import ClassTable, RecordDataset
+    from csp_core.data.sets import DATASETS, load_dataset
+    from csp_core.data.sets.occurrences import load_occurrences
+    from csp_core.data.splits import Split, assign_parts, deal
+
+_HOMES = {
+    "Batch": "csp_core.data.batch",
+    "ClassTable": "csp_core.data.records",
+    "DATASETS": "csp_core.data.sets",
+    "ImportReport": "csp_core.data.reading.report",
+    "Occurrences": "csp_core.data.reading.occurrences",
+    "RecordDataset": "csp_core.data.records",
+    "SPLITS": "csp_core.data.groups",
+    "Sample": "csp_core.data.batch",
+    "Split": "csp_core.data.splits",
+    "assign_parts": "csp_core.data.splits",
+    "collate": "csp_core.data.batch",
+    "deal": "csp_core.data.splits",
+    "load_dataset": "csp_core.data.sets",
+    "load_occurrences": "csp_core.data.sets.occurrences",
+    "part_of_year": "csp_core.data.reading.occurrences",
+    "read_occurrences": "csp_core.data.reading.occurrences",
 }
-
-
-def load_dataset(
-    name: str, split: str = "train", *, root: str | Path | None = None, **options: Any
-) -> RecordDataset:
-    """Load a data set.
-
-    Args:
-        name: A name in ``DATASETS``.
-        split: ``train``, ``val``, ``test`` or ``all``.
-        root: Where its files are; ``demo`` needs none.
-        **options: Options of the data set, as in the signature of its loader.
-
-    Returns:
-        The records of that part.
-
-    Raises:
-        UnknownNameError: If there is no such data set or part.
-        ConfigError: If it has no such option.
-        DataNotFoundError: If its files are not there.
-        BadRecordError: If its files cannot be read.
-    """
-    if name not in DATASETS:
-        raise UnknownNameError("data set", name, DATASETS)
-    loader = DATASETS[name]
-    known = [key for key in inspect.signature(loader).parameters if key not in ("split", "root")]
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise ConfigError(
-            f"The data set {name!r} has no option {', '.join(map(repr, unknown))}. Its options are:"
-            f" {', '.join(known)}."
-        )
-    return loader(split, root=root, **options)
-
 
 __all__ = [
     "DATASETS",
@@ -72,10 +44,14 @@ __all__ = [
     "Occurrences",
     "RecordDataset",
     "Sample",
+    "Split",
     "assign_parts",
     "collate",
+    "deal",
     "load_dataset",
     "load_occurrences",
     "part_of_year",
     "read_occurrences",
 ]
+
+__getattr__ = lazily(__name__, _HOMES)

@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
 from csp_core import load_model, save_model
-from csp_core.data.photos import read_photo
+from csp_core.data.pictures import read_photo
 from csp_core.files import ASSETS
 from csp_core.store import catalog
 from tests.photos import File, encode, exif_with, geotiff, odd_files, picture, placed_jpeg
@@ -333,7 +333,7 @@ def test_asking_another_model_takes_its_own_weight(
 def test_a_model_of_images_alone_says_what_it_cannot(
     open_page: Open, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from csp_core.data.photos import Photo
+    from csp_core.data.pictures import Photo
     from photo import files
 
     model = load_model(models / "demo")
@@ -406,7 +406,7 @@ def test_with_place_models_alone_the_page_still_opens(open_page: Open, tmp_path:
 def test_a_satellite_patch_of_many_bands_is_refused_by_a_model_of_three(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from csp_core.data.photos import Photo
+    from csp_core.data.pictures import Photo
     from photo import files
 
     patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")

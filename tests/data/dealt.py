@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from csp_core.data.fmow import LAYOUT as FMOW
-from csp_core.data.inat2018 import LAYOUT as INAT
-from csp_core.data.pairs import Layout
-from tests.data import pictures
+from csp_core.data.sets.fmow import LAYOUT as FMOW
+from csp_core.data.sets.inat2018 import LAYOUT as INAT
+from csp_core.data.sets.published import Layout
+from tests.data.sets import photos as pictures
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
 PEOPLE = ("Ada", "ada ", "Bo", "Cy", "Di | Ed", "", "Flo", "Gus")

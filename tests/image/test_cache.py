@@ -17,7 +17,7 @@ from csp_core.image.cache import _resume, cache_features, encoder_hash
 from csp_core.location import make_location_encoder
 from csp_core.locked import compute_once, fit_bands
 from csp_core.model import DualEncoder
-from tests.data import eurosat
+from tests.data.sets import eurosat
 
 COUNT = 20
 

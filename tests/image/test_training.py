@@ -10,7 +10,7 @@ from csp_core.files import cache_folder, hash_file
 from csp_core.stage import Stage
 from csp_core.store import load_model
 from csp_core.train import train
-from tests.data import eurosat
+from tests.data.sets import eurosat
 
 
 def tree(root, image, **training):

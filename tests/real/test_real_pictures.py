@@ -11,7 +11,7 @@ import torch
 from rasterio import warp
 
 from csp_core.data import load_dataset
-from csp_core.data.photos import read_photo
+from csp_core.data.pictures import read_photo
 from csp_core.errors import CspError
 from csp_core.geo import great_circle_km
 

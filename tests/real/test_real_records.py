@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from csp_core.data import load_dataset, read_occurrences
-from csp_core.data.occurrences import import_records
+from csp_core.data.reading import import_records
 from csp_core.errors import BadRecordError, CspError
 
 ROOT = Path(__file__).parents[2].parent / "shared" / "data"

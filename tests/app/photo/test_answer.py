@@ -4,7 +4,7 @@ from pathlib import Path
 import timm
 
 from csp_core import load_model
-from csp_core.data.photos import read_photo
+from csp_core.data.pictures import read_photo
 from photo import answer
 from photo.place import Where
 from tests.photos import placed_jpeg

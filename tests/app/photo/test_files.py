@@ -8,7 +8,7 @@ from PIL import Image
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 
-from csp_core.data.photos import Photo
+from csp_core.data.pictures import Photo
 from photo import files
 from tests.photos import placed_jpeg
 

@@ -1,0 +1,244 @@
+"""Importing records: read, judge and count chunk by chunk, keep them or write them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from csp_core.data.reading.cleaning import SCHEMA, Judged, Rules, judge
+from csp_core.data.reading.columns import find_columns
+from csp_core.data.reading.duplicates import SeenKeys, keys_of
+from csp_core.data.reading.readers import open_source, plainly
+from csp_core.data.reading.report import ImportReport, Tally
+from csp_core.data.reading.source import Chunk
+from csp_core.data.reading.text import RAGGED
+from csp_core.errors import BadRecordError, ConfigError, CspError
+from csp_core.files import atomic_path
+
+REPEATED = "same name, place and day as an earlier record"
+# A dictionary of values that hardly repeat costs time and saves nothing.
+REPETITIVE = ("scientific_name", "common_name", "recorder", "license", "reason")
+DROPPED_SCHEMA: dict[str, type[pl.DataType]] = {
+    "line": pl.Int64,
+    **dict.fromkeys(("reason", "detail", "scientific_name", "record_id"), pl.String),
+}
+
+
+class Import:
+    """One pass over a file of records.
+
+    Args:
+        path: The file.
+        mapping: Canonical column to the column of the file.
+        rules: What is asked of a record.
+    """
+
+    def __init__(self, path: Path, mapping: Mapping[str, str] | None, rules: Rules) -> None:
+        self._path, self._rules = path, rules
+        with plainly(path):
+            self._source = open_source(path)
+            self._columns = find_columns(self._source.header, mapping)
+        self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
+        self._seen = SeenKeys()
+        self._read = self._kept = 0
+
+    def batches(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Read and judge the records.
+
+        Yields:
+            Some kept records in the columns of ``SCHEMA``, and the dropped ones between them.
+
+        Raises:
+            BadRecordError: If the file is damaged, or holds no records.
+        """
+        names: Sequence[str] = list(dict.fromkeys(self._columns.values()))
+        with plainly(self._path):
+            for chunk in _ahead(self._source.chunks(names)):
+                yield self._count(chunk, judge(chunk, self._columns, self._rules))
+            if not self._read:
+                raise BadRecordError("The file has a header but no records.")
+
+    def _count(self, chunk: Chunk, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Set repetitions apart and count everything."""
+        kept, dropped = judged.kept, judged.dropped
+        again = pl.Series(self._seen.add(keys_of(kept)))
+        repeated = kept.filter(again).select(
+            "line",
+            "scientific_name",
+            "record_id",
+            reason=pl.lit(REPEATED),
+            detail=pl.format(
+                "{} at {}, {}", "scientific_name", pl.col("lon").round(5), pl.col("lat").round(5)
+            ),
+        )
+        if self._rules.drop_duplicates:
+            kept = kept.filter(~again)
+            dropped = pl.concat([dropped, repeated.select(dropped.columns)])
+        else:
+            self._tallies["flagged"].add(repeated)
+        if chunk.rejected:
+            dropped = pl.concat([dropped, _rejected(chunk).select(dropped.columns)])
+        self._tallies["dropped"].add(dropped)
+        lines = kept.select("line")
+        for kind, tables in (("changed", judged.changed), ("flagged", judged.flagged)):
+            for table in tables:
+                if self._rules.drop_duplicates:
+                    table = table.join(lines, on="line", how="semi", maintain_order="left")
+                self._tallies[kind].add(table)
+        self._read += len(chunk.table) + len(chunk.rejected)
+        self._kept += len(kept)
+        return kept.select(*SCHEMA), dropped.select(
+            pl.col(k).cast(v) for k, v in DROPPED_SCHEMA.items()
+        )
+
+    def report(self) -> ImportReport:
+        """Tell what was done so far.
+
+        Returns:
+            The report.
+        """
+        counts = {kind: tally.counts for kind, tally in self._tallies.items()}
+        return ImportReport(
+            file=self._path.name,
+            format=self._source.format,
+            delimiter=self._source.delimiter,
+            encoding=self._source.encoding,
+            mapping=self._columns,
+            rows_read=self._read,
+            rows_kept=self._kept,
+            dropped=counts["dropped"],
+            changed=counts["changed"],
+            flagged=counts["flagged"],
+            examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
+            notes=tuple(self._source.notes),
+        )
+
+
+def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Read the next chunk while the last one is judged and written."""
+    with (
+        contextlib.closing(cast(Generator[Chunk, None, None], chunks)),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
+
+
+def _rejected(chunk: Chunk) -> pl.DataFrame:
+    lines, details = zip(*chunk.rejected, strict=True)
+    none = pl.lit(None, pl.String)
+    return pl.DataFrame({"line": lines, "detail": details}).with_columns(
+        reason=pl.lit(RAGGED), scientific_name=none, record_id=none
+    )
+
+
+def import_records(
+    path: str | Path,
+    out: str | Path,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    drop_duplicates: bool = False,
+    max_uncertainty_m: float | None = None,
+    species_only: bool = True,
+    dropped_out: str | Path | None = None,
+) -> ImportReport:
+    """Write the usable records of a file as one tidy Parquet table, in bounded memory.
+
+    Nothing is written if no record is usable, and nothing is left half-written. Names above species
+    are kept where ``mapping`` says which column holds the names: those are the user's own classes.
+
+    Args:
+        path: The file, in any form that ``read_occurrences`` takes.
+        out: Parquet file to write.
+        mapping: Canonical column to the column of the file.
+        drop_duplicates: Drop repetitions of name, place and day; they are counted in any case.
+        max_uncertainty_m: Drop records known to be less precise, in metres.
+        species_only: Drop names of genera and above.
+        dropped_out: Where the dropped records go, with line and reason; beside ``out`` if not
+            given. Written only if there are any; that of an earlier import is removed.
+
+    Returns:
+        The report.
+
+    Raises:
+        ConfigError: If ``max_uncertainty_m`` is no distance.
+        DataNotFoundError: If there is no such file.
+        BadRecordError: If it cannot be read, or the output cannot be written.
+    """
+    if max_uncertainty_m is not None and not max_uncertainty_m > 0:
+        raise ConfigError(f"max_uncertainty_m is {max_uncertainty_m}; give metres above 0.")
+    out = Path(out)
+    beside = Path(dropped_out) if dropped_out else out.with_suffix(".dropped.parquet")
+    own_names = "scientific_name" in (mapping or {})
+    rules = Rules(
+        today=datetime.date.today(),
+        species_only=species_only and not own_names,
+        max_uncertainty_m=max_uncertainty_m,
+        drop_duplicates=drop_duplicates,
+    )
+    work = Import(Path(path), mapping, rules)
+    with contextlib.suppress(_Nothing), _saying(out), contextlib.ExitStack() as renames:
+        # Both files are closed before either takes its place.
+        with contextlib.ExitStack() as files:
+            kept, dropped = _Writer(out, renames, files), _Writer(beside, renames, files)
+            for good, bad in work.batches():
+                kept.write(good)
+                dropped.write(bad)
+            if not kept.rows:
+                raise _Nothing
+        if not dropped.rows:
+            # One of an earlier import would tell of records that are not missing here.
+            beside.unlink(missing_ok=True)
+    return work.report()
+
+
+class _Writer:
+    """Writes a Parquet file row group by row group; it is made with its first row."""
+
+    def __init__(
+        self, path: Path, renames: contextlib.ExitStack, files: contextlib.ExitStack
+    ) -> None:
+        self._path, self._renames, self._files = path, renames, files
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, table: pl.DataFrame) -> None:
+        """Append rows."""
+        if not len(table):
+            return
+        arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._writer is None:
+            temporary = self._renames.enter_context(atomic_path(self._path))
+            stream = self._files.enter_context(temporary.open("wb"))
+            writer = pq.ParquetWriter(
+                stream, arrow.schema, compression="zstd", use_dictionary=list(REPETITIVE)
+            )
+            self._writer = self._files.enter_context(writer)
+        self._writer.write_table(arrow)
+        self.rows += len(table)
+
+
+class _Nothing(Exception):
+    """No record can be used, so no file shall appear."""
+
+
+@contextlib.contextmanager
+def _saying(out: Path) -> Iterator[None]:
+    """Say in one sentence why the output cannot be written."""
+    try:
+        yield
+    except CspError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise BadRecordError(f"Cannot write {out} ({said}); nothing was left there.") from error

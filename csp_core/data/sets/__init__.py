@@ -1,0 +1,62 @@
+"""Data sets by name: every source ends in a ``RecordDataset`` of one schema."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from csp_core.data.records import RecordDataset
+from csp_core.data.sets.demo import load_demo
+from csp_core.data.sets.eurosat import load_eurosat
+from csp_core.data.sets.fmow import load_fmow
+from csp_core.data.sets.inat2018 import load_inat2018
+from csp_core.data.sets.occurrences import load_occurrences
+from csp_core.data.sets.photos import load_photos
+from csp_core.errors import ConfigError, UnknownNameError
+
+DATASETS: dict[str, Callable[..., RecordDataset]] = {
+    "demo": load_demo,
+    "eurosat": load_eurosat,
+    "fmow": load_fmow,
+    "inat2018": load_inat2018,
+    "occurrences": load_occurrences,
+    "photos": load_photos,
+}
+
+
+def load_dataset(
+    name: str, split: str = "train", *, root: str | Path | None = None, **options: Any
+) -> RecordDataset:
+    """Load a data set.
+
+    Args:
+        name: A name in ``DATASETS``.
+        split: ``train``, ``val``, ``test`` or ``all``.
+        root: Where its files are; ``demo`` needs none.
+        **options: Options of the data set, as in the signature of its loader.
+
+    Returns:
+        The records of that part.
+
+    Raises:
+        UnknownNameError: If there is no such data set or part.
+        ConfigError: If it has no such option.
+        DataNotFoundError: If its files are not there.
+        BadRecordError: If its files cannot be read.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("data set", name, DATASETS)
+    loader = DATASETS[name]
+    known = [key for key in inspect.signature(loader).parameters if key not in ("split", "root")]
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise ConfigError(
+            f"The data set {name!r} has no option {', '.join(map(repr, unknown))}. Its options are:"
+            f" {', '.join(known)}."
+        )
+    return loader(split, root=root, **options)
+
+
+__all__ = ["DATASETS", "load_dataset"]

@@ -1,0 +1,83 @@
+"""Functional Map of the World as pairs of precomputed image features and places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from csp_core.data.records import RecordDataset
+from csp_core.data.sets.published import Layout, load_pairs
+from csp_core.data.splits import Split
+
+LAYOUT = Layout(
+    name="fmow",
+    folder="fmow",
+    annotations="{part}.json",
+    places="{part}_location.json",
+    classes="category.json",
+    features={
+        # The name of the folder is that of another network; the features are of MoCo-V2+TP.
+        "pretrain": "features_inception_pretrain/fmow_{part}_pretrain_net_feats.npy",
+    },
+)
+
+
+def load_fmow(
+    split: str = "train",
+    *,
+    root: str | Path | None = None,
+    features: str = "pretrain",
+    images: bool = True,
+    split_method: str = "random",
+    val_fraction: float = 0.05,
+    block_degrees: float = 2.0,
+    seed: int = 0,
+    label_fraction: float = 1.0,
+    with_user: bool = False,
+    size: int = 224,
+) -> RecordDataset:
+    """Load fMoW: 62 kinds of land use, about 364,000 pairs to learn from.
+
+    The published validation part is ``test``; ``val`` is held out of the published training part.
+    Many images are of one site, so ``site`` keeps them together where ``random`` does not.
+
+    Args:
+        split: ``train``, ``val``, ``test`` or ``all``.
+        root: The folder ``fmow`` as published, or the one above it.
+        features: ``pretrain``; or ``pixels``, the images themselves, from ``file_name`` below the
+            folder.
+        images: Whether to read the features; not needed where places alone are learned from.
+        split_method: ``random``, ``site`` or ``block``.
+        val_fraction: Share of the published training part for validation, in [0, 1).
+        block_degrees: Side of a block, for ``block``.
+        seed: Seed of the split and of the label fraction.
+        label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
+            of each stays.
+        with_user: Also leave images without a user out of training, as was published.
+        size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
+
+    Returns:
+        The records of the part; images without a place are kept in ``test`` alone.
+
+    Raises:
+        CspError: If a file is missing or of another form, or an option does not fit.
+
+    Source:
+        Christie et al. 2018; features of Ayush et al. 2021 as used by Mai et al. 2023.
+    """
+    how = Split(
+        method=split_method,
+        val=val_fraction,
+        block_degrees=block_degrees,
+        seed=seed,
+        label_fraction=label_fraction,
+    )
+    return load_pairs(
+        LAYOUT,
+        split,
+        root,
+        how,
+        features=features,
+        images=images,
+        with_user=with_user,
+        size=size,
+    )
