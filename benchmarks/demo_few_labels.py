@@ -32,7 +32,7 @@ from csp_core.evaluate import compute_metrics, evaluate
 from csp_core.files import read_json, write_json
 from csp_core.model import Prior, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom
-from csp_core.objectives.csp import CSPMC
+from csp_core.objectives.contrastive import CSPMC
 from csp_core.train import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent

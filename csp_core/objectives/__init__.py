@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from csp_core.model import DualEncoder, Heads
-from csp_core.objectives.base import BatchRandom, Objective
-from csp_core.objectives.csp import CSPMC, CSPMSE, CSPNCE
-from csp_core.objectives.pictures import ImageSoftmax
+from csp_core.objectives.base import Objective
+from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
+from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
-from csp_core.objectives.simclr import SimCLR
-from csp_core.objectives.supervised import Softmax, SoftTargets
+from csp_core.objectives.supervised import ImageSoftmax, Softmax, SoftTargets
 from csp_core.tables import check_options, construct, lookup, option_names
 
 __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "heads_for", "make_objective"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from csp_core import geo
@@ -16,69 +15,8 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
-
-
-@dataclass(frozen=True)
-class BatchRandom:
-    """Random numbers for the rows of a global batch that this process holds.
-
-    Every process draws for the whole batch from the same generator and keeps its own rows, so that
-    two processes see together what one would have seen alone.
-
-    Args:
-        generator: Seeded by the run's seed and the step.
-        start: First row of this process in the global batch.
-        stop: Row after its last.
-        total: Rows of the global batch.
-    """
-
-    generator: torch.Generator
-    start: int
-    stop: int
-    total: int
-
-    def uniform(self, columns: int) -> Tensor:
-        """Draw from U[0, 1).
-
-        Args:
-            columns: Numbers a row.
-
-        Returns:
-            ``(stop - start, columns)`` float32.
-        """
-        drawn = torch.rand(self.total, columns, generator=self.generator)
-        return drawn[self.start : self.stop]
-
-    def rows(self, draw: Callable[[torch.Generator, int], Tensor]) -> Tensor:
-        """Draw something else, one row for each row of the batch.
-
-        Args:
-            draw: Function of the generator and the number of rows of the global batch.
-
-        Returns:
-            The rows of this process.
-        """
-        return draw(self.generator, self.total)[self.start : self.stop]
-
-
-class _Gather(torch.autograd.Function):
-    """Rows of all processes, one below the other; gradients go back to where the rows came from."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        ctx.number = len(rows)
-        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, rows.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        # Each process's loss pulls at all rows, so what it asks of a row is summed up. The copy
-        # keeps the sum out of a gradient that others may read.
-        total = gradient.contiguous().clone()
-        distributed.all_reduce(total)
-        start = ctx.number * distributed.get_rank()
-        return total[start : start + ctx.number]
+from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.gather import gather_rows
 
 
 def times(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
@@ -120,26 +58,6 @@ def change_images(image: Tensor, name: str | None, random: BatchRandom) -> Tenso
     if name is None or image.ndim != 4:
         return image
     return augment(image, name, random.uniform(augmentation(name).draws))
-
-
-def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
-    """Join the rows that all processes hold of a global batch, with gradients.
-
-    Each process then computes the loss of its own rows against all; the mean of these losses over
-    the processes, and of their gradients, is that of one process with the whole batch.
-
-    Args:
-        rows: ``(n, …)``, as many in every process.
-
-    Returns:
-        ``(N, …)`` rows in the order of the global batch, and the number of the first own one; the
-        rows themselves and 0 where there is one process.
-    """
-    several = distributed.is_available() and distributed.is_initialized()
-    if not several or distributed.get_world_size() == 1:
-        return rows, 0
-    joined: Tensor = _Gather.apply(rows)
-    return joined, len(rows) * distributed.get_rank()
 
 
 # What the weights of the model are called among those of its objective.

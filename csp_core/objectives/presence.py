@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from csp_core import losses
-from csp_core.data.background import make_background
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import BatchRandom, Objective, times
+from csp_core.objectives.background import make_background
+from csp_core.objectives.base import Objective, times
+from csp_core.objectives.draws import BatchRandom
 
 SINR_WEIGHT = 2048.0
 

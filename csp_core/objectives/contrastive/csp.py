@@ -12,8 +12,8 @@ from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import times
-from csp_core.objectives.paired import Pairs
-from csp_core.objectives.pairs import Contrastive
+from csp_core.objectives.contrastive.csp_parts import Contrastive
+from csp_core.objectives.contrastive.pairs import Pairs
 
 
 class CSPMC(Contrastive):

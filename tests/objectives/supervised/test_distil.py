@@ -11,7 +11,8 @@ from csp_core.config import parse_config
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Mixture, make_baseline
-from csp_core.objectives import BatchRandom, make_objective, supervised
+from csp_core.objectives import BatchRandom, make_objective
+from csp_core.objectives.supervised import distil
 from csp_core.teachers import make_teacher
 from tests import small
 
@@ -98,7 +99,7 @@ def test_a_teacher_for_an_objective_that_has_none_is_refused():
 
 
 def test_answers_that_would_not_fit_in_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(supervised, "POOL_BYTES", 1000)
+    monkeypatch.setattr(distil, "POOL_BYTES", 1000)
     with pytest.raises(ConfigError, match=r"lower objective\.copies"):
         make().fit(DATA, make_baseline("class_frequency", DATA))
 

@@ -27,8 +27,8 @@ from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
-from csp_core.objectives.pairs import _retrieval
-from csp_core.objectives.samplers import make_sampler
+from csp_core.objectives.background import make_sampler
+from csp_core.objectives.contrastive.csp_parts import _retrieval
 from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.train import train
@@ -507,7 +507,7 @@ def test_predicting_with_a_model_that_has_no_classes(tmp_path, monkeypatch, caps
 
 
 def test_resuming_is_exact(tmp_path, monkeypatch):
-    from csp_core.objectives.pairs import Contrastive
+    from csp_core.objectives.contrastive import Contrastive
 
     config = pretraining(training={"epochs": 3, "checkpoint_every": 2, "ema_decay": 0.9})
     train(config, run_dir=tmp_path / "whole")
@@ -529,7 +529,7 @@ def test_resuming_is_exact(tmp_path, monkeypatch):
 
 # Presets
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 # Published values: rate, epochs, smallest scale, activation, temperatures, weights.
 PRESETS = {
     "csp-inat2018-paper": (2e-4, 30, 0.01, "leaky_relu", (1, 1, 1), (1, 1, 1)),
@@ -623,7 +623,7 @@ def measured(name, options, rank=0, world=1):
 GATHERING = """
 import json, sys
 import torch
-from tests.test_csp_objectives import measured
+from tests.objectives.contrastive.test_csp import measured
 
 torch.set_num_threads(1)
 torch.distributed.init_process_group("gloo")

@@ -1,4 +1,4 @@
-"""Supervised objectives: a softmax over classes, from labels or from a teacher's shares."""
+"""Distillation: a teacher's shares at places around the records, beside the labels."""
 
 from __future__ import annotations
 
@@ -10,65 +10,12 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy, soft_cross_entropy
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import BatchRandom, Objective, join_times, times
+from csp_core.objectives.base import join_times, times
+from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.supervised.softmax import Softmax
 
 POOL_BYTES = 4e9
 POOL_CHUNK = 4096
-
-
-class Softmax(Objective):
-    """Which of the classes was recorded here: softmax cross-entropy.
-
-    Args:
-        model: The model to train.
-        label_smoothing: Part of the target spread evenly over all classes, in [0, 1).
-        rarity_power: Weight of a class is its frequency to minus this power, in [0, 1]; a little
-            lifts rare classes at a small cost elsewhere.
-        jitter_km: Scatter of places in training; see ``Objective``.
-    """
-
-    augments = False
-    class_weight: Tensor
-
-    def __init__(
-        self,
-        model: DualEncoder,
-        *,
-        label_smoothing: float = 0.0,
-        rarity_power: float = 0.0,
-        jitter_km: float | tuple[float, float] = 0.0,
-    ) -> None:
-        super().__init__(model, jitter_km=jitter_km)
-        if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"label_smoothing is {label_smoothing}; give a part in [0, 1).")
-        if not 0 <= rarity_power <= 1:
-            raise ConfigError(f"rarity_power is {rarity_power}; give a power in [0, 1].")
-        self.label_smoothing = label_smoothing
-        weight = model.classes.frequency().clamp_min(1e-6) ** -rarity_power
-        # Not persistent: it follows from the classes.
-        self.register_buffer("class_weight", weight / weight.mean(), persistent=False)
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the cross-entropy.
-
-        Args:
-            batch: ``lonlat`` ``(N, 2)``, ``label`` and, for models that know time, ``date`` and
-                ``hour`` ``(N,)``.
-
-        Returns:
-            ``{"loss"}``, nats.
-        """
-        logits = self.model.class_logits(batch["lonlat"], *times(batch))
-        # Smoothing and weights are part of learning, not of what is measured.
-        if not self.training:
-            return {"loss": class_cross_entropy(logits, batch["label"])}
-        loss = class_cross_entropy(
-            logits,
-            batch["label"],
-            smoothing=self.label_smoothing,
-            class_weight=self.class_weight,
-        )
-        return {"loss": loss}
 
 
 class SoftTargets(Softmax):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from csp_core import geo
-from csp_core.data.background import BACKGROUNDS, make_background
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.land import CONTINENTS, continent_of, land_grid, on_land
+from csp_core.objectives.background import BACKGROUNDS, make_background
 from csp_core.train import train
 from tests import small
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from csp_core import geo
-from csp_core.data.background import BACKGROUNDS
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
+from csp_core.objectives.background import BACKGROUNDS
 from tests import small
 
-# SimCLR looks at pixels alone; see tests/test_image_objectives.py.
+# SimCLR looks at pixels alone; see tests/objectives/test_image_objectives.py.
 NAMES = sorted(set(OBJECTIVES) - {"simclr"})
 DATA = small.pairs()
 LEARN_FROM_A_TEACHER = {"soft_targets"}
@@ -117,7 +117,8 @@ def test_two_processes_see_together_what_one_sees(name):
         torch.testing.assert_close(whole[key], joined, atol=0, rtol=0, equal_nan=True)
     made.eval()
     if name in CONTRASTIVE:
-        return  # each record is set against all others; see tests/test_csp_objectives.py
+        # each record is set against all others; see tests/objectives/contrastive/test_csp.py
+        return
     losses = [made(part)["loss"].item() for part in (whole, *halves)]
     assert losses[0] == pytest.approx((losses[1] + losses[2]) / 2, rel=1e-5)
 

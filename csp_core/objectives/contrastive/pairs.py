@@ -13,7 +13,8 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
-from csp_core.objectives.base import BatchRandom, Objective, change_images
+from csp_core.objectives.base import Objective, change_images
+from csp_core.objectives.draws import BatchRandom
 
 
 class Pairs(Objective):

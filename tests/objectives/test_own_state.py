@@ -19,7 +19,7 @@ from csp_core.train import train
 from tests import remembering, small
 from tests.test_train import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TRAINING = {
     "epochs": 3,
     "checkpoint_every": 7,

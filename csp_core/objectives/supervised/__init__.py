@@ -1,0 +1,9 @@
+"""Objectives that learn from labels, or from a teacher's shares."""
+
+from __future__ import annotations
+
+from csp_core.objectives.supervised.distil import SoftTargets
+from csp_core.objectives.supervised.image_and_place import ImageSoftmax
+from csp_core.objectives.supervised.softmax import Softmax
+
+__all__ = ["ImageSoftmax", "SoftTargets", "Softmax"]
