@@ -8,7 +8,7 @@ import torch
 from report import arguments, markdown, write_report
 
 from csp_core import geo, list_models, load_model
-from csp_core.infer import describe_place
+from csp_core.inference import describe_place
 
 
 def milliseconds(name: str, clicks: int) -> list[float]:

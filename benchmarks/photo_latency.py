@@ -22,9 +22,9 @@ from csp_core.data.records import ClassTable
 from csp_core.data.sets.demo import COMMON_NAMES, NAMES
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
+from csp_core.inference import answer_photo
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
-from csp_core.photo import answer_photo
 from csp_core.photomap import winning_map
 from csp_core.store import list_models, load_model, save_model
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from csp_core.evaluate import evaluate
     from csp_core.image import make_image_encoder
     from csp_core.importers import import_checkpoint
-    from csp_core.infer import location_prior, posterior
+    from csp_core.inference import location_prior, posterior
+    from csp_core.inference.rerank import rerank
     from csp_core.location import make_location_encoder
     from csp_core.model import DualEncoder
     from csp_core.objectives import make_objective
     from csp_core.raster import heatmap
-    from csp_core.rerank import rerank
     from csp_core.store import list_models, load_model, save_model
     from csp_core.train import train
 
@@ -37,13 +37,13 @@ _HOMES = {
     "load_config": "csp_core.config",
     "load_dataset": "csp_core.data",
     "load_model": "csp_core.store",
-    "location_prior": "csp_core.infer",
+    "location_prior": "csp_core.inference",
     "make_image_encoder": "csp_core.image",
     "make_location_encoder": "csp_core.location",
     "make_objective": "csp_core.objectives",
-    "posterior": "csp_core.infer",
+    "posterior": "csp_core.inference",
     "read_occurrences": "csp_core.data",
-    "rerank": "csp_core.rerank",
+    "rerank": "csp_core.inference.rerank",
     "save_model": "csp_core.store",
     "train": "csp_core.train",
 }

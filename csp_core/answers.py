@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
-from csp_core.infer import posterior
+from csp_core.inference.combine import combine
 from csp_core.model import DualEncoder, Prior
 
 CHUNK, IMAGE_CHUNK = 4096, 256
@@ -147,28 +147,6 @@ def answer(model: DualEncoder, scores: Scores) -> dict[str, tuple[Tensor, Tensor
     prior = (scores.place / model.temperature).softmax(dim=1)
     both = combine(model, image, prior)
     return {IMAGE: (image, label), PLACE: (prior[placed], label[placed]), BOTH: (both, label)}
-
-
-def combine(
-    model: DualEncoder, image_probs: Tensor, prior: Tensor, *, weight: float | None = None
-) -> Tensor:
-    """Multiply an image's answer and a place's prior as a model was fitted to.
-
-    Args:
-        model: A model whose ``place_weight`` and ``divide_frequency`` were fitted.
-        image_probs: ``(N, K)`` P(class | image).
-        prior: ``(N, K)`` P(class | place), rows of NaN where the place is unknown.
-        weight: Exponent of the prior; the fitted one if None.
-
-    Returns:
-        ``(N, K)``, rows sum to 1.
-    """
-    return posterior(
-        image_probs,
-        prior,
-        weight=model.place_weight if weight is None else weight,
-        class_frequency=model.classes.frequency() if model.divide_frequency else None,
-    )
 
 
 def matched_labels(model: Prior, dataset: RecordDataset) -> Tensor:

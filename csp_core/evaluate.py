@@ -8,19 +8,10 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from csp_core.answers import (
-    BOTH,
-    IMAGE,
-    PLACE,
-    Scores,
-    answer,
-    matched_labels,
-    score,
-    sees_images,
-)
+from csp_core.answers import BOTH, IMAGE, PLACE, Scores, answer, matched_labels, score, sees_images
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
-from csp_core.infer import location_prior
+from csp_core.inference import location_prior
 from csp_core.model import DualEncoder, Prior
 
 CHUNK = 4096

@@ -2,64 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from csp_core import geo
-from csp_core.answers import combine
-from csp_core.errors import BadRecordError, ConfigError
-from csp_core.infer import CHUNK, location_prior
+from csp_core.errors import ConfigError
+from csp_core.inference import CHUNK, combine, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster import Grid, make_grid
-
-GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
-DISC_POINTS = 48
-
-
-def prior_around(
-    model: DualEncoder,
-    lon: float,
-    lat: float,
-    radius_km: float = 0.0,
-    *,
-    date: float | None = None,
-    hour: float | None = None,
-    points: int = DISC_POINTS,
-) -> Tensor:
-    """Average the prior over a disc, where a place is known to a radius only.
-
-    The points lie on a sunflower's spiral: evenly over the area and the same at every call.
-
-    Args:
-        model: A model.
-        lon: Longitude of the middle, degrees.
-        lat: Latitude of the middle, degrees.
-        radius_km: Radius, at least 0; 0 for the point itself.
-        date: Part of the year in [0, 1), or None.
-        hour: Part of the day in [0, 1), or None.
-        points: How many points, at least 1.
-
-    Returns:
-        ``(K,)`` mean of the priors.
-
-    Raises:
-        BadRecordError: If place, radius or time are none.
-    """
-    if not 0 <= radius_km < math.inf or points < 1:
-        raise BadRecordError(
-            f"The radius is {radius_km} km with {points} points; give at least 0 and at least 1."
-        )
-    middle = geo.check_lonlat(torch.tensor([[lon, lat]], dtype=torch.float32))
-    places = middle
-    if radius_km:
-        number = torch.arange(points, dtype=torch.float64)
-        far = radius_km * ((number + 0.5) / points).sqrt()
-        places = geo.displace(middle.double().expand(points, 2), far, number * GOLDEN_ANGLE).float()
-    when = [None if t is None else torch.full((len(places),), t) for t in (date, hour)]
-    return location_prior(model, places, date=when[0], hour=when[1]).mean(dim=0)
 
 
 @dataclass(frozen=True, eq=False)

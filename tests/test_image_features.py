@@ -24,7 +24,7 @@ from csp_core.errors import (
     UnknownNameError,
 )
 from csp_core.image import IMAGE_ENCODERS
-from csp_core.infer import location_prior, posterior
+from csp_core.inference import location_prior, posterior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives import make_objective

@@ -13,7 +13,7 @@ from rasterio import Affine
 
 from csp_core.config import load_config, parse_config
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
-from csp_core.infer import location_prior
+from csp_core.inference import location_prior
 from csp_core.location import Covariates, make_location_encoder, surfaces
 from csp_core.location.surfaces import read_surface, whole_cells
 from csp_core.model import DualEncoder

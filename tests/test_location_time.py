@@ -13,7 +13,7 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.evaluate import evaluate, records_logits
 from csp_core.files import hash_file
-from csp_core.infer import describe_place, location_prior
+from csp_core.inference import describe_place, location_prior
 from csp_core.location import TimeFeatures, make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective

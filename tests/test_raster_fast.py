@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from csp_core import geo
-from csp_core.infer import location_prior
+from csp_core.inference import location_prior
 from csp_core.location import ENCODINGS, make_location_encoder
 from csp_core.location.multiscale import Grid as GridEncoding
 from csp_core.location.network import ResidualMLP

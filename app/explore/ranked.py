@@ -11,7 +11,7 @@ from html import escape
 
 import streamlit as st
 
-from csp_core.infer import PlaceReport, RankedTaxon
+from csp_core.inference import PlaceReport, RankedTaxon
 from csp_core.store import ModelInfo
 from shared import widgets
 from shared.words import count_of, escape_markdown, percent, times

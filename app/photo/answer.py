@@ -9,9 +9,8 @@ import streamlit as st
 
 from csp_core.data.pictures import Photo
 from csp_core.errors import CspError
-from csp_core.infer import describe_place
+from csp_core.inference import PhotoAnswer, RankedAnswer, answer_photo, describe_place, image_fits
 from csp_core.model import DualEncoder
-from csp_core.photo import PhotoAnswer, RankedAnswer, answer_photo, image_fits
 from csp_core.store import ModelInfo
 from photo import chart
 from photo.address import MOST_WEIGHT, PhotoView, link_to

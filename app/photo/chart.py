@@ -9,7 +9,7 @@ from html import escape
 
 import streamlit as st
 
-from csp_core.photo import PhotoAnswer, RankedAnswer
+from csp_core.inference import PhotoAnswer, RankedAnswer
 from shared.palette import Palette
 from shared.words import escape_markdown, percent
 

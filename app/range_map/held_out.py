@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data.records import RecordDataset
-from csp_core.infer import CHUNK, location_prior
+from csp_core.inference import CHUNK, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, find_class, fit_threshold, read_held_out
 from csp_core.store import ModelInfo

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from csp_core.infer import PlaceReport, RankedTaxon, describe_place
+from csp_core.inference import PlaceReport, RankedTaxon, describe_place
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
 from shared import widgets

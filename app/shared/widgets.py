@@ -8,7 +8,8 @@ from typing import Literal
 import streamlit as st
 
 from csp_core.data.records import ClassTable
-from csp_core.infer import LEVEL_MEANING, PlaceReport
+from csp_core.inference import PlaceReport
+from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
 from shared.words import count_of, escape_markdown, plural, species_label
 

@@ -8,7 +8,7 @@ from csp_core import gazetteer
 from csp_core.data.records import ClassTable
 from csp_core.data.sets.facts import names_taxa
 from csp_core.errors import CspError
-from csp_core.infer import VALUE_MEANING
+from csp_core.inference import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from csp_core.errors import CspError
-from csp_core.infer import LEVEL_MEANING, VALUE_MEANING
+from csp_core.inference import VALUE_MEANING
+from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
 from shared import resources, style, widgets
 from shared.visits import AWAY

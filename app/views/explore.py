@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from csp_core.errors import CspError
-from csp_core.infer import PlaceReport, describe_place, set_meaning
+from csp_core.inference import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
 from explore import ranked

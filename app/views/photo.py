@@ -13,8 +13,8 @@ import photo.files
 import photo.place
 import photo.world
 from csp_core.errors import CspError
+from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
-from csp_core.photo import PhotoAnswer
 from csp_core.store import ModelInfo
 from photo.address import PhotoView
 from photo.files import Chosen

@@ -135,7 +135,7 @@ def _threshold(name: str, model: Any, taxon: str, text: str | None, records: Pat
 
 
 def _say(told: Mapping[str, Any]) -> None:
-    from csp_core.infer import VALUE_MEANING
+    from csp_core.inference import VALUE_MEANING
 
     def say(sentence: str) -> None:
         out.print(sentence, markup=False, highlight=False)

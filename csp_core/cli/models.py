@@ -95,7 +95,7 @@ def predict(
 ) -> None:
     """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
     from csp_core.cli.photo import When, predict_photo
-    from csp_core.infer import describe_place
+    from csp_core.inference import describe_place
     from csp_core.store import load_model
 
     loaded = load_model(model)
@@ -118,7 +118,7 @@ def predict(
 def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     """Print a place's ranking, what it means and what it rests on."""
     from csp_core.cli.photo import support_line
-    from csp_core.infer import VALUE_MEANING, set_meaning
+    from csp_core.inference import VALUE_MEANING, set_meaning
 
     heading = "share" if report.kind == "share" else "score"
     # Without counts of its records nobody knows where a model extrapolates.

@@ -12,9 +12,8 @@ from rich.text import Text
 
 from csp_core.cli.console import out, print_json
 from csp_core.data.pictures import Photo, read_photo
-from csp_core.infer import PlaceReport, describe_place
+from csp_core.inference import PhotoAnswer, PlaceReport, answer_photo, describe_place
 from csp_core.model import LEVEL_MEANING, DualEncoder
-from csp_core.photo import PhotoAnswer, answer_photo
 
 # Of a longer set only the size is told.
 MOST_NAMED = 8

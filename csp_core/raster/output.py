@@ -13,7 +13,7 @@ import yaml
 
 from csp_core.errors import BadRecordError
 from csp_core.files import atomic_path
-from csp_core.infer import VALUE_MEANING
+from csp_core.inference import VALUE_MEANING
 from csp_core.model import LEVEL_MEANING, LEVELS
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold

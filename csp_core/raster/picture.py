@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from csp_core.geo import wrap_longitude
-from csp_core.infer import VALUE_MEANING
+from csp_core.inference import VALUE_MEANING
 from csp_core.land import land_shape
 from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, writing
 from csp_core.raster.polygons import cell_polygons

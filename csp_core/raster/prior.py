@@ -15,7 +15,7 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.geo import WORLD
-from csp_core.infer import CHUNK, location_prior
+from csp_core.inference import CHUNK, location_prior
 from csp_core.model import LEVELS, DualEncoder, Prior
 from csp_core.raster.features import GridFeatures, can_split, grid_features
 from csp_core.raster.grid import Bounds, Grid, make_grid

@@ -20,7 +20,7 @@ from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
-from csp_core.infer import CHUNK, location_prior
+from csp_core.inference import CHUNK, location_prior
 from csp_core.model import Prior
 from csp_core.raster.raster import find_class
 from csp_core.store import find_model, read_mapping

@@ -15,7 +15,7 @@ from torch import nn
 
 from csp_core.errors import CheckpointError, UnknownNameError
 from csp_core.files import load_tensors, save_tensors
-from csp_core.infer import describe_place, location_prior
+from csp_core.inference import describe_place, location_prior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.store import (

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from csp_core.infer import describe_place
+from csp_core.inference import describe_place
 from csp_core.store import catalog, checkpoint
 from explore import ranked
 from tests.toy import save_toy_model

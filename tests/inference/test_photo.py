@@ -25,18 +25,26 @@ from csp_core.evaluate import evaluate, evaluate_images
 from csp_core.files import read_json
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats, _compared
-from csp_core.infer import location_prior, posterior
+from csp_core.inference import (
+    RankedAnswer,
+    Terms,
+    answer_photo,
+    image_fits,
+    location_prior,
+    posterior,
+    prior_around,
+)
+from csp_core.inference.photo import bring
 from csp_core.location import make_location_encoder
 from csp_core.model import CALIBRATED, DualEncoder
-from csp_core.photo import RankedAnswer, Terms, answer_photo, bring, image_fits
-from csp_core.photomap import prior_around, winning_map
+from csp_core.photomap import winning_map
 from csp_core.start import check_unseen
 from csp_core.store import load_model, save_model
 from csp_core.train import train
 from tests import photo_model
 
 NAN = float("nan")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PRETRAIN = {"objective": {"name": "csp_mc", "augmentation": "weak"}, "training.epochs": 1}
 ANSWERS = {"image", "place", "image+place"}
 

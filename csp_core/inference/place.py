@@ -1,39 +1,16 @@
-"""Asking a model about places: its prior, a place's ranked report, and image times place."""
+"""A place's report: the classes ranked, and what the ranking rests on."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from csp_core import geo
-from csp_core.calibrate import log_frequency, prediction_sets
-from csp_core.errors import BadRecordError, ConfigError
-from csp_core.model import LEVEL_MEANING, PlaceSupport, Prior
-
-__all__ = [
-    "LEVEL_MEANING",
-    "VALUE_MEANING",
-    "PlaceReport",
-    "RankedTaxon",
-    "describe_place",
-    "set_meaning",
-]
-
-CHUNK = 16384
-VALUE_MEANING = {
-    "share": (
-        "Of recordings of the listed species made here, the part that would be of this one;"
-        " not the chance that the species is present."
-    ),
-    "relative": (
-        "A relative score that ranks places and species; not a percentage and not the chance that"
-        " the species is present."
-    ),
-}
+from csp_core.calibrate import prediction_sets
+from csp_core.inference.prior import location_prior
+from csp_core.model import PlaceSupport, Prior
 
 
 def set_meaning(size: int) -> str:
@@ -50,110 +27,6 @@ def set_meaning(size: int) -> str:
         f"The species of a recording made here would be {first} in about 9 of 10 cases, going by"
         " records held out in training."
     )
-
-
-def location_prior(
-    model: Prior, lonlat: Tensor, *, date: Tensor | None = None, hour: Tensor | None = None
-) -> Tensor:
-    """Compute the prior P(class | place) of a model or baseline.
-
-    Assumes nothing about the model but the ``Prior`` protocol; ``model.prior_kind`` says whether
-    rows are shares or relative scores. Models without a time input ignore date and hour.
-
-    Args:
-        model: A model or a baseline.
-        lonlat: ``(N, 2)`` longitude, latitude, degrees.
-        date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
-        hour: ``(N,)`` part of the day in [0, 1), on the clock of the training records, NaN where
-            unknown, or None.
-
-    Returns:
-        ``(N, K)`` in [0, 1], float32 on the CPU; rows sum to 1 where the kind is ``"share"``.
-
-    Raises:
-        BadRecordError: If a coordinate, date or hour is out of range or a coordinate not a number.
-
-    Example:
-        >>> from csp_core import load_model
-        >>> prior = location_prior(load_model("birds"), torch.tensor([[36.8, -1.3]]))
-        >>> round(prior.sum().item(), 4)
-        1.0
-    """
-    lonlat = geo.check_lonlat(lonlat)
-    date = _checked_times(date, lonlat, "date", "year")
-    hour = _checked_times(hour, lonlat, "hour", "day")
-    if not len(lonlat):
-        return torch.zeros(0, len(model.classes))
-    answers = []
-    for first in range(0, len(lonlat), CHUNK):
-        rows = slice(first, first + CHUNK)
-        when = None if date is None else date[rows]
-        # Whoever knows no hours need not take any.
-        hours = () if hour is None or not getattr(model, "uses_hour", False) else (hour[rows],)
-        answers.append(model.prior(lonlat[rows], when, *hours))
-    return torch.cat(answers)
-
-
-def _checked_times(time: Tensor | None, lonlat: Tensor, word: str, whole: str) -> Tensor | None:
-    """Bring times to the form of the places and check their range."""
-    if time is None:
-        return None
-    time = torch.as_tensor(time, dtype=lonlat.dtype).reshape(-1)
-    if len(time) != len(lonlat):
-        raise BadRecordError(f"{len(time)} {word}s for {len(lonlat)} places; give one each.")
-    if bool(((time < 0) | (time >= 1)).any()):
-        article = "An" if word == "hour" else "A"
-        raise BadRecordError(
-            f"{article} {word} is a part of the {whole} in [0, 1), or NaN when unknown."
-        )
-    return time
-
-
-def posterior(
-    image_probs: Tensor,
-    prior: Tensor,
-    *,
-    weight: float = 1.0,
-    class_frequency: Tensor | None = None,
-) -> Tensor:
-    """Combine what an image says with what its place says.
-
-    Assumes that image and place are independent given the class. Rows of the prior that are NaN (no
-    known place) leave the image's answer unchanged.
-
-    Args:
-        image_probs: ``(N, K)`` P(class | image), at least 0.
-        prior: ``(N, K)`` P(class | place), at least 0.
-        weight: Exponent of the prior; 0 is the image alone.
-        class_frequency: ``(K,)`` P(class) to divide by, right when the image model's training
-            classes were not even; None to leave it out. A class of 0 counts as the rarest other.
-
-    Returns:
-        ``(N, K)``, rows sum to 1.
-
-    Raises:
-        ConfigError: If the shapes do not fit or the weight is negative.
-
-    Source:
-        Mac Aodha et al. 2019, eq. 2: P(y | I, x) ∝ P(y | I) P(y | x).
-
-    Example:
-        >>> posterior(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.1, 0.3]])).tolist()
-        [[0.25, 0.75]]
-    """
-    if image_probs.shape != prior.shape or not 0 <= weight < math.inf:
-        raise ConfigError(
-            f"image_probs has shape {tuple(image_probs.shape)}, prior {tuple(prior.shape)} and"
-            f" weight is {weight}; give equal shapes (N, K) and a weight of at least 0."
-        )
-    tiny = torch.finfo(torch.float32).tiny
-    # In double logarithms: products of small shares underflow in float32 and would tie.
-    place = weight * prior.double().clamp_min(tiny).log()
-    if class_frequency is not None:
-        place = place - weight * log_frequency(class_frequency)
-    place = place.masked_fill(prior.isnan().any(dim=1, keepdim=True), 0.0)
-    logits = image_probs.double().clamp_min(0).log() + place
-    return logits.softmax(dim=1).to(image_probs.dtype)
 
 
 @dataclass(frozen=True)

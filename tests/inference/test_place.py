@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
-from csp_core.infer import CHUNK, describe_place, location_prior, posterior
+from csp_core.inference import CHUNK, describe_place, location_prior, posterior
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.store import load_model, save_model

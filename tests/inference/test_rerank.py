@@ -11,7 +11,7 @@ import torch
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.rerank import DOUBT, rerank
+from csp_core.inference.rerank import DOUBT, rerank
 
 NAN = float("nan")
 HERE = torch.tensor([[10.0, 50.0]])

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.infer import location_prior, posterior
+from csp_core.inference.combine import posterior
+from csp_core.inference.prior import location_prior
 from csp_core.model import Prior
 
 # The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from csp_core.answers import combine
 from csp_core.calibrate import prediction_sets
 from csp_core.errors import ConfigError
+from csp_core.inference.combine import combine
+from csp_core.inference.prior import prior_around
 from csp_core.model import DualEncoder
-from csp_core.photomap import prior_around
 
 # Beyond this a share is as good as 0 or 1, and its log-odds as good as infinite.
 TINY = 1e-9

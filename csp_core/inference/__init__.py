@@ -1,0 +1,26 @@
+"""Asking a model: about a place, about a picture, and about both together."""
+
+from __future__ import annotations
+
+from csp_core.inference.combine import combine, posterior
+from csp_core.inference.photo import PhotoAnswer, RankedAnswer, Terms, answer_photo, image_fits
+from csp_core.inference.place import PlaceReport, RankedTaxon, describe_place, set_meaning
+from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
+
+__all__ = [
+    "CHUNK",
+    "VALUE_MEANING",
+    "PhotoAnswer",
+    "PlaceReport",
+    "RankedAnswer",
+    "RankedTaxon",
+    "Terms",
+    "answer_photo",
+    "combine",
+    "describe_place",
+    "image_fits",
+    "location_prior",
+    "posterior",
+    "prior_around",
+    "set_meaning",
+]
