@@ -26,7 +26,7 @@ from csp_core.calibrate import prediction_sets
 from csp_core.config import RunConfig
 from csp_core.data.records import RecordDataset
 from csp_core.errors import DataNotFoundError
-from csp_core.evaluate import mid_ranks
+from csp_core.evaluation import mid_ranks
 from csp_core.files import load_tensors, save_tensors
 from csp_core.geo import cell_ids
 from csp_core.model import BASELINES, LEVEL_RADIUS_KM, DualEncoder, Prior, make_baseline

@@ -28,7 +28,7 @@ from csp_core.config import RunConfig
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.demo import DemoWorld
-from csp_core.evaluate import compute_metrics, evaluate
+from csp_core.evaluation import compute_metrics, evaluate
 from csp_core.files import read_json, write_json
 from csp_core.model import Prior, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom

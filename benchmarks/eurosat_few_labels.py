@@ -48,10 +48,10 @@ from PIL import Image
 from report import arguments, markdown, spread, write_report
 
 from csp_core import load_config, load_dataset, train
-from csp_core.answers import answer, fit_calibration, score
 from csp_core.config import RunConfig
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.demo import DemoWorld
+from csp_core.evaluation import answer, fit_calibration, score
 from csp_core.files import load_tensors, read_json, save_tensors, write_json
 from csp_core.geo import cell_ids
 from csp_core.model import DualEncoder

@@ -17,7 +17,7 @@ from csp_core import load_config, load_dataset, location_prior, train
 from csp_core.data.reading import import_records
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.demo import DemoWorld
-from csp_core.evaluate import mid_ranks
+from csp_core.evaluation import mid_ranks
 from csp_core.geo import cell_ids
 from csp_core.model import DualEncoder
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from csp_core.config import load_config
     from csp_core.data import load_dataset, read_occurrences
-    from csp_core.evaluate import evaluate
+    from csp_core.evaluation import evaluate
     from csp_core.image import make_image_encoder
     from csp_core.importers import import_checkpoint
     from csp_core.inference import location_prior, posterior
@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DualEncoder": "csp_core.model",
-    "evaluate": "csp_core.evaluate",
+    "evaluate": "csp_core.evaluation",
     "heatmap": "csp_core.raster",
     "import_checkpoint": "csp_core.importers",
     "list_models": "csp_core.store",

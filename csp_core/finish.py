@@ -12,15 +12,6 @@ from typing import Any
 import torch
 
 import csp_core
-from csp_core.answers import (
-    PLACE,
-    SET_COVERAGE,
-    SET_LEVELS,
-    answer,
-    fit_calibration,
-    score,
-    sees_images,
-)
 from csp_core.calibrate import (
     crossfit_sets,
     fit_set_level,
@@ -32,7 +23,19 @@ from csp_core.card import TEST_SETS, write_attribution, write_card
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
-from csp_core.evaluate import Metrics, evaluate, measure, records_logits
+from csp_core.evaluation import (
+    PLACE,
+    SET_COVERAGE,
+    SET_LEVELS,
+    Metrics,
+    answer,
+    evaluate,
+    fit_calibration,
+    measure,
+    records_logits,
+    score,
+    sees_images,
+)
 from csp_core.files import read_json
 from csp_core.geo import cell_ids
 from csp_core.land import CONTINENTS, continent_of

@@ -12,13 +12,22 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from csp_core.answers import BOTH, IMAGE, PLACE, fit_calibration, score, sees_images
 from csp_core.calibrate import fit_temperature
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.batch import Batch
 from csp_core.data.records import ClassTable, RecordDataset, join_records
-from csp_core.evaluate import evaluate, measure, records_logits
+from csp_core.evaluation import (
+    BOTH,
+    IMAGE,
+    PLACE,
+    evaluate,
+    fit_calibration,
+    measure,
+    records_logits,
+    score,
+    sees_images,
+)
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.locked import compute_once, fit_bands

@@ -11,7 +11,7 @@ from csp_core import geo
 from csp_core.config import load_config, parse_config
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.evaluate import evaluate, records_logits
+from csp_core.evaluation import evaluate, records_logits
 from csp_core.files import hash_file
 from csp_core.inference import describe_place, location_prior
 from csp_core.location import TimeFeatures, make_location_encoder

@@ -13,9 +13,9 @@ from csp_core.data import load_dataset
 from csp_core.data.features import FeatureDataset
 from csp_core.data.records import ClassTable, join_records
 from csp_core.errors import BadRecordError, ConfigError
+from csp_core.evaluation import evaluate_splits
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
-from csp_core.reports import evaluate_splits
 from csp_core.runs import RunDir
 from csp_core.stage import Stage
 from csp_core.store import load_model, read_card

@@ -12,7 +12,7 @@ import yaml
 from csp_core.config import RunConfig, load_config
 from csp_core.data import load_dataset
 from csp_core.errors import ConfigError, DataNotFoundError
-from csp_core.evaluate import evaluate
+from csp_core.evaluation import evaluate
 from csp_core.files import hash_file
 from csp_core.runs import RunDir
 from csp_core.store import load_model

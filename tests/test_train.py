@@ -18,7 +18,7 @@ import torch
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.errors import CheckpointError, ConfigError, CspError, DataNotFoundError
-from csp_core.evaluate import evaluate
+from csp_core.evaluation import evaluate
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir

@@ -88,8 +88,8 @@ def save_demo_model(folder: Path, name: str = "demo", *, train_steps: int = 110)
     Returns:
         The model's directory.
     """
-    from csp_core.answers import fit_calibration, score
     from csp_core.data.sets.demo import DemoWorld
+    from csp_core.evaluation import fit_calibration, score
     from csp_core.image import make_image_encoder
     from csp_core.image.stats import ImageStats
     from csp_core.model import Heads

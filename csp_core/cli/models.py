@@ -21,7 +21,7 @@ DATE_CHANGES_NOTHING = "This model has no time input: the date changes nothing."
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models that can be loaded by name."""
-    from csp_core.reports import model_rows
+    from csp_core.cli.doctor import model_rows
 
     rows = model_rows()
     if as_json:
@@ -47,7 +47,7 @@ def evaluate(
     of a file count, but those without a place and those of classes that the model does not know,
     whose number is told as unmatched.
     """
-    from csp_core.reports import evaluate_splits
+    from csp_core.evaluation import evaluate_splits
 
     report = evaluate_splits(model, data, root=root)
     if as_json:

@@ -25,7 +25,7 @@ def serve(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, what works and what is missing."""
-    from csp_core.reports import diagnose
+    from csp_core.cli.doctor import diagnose
 
     rows = diagnose()
     if as_json:

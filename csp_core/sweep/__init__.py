@@ -13,7 +13,7 @@ from typing import Any
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.errors import CspError
-from csp_core.evaluate import evaluate
+from csp_core.evaluation import evaluate
 from csp_core.files import read_json, write_json
 from csp_core.runs import ALIVE, RunDir
 from csp_core.store import load_model

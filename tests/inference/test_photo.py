@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from csp_core import geo
-from csp_core.answers import answer, fit_calibration, score
 from csp_core.calibrate import fit_place_weight
 from csp_core.card import write_card
 from csp_core.cli.models import part_of_year
@@ -21,7 +20,7 @@ from csp_core.config import parse_config
 from csp_core.data import load_dataset
 from csp_core.data.leaks import check_apart
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
-from csp_core.evaluate import evaluate, evaluate_images
+from csp_core.evaluation import answer, evaluate, evaluate_images, fit_calibration, score
 from csp_core.files import read_json
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats, _compared

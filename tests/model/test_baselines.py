@@ -10,7 +10,7 @@ import torch
 
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
-from csp_core.evaluate import evaluate
+from csp_core.evaluation import evaluate
 from csp_core.inference import describe_place, location_prior
 from csp_core.model import BASELINES, Mixture, make_baseline
 from csp_core.store import load_model

@@ -21,7 +21,7 @@ from csp_core.config import load_config, parse_config
 from csp_core.data import load_dataset
 from csp_core.data.batch import collate
 from csp_core.errors import ConfigError
-from csp_core.evaluate import evaluate
+from csp_core.evaluation import evaluate
 from csp_core.files import hash_file
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder

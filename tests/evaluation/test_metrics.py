@@ -9,7 +9,7 @@ import torch
 
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError
-from csp_core.evaluate import compute_metrics, evaluate, mid_ranks
+from csp_core.evaluation import compute_metrics, evaluate, mid_ranks
 
 NAN = float("nan")
 
