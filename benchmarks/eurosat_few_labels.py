@@ -48,7 +48,7 @@ from PIL import Image
 from report import arguments, markdown, spread, write_report
 
 from csp_core import load_config, load_dataset, train
-from csp_core.config import RunConfig
+from csp_core.config import RunConfig, TrainingConfig
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.demo import DemoWorld
 from csp_core.evaluation import answer, fit_calibration, score
@@ -58,7 +58,6 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.parts import Parts, make_parts
 from csp_core.schedule import Schedule
-from csp_core.sections import TrainingConfig
 from csp_core.trainstate import derive_seed
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml
 
-from csp_core.config import RunConfig
+from csp_core.config import CardConfig, RunConfig
 from csp_core.data.sets.facts import names_taxa
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
-from csp_core.sections import CardConfig
 
 METRIC_NAMES = {
     "mrr": "MRR",

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from csp_core.config import TrainingConfig
 from csp_core.model import DualEncoder
-from csp_core.sections import TrainingConfig
 
 
 @dataclass(frozen=True)

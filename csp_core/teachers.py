@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from csp_core.config import RunConfig, parse_config, set_key
+from csp_core.config import RunConfig, TeacherConfig, parse_config, set_key
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import Mixture, Prior, make_baseline
-from csp_core.sections import TeacherConfig
 from csp_core.store import load_model
 from csp_core.trainstate import derive_seed
 

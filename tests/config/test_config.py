@@ -12,7 +12,7 @@ from csp_core.config import load_config, parse_config
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from tests import small
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = sorted(set(CONFIGS.glob("*.yaml")) - set(CONFIGS.glob("sweep*.yaml")))
 
 

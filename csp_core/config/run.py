@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,11 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from csp_core.data import DATASETS
-from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
-from csp_core.model import BASELINES
-from csp_core.objectives import OBJECTIVES
-from csp_core.sections import (
+from csp_core.config.paths import PATHS, anchor, shorten
+from csp_core.config.sections import (
     CardConfig,
     Component,
     DataConfig,
@@ -33,14 +30,10 @@ from csp_core.sections import (
     model_teacher,
     network_teacher,
 )
-
-# Keys whose values may name a file or folder.
-PATHS = (
-    "data.root",
-    "model.init_from",
-    "model.image.weights",
-    "model.location.covariates.source",
-)
+from csp_core.data import DATASETS
+from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.model import BASELINES
+from csp_core.objectives import OBJECTIVES
 
 
 class RunConfig(Section):
@@ -105,20 +98,7 @@ class RunConfig(Section):
         Returns:
             The tree as plain values, without the card, paths cut to their last part.
         """
-        tree = self.model_dump(mode="json", exclude={"card"})
-        for place, key in [(tree["data"], "root"), *((t, "path") for t in tree["teachers"])]:
-            if place.get(key):
-                place[key] = PurePath(place[key]).name
-        if (tree["model"]["image"] or {}).get("weights"):
-            tree["model"]["image"]["weights"] = PurePath(tree["model"]["image"]["weights"]).name
-        if covariates := _covariates(tree):
-            covariates["source"] = PurePath(covariates["source"]).name
-        if tree["model"]["init_from"]:
-            tree["model"]["init_from"] = PurePath(tree["model"]["init_from"]).name
-        for changes in _changes(tree):
-            named = [key for key in PATHS if isinstance(changes.get(key), str)]
-            changes.update({key: PurePath(changes[key]).name for key in named})
-        return tree
+        return shorten(self.model_dump(mode="json", exclude={"card"}))
 
     def recipe_hash(self) -> str:
         """Hash what decides the weights besides the records: seed, model, objective, training.
@@ -165,7 +145,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; give sections such as `data:`.")
-    _anchor(tree, path.parent.resolve())
+    anchor(tree, path.parent.resolve())
     for override in overrides:
         _override(tree, override)
     return parse_config(tree, source=str(path))
@@ -204,50 +184,6 @@ def _explain(item: dict[str, Any]) -> str:
     close = difflib.get_close_matches(str(item["loc"][-1]), section.model_fields, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown key {where!r}.{hint} Known here: {', '.join(section.model_fields)}"
-
-
-def _anchor(tree: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a configuration file absolute."""
-    data, model = tree.get("data"), tree.get("model")
-    if isinstance(data, dict) and isinstance(data.get("root"), str):
-        data["root"] = str(folder / data["root"])
-    if isinstance(model, dict) and isinstance(model.get("init_from"), str):
-        # A bundled model's name stays a name; only what exists beside the file is a path.
-        beside = folder / model["init_from"]
-        model["init_from"] = str(beside) if beside.exists() else model["init_from"]
-    image = model.get("image") if isinstance(model, dict) else None
-    if isinstance(image, dict) and isinstance(image.get("weights"), str):
-        beside = folder / image["weights"]
-        # What is not there may be a word, such as the one for the hub's weights.
-        image["weights"] = str(beside) if beside.exists() else image["weights"]
-    if covariates := _covariates(tree):
-        covariates["source"] = str(folder / covariates["source"])
-    for changes in _changes(tree):
-        for key in PATHS:
-            if isinstance(changes.get(key), str) and (folder / changes[key]).exists():
-                changes[key] = str(folder / changes[key])
-    for teacher in tree.get("teachers") or ():
-        if isinstance(teacher, dict) and isinstance(teacher.get("path"), str):
-            beside = folder / teacher["path"]
-            # A run made by an earlier stage may come later, but a bare name is a bundled model.
-            if beside.exists() or "/" in teacher["path"]:
-                teacher["path"] = str(beside)
-
-
-def _changes(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what other stages of a run do otherwise: ``{section.key: value}`` each."""
-    teachers = tree.get("teachers") or ()
-    found = [t.get("overrides") for t in teachers if isinstance(t, dict)]
-    return [one for one in (tree.get("pretrain"), *found) if isinstance(one, dict)]
-
-
-def _covariates(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the options of covariates that name a file."""
-    found: Any = tree
-    for key in ("model", "location", "covariates"):
-        found = found.get(key) if isinstance(found, dict) else None
-    named = isinstance(found, dict) and isinstance(found.get("source"), str)
-    return found if named else None
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
