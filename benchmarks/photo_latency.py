@@ -25,7 +25,7 @@ from csp_core.image.stats import ImageStats
 from csp_core.inference import answer_photo
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
-from csp_core.photomap import winning_map
+from csp_core.raster import winning_map
 from csp_core.store import list_models, load_model, save_model
 
 MEGAPIXELS, LIMIT_SECONDS = 12, 1.5

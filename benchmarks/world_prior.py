@@ -18,9 +18,9 @@ from report import arguments, markdown, spread, write_report
 from torch import Tensor
 
 from csp_core import load_model, location_prior, make_location_encoder
+from csp_core.location.separable import SPLITS
 from csp_core.model import DualEncoder
 from csp_core.raster import Grid, GridPrior, make_grid
-from csp_core.raster.splits import SPLITS
 
 # As many classes as the bundled bird model has; batches of the size that suits the published way.
 CLASSES, LABEL, BATCH = 330, 7, 1024

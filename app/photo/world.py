@@ -15,8 +15,7 @@ from torch import Tensor
 from csp_core.geo import WORLD
 from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
-from csp_core.photomap import WinningMap, winning_map
-from csp_core.raster import Raster, make_grid
+from csp_core.raster import Raster, WinningMap, make_grid, winning_map
 from csp_core.raster.prior import extrapolates
 from csp_core.store import ModelInfo
 from mapping import deck, leaflet

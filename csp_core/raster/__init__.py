@@ -21,6 +21,7 @@ from csp_core.raster.thresholds import (
     given_threshold,
     read_held_out,
 )
+from csp_core.raster.winners import WinningMap, winning_map
 
 # What writes a raster to a file of this ending; each takes threshold and credit too. A ``.zarr`` is
 # computed while it is written, by ``write_zarr``.
@@ -41,6 +42,7 @@ __all__ = [
     "GridPrior",
     "Raster",
     "Threshold",
+    "WinningMap",
     "check_writable",
     "find_class",
     "fit_class_threshold",
@@ -51,6 +53,7 @@ __all__ = [
     "make_grid",
     "read_credit",
     "read_held_out",
+    "winning_map",
     "write_geojson",
     "write_geotiff",
     "write_png",

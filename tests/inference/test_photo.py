@@ -36,7 +36,7 @@ from csp_core.inference import (
 from csp_core.inference.photo import bring
 from csp_core.location import make_location_encoder
 from csp_core.model import CALIBRATED, DualEncoder
-from csp_core.photomap import winning_map
+from csp_core.raster import winning_map
 from csp_core.start import check_unseen
 from csp_core.store import load_model, save_model
 from csp_core.train import train

@@ -379,7 +379,7 @@ def test_credit_comes_from_the_card(tmp_path):
 
 def test_importing_rasters_loads_none_of_the_heavy_libraries():
     code = "import csp_core.raster, sys; print(*sorted({n.split('.')[0] for n in sys.modules}))"
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert not {"rasterio", "matplotlib", "dask", "zarr", "pyproj"} & set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""A picture's answer over the Earth, and a prior averaged over a place known to a radius."""
+"""A picture's answer over the Earth: the class that would win at each cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from csp_core import geo
 from csp_core.errors import ConfigError
 from csp_core.inference import CHUNK, combine, location_prior
 from csp_core.model import DualEncoder
-from csp_core.raster import Grid, make_grid
+from csp_core.raster.grid import Grid, make_grid
 
 
 @dataclass(frozen=True, eq=False)

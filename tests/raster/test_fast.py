@@ -13,10 +13,10 @@ from csp_core.inference import location_prior
 from csp_core.location import ENCODINGS, make_location_encoder
 from csp_core.location.multiscale import Grid as GridEncoding
 from csp_core.location.network import ResidualMLP
+from csp_core.location.separable import SPLITS
 from csp_core.model import DualEncoder
 from csp_core.raster import GridPrior, features, make_grid
 from csp_core.raster.features import can_split, grid_features
-from csp_core.raster.splits import SPLITS
 
 TAKEN = sorted(name for name, kind in ENCODINGS.items() if kind in SPLITS)
 NETWORKS = {

@@ -13,7 +13,7 @@ import torch
 from csp_core import geo
 from csp_core.location import ENCODINGS, NETWORKS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
 PICTURES = ("encoders-nearness.png", "encoders-features.png")
 

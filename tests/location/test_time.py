@@ -387,7 +387,7 @@ def test_configurations_without_time_keep_their_hash(tmp_path):
 def test_the_configuration_of_the_seasons(tmp_path):
     from pathlib import Path
 
-    file = Path(__file__).parents[1] / "configs" / "demo_seasons.yaml"
+    file = Path(__file__).parents[2] / "configs" / "demo_seasons.yaml"
     overrides = ["data.size=400", "training.epochs=1", "model.dim=8"]
     result = train(load_config(file, overrides), run_dir=tmp_path / "run")
     assert result.model.uses_date
