@@ -33,7 +33,7 @@ from csp_core.files import read_json, write_json
 from csp_core.model import Prior, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom
 from csp_core.objectives.contrastive import CSPMC
-from csp_core.train import TrainResult
+from csp_core.training import TrainResult
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE, TEST, VAL, FRACTION = 6000, 0.25, 0.02, 0.05

@@ -56,9 +56,9 @@ from csp_core.files import load_tensors, read_json, save_tensors, write_json
 from csp_core.geo import cell_ids
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
-from csp_core.parts import Parts, make_parts
-from csp_core.schedule import Schedule
-from csp_core.trainstate import derive_seed
+from csp_core.training.schedule import Schedule
+from csp_core.training.setup import Parts, make_parts
+from csp_core.training.state import derive_seed
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "eurosat.yaml"

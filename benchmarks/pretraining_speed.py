@@ -27,7 +27,7 @@ from csp_core.location import make_location_encoder
 from csp_core.location.multiscale import geometric_frequencies
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
-from csp_core.parts import to_device
+from csp_core.training.validate import to_device
 
 BATCH, FEATURES, SCALES, HIDDEN, DIM = 1024, 2048, 32, 512, 256
 PAIRS_OF_INAT2018 = 437_513

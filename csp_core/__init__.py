@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from csp_core.objectives import make_objective
     from csp_core.raster import heatmap
     from csp_core.store import list_models, load_model, save_model
-    from csp_core.train import train
+    from csp_core.training import train
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ _HOMES = {
     "read_occurrences": "csp_core.data",
     "rerank": "csp_core.inference.rerank",
     "save_model": "csp_core.store",
-    "train": "csp_core.train",
+    "train": "csp_core.training",
 }
 
 __all__ = [

@@ -32,7 +32,7 @@ def records_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_run(records_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a finished run; not to be written to."""
-    from csp_core.train import train
+    from csp_core.training import train
 
     folder = tmp_path_factory.mktemp("finished") / "tiny"
     train(small.config(records_csv), run_dir=folder)

@@ -43,7 +43,7 @@ def config(**sections: Any) -> RunConfig:
 
 def run(folder: Path, **sections: Any) -> Path:
     """Train, and return the directory of the run."""
-    from csp_core.train import train
+    from csp_core.training import train
 
     train(config(**sections), run_dir=folder)
     return folder

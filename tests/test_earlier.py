@@ -15,10 +15,10 @@ import torch
 
 from csp_core.config import load_config, parse_config
 from csp_core.files import ASSETS, load_tensors
-from csp_core.parts import make_parts
 from csp_core.runs import RunDir
 from csp_core.store import load_model, save_model
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.setup import make_parts
 
 EARLIER = Path(__file__).parent / "earlier"
 CASES = json.loads((EARLIER / "first_weights.json").read_text())

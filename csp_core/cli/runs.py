@@ -57,7 +57,7 @@ def resume(
 
 def _train(settings: Any, folder: Path, *, resume: bool) -> None:
     from csp_core.runs.watch import watch
-    from csp_core.train import train as train_model
+    from csp_core.training import train as train_model
 
     with watch(folder, err):
         result = train_model(settings, run_dir=folder, resume=resume)
@@ -82,8 +82,9 @@ def sweep(
 ) -> None:
     """Run every combination of a grid of settings, and go on with what was interrupted."""
     from csp_core.runs import jobs
-    from csp_core.sweep import load_sweep, make_cells, markdown_table, run_sweep
-    from csp_core.sweep.table import describe
+    from csp_core.training.sweep import run_sweep
+    from csp_core.training.sweep.cells import load_sweep, make_cells
+    from csp_core.training.sweep.table import describe, markdown_table
 
     plan = load_sweep(config)
     home = folder or jobs.runs_home() / config.stem
@@ -106,7 +107,7 @@ def sweep(
 
 def _run_cell(settings: Any, folder: Path, resume: bool) -> None:
     from csp_core.runs.watch import watch
-    from csp_core.train import train as train_model
+    from csp_core.training import train as train_model
 
     with watch(folder, err):
         train_model(settings, run_dir=folder, resume=resume)

@@ -27,7 +27,7 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    logger, handler = logging.getLogger("csp_core.train"), logging.StreamHandler(sys.stderr)
+    logger, handler = logging.getLogger("csp_core.training"), logging.StreamHandler(sys.stderr)
     if not console.is_terminal:
         # What went wrong is said once, at the end.
         handler.addFilter(lambda record: record.levelno < logging.ERROR)

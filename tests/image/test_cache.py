@@ -15,8 +15,8 @@ from csp_core.files import write_json
 from csp_core.image import make_image_encoder
 from csp_core.image.cache import _resume, cache_features, encoder_hash
 from csp_core.location import make_location_encoder
-from csp_core.locked import compute_once, fit_bands
 from csp_core.model import DualEncoder
+from csp_core.training.image_side import compute_once, fit_bands
 from tests.data.sets import eurosat
 
 COUNT = 20

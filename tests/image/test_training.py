@@ -7,9 +7,9 @@ import torch
 
 from csp_core.config import load_config, parse_config
 from csp_core.files import cache_folder, hash_file
-from csp_core.stage import Stage
 from csp_core.store import load_model
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.loop import Stage
 from tests.data.sets import eurosat
 
 

@@ -14,7 +14,6 @@ from PIL import Image
 
 from csp_core import geo
 from csp_core.calibrate import fit_place_weight
-from csp_core.card import write_card
 from csp_core.cli.models import part_of_year
 from csp_core.config import parse_config
 from csp_core.data import load_dataset
@@ -37,9 +36,10 @@ from csp_core.inference.photo import bring
 from csp_core.location import make_location_encoder
 from csp_core.model import CALIBRATED, DualEncoder
 from csp_core.raster import winning_map
-from csp_core.start import check_unseen
 from csp_core.store import load_model, save_model
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.card import write_card
+from csp_core.training.unseen import check_unseen
 from tests import photo_model
 
 NAN = float("nan")

@@ -19,7 +19,7 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
 from csp_core.raster import GridPrior, heatmap
 from csp_core.store import load_model, save_model
-from csp_core.train import train
+from csp_core.training import train
 from tests import small
 
 NAN = float("nan")

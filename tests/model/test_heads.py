@@ -14,7 +14,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads, read_heads
 from csp_core.objectives import OBJECTIVES, heads_for, make_objective
 from csp_core.store import load_model, save_model
-from csp_core.train import train
+from csp_core.training import train
 
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
 

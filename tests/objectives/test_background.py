@@ -10,7 +10,7 @@ from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.land import CONTINENTS, continent_of, land_grid, on_land
 from csp_core.objectives.background import BACKGROUNDS, make_background
-from csp_core.train import train
+from csp_core.training import train
 from tests import small
 
 NAMES = sorted(BACKGROUNDS)

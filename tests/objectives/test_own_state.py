@@ -12,12 +12,13 @@ import torch
 
 from csp_core.errors import CheckpointError
 from csp_core.files import load_tensors
-from csp_core.parts import make_parts, validate
 from csp_core.runs import RunDir
-from csp_core.stage import Stage
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.loop import Stage
+from csp_core.training.setup import make_parts
+from csp_core.training.validate import validate
 from tests import remembering, small
-from tests.test_train import free_port
+from tests.training.test_train import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = {
@@ -148,8 +149,8 @@ def test_a_checkpoint_without_its_state_is_refused(records_csv, tmp_path, monkey
 SCRIPT = """
 import os, signal, sys
 from csp_core.config import load_config
-from csp_core.stage import Stage
-from csp_core.train import train
+from csp_core.training.loop import Stage
+from csp_core.training import train
 from tests.remembering import in_the_table
 
 step, calls = Stage._train_step, []

@@ -456,7 +456,7 @@ def test_only_held_out_records_of_a_models_own_file_count(model_dir, records_csv
 
 
 def test_a_model_that_learned_from_the_whole_file(tmp_path, records_csv):
-    from csp_core.train import train
+    from csp_core.training import train
 
     config = small.config(records_csv, data={"val_fraction": 0.0}, training={"epochs": 1})
     train(config, run_dir=tmp_path / "run")

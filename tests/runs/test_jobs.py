@@ -14,7 +14,7 @@ import pytest
 from csp_core.config import load_config
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.runs import RunDir, jobs
-from csp_core.train import train
+from csp_core.training import train
 from tests import small
 
 

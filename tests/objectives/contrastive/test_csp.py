@@ -31,10 +31,10 @@ from csp_core.objectives.background import make_sampler
 from csp_core.objectives.contrastive.csp_parts import _retrieval
 from csp_core.runs import RunDir
 from csp_core.store import load_model
-from csp_core.train import train
+from csp_core.training import train
 from tests import small
 from tests.data.sets import fmow, inat2018
-from tests.test_train import free_port
+from tests.training.test_train import free_port
 
 DATA = small.pairs()
 ROWS = range(24)
@@ -397,16 +397,16 @@ def pretraining(name="csp_mc", objective=None, **sections):
 
 @pytest.mark.parametrize("name", ["csp_mc", "csp_mse"])
 def test_other_labels_give_the_same_weights(name, tmp_path, monkeypatch):
-    from csp_core import parts
+    from csp_core.training import setup
 
-    load, hashes = parts.load_dataset, []
+    load, hashes = setup.load_dataset, []
     for shift in (0, 5):
 
         def shuffled(*args, shift=shift, **options):
             data = load(*args, **options)
             return replace(data, label=(data.label + shift) % len(data.classes))
 
-        monkeypatch.setattr(parts, "load_dataset", shuffled)
+        monkeypatch.setattr(setup, "load_dataset", shuffled)
         train(pretraining(name), run_dir=tmp_path / str(shift))
         hashes.append(hash_file(tmp_path / str(shift) / "model" / "model.safetensors"))
     assert hashes[0] == hashes[1]

@@ -13,7 +13,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Mixture, make_baseline
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.objectives.supervised import distil
-from csp_core.teachers import make_teacher
+from csp_core.training.teachers import make_teacher
 from tests import small
 
 DATA = small.dataset()

@@ -13,14 +13,11 @@ from accelerate.state import AcceleratorState
 
 from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
-from csp_core.finish import trained_epochs
 from csp_core.runs import RunDir, log_to
-from csp_core.stage import Plan, Stage, TrainResult
-from csp_core.teachers import network_configs, pretrain_config
+from csp_core.training.loop import Stage
+from csp_core.training.plan import Plan, TrainResult, plan_stages, trained_epochs
 
-__all__ = ["TrainResult", "train"]
-
-log = logging.getLogger("csp_core.train")
+log = logging.getLogger(__name__)
 
 
 def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> TrainResult:
@@ -53,7 +50,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
     with ExitStack() as stack:
         if main:
             stack.enter_context(run.lock())
-            stack.enter_context(log_to(run.log, log))
+            stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
             what = "loading data, asking the teachers" if config.teachers else "loading data"
             run.claim(config.to_yaml(), resume=resume, message=what)
         stack.enter_context(run.stop_on_sigterm())
@@ -88,48 +85,6 @@ def _run_stages(
             if result.state != "finished":
                 break
     return result
-
-
-def plan_stages(config: RunConfig, run: RunDir) -> list[Plan]:
-    """List the stages of a run: pre-training, networks that teach, then what learns from them.
-
-    With ``training.refit`` all of them once more on all records, so that what was measured on the
-    records held out learned nothing of them by way of a teacher.
-
-    Args:
-        config: The run.
-        run: Where it lives.
-
-    Returns:
-        One plan a stage, in order.
-    """
-    learners = [*network_configs(config), config]
-    homes = [*(run.teacher(i + 1) for i in range(len(learners) - 1)), run.path]
-    names = [*(f"teacher {i + 1} of {len(learners) - 1}" for i in range(len(learners) - 1)), ""]
-    plans, start = [], None
-    if (first := pretrain_config(config)) is not None:
-        home = run.pretrained
-        start = home / "model"
-        plans.append(Plan(first, start, home / "checkpoints", "pre-training", last=False))
-    for refit in (False, True) if config.training.refit else (False,):
-        kind = "model" if refit or not config.training.refit else "held_out"
-        for learner, home, name in zip(learners, homes, names, strict=True):
-            own = home / "checkpoints"
-            whole = "all records" if refit else "records held out" if config.training.refit else ""
-            plans.append(
-                Plan(
-                    config=learner,
-                    directory=home / kind,
-                    checkpoints=own / "refit" if refit else own,
-                    name=", ".join(filter(None, (name, whole))),
-                    before=tuple(plan.name for plan in plans),
-                    held_out=home / "held_out" if refit else None,
-                    networks=tuple(h / kind for h in homes[:-1]) if home == run.path else (),
-                    last=kind == "model" and home == run.path,
-                    start=start if home == run.path else None,
-                )
-            )
-    return plans
 
 
 def _make_accelerator(config: RunConfig) -> accelerate.Accelerator:

@@ -23,7 +23,7 @@ from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir
 from csp_core.store import load_model
-from csp_core.train import train
+from csp_core.training import train
 from tests import small
 
 # 540 records make 16 steps an epoch; checkpoints and stops fall inside epochs.
@@ -275,7 +275,7 @@ import os, signal, sys
 from pathlib import Path
 from csp_core.config import load_config
 from csp_core.objectives.supervised import Softmax
-from csp_core.train import train
+from csp_core.training import train
 
 forward, calls = Softmax.forward, []
 

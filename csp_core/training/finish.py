@@ -19,7 +19,6 @@ from csp_core.calibrate import (
     measure_sets,
     prediction_sets,
 )
-from csp_core.card import TEST_SETS, write_attribution, write_card
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
@@ -41,6 +40,7 @@ from csp_core.geo import cell_ids
 from csp_core.land import CONTINENTS, continent_of
 from csp_core.model import CALIBRATED, DualEncoder, Support
 from csp_core.store import halve, load_model, save_model
+from csp_core.training.card import TEST_SETS, write_attribution, write_card
 
 SET_BLOCK_DEGREES = 2.0
 
@@ -99,19 +99,6 @@ def finish_model(
         texts=texts,
         dtype=config.training.saved_as,
     )
-
-
-def trained_epochs(directory: Path) -> int | None:
-    """Read how many epochs the weights of a finished model saw.
-
-    Args:
-        directory: A model directory, which need not be there.
-
-    Returns:
-        The number, or None if no model stands there.
-    """
-    file = directory / "config.json"
-    return int(read_json(file)["provenance"]["epochs"]) if file.is_file() else None
 
 
 def _calibrate(model: DualEncoder, val_set: RecordDataset) -> dict[str, dict[str, float]]:

@@ -1,10 +1,8 @@
-"""What training starts from: another model's weights, and records that leave the test unseen."""
+"""Making sure that nothing a run learns from, now or before, has seen the test."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import torch
 
 from csp_core.config import RunConfig
 from csp_core.data import DATASETS, load_dataset
@@ -12,72 +10,9 @@ from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.facts import facts_of
 from csp_core.errors import ConfigError
-from csp_core.image import PixelEncoder
-from csp_core.image.stats import LEAST_SIDE, ImageStats
-from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
-from csp_core.store import find_model, load_model, read_model_config
+from csp_core.store import find_model, read_model_config
 from csp_core.tables import option_names
-
-SAMPLE = 4096
-
-
-def initialise(model: DualEncoder, source_name: str) -> None:
-    """Start from another model's encoders, its heads and classifiers where those agree.
-
-    Args:
-        model: The model, changed.
-        source_name: As for ``load_model``.
-
-    Raises:
-        ConfigError: If its encoders are others.
-        CspError: If it cannot be loaded.
-    """
-    source = load_model(source_name)
-    for side in ("location", "image"):
-        own, other = getattr(model, side), getattr(source, side)
-        if own is None or (other is None and side == "image"):
-            continue
-        try:
-            own.load_state_dict(other.state_dict())
-        except (RuntimeError, AttributeError) as error:
-            raise ConfigError(
-                f"model.init_from {source_name!r} has another {side} encoder: give"
-                f" model.{side} and model.dim the values in its config.json."
-            ) from error
-    same = source.classes.names == model.classes.names
-    heads = ("image_head", "location_head", *(("classifier", "image_classifier") if same else ()))
-    for name in heads:
-        own, other = getattr(model, name), getattr(source, name)
-        if own is None or other is None:
-            continue
-        before, now = other.state_dict(), own.state_dict()
-        if {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in now.items()}:
-            own.load_state_dict(before)
-
-
-def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats | None:
-    """Describe the training images, so that pictures unlike them can be told.
-
-    Args:
-        model: The model.
-        train_set: What it learns from.
-
-    Returns:
-        The description; None where the model looks at no pixels, or there are too few of
-        them.
-    """
-    if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
-        return None
-    number = min(SAMPLE, len(train_set))
-    rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
-    image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
-    if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:
-        return None
-    if min(image.shape[2:]) < LEAST_SIDE:
-        return None
-    mixed = torch.randperm(number, generator=torch.Generator().manual_seed(1))
-    return ImageStats.of(image[mixed])
 
 
 def check_unseen(

@@ -7,8 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import accelerate
@@ -17,73 +15,22 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from csp_core.config import RunConfig
 from csp_core.data.batch import Batch, collate
 from csp_core.errors import ConfigError
-from csp_core.finish import finish_model, trained_epochs
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
-from csp_core.parts import (
-    OWN,
-    Average,
-    OwnState,
-    copy_layers,
-    make_parts,
-    split_own,
-    to_device,
-    validate,
-)
 from csp_core.runs import RunDir
-from csp_core.schedule import Schedule, monitored
-from csp_core.trainstate import Stateful, derive_seed, load_state, save_state
+from csp_core.training.average import OWN, Average, OwnState, copy_layers, split_own
+from csp_core.training.finish import finish_model
+from csp_core.training.plan import Plan, TrainResult, trained_epochs
+from csp_core.training.schedule import Schedule, monitored
+from csp_core.training.setup import make_parts
+from csp_core.training.state import Stateful, derive_seed, load_state, save_state
+from csp_core.training.validate import to_device, validate
 
-log = logging.getLogger("csp_core.train")
+log = logging.getLogger(__name__)
 POLL_STEPS = 20
 HEARTBEAT_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run leaves.
-
-    Args:
-        model: The best model, or the model as it stands if the run was stopped.
-        history: One dictionary an epoch, as in ``metrics.jsonl``.
-        model_directory: Where the finished model lies; None if the run was stopped.
-        state: ``"finished"`` or ``"stopped"``.
-    """
-
-    model: DualEncoder
-    history: list[dict[str, Any]]
-    model_directory: Path | None
-    state: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one stage of a run does.
-
-    Args:
-        config: What to train.
-        directory: Where its model shall stand.
-        checkpoints: What it resumes from.
-        name: What to call it; empty in a run of one stage.
-        before: Names of the stages before it.
-        held_out: Model of the stage that held records out, where this one learns from all of them.
-        networks: Models of earlier stages that it learns from.
-        last: Whether the run ends with it.
-        start: Model of an earlier stage that it starts from.
-    """
-
-    config: RunConfig
-    directory: Path
-    checkpoints: Path
-    name: str = ""
-    before: tuple[str, ...] = ()
-    held_out: Path | None = None
-    networks: tuple[Path, ...] = ()
-    last: bool = True
-    start: Path | None = None
 
 
 class Stage:

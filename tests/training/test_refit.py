@@ -17,10 +17,11 @@ from csp_core.evaluation import evaluate_splits
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir
-from csp_core.stage import Stage
 from csp_core.store import load_model, read_card
-from csp_core.teachers import make_teacher, network_configs
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.loop import Stage
+from csp_core.training.plan import network_configs
+from csp_core.training.teachers import make_teacher
 from tests import small
 
 TRAINING = {"epochs": 3, "refit": True, "keep": "last", "checkpoint_every": 5, "ema_decay": 0.9}

@@ -17,8 +17,8 @@ from csp_core.evaluation import evaluate
 from csp_core.files import read_json, write_json
 from csp_core.runs import ALIVE, RunDir
 from csp_core.store import load_model
-from csp_core.sweep.cells import Cell, Sweep, load_sweep, make_cells
-from csp_core.sweep.table import describe, markdown_table, write_tables
+from csp_core.training.sweep.cells import Cell, Sweep, load_sweep, make_cells
+from csp_core.training.sweep.table import describe, markdown_table, write_tables
 
 __all__ = ["Cell", "Sweep", "load_sweep", "make_cells", "markdown_table", "run_sweep"]
 

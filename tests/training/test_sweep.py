@@ -16,9 +16,10 @@ from csp_core.evaluation import evaluate
 from csp_core.files import hash_file
 from csp_core.runs import RunDir
 from csp_core.store import load_model
-from csp_core.sweep import load_sweep, make_cells, run_sweep
-from csp_core.sweep.table import markdown_table
-from csp_core.train import train
+from csp_core.training import train
+from csp_core.training.sweep import run_sweep
+from csp_core.training.sweep.cells import load_sweep, make_cells
+from csp_core.training.sweep.table import markdown_table
 from tests import small
 
 GRID = {"training.learning_rate": [0.001, 0.02], "seed": [0, 1]}
@@ -239,7 +240,7 @@ def test_missing_files(tmp_path, write):
 
 
 def test_the_search_of_the_paper_is_a_sweep(tmp_path):
-    path = Path(__file__).parents[1] / "configs" / "sweep_csp_paper.yaml"
+    path = Path(__file__).parents[2] / "configs" / "sweep_csp_paper.yaml"
     sweep = load_sweep(path)
     assert len(sweep.combinations()) == 6 * 5 * 3 * 3 * 3 * 7
     first, *_, last = sweep.combinations()

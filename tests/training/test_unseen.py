@@ -16,10 +16,10 @@ from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import join_records
 from csp_core.data.sets.facts import FACTS, facts_of
 from csp_core.errors import ConfigError
-from csp_core.finish import finish_model
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
-from csp_core.start import check_unseen
+from csp_core.training.finish import finish_model
+from csp_core.training.unseen import check_unseen
 from tests.data import dealt
 from tests.data.sets import photos
 

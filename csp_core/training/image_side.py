@@ -1,4 +1,4 @@
-"""What is done once for the image side of a model before training: its bands and its features."""
+"""What is done once for the image side of a model before training: bands, features, facts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from csp_core.data.images import ImageDataset, hash_images
 from csp_core.data.records import RecordDataset
 from csp_core.image import PixelEncoder
 from csp_core.image.cache import cache_features
+from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
 
 SAMPLE = 1024
 log = logging.getLogger(__name__)
+DESCRIBED = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,30 @@ def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
     rows = torch.arange(len(dataset))
     files = (map_features(path, len(dataset)),)
     return _Computed(**kept, files=files, rows=rows, source_hash=dataset.content_hash())
+
+
+def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats | None:
+    """Describe the training images, so that pictures unlike them can be told.
+
+    Args:
+        model: The model.
+        train_set: What it learns from.
+
+    Returns:
+        The description; None where the model looks at no pixels, or there are too few of
+        them.
+    """
+    if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
+        return None
+    number = min(DESCRIBED, len(train_set))
+    rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
+    image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
+    if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:
+        return None
+    if min(image.shape[2:]) < LEAST_SIDE:
+        return None
+    mixed = torch.randperm(number, generator=torch.Generator().manual_seed(1))
+    return ImageStats.of(image[mixed])
 
 
 def _images_hash(dataset: RecordDataset) -> str:

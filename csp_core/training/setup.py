@@ -1,0 +1,144 @@
+"""What a run works on: data, model and objective made from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from csp_core.config import RunConfig
+from csp_core.data import load_dataset
+from csp_core.data.records import ClassTable, RecordDataset, join_records
+from csp_core.errors import ConfigError
+from csp_core.image import make_image_encoder
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder
+from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
+from csp_core.store import load_model
+from csp_core.training.image_side import compute_once, describe_images, fit_bands
+from csp_core.training.state import derive_seed
+from csp_core.training.teachers import make_teacher
+from csp_core.training.unseen import check_unseen
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works on.
+
+    Args:
+        train_set: Records to learn from.
+        val_set: Records held out, or None.
+        model: The model.
+        objective: The objective that owns it.
+    """
+
+    train_set: RecordDataset
+    val_set: RecordDataset | None
+    model: DualEncoder
+    objective: Objective
+
+
+def make_parts(
+    config: RunConfig,
+    *,
+    refit: bool = False,
+    networks: Sequence[Path] = (),
+    start: Path | None = None,
+) -> Parts:
+    """Load the data and make model and objective, all from the configuration's seed.
+
+    Args:
+        config: What to train.
+        refit: Whether to learn from the validation records too, holding out none.
+        networks: Directories of the networks among the teachers, trained before.
+        start: Model that an earlier stage pre-trained, in place of ``model.init_from``.
+
+    Returns:
+        The parts.
+
+    Raises:
+        CspError: If data, names or options do not fit.
+    """
+    options = {"root": config.data.root, **config.data.options}
+    train_set = load_dataset(config.data.name, "train", **options)
+    val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
+    if refit and val_set is not None:
+        train_set, val_set = join_records(train_set, val_set), None
+    torch.manual_seed(derive_seed(config.seed, "weights", 0))
+    model = _make_model(config, train_set.classes)
+    fit_bands(model, train_set)
+    model.image_stats = describe_images(model, train_set)
+    objective = make_objective(config.objective.name, model, **config.objective.options)
+    objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
+    model.set_class_frequency(train_set.classes.frequency())
+    source = config.model.init_from if start is None else str(start)
+    if source:
+        initialise(model, source)
+    check_unseen(config, train_set, val_set, source)
+    for part in objective.resting():
+        # Processes wait for every gradient asked for.
+        part.requires_grad_(False)
+    if config.training.cache_features and not objective.changes_images:
+        train_set = compute_once(model, train_set)
+        val_set = None if val_set is None else compute_once(model, val_set)
+    return Parts(train_set, val_set, model, objective)
+
+
+def initialise(model: DualEncoder, source_name: str) -> None:
+    """Start from another model's encoders, its heads and classifiers where those agree.
+
+    Args:
+        model: The model, changed.
+        source_name: As for ``load_model``.
+
+    Raises:
+        ConfigError: If its encoders are others.
+        CspError: If it cannot be loaded.
+    """
+    source = load_model(source_name)
+    for side in ("location", "image"):
+        own, other = getattr(model, side), getattr(source, side)
+        if own is None or (other is None and side == "image"):
+            continue
+        try:
+            own.load_state_dict(other.state_dict())
+        except (RuntimeError, AttributeError) as error:
+            raise ConfigError(
+                f"model.init_from {source_name!r} has another {side} encoder: give"
+                f" model.{side} and model.dim the values in its config.json."
+            ) from error
+    same = source.classes.names == model.classes.names
+    heads = ("image_head", "location_head", *(("classifier", "image_classifier") if same else ()))
+    for name in heads:
+        own, other = getattr(model, name), getattr(source, name)
+        if own is None or other is None:
+            continue
+        before, now = other.state_dict(), own.state_dict()
+        if {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in now.items()}:
+            own.load_state_dict(before)
+
+
+def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
+    """Make the model; one that is trained without labels knows no classes."""
+    settings, objective = config.model, config.objective
+    kind = OBJECTIVES[objective.name]
+    # First weights follow from the seed in this order: location, image, heads.
+    location = None
+    if settings.location is not None:
+        location = make_location_encoder(dim=settings.dim, **settings.location.model_dump())
+    return DualEncoder(
+        make_image_encoder(**settings.image.model_dump()) if settings.image else None,
+        location,
+        dim=settings.dim,
+        classes=classes if "labels" in kind.learns_from else None,
+        bias=settings.bias,
+        prior_kind=kind.prior_kind,
+        name=config.name,
+        heads=heads_for(objective.name, objective.options),
+    )
+
+
+def _holds_out(config: RunConfig) -> bool:
+    return bool(config.data.options.get("val_fraction", 1.0))

@@ -1,0 +1,67 @@
+"""What a run learns from beside its records: teachers, mixed into one prior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from csp_core.config import TeacherConfig
+from csp_core.data.records import RecordDataset
+from csp_core.errors import ConfigError
+from csp_core.model import Mixture, Prior, make_baseline
+from csp_core.store import load_model
+
+
+def make_teacher(
+    teachers: Sequence[TeacherConfig], train_set: RecordDataset, networks: Sequence[Path] = ()
+) -> Prior | None:
+    """Make the prior that a run learns from: baselines of its own records and finished models.
+
+    Args:
+        teachers: What to mix, each with its weight.
+        train_set: The training records.
+        networks: Model directories of what ``network_configs`` lists, in its order.
+
+    Returns:
+        Their weighted geometric mean, or None without teachers.
+
+    Raises:
+        CspError: If a name, option or model does not fit.
+    """
+    if not teachers:
+        return None
+    trained = iter(networks)
+    priors: list[Prior] = []
+    weights: list[float] = []
+    for teacher in teachers:
+        if teacher.name == "network":
+            members: list[Prior] = [
+                load_model(next(trained)) for _ in range(count_members(teacher))
+            ]
+        elif teacher.name == "model":
+            members = [load_model(str(teacher.options["path"]))]
+        else:
+            members = [make_baseline(teacher.name, train_set, **teacher.options)]
+        priors += members
+        weights += [teacher.weight / len(members)] * len(members)
+    return Mixture(priors, weights, name="teacher")
+
+
+def count_members(teacher: TeacherConfig) -> int:
+    """Count the networks that are trained for a teacher.
+
+    Args:
+        teacher: Its configuration.
+
+    Returns:
+        How many; 0 where it is no network.
+
+    Raises:
+        ConfigError: If it is a network of less than one member.
+    """
+    if teacher.name != "network":
+        return 0
+    members = int(teacher.options["members"])
+    if members < 1:
+        raise ConfigError(f"A teacher has {members} members; give 1 or more.")
+    return members
