@@ -17,7 +17,7 @@ def serve(
     headless: Annotated[bool | None, typer.Option(help="Do not open a browser.")] = None,
 ) -> None:
     """Open the app."""
-    from csp_core.serve import serve as serve_app
+    from csp_core.cli.serve import serve as serve_app
 
     sys.exit(serve_app(host, port, headless))
 

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from csp_core.serve import serve_command
+from csp_core.cli.serve import serve_command
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",

@@ -799,7 +799,7 @@ def test_importing_draws_nothing(tmp_path):
 
 def test_each_source_has_its_facts():
     assert set(SOURCES) == set(IMPORTERS)
-    text = (Path(__file__).parents[1] / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text(encoding="utf-8")
     for name, source in SOURCES.items():
         assert f"`{name}`" in text and source.repository in text
 

@@ -326,7 +326,7 @@ def test_an_error_nobody_thought_of(csp, model_dir, monkeypatch):
 def test_as_a_module_in_a_process_of_its_own(model_dir, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "csp_core", "predict", str(model_dir), "--lon", "200", "--lat", "0"],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from csp_core.cli.serve import serve, serve_command
 from csp_core.errors import ConfigError
-from csp_core.serve import serve, serve_command
 
 
 def test_every_setting_is_a_flag() -> None:
