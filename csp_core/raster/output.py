@@ -19,7 +19,7 @@ from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
 from csp_core.store import find_model
 
-SUPPORT_MEANING = LEVEL_MEANING[LEVELS[-1][0]]
+SUPPORT_MEANING: str = LEVEL_MEANING[LEVELS[-1][0]]
 
 
 @dataclass(frozen=True)
