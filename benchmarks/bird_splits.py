@@ -13,6 +13,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,13 @@ def measure(prior: Prior, test: RecordDataset) -> Cell:
         found = [prior.support.near(*p, radius_km=LEVEL_RADIUS_KM) for p in test.lonlat.tolist()]
         cell["support"] = torch.tensor([place.records for place in found])
         cell["nearest_km"] = torch.tensor([place.nearest_km or 0.0 for place in found])
-    if isinstance(prior, DualEncoder) and prior.set_level is not None:
-        sets = prediction_sets(share, prior.set_level)
+    if isinstance(prior, DualEncoder) and prior.calibration.set_level is not None:
+        sets = prediction_sets(share, prior.calibration.set_level)
         cell["covered"] = sets.gather(1, test.label[:, None])[:, 0].float()
         cell["set_size"] = sets.sum(dim=1).float()
-        prior.temperature, kept = 1.0, prior.temperature
+        kept, prior.calibration = prior.calibration, replace(prior.calibration, temperature=1.0)
         cell["raw_nll"] = _nll(location_prior(prior, test.lonlat), test.label)
-        prior.temperature = kept
+        prior.calibration = kept
     return cell
 
 

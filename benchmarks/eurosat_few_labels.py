@@ -344,7 +344,7 @@ def measure(model: DualEncoder, records: RecordDataset) -> Cell:
     found = {name: share.argmax(dim=1) for name, (share, _) in answer(model, scores).items()}
     cell = {n: first if n == "place" else first[placed] for n, first in found.items()}
     cell |= {"label": scores.label[placed], "block": cell_ids(scores.lonlat[placed], 1.0)}
-    cell |= {"place_weight": torch.tensor(model.place_weight)}
+    cell |= {"place_weight": torch.tensor(model.calibration.place_weight)}
     return cell
 
 

@@ -201,7 +201,7 @@ def weigh(model: DualEncoder, weight: float | None) -> None:
         model: The model.
         weight: As the address says, or None for the fitted one.
     """
-    fitted = _on_step(model.place_weight)
+    fitted = _on_step(model.calibration.place_weight)
     most = MOST_WEIGHT if fitted > 1.5 or (weight or 0) > 2 else 2.0
     st.session_state["weight_box"] = min(most, fitted if weight is None else _on_step(weight))
     st.slider(
@@ -214,9 +214,10 @@ def weigh(model: DualEncoder, weight: float | None) -> None:
         help="0 is the image alone; at 1 the place counts as much as the image.",
     )
     # A slider's ends lie half a thumb from those of its box.
+    fitted_to = f"{model.calibration.place_weight:.3g}"
     at = f"calc(0.5rem + (100% - 1rem) * {fitted / most:.4f})"
     st.html(
-        f'<div class="csp-mark"><span style="left:{at}">▲ fitted {model.place_weight:.3g}'
+        f'<div class="csp-mark"><span style="left:{at}">▲ fitted {fitted_to}'
         f"{', in use' if weight is None else ''}</span></div>"
     )
     if weight is not None:

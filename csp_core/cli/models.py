@@ -47,7 +47,7 @@ def evaluate(
     of a file count, but those without a place and those of classes that the model does not know,
     whose number is told as unmatched.
     """
-    from csp_core.evaluation import evaluate_splits
+    from csp_core.evaluation.report import evaluate_splits
 
     report = evaluate_splits(model, data, root=root)
     if as_json:

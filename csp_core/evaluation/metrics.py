@@ -11,6 +11,17 @@ from torch import Tensor
 from csp_core.errors import BadRecordError
 
 ECE_BINS = 15
+# How the metrics are called on a card.
+COLUMNS = {
+    "mrr": "MRR",
+    "top1": "top-1",
+    "top3": "top-3",
+    "top5": "top-5",
+    "macro_top5": "macro top-5",
+    "log_loss": "log-loss (nats)",
+    "ece": "ECE",
+    "n": "records",
+}
 
 
 @dataclass(frozen=True)

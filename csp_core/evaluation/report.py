@@ -9,10 +9,8 @@ from typing import Any
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
-from csp_core.evaluation.records import evaluate, evaluate_images
-from csp_core.evaluation.scores import sees_images
+from csp_core.evaluation import evaluate_answers, plain
 from csp_core.files import read_json
-from csp_core.model import DualEncoder
 from csp_core.store import find_model, load_model
 
 # The data set that a file of records is.
@@ -51,18 +49,12 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     splits = {}
     for split, records in sets.items():
         if len(records):
-            splits[split] = _measured(model, records)
+            splits[split] = plain(evaluate_answers(model, records))
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
     return {"model": model.name, "data": str(data), "splits": splits, "note": known + "."}
-
-
-def _measured(model: DualEncoder, records: RecordDataset) -> dict[str, Any]:
-    if not sees_images(model, records):
-        return evaluate(model, records).to_dict()
-    return {name: values.to_dict() for name, values in evaluate_images(model, records).items()}
 
 
 def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:

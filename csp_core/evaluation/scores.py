@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,13 +11,10 @@ from torch import Tensor
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
 from csp_core.inference.combine import combine
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior
 
 CHUNK, IMAGE_CHUNK = 4096, 256
-IMAGE, PLACE, BOTH = "image", "place", "image+place"
 SET_COVERAGE = 0.9
-# Where a model keeps the level of the sets of each answer.
-SET_LEVELS = {IMAGE: "image_set_level", PLACE: "set_level", BOTH: "joint_set_level"}
 
 
 @dataclass(frozen=True)
@@ -108,21 +105,20 @@ def fit_calibration(model: DualEncoder, scores: Scores) -> float:
         Log-loss of image and place together on these records, nats.
     """
     label, placed, place = scores.label, scores.placed, scores.place
-    model.image_temperature = fit_temperature(scores.image, label)
+    fitted = replace(model.calibration, image_temperature=fit_temperature(scores.image, label))
     if place is not None:
-        model.temperature = fit_temperature(place[placed], label[placed])
+        fitted = replace(fitted, temperature=fit_temperature(place[placed], label[placed]))
         found = fit_place_weight(
-            (scores.image[placed] / model.image_temperature).softmax(dim=1),
-            (place[placed] / model.temperature).softmax(dim=1),
+            (scores.image[placed] / fitted.image_temperature).softmax(dim=1),
+            (place[placed] / fitted.temperature).softmax(dim=1),
             label[placed],
             model.classes.frequency(),
         )
-        model.place_weight = found.weight
-        model.divide_frequency = found.divide_frequency
+        fitted = replace(fitted, place_weight=found.weight, divide_frequency=found.divide_frequency)
+    model.calibration = fitted
     answers = answer(model, scores)
-    for name, attribute in SET_LEVELS.items():
-        if name in answers:
-            setattr(model, attribute, fit_set_level(*answers[name], SET_COVERAGE))
+    levels = {name: fit_set_level(*given, SET_COVERAGE) for name, given in answers.items()}
+    model.calibration = fitted.with_levels(levels)
     share, truth = answers[BOTH]
     own = share.gather(1, truth[:, None]).double().clamp_min(1e-30)
     return float(-own.log().mean()) if len(own) else float("nan")
@@ -141,10 +137,10 @@ def answer(model: DualEncoder, scores: Scores) -> dict[str, tuple[Tensor, Tensor
         model that knows no places answers by the image alone.
     """
     label, placed = scores.label, scores.placed
-    image = (scores.image / model.image_temperature).softmax(dim=1)
+    image = (scores.image / model.calibration.image_temperature).softmax(dim=1)
     if scores.place is None:
         return {IMAGE: (image, label), BOTH: (image, label)}
-    prior = (scores.place / model.temperature).softmax(dim=1)
+    prior = (scores.place / model.calibration.temperature).softmax(dim=1)
     both = combine(model, image, prior)
     return {IMAGE: (image, label), PLACE: (prior[placed], label[placed]), BOTH: (both, label)}
 

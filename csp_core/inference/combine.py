@@ -76,6 +76,6 @@ def combine(
     return posterior(
         image_probs,
         prior,
-        weight=model.place_weight if weight is None else weight,
-        class_frequency=model.classes.frequency() if model.divide_frequency else None,
+        weight=model.calibration.place_weight if weight is None else weight,
+        class_frequency=model.classes.frequency() if model.calibration.divide_frequency else None,
     )

@@ -177,8 +177,8 @@ def answer_photo(
     terms = _terms(*(step[0] for step in steps))
     final, alone = steps[2][0], probs[0]
     # The level of the sets was fitted with the fitted weight, and holds for no other.
-    level = model.joint_set_level if chosen == model.place_weight else None
-    level = level if steps[2] is not probs else model.image_set_level
+    level = model.calibration.joint_set_level if chosen == model.calibration.place_weight else None
+    level = level if steps[2] is not probs else model.calibration.image_set_level
     return PhotoAnswer(
         model=model.name,
         image_only=_ranked(model, alone, alone, terms, top),
@@ -186,7 +186,7 @@ def answer_photo(
         image_probs=alone,
         probs=final,
         weight=chosen,
-        image_set_size=_set_size(alone, model.image_set_level),
+        image_set_size=_set_size(alone, model.calibration.image_set_level),
         set_size=_set_size(final, level),
         fits=fits,
         fits_reason=reason,
@@ -227,7 +227,7 @@ def image_fits(model: DualEncoder, image: Tensor) -> tuple[bool, str]:
 
 
 def _weight(model: DualEncoder, weight: float | None) -> float:
-    chosen = model.place_weight if weight is None else weight
+    chosen = model.calibration.place_weight if weight is None else weight
     if not 0 <= chosen < math.inf:
         raise ConfigError(f"weight is {chosen}; give at least 0, or None for the fitted one.")
     return chosen

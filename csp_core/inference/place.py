@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csp_core.calibrate import prediction_sets
 from csp_core.inference.prior import location_prior
-from csp_core.model import PlaceSupport, Prior
+from csp_core.model import PlaceSupport, Prior, calibration_of
 
 
 def set_meaning(size: int) -> str:
@@ -158,7 +158,7 @@ def describe_place(
 
 
 def _set_size(model: Prior, value: Tensor) -> int | None:
-    level = getattr(model, "set_level", None)
+    level = calibration_of(model).set_level
     if level is None or model.prior_kind != "share":
         return None
     return int(prediction_sets(value[None], level).sum())

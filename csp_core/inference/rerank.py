@@ -16,7 +16,7 @@ from torch import Tensor
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.inference.combine import posterior
 from csp_core.inference.prior import location_prior
-from csp_core.model import Prior
+from csp_core.model import Prior, calibration_of
 
 # The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
 # apart by a limited factor and removes none.
@@ -109,7 +109,8 @@ def rerank(
     own = model.classes.names if names is None else _stripped(names)
     label = _matched(model, own, probs.shape[1])
     known = label >= 0
-    chosen = getattr(model, "place_weight", 1.0) if weight is None else float(weight)
+    fitted = calibration_of(model)
+    chosen = fitted.place_weight if weight is None else float(weight)
     if not 0 <= chosen < math.inf:
         raise ConfigError(f"weight is {chosen}; give at least 0, or None for the fitted one.")
     prior = torch.full(probs.shape, float("nan"))
@@ -119,7 +120,7 @@ def rerank(
         when = None if days is None else days[placed]
         said = _doubted(model, location_prior(model, lonlat[placed], date=when))[:, label[known]]
         frequency = None
-        if getattr(model, "divide_frequency", False):
+        if fitted.divide_frequency:
             frequency = model.classes.frequency()[label[known]]
         cells = placed[:, None] & known
         given = probs[cells].view(-1, int(known.sum()))

@@ -8,7 +8,7 @@ from csp_core.tables import lazily
 
 if TYPE_CHECKING:
     from csp_core.model.baselines import BASELINES, Mixture, make_baseline
-    from csp_core.model.calibration import CALIBRATED
+    from csp_core.model.calibration import BOTH, IMAGE, PLACE, Calibration, calibration_of
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import SIDES, Heads, Side, read_heads
     from csp_core.model.prior import PRIOR_KINDS, Prior
@@ -16,31 +16,38 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BASELINES": "csp_core.model.baselines",
-    "CALIBRATED": "csp_core.model.calibration",
+    "BOTH": "csp_core.model.calibration",
+    "Calibration": "csp_core.model.calibration",
     "DualEncoder": "csp_core.model.dual",
     "Heads": "csp_core.model.heads",
+    "IMAGE": "csp_core.model.calibration",
     "LEVELS": "csp_core.model.support",
     "LEVEL_MEANING": "csp_core.model.support",
     "LEVEL_RADIUS_KM": "csp_core.model.support",
     "Mixture": "csp_core.model.baselines",
+    "PLACE": "csp_core.model.calibration",
     "PRIOR_KINDS": "csp_core.model.prior",
     "PlaceSupport": "csp_core.model.support",
     "Prior": "csp_core.model.prior",
     "SIDES": "csp_core.model.heads",
     "Side": "csp_core.model.heads",
     "Support": "csp_core.model.support",
+    "calibration_of": "csp_core.model.calibration",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
 }
 
 __all__ = [
     "BASELINES",
-    "CALIBRATED",
+    "BOTH",
+    "IMAGE",
     "LEVELS",
     "LEVEL_MEANING",
     "LEVEL_RADIUS_KM",
+    "PLACE",
     "PRIOR_KINDS",
     "SIDES",
+    "Calibration",
     "DualEncoder",
     "Heads",
     "Mixture",
@@ -48,6 +55,7 @@ __all__ = [
     "Prior",
     "Side",
     "Support",
+    "calibration_of",
     "make_baseline",
     "read_heads",
 ]

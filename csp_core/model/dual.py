@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
 from csp_core.image.stats import ImageStats
+from csp_core.model.calibration import Calibration
 from csp_core.model.heads import Heads
 from csp_core.model.prior import PRIOR_KINDS
 from csp_core.model.support import Support
@@ -76,13 +77,7 @@ class DualEncoder(nn.Module):
         self.classifier = self._make_classifier()
         self.prior_kind, self.name = prior_kind, name
         self.image_classifier: nn.Linear | None = None
-        self.temperature = 1.0
-        # Level of the sets that hold the truth 9 times in 10; None where none was fitted.
-        self.set_level: float | None = None
-        # How an image's answer is calibrated and multiplied by that of its place.
-        self.image_temperature, self.place_weight, self.divide_frequency = 1.0, 1.0, False
-        self.image_set_level: float | None = None
-        self.joint_set_level: float | None = None
+        self.calibration = Calibration()
         self.image_stats: ImageStats | None = None
         self.support: Support | None = None
         self.heads = Heads()
@@ -218,7 +213,7 @@ class DualEncoder(nn.Module):
         """
         with _evaluating(self):
             first = next(self.parameters())
-            logits = self.image_logits(image.to(first.device)) / self.image_temperature
+            logits = self.image_logits(image.to(first.device)) / self.calibration.image_temperature
             value = logits.float().softmax(dim=1)
         return value.cpu()
 
@@ -279,7 +274,7 @@ class DualEncoder(nn.Module):
             first = next(self.parameters())
             date, hour = (t if t is None else t.to(first.device) for t in (date, hour))
             places = lonlat.to(first.device, first.dtype)
-            logits = self.class_logits(places, date, hour) / self.temperature
+            logits = self.class_logits(places, date, hour) / self.calibration.temperature
             value = logits.softmax(dim=1) if self.prior_kind == "share" else logits.sigmoid()
         return value.cpu()
 

@@ -316,7 +316,7 @@ def _linear_end(
     classifier: Any = model.classifier
     weight, last = classifier.weight, parts.last
     bias = weight.new_zeros(len(weight)) if classifier.bias is None else classifier.bias
-    scale = 1 / model.temperature
+    scale = 1 / model.calibration.temperature
     if last is None:
         return weight * scale, bias * scale, parts.run
     classes, middle, width = len(weight), last.out_features, last.in_features

@@ -16,7 +16,7 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.geo import WORLD
 from csp_core.inference import CHUNK, location_prior
-from csp_core.model import LEVELS, DualEncoder, Prior
+from csp_core.model import LEVELS, DualEncoder, Prior, calibration_of
 from csp_core.raster.features import GridFeatures, can_split, grid_features
 from csp_core.raster.grid import Bounds, Grid, make_grid
 from csp_core.raster.raster import Raster, find_class
@@ -320,5 +320,5 @@ def _state_of(model: Prior) -> tuple[Any, ...]:
     if isinstance(model, torch.nn.Module):
         tensors = (*model.parameters(), *model.buffers())
         versions = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
-        state += (getattr(model, "temperature", None), versions)
+        state += (calibration_of(model), versions)
     return state

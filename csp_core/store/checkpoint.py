@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,10 @@ from csp_core.files import atomic_directory, load_tensors, save_tensors, write_j
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import CALIBRATED, SIDES, DualEncoder, Heads, Support, read_heads
+from csp_core.model import SIDES, Calibration, DualEncoder, Heads, Support, read_heads
 from csp_core.store.catalog import FORMAT, find_model, read_mapping, read_model_config
 
 STATS = "image_stats.safetensors"
-PLACE_ALONE = ("temperature", "set_level")
 
 
 def save_model(
@@ -73,7 +71,9 @@ def save_model(
             save_tensors(folder / "model.safetensors", _tensors(model, dtype))
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
-            write_json(folder / "calibration.json", _calibration(model))
+            images = model.image_classifier is not None
+            calibration = model.calibration.to_dict(images=images)
+            write_json(folder / "calibration.json", calibration)
             write_json(folder / "metrics.json", dict(metrics or {}))
             if model.image_stats is not None:
                 save_tensors(folder / STATS, model.image_stats.tensors())
@@ -135,7 +135,7 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
     try:
         model = _build(config, _read_classes(folder / "classes.csv"))
         model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
-        _calibrate(model, read_mapping(folder / "calibration.json"))
+        model.calibration = Calibration.from_dict(read_mapping(folder / "calibration.json"))
         if (folder / STATS).is_file():
             model.image_stats = ImageStats(**_finite(load_tensors(folder / STATS)))
         if (folder / "support.safetensors").is_file():
@@ -204,30 +204,6 @@ def _heads(model: DualEncoder) -> Heads:
         classifiers=tuple(side for side in SIDES if has[side] is not None),
         temperatures=tuple(round(1 / scale, 6) for scale in scales) or None,
     )
-
-
-def _calibration(model: DualEncoder) -> dict[str, float]:
-    """List what was fitted; a model that sees no images has nothing fitted to them."""
-    names = CALIBRATED if model.image_classifier is not None else PLACE_ALONE
-    fitted = {name: getattr(model, name) for name in names}
-    return {name: value for name, value in fitted.items() if value is not None}
-
-
-def _calibrate(model: DualEncoder, fitted: Mapping[str, Any]) -> None:
-    model.temperature = float(fitted["temperature"])
-    model.image_temperature = float(fitted.get("image_temperature", 1.0))
-    model.place_weight = float(fitted.get("place_weight", 1.0))
-    model.divide_frequency = bool(fitted.get("divide_frequency", False))
-    for name in (name for name in CALIBRATED if name.endswith("set_level")):
-        level = fitted.get(name)
-        setattr(model, name, None if level is None else float(level))
-        if not 0 <= (getattr(model, name) or 0) <= 1:
-            raise ConfigError(f"the {name} is {level}")
-    for name in ("temperature", "image_temperature"):
-        if not 0 < getattr(model, name) < math.inf:
-            raise ConfigError(f"the {name} is {getattr(model, name)}")
-    if not 0 <= model.place_weight < math.inf:
-        raise ConfigError(f"the place_weight is {model.place_weight}")
 
 
 def _classes_csv(classes: ClassTable) -> str:

@@ -10,19 +10,10 @@ import yaml
 
 from csp_core.config import CardConfig, RunConfig
 from csp_core.data.sets.facts import names_taxa
+from csp_core.evaluation import Measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
 
-METRIC_NAMES = {
-    "mrr": "MRR",
-    "top1": "top-1",
-    "top3": "top-3",
-    "top5": "top-5",
-    "macro_top5": "macro top-5",
-    "log_loss": "log-loss (nats)",
-    "ece": "ECE",
-    "n": "records",
-}
 # What begins the name of a report on sets of the test's records.
 TEST_SETS = "test, "
 REFITTED = (
@@ -38,6 +29,7 @@ def write_card(
     metrics: Mapping[str, Mapping[str, Any]],
     info: Mapping[str, Any],
     *,
+    measure: Measure | None = None,
     refitted: bool = False,
 ) -> str:
     """Write the card of a trained model.
@@ -48,6 +40,7 @@ def write_card(
         metrics: Split name to metrics, and ``sets``: ``all`` or continent to the fields of
             ``SetReport``, of sets meant to hold the truth 9 times in 10.
         info: Facts about the data, as ``RecordDataset.info``.
+        measure: How the metrics were measured; None where nothing was.
         refitted: Whether the metrics are those of a model that had not seen the records held out,
             before it was trained anew on all.
 
@@ -74,9 +67,9 @@ def write_card(
         "## Training data",
         _data(model, card, info),
         "## How good it is",
-        _table(_rows(metrics)),
+        _table(_rows(metrics), {} if measure is None else measure.columns),
         REFITTED if refitted else "",
-        _sets(model, metrics.get("sets", {})),
+        "" if measure is None else _sets(model, metrics.get("sets", {}), measure),
         "## How it was made",
         _making(config),
         "## Licence",
@@ -149,8 +142,8 @@ def _meaning(model: DualEncoder, learns_places: bool) -> str:
         return (
             "Shares: of recordings of the listed classes made at a place, the part that would be of"
             " each; not the chance that a species is present. Calibrated by one temperature"
-            f" ({model.temperature:.3f}), fitted on validation records."
-            if model.temperature != 1.0
+            f" ({model.calibration.temperature:.3f}), fitted on validation records."
+            if model.calibration.temperature != 1.0
             else "Shares: of recordings of the listed classes made at a place, the part that would"
             " be of each; not the chance that a species is present. Not calibrated."
         )
@@ -158,17 +151,18 @@ def _meaning(model: DualEncoder, learns_places: bool) -> str:
 
 
 def _meaning_of_images(model: DualEncoder) -> str:
+    fitted = model.calibration
     image = (
         "Shares of the listed classes that a picture is of, given that it is of one of them;"
-        f" calibrated by one temperature ({model.image_temperature:.3f})."
+        f" calibrated by one temperature ({fitted.image_temperature:.3f})."
     )
     if model.classifier is None:
         return image
-    divided = ", divided by the class frequency," if model.divide_frequency else ""
+    divided = ", divided by the class frequency," if fitted.divide_frequency else ""
     return (
         f"{image} The place of a picture says which classes were recorded near it (temperature"
-        f" {model.temperature:.3f}). Both are multiplied: the share of the place{divided} to the"
-        f" power {model.place_weight:.3f}. All of these were fitted on validation records. Without"
+        f" {fitted.temperature:.3f}). Both are multiplied: the share of the place{divided} to the"
+        f" power {fitted.place_weight:.3f}. All of these were fitted on validation records. Without"
         " a place the picture's own answer stands."
     )
 
@@ -193,27 +187,26 @@ def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, An
     return found
 
 
-def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+def _table(metrics: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     if not metrics:
         return "No labelled records were held out, so nothing was measured in training."
-    head = "| split | " + " | ".join(METRIC_NAMES.values()) + " |"
-    rule = "|---" * (len(METRIC_NAMES) + 1) + "|"
+    head = "| split | " + " | ".join(columns.values()) + " |"
+    rule = "|---" * (len(columns) + 1) + "|"
     rows = [
-        f"| {split} | " + " | ".join(_number(values.get(key)) for key in METRIC_NAMES) + " |"
+        f"| {split} | " + " | ".join(_number(values.get(key)) for key in columns) + " |"
         for split, values in metrics.items()
     ]
     return "\n".join([head, rule, *rows])
 
 
-def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]]) -> str:
+def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]], measure: Measure) -> str:
     if not sets:
         return ""
     rows = "\n".join(
         f"| {place} | {values['coverage']:.1%} | {values['mean_size']:.1f} | {values['n']} |"
         for place, values in sets.items()
     )
-    seen = model.image_classifier is not None
-    what, column = ("", "by") if seen else (" at a place", "where")
+    what, column = measure.sets_of
     tested = ", and on the test" if any(name.startswith(TEST_SETS) for name in sets) else ""
     return (
         f"Sets that hold the truth 9 times in 10: the first-ranked classes{what}, as many as"

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from csp_core.data.batch import Batch, collate
 from csp_core.errors import ConfigError
+from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.runs import RunDir
@@ -174,7 +175,8 @@ class Stage:
                 layers=self._current_layers(),
                 seed=self.config.seed,
             )
-            value = monitored(row, self.options.monitor, self.parts.model)
+            measure = find_measure(self.parts.model, self.parts.val_set)
+            value = monitored(row, self.options.monitor, self.parts.model, measure)
             if progress.best is None or value < progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 if self.options.keep == "best":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from csp_core.config import TrainingConfig
+from csp_core.evaluation import Measure
 from csp_core.model import DualEncoder
 
 
@@ -41,21 +42,24 @@ class Schedule:
         return rate
 
 
-def monitored(row: Mapping[str, float], choice: str, model: DualEncoder) -> float:
+def monitored(
+    row: Mapping[str, float], choice: str, model: DualEncoder, measure: Measure | None
+) -> float:
     """Pick the number that decides which epoch was best.
 
     Args:
         row: One epoch's line of metrics.
-        choice: ``training.monitor``; ``auto`` is the log-loss that one temperature leaves for
-            shares, the mean reciprocal rank for relative scores, the objective without classes.
+        choice: ``training.monitor``; ``auto`` is what the measure of the model names: the log-loss
+            that one temperature leaves for shares, the mean reciprocal rank for relative scores;
+            the objective where there is none.
         model: What is trained.
+        measure: How it is measured on the records held out, or None.
 
     Returns:
         The value; lower is better.
     """
     if choice == "auto":
-        by_kind = {"share": "calibrated_log_loss", "relative": "mrr"}
-        choice = by_kind[model.prior_kind] if model.classifier is not None else "loss"
+        choice = "loss" if measure is None else measure.monitor(model)
     if choice == "mrr":
         return -float(row["val_mrr"])
     return float(row["val_objective" if choice == "loss" else f"val_{choice}"])

@@ -6,30 +6,16 @@ from collections import Counter
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from csp_core.calibrate import fit_temperature
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
-from csp_core.evaluation import (
-    BOTH,
-    IMAGE,
-    PLACE,
-    evaluate,
-    fit_calibration,
-    measure,
-    records_logits,
-    score,
-    sees_images,
-)
+from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, Objective
 from csp_core.training.state import derive_seed
 
 CHUNK, IMAGE_CHUNK = 4096, 512
-# What is told of each side beside the answer of both.
-SHOWN = ("top1", "log_loss")
 
 
 @torch.no_grad()
@@ -51,8 +37,7 @@ def validate(
         seed: Of the draws that an objective needs, the same each time.
 
     Returns:
-        ``val_objective`` and its parts, ``val_`` with each metric and, for shares, the log-loss
-        that one temperature fitted on these records leaves.
+        ``val_objective`` and its parts, and ``val_`` with what the model's measure watches.
     """
     was_training = (objective.training, model.training)
     objective.eval()
@@ -69,15 +54,10 @@ def validate(
         totals.update({key: float(value) * len(rows) for key, value in losses.items()})
     totals["objective"] = totals.pop("loss")
     values = {f"val_{key}": total / len(val_set) for key, total in totals.items()}
-    if sees_images(model, val_set):
-        values |= _measure_answers(model, val_set)
-    elif model.classifier is not None:
-        metrics = evaluate(model, val_set).to_dict()
-        values |= {f"val_{key}": value for key, value in metrics.items()}
-        if model.prior_kind == "share":
-            logits = records_logits(model, val_set)
-            loss = F.cross_entropy(logits / fit_temperature(logits, val_set.label), val_set.label)
-            values["val_calibrated_log_loss"] = float(loss)
+    measure = find_measure(model, val_set)
+    if measure is not None:
+        found = measure.watch(model, val_set)
+        values |= {f"val_{key}": value for key, value in found.items()}
     model.train(was_training[1])
     objective.train(was_training[0])
     return values
@@ -94,15 +74,3 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         The batch on the device.
     """
     return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
-
-
-def _measure_answers(model: DualEncoder, val_set: RecordDataset) -> dict[str, float]:
-    """Calibrate a model with images on the records held out and measure its answers there."""
-    scores = score(model, val_set)
-    loss = fit_calibration(model, scores)
-    found = measure(model, scores)
-    values = {f"val_{key}": value for key, value in found[BOTH].to_dict().items()}
-    for name in (IMAGE, PLACE):
-        if name in found:
-            values |= {f"val_{name}_{key}": getattr(found[name], key) for key in SHOWN}
-    return {**values, "val_calibrated_log_loss": loss}

@@ -34,7 +34,7 @@ from csp_core.inference import (
 )
 from csp_core.inference.photo import bring
 from csp_core.location import make_location_encoder
-from csp_core.model import CALIBRATED, DualEncoder
+from csp_core.model import DualEncoder
 from csp_core.raster import winning_map
 from csp_core.store import load_model, save_model
 from csp_core.training import train
@@ -109,7 +109,7 @@ def test_the_second_stage_starts_from_the_first(run):
 
 def test_what_was_fitted_is_kept(model, tmp_path):
     again = load_model(save_model(model, tmp_path / "again"))
-    assert all(getattr(again, name) == getattr(model, name) for name in CALIBRATED)
+    assert again.calibration == model.calibration
     image = torch.rand(2, 3, 64, 64)
     assert torch.equal(again.image_prior(image), model.image_prior(image))
     fitted = read_json(tmp_path / "again" / "calibration.json")
@@ -139,8 +139,9 @@ def test_prior_false_is_the_image_alone(model, held_out):
         (share.argmax(1) == label).double().mean().item()
     )
     prior = location_prior(model, held_out.lonlat, date=held_out.date)
-    frequency = model.classes.frequency() if model.divide_frequency else None
-    want = posterior(model.image_prior(held_out.image), prior, weight=model.place_weight,
+    weight = model.calibration.place_weight
+    frequency = model.classes.frequency() if model.calibration.divide_frequency else None
+    want = posterior(model.image_prior(held_out.image), prior, weight=weight,
                      class_frequency=frequency)  # fmt: skip
     torch.testing.assert_close(answers["image+place"][0], want, atol=1e-5, rtol=1e-4)
 
@@ -156,7 +157,7 @@ def test_records_without_a_place_keep_the_image_s_answer(model, held_out):
     nowhere = replace(held_out, lonlat=torch.full_like(lonlat, NAN))
     assert set(evaluate_images(model, nowhere)) == {"image", "image+place"}
     fit_calibration(model, score(model, nowhere))
-    assert model.place_weight == 1.0 and not model.divide_frequency
+    assert model.calibration.place_weight == 1.0 and not model.calibration.divide_frequency
 
 
 def test_records_without_images_are_asked_by_place(model, held_out):
@@ -262,8 +263,9 @@ def test_where_the_answer_would_change(model):
     found = winning_map(model, probs, (0, 40, 20, 60), 5.0, date=0.5)
     assert found.winner.shape == found.share.shape == found.grid.shape == (4, 4)
     one = location_prior(model, torch.tensor([[2.5, 57.5]]), date=torch.tensor([0.5]))
-    frequency = model.classes.frequency() if model.divide_frequency else None
-    want = posterior(probs[None], one, weight=model.place_weight, class_frequency=frequency)
+    weight = model.calibration.place_weight
+    frequency = model.classes.frequency() if model.calibration.divide_frequency else None
+    want = posterior(probs[None], one, weight=weight, class_frequency=frequency)
     assert found.winner[0, 0] == want.argmax()
     assert found.share[0, 0].item() == pytest.approx(want.max().item(), rel=1e-4)
     assert set(found.classes) == set(found.winner.unique().tolist())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
 from csp_core.inference import CHUNK, describe_place, location_prior, posterior
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import Calibration, DualEncoder
 from csp_core.store import load_model, save_model
 from tests import small
 
@@ -150,11 +151,11 @@ def test_a_class_without_records_has_no_lift():
 
 def test_the_set_of_a_place(model_dir):
     model = load_model(model_dir)
-    assert 0 < model.set_level < 1
+    assert 0 < model.calibration.set_level < 1
     prior = location_prior(model, torch.tensor([[36.8, -1.3]]))[0]
     ordered = prior.sort(descending=True).values.double().tolist()
     want = 1
-    while sum(ordered[:want]) <= model.set_level:
+    while sum(ordered[:want]) <= model.calibration.set_level:
         want += 1
     report = describe_place(model, 36.8, -1.3, top=1)
     assert report.set_size == want and report.to_dict()["support"]["set_size"] == want
@@ -163,19 +164,19 @@ def test_the_set_of_a_place(model_dir):
 def test_no_set_where_none_was_fitted():
     assert describe_place(Constant(), 10.0, 50.0).set_size is None
     relative = Constant(kind="relative")
-    relative.set_level = 0.9
+    relative.calibration = replace(relative.calibration, set_level=0.9)
     assert describe_place(relative, 10.0, 50.0).set_size is None
     certain = Constant(row=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
-    certain.set_level = 0.9
+    certain.calibration = replace(certain.calibration, set_level=0.9)
     assert describe_place(certain, 10.0, 50.0).set_size == 1
 
 
 def test_the_level_of_sets_is_kept_and_may_be_missing(model_dir, tmp_path):
     model = load_model(model_dir)
     folder = save_model(model, tmp_path / "m")
-    assert load_model(folder).set_level == model.set_level
+    assert load_model(folder).calibration.set_level == model.calibration.set_level
     (folder / "calibration.json").write_text('{"temperature": 1.5}')
-    assert load_model(folder).set_level is None and load_model(folder).temperature == 1.5
+    assert load_model(folder).calibration == Calibration(temperature=1.5)
     for level in ('"high"', "-0.1", "1.5", "NaN", "[1]"):
         (folder / "calibration.json").write_text(f'{{"temperature": 1.5, "set_level": {level}}}')
         with pytest.raises(CheckpointError):

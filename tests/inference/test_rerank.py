@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.inference.rerank import DOUBT, rerank
+from csp_core.model import Calibration
 
 NAN = float("nan")
 HERE = torch.tensor([[10.0, 50.0]])
@@ -83,7 +85,7 @@ def test_dates_go_with_their_places():
 
 def test_weight_and_division_are_those_of_the_model_unless_given():
     model = Table([0.1, 0.6, 0.3], counts=(1, 6, 3))
-    model.place_weight, model.divide_frequency = 0.5, True
+    model.calibration = Calibration(place_weight=0.5, divide_frequency=True)
     probs = torch.tensor([[0.5, 0.3, 0.2]])
     prior = doubted([0.1, 0.6, 0.3], [0.5 * f + 1 / 6 for f in (0.1, 0.6, 0.3)])
     lift = [(p / f) ** 0.5 for p, f in zip(prior, (0.1, 0.6, 0.3), strict=True)]
@@ -188,7 +190,7 @@ def test_a_row_need_not_sum_to_one():
 
 def test_a_class_without_training_records_does_not_win_everywhere():
     model = Table([0.0001, 0.6, 0.3999], counts=(0, 60, 40))
-    model.divide_frequency = True
+    model.calibration = replace(model.calibration, divide_frequency=True)
     found = rerank(torch.tensor([[0.01, 0.5, 0.49]]), HERE, model=model)
     assert found.probs[0, 0] < 0.01 and found.probs.argmax() == 1
 

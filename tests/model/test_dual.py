@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -34,7 +36,7 @@ def test_logits_are_the_classifier_over_the_embedding():
 
 def test_share_is_a_softmax_at_the_temperature():
     made = model().eval()
-    made.temperature = 2.5
+    made.calibration = replace(made.calibration, temperature=2.5)
     want = (made.class_logits(PLACES) / 2.5).exp()
     torch.testing.assert_close(made.prior(PLACES), want / want.sum(1, keepdim=True))
 

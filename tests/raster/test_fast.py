@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def make_model(encoding, network="one hidden layer", kind="relative", classes=5,
             if parameter.ndim == 1:
                 parameter += 0.3 * torch.randn_like(parameter)
         model.classifier.weight *= 4
-    model.temperature = 1.3
+    model.calibration = replace(model.calibration, temperature=1.3)
     return model.eval()
 
 

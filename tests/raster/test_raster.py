@@ -303,7 +303,8 @@ def test_a_changed_model_is_asked_again(model):
         model.classifier.bias[0] += 1
     after = heatmap(model, 0, bounds=FIJI, step=5.0).values
     assert (after > before).all()
-    model.temperature *= 2
+    twice = 2 * model.calibration.temperature
+    model.calibration = replace(model.calibration, temperature=twice)
     assert not torch.equal(heatmap(model, 0, bounds=FIJI, step=5.0).values, after)
 
 

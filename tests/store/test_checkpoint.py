@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_round_trip(tmp_path, kind):
     model = DualEncoder(
         None, location, dim=8, classes=data.classes, bias=False, prior_kind=kind, name="mine"
     )
-    model.temperature = 1.7
+    model.calibration = replace(model.calibration, temperature=1.7)
     metrics = {"val": {"mrr": 0.5}}
     folder = save_model(
         model, tmp_path / "m", metrics=metrics, provenance={"a": 1}, texts={"LICENSE": "free"}
@@ -79,7 +80,7 @@ def test_round_trip(tmp_path, kind):
     again = load_model(folder)
     assert torch.equal(location_prior(again, PLACES), location_prior(model.eval(), PLACES))
     assert not again.training and again.support is None
-    assert (again.name, again.prior_kind, again.temperature) == ("mine", kind, 1.7)
+    assert (again.name, again.prior_kind, again.calibration.temperature) == ("mine", kind, 1.7)
     assert again.classes == model.classes
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert json.loads((folder / "config.json").read_text())["provenance"] == {"a": 1}
@@ -262,7 +263,7 @@ def test_an_unknown_name(shelf, model_dir):
 def test_an_interrupted_save_leaves_what_stood_there(copy, monkeypatch):
     before = files(copy)
     model = load_model(copy)
-    model.temperature = 3.0
+    model.calibration = replace(model.calibration, temperature=3.0)
 
     def full(path, text):
         raise OSError(28, "No space left on device")

@@ -59,8 +59,8 @@ def test_the_second_stage_learns_from_all_records(refitted, records_csv):
 def test_calibration_and_metrics_are_those_of_records_it_had_not_seen(refitted):
     folder = refitted[1]
     before, after = load_model(folder / "held_out"), load_model(folder)
-    assert after.temperature == before.temperature != 1.0
-    assert after.set_level == before.set_level
+    assert after.calibration.temperature == before.calibration.temperature != 1.0
+    assert after.calibration.set_level == before.calibration.set_level
     assert not torch.equal(before.classifier.weight, after.classifier.weight)
     metrics = [json.loads((folder / d / "metrics.json").read_text()) for d in ("held_out", "model")]
     assert metrics[0] == metrics[1] and metrics[0]["val"]["n"] == 60

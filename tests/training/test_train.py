@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -143,7 +144,7 @@ def test_early_stopping_keeps_the_best_epoch(records_csv, tmp_path, monitor, fie
     assert result.state == "finished"
     model = load_model(tmp_path / "run")
     if field != "calibrated_log_loss":
-        model.temperature = 1.0
+        model.calibration = replace(model.calibration, temperature=1.0)
     val = load_dataset("occurrences", "val", root=records_csv, split_method="random")
     measured = evaluate(model, val).to_dict()[field.removeprefix("calibrated_")]
     assert sign * measured == pytest.approx(values[best], rel=1e-5)
@@ -153,8 +154,8 @@ def test_calibration_does_not_make_it_worse(finished_run, records_csv):
     model = load_model(finished_run)
     val = load_dataset("occurrences", "val", root=records_csv, split_method="random")
     calibrated = evaluate(model, val).log_loss
-    assert model.temperature != 1.0
-    model.temperature = 1.0
+    assert model.calibration.temperature != 1.0
+    model.calibration = replace(model.calibration, temperature=1.0)
     assert calibrated <= evaluate(model, val).log_loss
 
 
@@ -177,7 +178,7 @@ def test_without_validation(records_csv, tmp_path):
     assert state(tmp_path / "run") == "finished"
     assert not any(key.startswith("val_") for row in result.history for key in row)
     assert sum(result.model.classes.counts) == 600
-    assert load_model(tmp_path / "run").temperature == 1.0
+    assert load_model(tmp_path / "run").calibration.temperature == 1.0
     assert json.loads((tmp_path / "run/model/metrics.json").read_text()) == {}
 
 
@@ -185,7 +186,7 @@ def test_geo_prior_trains_a_relative_model(records_csv, tmp_path):
     tree = small.tree(records_csv, training={"epochs": 2}) | {"objective": {"name": "geo_prior"}}
     result = train(parse_config(tree), run_dir=tmp_path / "run")
     model = load_model(tmp_path / "run")
-    assert model.prior_kind == "relative" and model.temperature == 1.0
+    assert model.prior_kind == "relative" and model.calibration.temperature == 1.0
     assert result.history[1]["loss"] < result.history[0]["loss"]
     assert result.history[1]["val_mrr"] > 0.7
 
