@@ -27,7 +27,7 @@ lint:
 test:
 	@sh tools/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 screenshots:
 	@sh tools/setup.sh test

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# A worker, and what its tests start, keep to one core. NumPy and torch read this on their import.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    # There these are set, and a console would keep the width that it found when it was made.
+    os.environ.pop("COLUMNS", None)
+    os.environ.pop("LINES", None)
 
 import pytest
 import torch
 
 from tests import small
+from tests.workers import Groups, in_a_worker, once, turn
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups | None:
+    """Keep together what shares fixtures, with ``--dist loadgroup``."""
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest where several workers share the tests."""
+    if in_a_worker():
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +42,16 @@ def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("CSP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CSP_MODELS", raising=False)
     torch.manual_seed(0)
+    # Weights are bit-equal only with the same number of threads.
+    torch.set_num_threads(1)
     yield
 
 
 @pytest.fixture(scope="session")
 def records_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 records of 6 taxa in three clusters."""
-    return small.write_csv(tmp_path_factory.mktemp("records") / "records.csv")
+    folder = once(tmp_path_factory, "records", lambda it: small.write_csv(it / "records.csv"))
+    return folder / "records.csv"
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +59,10 @@ def finished_run(records_csv: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """The directory of a finished run; not to be written to."""
     from csp_core.training import train
 
-    folder = tmp_path_factory.mktemp("finished") / "tiny"
-    train(small.config(records_csv), run_dir=folder)
-    return folder
+    def make(folder: Path) -> None:
+        train(small.config(records_csv), run_dir=folder / "tiny")
+
+    return once(tmp_path_factory, "finished", make) / "tiny"
 
 
 @pytest.fixture(scope="session")
