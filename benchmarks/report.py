@@ -67,7 +67,13 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_report(
-    name: str, title: str, body: str, data: Mapping[str, Any], options: argparse.Namespace
+    name: str,
+    title: str,
+    body: str,
+    data: Mapping[str, Any],
+    options: argparse.Namespace,
+    *,
+    command: str = "",
 ) -> None:
     """Write a benchmark's JSON and its page, and print the page.
 
@@ -77,8 +83,9 @@ def write_report(
         body: Tables and text.
         data: The numbers behind it.
         options: As ``arguments`` returned.
+        command: What makes it anew; if not given, this script with its options.
     """
-    command = " ".join([f"python benchmarks/{name}.py", *_asked(sys.argv[1:])])
+    command = command or " ".join([f"python benchmarks/{name}.py", *_asked(sys.argv[1:])])
     machine = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, GPU: " + (
         torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     )

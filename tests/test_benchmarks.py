@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,68 @@ def test_quick_form(name, tmp_path):
     page = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
     assert "|---" in page and f"benchmarks/{name}.py --quick" in page
     assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["machine"]
+
+
+def test_the_small_form_of_the_gpu_benchmark(tmp_path):
+    command = ["bash", "benchmarks/gpu.sh", "--quick", "--out", str(tmp_path)]
+    environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    cells = found["cells"]
+    assert list(cells) == ["pretraining", "images", "encoders", "training"] and found["finished"]
+    assert {cell["state"] for part in cells.values() for cell in part.values()} == {"measured"}
+    run = cells["training"]["csp train and resume"]
+    assert run["bit_equal"] and 0 < run["stopped_at"] < run["steps"]
+    page = (tmp_path / "gpu.md").read_text(encoding="utf-8")
+    assert "gpu.sh --quick" in page and "not judged" in page and page.count("\n|---") == 4
+    assert "torch " in (tmp_path / "gpu_machine.txt").read_text(encoding="utf-8")
+
+
+def test_without_a_gpu_the_benchmark_says_so(tmp_path):
+    environment = os.environ | {"PYTHON": sys.executable, "CUDA_VISIBLE_DEVICES": ""}
+    command = ["bash", "benchmarks/gpu.sh", "--out", str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and "No GPU" in done.stderr and "polars: " in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+
+
+def wheels_script():
+    path = ROOT / "benchmarks" / "gpu_wheels.py"
+    spec = importlib.util.spec_from_file_location("gpu_wheels", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_a_machine_lacks_is_what_is_imported_there():
+    script = wheels_script()
+    machine = script.read_machine("# a comment\nPyYAML 6.0\ntorch 2.11.0\ntyping_extensions\n")
+    assert machine == {"pyyaml": "6.0", "torch": "2.11.0", "typing-extensions": ""}
+    told = "import time:       123 |      4567 |   polars.series\nimport time: self\nother\n"
+    told += "import time:        12 |        13 |     yaml\nimport time: 1 | 1 | json\n"
+    homes = {"polars": ["polars"], "yaml": ["PyYAML"], "shapely": ["shapely"]}
+    imported = script.imported_packages(told, homes)
+    assert imported == {"polars", "pyyaml"}
+    assert script.missing_packages(imported, machine) == ["polars", "typing-extensions"]
+    assert script.missing_packages({"pyyaml", "csp-explorer"}, machine) == []
+    assert "torch" in script.read_machine(script.MACHINE.read_text(encoding="utf-8"))
+
+
+def test_wheels_that_are_too_large_are_packed_anew(tmp_path):
+    script = wheels_script()
+    wheels = [tmp_path / f"{name}.whl" for name in ("large", "small")]
+    for wheel, often in zip(wheels, (200_000, 10), strict=True):
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("package/part.py", "x = 1\n" * often)
+    before = script.size_of(wheels)
+    assert script.shrink(wheels, before) == []
+    assert script.shrink(wheels, before // 2) == ["large.whl"]
+    assert script.size_of(wheels) < before // 2
+    with zipfile.ZipFile(wheels[0]) as archive:
+        assert archive.read("package/part.py") == b"x = 1\n" * 200_000
+    assert ROOT / "README.md" in script.tree_files()
