@@ -2,45 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-# Keys whose values may name a file or folder.
+
+@dataclass(frozen=True)
+class PathKey:
+    """A key whose value may name a file or folder.
+
+    Args:
+        key: ``section.key``; a section that is a list is looked through.
+        always: Whether its value is always a path. Else it is one if it exists beside the file, as
+            a bare name may be that of a bundled model or a word.
+        by_slash: Whether a slash makes it a path too: what an earlier run makes may come later.
+    """
+
+    key: str
+    always: bool = False
+    by_slash: bool = False
+
+    def absolute(self, value: str, folder: Path) -> Path | None:
+        """Find the path that a value names.
+
+        Args:
+            value: What was written.
+            folder: Where it was written.
+
+        Returns:
+            The path, or None if it names none.
+        """
+        beside = folder / value
+        named = self.always or beside.exists() or (self.by_slash and "/" in value)
+        return beside if named else None
+
+
 PATHS = (
-    "data.root",
-    "model.init_from",
-    "model.image.weights",
-    "model.location.covariates.source",
+    PathKey("data.root", always=True),
+    PathKey("model.init_from"),
+    PathKey("model.image.weights"),
+    PathKey("model.location.covariates.source", always=True),
+    PathKey("teachers.path", by_slash=True),
 )
 
 
-def anchor(tree: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a configuration file absolute."""
-    data, model = tree.get("data"), tree.get("model")
-    if isinstance(data, dict) and isinstance(data.get("root"), str):
-        data["root"] = str(folder / data["root"])
-    if isinstance(model, dict) and isinstance(model.get("init_from"), str):
-        # A bundled model's name stays a name; only what exists beside the file is a path.
-        beside = folder / model["init_from"]
-        model["init_from"] = str(beside) if beside.exists() else model["init_from"]
-    image = model.get("image") if isinstance(model, dict) else None
-    if isinstance(image, dict) and isinstance(image.get("weights"), str):
-        beside = folder / image["weights"]
-        # What is not there may be a word, such as the one for the hub's weights.
-        image["weights"] = str(beside) if beside.exists() else image["weights"]
-    if covariates := _covariates(tree):
-        covariates["source"] = str(folder / covariates["source"])
-    for changes in _changes(tree):
-        for key in PATHS:
-            if isinstance(changes.get(key), str) and (folder / changes[key]).exists():
-                changes[key] = str(folder / changes[key])
-    for teacher in tree.get("teachers") or ():
-        if isinstance(teacher, dict) and isinstance(teacher.get("path"), str):
-            beside = folder / teacher["path"]
-            # A run made by an earlier stage may come later, but a bare name is a bundled model.
-            if beside.exists() or "/" in teacher["path"]:
-                teacher["path"] = str(beside)
+def anchor(tree: dict[str, Any], folder: Path, *, resolve: bool = False) -> None:
+    """Make the paths of a configuration absolute.
+
+    Args:
+        tree: Plain values of sections, changed; some may be missing.
+        folder: What paths are relative to.
+        resolve: Whether links and parts such as ``..`` are resolved too.
+    """
+    for holder, name, path in _found(tree):
+        if (absolute := path.absolute(holder[name], folder)) is not None:
+            holder[name] = str(absolute.resolve() if resolve else absolute)
+
+
+def anchor_value(key: str, value: Any, folder: Path, *, resolve: bool = False) -> Any:
+    """Make the paths in the value of one key absolute.
+
+    Args:
+        key: ``section.key``, or a whole section.
+        value: Its value.
+        folder: What paths are relative to.
+        resolve: As for ``anchor``.
+
+    Returns:
+        The value, with absolute paths.
+    """
+    *sections, last = key.split(".")
+    holder = {last: value}
+    tree: dict[str, Any] = holder
+    for section in reversed(sections):
+        tree = {section: tree}
+    anchor(tree, folder, resolve=resolve)
+    return holder[last]
 
 
 def shorten(tree: dict[str, Any]) -> dict[str, Any]:
@@ -52,32 +90,28 @@ def shorten(tree: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The tree.
     """
-    for place, key in [(tree["data"], "root"), *((t, "path") for t in tree["teachers"])]:
-        if place.get(key):
-            place[key] = PurePath(place[key]).name
-    if (tree["model"]["image"] or {}).get("weights"):
-        tree["model"]["image"]["weights"] = PurePath(tree["model"]["image"]["weights"]).name
-    if covariates := _covariates(tree):
-        covariates["source"] = PurePath(covariates["source"]).name
-    if tree["model"]["init_from"]:
-        tree["model"]["init_from"] = PurePath(tree["model"]["init_from"]).name
-    for changes in _changes(tree):
-        named = [key for key in PATHS if isinstance(changes.get(key), str)]
-        changes.update({key: PurePath(changes[key]).name for key in named})
+    for holder, name, _ in _found(tree):
+        holder[name] = PurePath(holder[name]).name
     return tree
 
 
-def _changes(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what other stages of a run do otherwise: ``{section.key: value}`` each."""
-    teachers = tree.get("teachers") or ()
-    found = [t.get("overrides") for t in teachers if isinstance(t, dict)]
-    return [one for one in (tree.get("pretrain"), *found) if isinstance(one, dict)]
+def _found(tree: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, PathKey]]:
+    """List where paths may stand: in sections, and in what other stages do otherwise."""
+    others = [teacher.get("overrides") for teacher in _below(tree, ["teachers"])]
+    for path in PATHS:
+        *sections, last = path.key.split(".")
+        holders = [(holder, last) for holder in _below(tree, sections)]
+        holders += [(c, path.key) for c in (tree.get("pretrain"), *others) if isinstance(c, dict)]
+        for holder, name in holders:
+            if isinstance(holder.get(name), str):
+                yield holder, name, path
 
 
-def _covariates(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the options of covariates that name a file."""
-    found: Any = tree
-    for key in ("model", "location", "covariates"):
-        found = found.get(key) if isinstance(found, dict) else None
-    named = isinstance(found, dict) and isinstance(found.get("source"), str)
-    return found if named else None
+def _below(tree: Any, sections: Sequence[str]) -> list[dict[str, Any]]:
+    """List the sections at the end of a way; none where the way leads elsewhere."""
+    found = [tree]
+    for section in sections:
+        inner = [one.get(section) for one in found if isinstance(one, dict)]
+        lists = [one if isinstance(one, (list, tuple)) else (one,) for one in inner]
+        found = [each for some in lists for each in some]
+    return [one for one in found if isinstance(one, dict)]

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from csp_core.config.paths import PATHS, anchor, shorten
+from csp_core.config.paths import anchor, anchor_value, shorten
 from csp_core.config.sections import (
     CardConfig,
     Component,
@@ -195,8 +195,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise ConfigError(f"{override!r}: the value is not YAML ({error}).") from error
     *sections, last = key.strip().split(".")
-    if key.strip() in PATHS and isinstance(value, str):
-        value = str(Path(value).resolve()) if Path(value).exists() or last == "root" else value
+    value = anchor_value(key.strip(), value, Path.cwd(), resolve=True)
     set_key(tree, sections, last, value, override)
 
 

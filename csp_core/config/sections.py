@@ -128,6 +128,12 @@ class ModelConfig(Section):
     bias: bool = True
     init_from: str | None = None
 
+    @model_validator(mode="after")
+    def _some_side(self) -> ModelConfig:
+        if self.location is None and self.image is None:
+            raise ConfigError("location and image are both null; give the model one side at least.")
+        return self
+
     @field_validator("location")
     @classmethod
     def _location_exists(cls, part: Component | None) -> Component | None:

@@ -14,10 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from csp_core.config import RunConfig, load_config
+from csp_core.config.paths import anchor_value
 from csp_core.errors import ConfigError, DataNotFoundError
 from csp_core.runs import RunDir
-
-PATHS = ("data.root", "model.init_from")
 
 
 class Sweep(BaseModel):
@@ -99,18 +98,10 @@ def load_sweep(path: str | Path) -> Sweep:
         raise ConfigError(f"{path}: {faults}. A sweep has the keys {known}.") from error
     folder = path.resolve().parent
     grid = {
-        key: tuple(_anchored(v, folder, always=key == PATHS[0]) for v in values)
-        if key in PATHS
-        else values
+        key: tuple(anchor_value(key, value, folder) for value in values)
         for key, values in sweep.grid.items()
     }
     return sweep.model_copy(update={"base": folder / sweep.base, "grid": grid})
-
-
-def _anchored(value: Any, folder: Path, *, always: bool) -> Any:
-    """Make a path relative to the sweep's file absolute; the name of a model stays a name."""
-    is_path = isinstance(value, str) and (always or (folder / value).exists())
-    return str(folder / value) if is_path else value
 
 
 def make_cells(sweep: Sweep, folder: Path, overrides: Sequence[str] = ()) -> list[Cell]:
