@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from csp_core.data.inat2018 import LAYOUT
 from gpu_cells import ROOT, Measure, Setting, run_cells, seconds_of
 from pretraining_speed import BATCH, FEATURES, PAIRS_OF_INAT2018
 from torch import Tensor
@@ -33,6 +32,7 @@ from csp_core import (
 )
 from csp_core.config import RunConfig
 from csp_core.data.features import FeatureDataset
+from csp_core.data.sets.inat2018 import LAYOUT
 from csp_core.objectives import BatchRandom
 
 PRESET = ROOT / "configs" / "csp-inat2018-paper.yaml"

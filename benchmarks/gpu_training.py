@@ -19,7 +19,7 @@ from csp_core import load_model, rerank
 from csp_core.files import hash_file, load_tensors
 
 CONFIG = ROOT / "configs" / "demo.yaml"
-DEVICE_TESTS = ("tests/test_rerank.py::test_probabilities_may_lie_on_another_device",)
+DEVICE_TESTS = ("tests/inference/test_rerank.py::test_probabilities_may_lie_on_another_device",)
 LONGEST = 120
 
 

@@ -77,6 +77,15 @@ def pairs(seed: int = 0, features: int = 12) -> RecordDataset:
     return replace(records, image=mixed.sin() + 0.1 * noise)
 
 
+def pictures(seed: int = 0, side: int = 16) -> RecordDataset:
+    """Give the same records with images of pixels, which tell of the place under some noise."""
+    records = pairs(seed, features=6)
+    generator = torch.Generator().manual_seed(seed + 1)
+    coarse = torch.randn(6, 3, side // 4, side // 4, generator=generator)
+    patterns = torch.nn.functional.interpolate(coarse, scale_factor=4).flatten(1)
+    return replace(records, image=(records.image @ patterns).sigmoid().view(-1, 3, side, side))
+
+
 def tree(root: Path, **sections: dict[str, Any]) -> dict[str, Any]:
     """Give a configuration that trains in a second, with keys of its sections replaced."""
     base: dict[str, Any] = {

@@ -22,7 +22,7 @@ def test_what_stays_together(nodeid, group):
 
 
 def test_the_browser_begins_and_short_ones_end():
-    files = ["tests/test_geo.py", "tests/image/test_photo.py", "tests/browser/test_photo.py"]
+    files = ["tests/test_geo.py", "tests/inference/test_photo.py", "tests/browser/test_photo.py"]
     assert sorted(files, key=turn) == files[::-1]
     assert turn("tests/test_geo.py::test_a[tests/browser/]") == len(LONGEST)
 

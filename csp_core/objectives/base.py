@@ -72,7 +72,9 @@ class Objective(nn.Module):
     ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location`` and
     ``classifier``; ``augments`` says whether it may change images in training, so that no features
     can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
-    says nothing is taken to change them: that costs time and no wrong result.
+    says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
+    whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
+    teacher; ``example_options`` are a small form for trying it out.
 
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
@@ -93,6 +95,9 @@ class Objective(nn.Module):
     learns_from: ClassVar[tuple[str, ...]] = ("labels", "places")
     trains: ClassVar[tuple[str, ...]] = ("location", "classifier")
     augments: ClassVar[bool] = True
+    compares: ClassVar[bool] = False
+    taught: ClassVar[bool] = False
+    example_options: ClassVar[Mapping[str, Any]] = {}
     augmentation: str | None = "of its own"
 
     def __init__(self, model: DualEncoder, *, jitter_km: float | tuple[float, float] = 0.0) -> None:
@@ -141,7 +146,7 @@ class Objective(nn.Module):
         Raises:
             ConfigError: If the objective needs a teacher and there is none, or the other way about.
         """
-        if teacher is not None:
+        if teacher is not None and not self.taught:
             raise ConfigError(
                 f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"
                 " or take the objective soft_targets."
@@ -169,10 +174,14 @@ class Objective(nn.Module):
         Returns:
             Modules; they need no gradient and stay in evaluation mode.
         """
-        if "image" in self.trains:
-            return []
-        image_side = (self.model.image, self.model.image_head, self.model.image_classifier)
-        return [part for part in image_side if part is not None]
+        model = self.model
+        parts = {
+            "image": (model.image, model.image_head, model.image_classifier),
+            "location": (model.location, model.location_head),
+            "classifier": (model.classifier,),
+        }
+        found = [one for side, some in parts.items() if side not in self.trains for one in some]
+        return [part for part in found if part is not None]
 
     def train(self, mode: bool = True) -> Objective:
         """Set the mode; what rests stays in evaluation mode, its running statistics as they are.

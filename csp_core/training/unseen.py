@@ -22,9 +22,9 @@ def check_unseen(
 
     Where the test is made of blocks, pre-training may see neither an image nor a place in them, nor
     a place nearer to them than the buffer. A model that training starts from, if it was trained on
-    the same data, must have held out the same test: its hash tells, where both have one. Else every
-    option must be the same but for those that cannot change the test, and ``root``, as folders
-    move. In any case it must have kept at least as far from the test.
+    the same data, must have held out the same test: every option must be the same but for those
+    that cannot change the test, and ``root``, as folders move; and so must be the hash of the test,
+    where both have one. In any case it must have kept at least as far from the test.
 
     Args:
         config: The run.
@@ -52,15 +52,17 @@ def _check_start(config: RunConfig, train_set: RecordDataset, source: str) -> No
     then = _options(before)
     kept, own = (provenance.get("data") or {}).get("test_hash"), train_set.test_hash
     known, same = bool(kept and own), bool(own) and kept == own
-    harmless = facts_of(config.data.name).keeps_test
+    facts = facts_of(config.data.name)
+    harmless = facts.keeps_test | facts.reads if same else facts.keeps_test
     changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
     changed = [key for key in changed if key not in harmless]
     begin = f"The model {source!r} that this run starts from was trained"
-    if changed and not same:
+    if changed:
         told = ", ".join(f"{key} {then.get(key)!r} (now {now.get(key)!r})" for key in changed)
+        seen = "As it happens, both tests" if same else "Records of this run's test may"
+        seen += " hold the same records today" if same else " have been seen"
         raise ConfigError(
-            f"{begin} on another split of the same data: {told}. Records of this run's test may"
-            " have been seen; give both the same split."
+            f"{begin} on another split of the same data: {told}. {seen}; give both the same split."
         )
     if known and not same:
         raise ConfigError(

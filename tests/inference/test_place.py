@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -164,10 +163,10 @@ def test_the_set_of_a_place(model_dir):
 def test_no_set_where_none_was_fitted():
     assert describe_place(Constant(), 10.0, 50.0).set_size is None
     relative = Constant(kind="relative")
-    relative.calibration = replace(relative.calibration, set_level=0.9)
+    relative.calibration = Calibration(set_level=0.9)
     assert describe_place(relative, 10.0, 50.0).set_size is None
     certain = Constant(row=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
-    certain.calibration = replace(certain.calibration, set_level=0.9)
+    certain.calibration = Calibration(set_level=0.9)
     assert describe_place(certain, 10.0, 50.0).set_size == 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +189,7 @@ def test_a_row_need_not_sum_to_one():
 
 def test_a_class_without_training_records_does_not_win_everywhere():
     model = Table([0.0001, 0.6, 0.3999], counts=(0, 60, 40))
-    model.calibration = replace(model.calibration, divide_frequency=True)
+    model.calibration = Calibration(divide_frequency=True)
     found = rerank(torch.tensor([[0.01, 0.5, 0.49]]), HERE, model=model)
     assert found.probs[0, 0] < 0.01 and found.probs.argmax() == 1
 

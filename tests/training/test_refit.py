@@ -13,7 +13,7 @@ from csp_core.data import load_dataset
 from csp_core.data.features import FeatureDataset
 from csp_core.data.records import ClassTable, join_records
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.evaluation import evaluate_splits
+from csp_core.evaluation.report import evaluate_splits
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir

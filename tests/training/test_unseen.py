@@ -61,7 +61,8 @@ def test_every_data_set_has_facts_about_options_it_has():
     assert set(FACTS) == set(DATASETS)
     for name, facts in FACTS.items():
         known = set(inspect.signature(DATASETS[name]).parameters) - {"split", "root"}
-        assert facts.keeps_test <= known, name
+        assert facts.keeps_test | facts.reads <= known, name
+        assert not facts.keeps_test & facts.reads, name
     assert not facts_of("a new one").keeps_test and not facts_of("a new one").taxa
 
 
@@ -185,12 +186,13 @@ def test_a_default_counts_whether_it_was_written_out_or_not(tmp_path):
         check(source, "occurrences", root, **SPLIT, max_uncertainty_m=1000.0)
 
 
-def test_the_same_test_is_the_same_whatever_options_made_it(tmp_path):
+def test_an_option_counts_even_where_it_happens_to_change_nothing(tmp_path):
     root = dealt.table(tmp_path)
     source = start(tmp_path, "occurrences", root, **SPLIT)
     none_vaguer = SPLIT | {"max_uncertainty_m": 50_000.0}
-    check(source, "occurrences", root, **none_vaguer)
-    with pytest.raises(ConfigError, match="max_uncertainty_m"):
+    with pytest.raises(ConfigError, match=r"max_uncertainty_m.*both tests hold the same records"):
+        check(source, "occurrences", root, **none_vaguer)
+    with pytest.raises(ConfigError, match=r"max_uncertainty_m.*may have been seen"):
         check(change(source), "occurrences", root, **none_vaguer)
 
 
@@ -236,11 +238,14 @@ def test_photos_without_places_are_told_apart_by_their_names(tmp_path):
 def test_images_of_eurosat_that_may_be_left_out_count(tmp_path):
     root, options = dealt.patches(tmp_path / "data"), {"images": False}
     source = start(tmp_path, "eurosat", root, **options)
-    # With the hash of the test, how the images were read matters no more.
-    check(change(source, forget=False, images=True, bands="all"), "eurosat", root, **options)
+    # With the hash of the test, how the images were read matters no more; their bands do.
+    check(change(source, forget=False, images=True, in_memory=False), "eurosat", root, **options)
+    with pytest.raises(ConfigError, match=r"bands 'all' \(now 'rgb'\)"):
+        check(change(source, forget=False, bands="all"), "eurosat", root, **options)
     with pytest.raises(ConfigError, match=r"bands 'all' \(now 'rgb'\), images True"):
         check(change(source), "eurosat", root, **options)
-    check(change(source, images=False, bands="rgb", label_seed=4), "eurosat", root, **options)
+    same = change(source, images=False, in_memory=True, bands="rgb", label_seed=4)
+    check(same, "eurosat", root, **options)
 
 
 @pytest.mark.parametrize(

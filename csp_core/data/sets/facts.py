@@ -13,10 +13,13 @@ class Facts:
         keeps_test: Options that cannot change which records are its test. Every other one counts
             as one that can, so a new option is guarded until somebody has thought about it. How
             near to the test records may be learned from (``buffer_km``) is compared on its own.
+        reads: Options of reading, which change the test only where files cannot be read: whether
+            they did, the hash of the test tells.
         taxa: Whether its classes are known to be taxa.
     """
 
     keeps_test: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
     taxa: bool = False
 
 
@@ -34,9 +37,11 @@ FACTS = {
         keeps_test=frozenset({"noise", "images", "features", "label_fraction", "buffer_km"}),
         taxa=True,
     ),
-    # Images in memory that cannot be read are left out before the others are dealt, so `images` and
-    # `in_memory` do count.
-    "eurosat": Facts(keeps_test=frozenset({"label_fraction", "label_seed", "buffer_km"})),
+    # Images in memory that cannot be read are left out before the others are dealt.
+    "eurosat": Facts(
+        keeps_test=frozenset({"label_fraction", "label_seed", "buffer_km"}),
+        reads=frozenset({"images", "in_memory"}),
+    ),
     "fmow": Facts(keeps_test=_PUBLISHED),
     "inat2018": Facts(keeps_test=_PUBLISHED, taxa=True),
     "occurrences": Facts(

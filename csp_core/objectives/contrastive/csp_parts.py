@@ -66,6 +66,8 @@ class Contrastive(Pairs):
         ConfigError: If an option is out of range, or dropout is asked of an encoder without.
     """
 
+    compares = True
+
     def __init__(
         self,
         model: DualEncoder,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from csp_core import losses
 from csp_core.augment import augmentation as find_augmentation
@@ -39,6 +39,8 @@ class SimCLR(Objective):
 
     learns_from = ("images",)
     trains = ("image",)
+    compares = True
+    example_options: ClassVar[Mapping[str, Any]] = {"augmentation": "weak"}
 
     def __init__(
         self, model: DualEncoder, *, temperature: float = 0.2, augmentation: str = "strong"
@@ -55,10 +57,6 @@ class SimCLR(Objective):
     def heads(cls, options: Mapping[str, Any]) -> Heads:
         """Ask for a projection head of two layers, and no classifier."""
         return Heads(image="two_layers", classifiers=())
-
-    def resting(self) -> list[nn.Module]:
-        """List what is no part of the image side."""
-        return [] if self.model.location is None else [self.model.location]
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Check that there are images of pixels; labels and places are not looked at.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -37,6 +40,9 @@ class SoftTargets(Softmax):
     Source:
         Hinton et al. 2015, Distilling the Knowledge in a Neural Network.
     """
+
+    taught = True
+    example_options: ClassVar[Mapping[str, Any]] = {"copies": 2}
 
     def __init__(
         self,
