@@ -6,6 +6,7 @@ import ast
 import graphlib
 import importlib
 import importlib.metadata
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -222,26 +223,60 @@ def test_functions_fit_on_a_screen(base, files):
 
 def assigned(node: ast.AST) -> list[ast.expr]:
     """List what a statement assigns to."""
-    if isinstance(node, ast.Assign):
-        return node.targets
-    if isinstance(node, (ast.AugAssign, ast.AnnAssign)):
-        return [node.target]
-    if isinstance(node, ast.Delete):
-        return node.targets
-    is_call = isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr")
-    return [ast.Attribute(node.args[0], "any")] if is_call else []
+    targets: list[ast.expr] = []
+    if isinstance(node, (ast.Assign, ast.Delete)):
+        targets = node.targets
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        targets = [node.target]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr"):
+        targets = [ast.Attribute(node.args[0], "any")]
+    inner = [t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t] for t in targets]
+    return [target for some in inner for target in some]
+
+
+def operations(code: str) -> list[int]:
+    """List the lines that change a model, whatever they change of it."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        for target in assigned(node):
+            while isinstance(target, (ast.Subscript, ast.Attribute)):
+                target = target.value
+                if ast.unparse(target) in ("model", "self.model"):
+                    found.append(node.lineno)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".equip"):
+            found.append(node.lineno)
+    return sorted(set(found))
 
 
 def test_no_objective_operates_on_a_model():
-    # What an objective wants of a model, its class asks for by ``heads``.
-    found = []
+    # What an objective wants of a model, its class asks for by ``heads``; the model makes it.
+    found = {}
     for path in sorted((PACKAGE / "objectives").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for target in assigned(node):
-                while isinstance(target, (ast.Subscript, ast.Attribute)):
-                    target = target.value
-                    if ast.unparse(target) in ("model", "self.model"):
-                        found.append(f"{path.name}:{node.lineno}")
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".equip"):
-                found += [] if path.name == "__init__.py" else [f"{path.name}:{node.lineno}"]
-    assert found == []
+        code = path.read_text(encoding="utf-8")
+        lines = [code.splitlines()[line - 1].strip() for line in operations(code)]
+        found |= {path.name: lines} if lines else {}
+    assert found == {"__init__.py": ["model.equip(heads, prior_kind=OBJECTIVES[name].prior_kind)"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["model.classifier = None", "self.model.image_head.bias[0] += 1", "del model.x",
+     "setattr(self.model, name, None)", "a, model.b = 1, 2", "model.temperature: float = 2.0"],
+)  # fmt: skip
+def test_operations_on_a_model_are_seen(line):
+    assert operations(line) == [1]
+    assert operations("self.model = model\nmodels = model.classes\nmodel.eval()") == []
+
+
+def test_the_app_imports_nothing_that_trains():
+    above = {module for module, row in ROW.items() if row > ROW["evaluation"]}
+    for module, path in APP_MODULES.items():
+        names = {n.removeprefix("csp_core.").split(".")[0] for n in imports(path)}
+        assert not names & above, module
+
+
+def test_the_manual_names_every_package():
+    manual = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = manual[manual.index("## Packages") : manual.index("## How it grows")]
+    here = {dotted(path).split(".")[0] for path in FILES} - {"__init__", "__main__"}
+    assert here <= set(re.findall(r"`(\w+)`", table))
