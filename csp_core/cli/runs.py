@@ -82,9 +82,8 @@ def sweep(
 ) -> None:
     """Run every combination of a grid of settings, and go on with what was interrupted."""
     from csp_core.runs import jobs
-    from csp_core.training.sweep import run_sweep
-    from csp_core.training.sweep.cells import load_sweep, make_cells
-    from csp_core.training.sweep.table import describe, markdown_table
+    from csp_core.training.sweep import load_sweep, make_cells, markdown_table, run_sweep
+    from csp_core.training.sweep.table import describe
 
     plan = load_sweep(config)
     home = folder or jobs.runs_home() / config.stem
