@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.workers import LONGEST, group_of, once, turn
+from tests.workers import APART, LONGEST, group_of, once, turn
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,13 @@ def test_the_browser_begins_and_short_ones_end():
     files = ["tests/test_geo.py", "tests/inference/test_photo.py", "tests/browser/test_photo.py"]
     assert sorted(files, key=turn) == files[::-1]
     assert turn("tests/test_geo.py::test_a[tests/browser/]") == len(LONGEST)
+
+
+def test_each_of_the_longest_is_there():
+    root = Path(__file__).resolve().parent
+    files = [f"tests/{path.relative_to(root).as_posix()}" for path in root.rglob("test_*.py")]
+    for part in (*LONGEST, *APART):
+        assert any(part in file for file in files), part
 
 
 @pytest.mark.parametrize("worker", [None, "gw0"])

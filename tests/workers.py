@@ -17,8 +17,8 @@ LONGEST = (
     "/test_benchmarks.py",
     "/test_notebooks.py",
     "/test_photo.py",
-    "/test_csp_objectives.py",
-    "/test_import_records.py",
+    "/contrastive/test_csp.py",
+    "/test_importing.py",
     "/test_train.py",
     "/test_refit.py",
 )
@@ -48,8 +48,7 @@ def group_of(nodeid: str) -> str:
 class Groups(LoadScopeScheduling):
     """Deal out whole groups, in the order in which the tests were collected.
 
-    The mark ``xdist_group`` would say the same, but with pytest 9.2 it is passed over in silence
-    (pytest-xdist, issue 1386).
+    The mark ``xdist_group`` would say the same, but with pytest 9.2 it is passed over in silence.
     """
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
