@@ -85,7 +85,7 @@ class DualEncoder(nn.Module):
             self.equip(heads)
 
     def equip(self, heads: Heads, *, prior_kind: str | None = None) -> None:
-        """Give the model the heads that are asked for; those that it has already stay.
+        """Give the model the heads that are asked for; of those that it has, the others go.
 
         Args:
             heads: Which heads. A projection head needs its encoders, and is left out without.
@@ -175,6 +175,11 @@ class DualEncoder(nn.Module):
             ConfigError: If the model has no location encoder or no classes.
         """
         if self.location is None or self.classifier is None:
+            if self.image_classifier is not None:
+                raise ConfigError(
+                    f"Model {self.name!r} has no location classifier: it ranks its classes by a"
+                    " picture alone, so ask it about one, or take a model that knows places."
+                )
             raise ConfigError(
                 f"Model {self.name!r} has no location classifier, so it ranks no classes: fine-tune"
                 " it on labelled records by a run whose model.init_from names it."

@@ -14,7 +14,7 @@ from csp_core.data.records import ClassTable, RecordDataset, join_records
 from csp_core.errors import ConfigError
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import SIDES, DualEncoder
 from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
 from csp_core.store import load_model
 from csp_core.training.image_side import compute_once, describe_images, fit_bands
@@ -70,12 +70,15 @@ def make_parts(
     model = _make_model(config, train_set.classes)
     fit_bands(model, train_set)
     model.image_stats = describe_images(model, train_set)
-    objective = make_objective(config.objective.name, model, **config.objective.options)
-    objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
     model.set_class_frequency(train_set.classes.frequency())
     source = config.model.init_from if start is None else str(start)
     if source:
-        initialise(model, source)
+        # What an objective draws follows from the seed, whatever its start draws as it is loaded.
+        with torch.random.fork_rng(devices=[]):
+            initialise(model, source)
+    # A copy of the model that an objective keeps is one of the model as it starts.
+    objective = make_objective(config.objective.name, model, **config.objective.options)
+    objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
     check_unseen(config, train_set, val_set, source)
     for part in objective.resting():
         # Processes wait for every gradient asked for.
@@ -94,17 +97,21 @@ def initialise(model: DualEncoder, source_name: str) -> None:
         source_name: As for ``load_model``.
 
     Raises:
-        ConfigError: If its encoders are others.
+        ConfigError: If its encoders are others, or it has none that the model has.
         CspError: If it cannot be loaded.
     """
     source = load_model(source_name)
-    for side in ("location", "image"):
-        own, other = getattr(model, side), getattr(source, side)
-        if own is None or (other is None and side == "image"):
-            continue
+    sides = [side for side in SIDES if None not in (getattr(model, side), getattr(source, side))]
+    if not sides:
+        has = "images" if source.location is None else "places"
+        raise ConfigError(
+            f"model.init_from {source_name!r} knows {has} alone, and this model has no encoder of"
+            " them, so there is nothing to start from."
+        )
+    for side in sides:
         try:
-            own.load_state_dict(other.state_dict())
-        except (RuntimeError, AttributeError) as error:
+            getattr(model, side).load_state_dict(getattr(source, side).state_dict())
+        except RuntimeError as error:
             raise ConfigError(
                 f"model.init_from {source_name!r} has another {side} encoder: give"
                 f" model.{side} and model.dim the values in its config.json."

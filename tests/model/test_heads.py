@@ -15,6 +15,7 @@ from csp_core.model import DualEncoder, Heads, read_heads
 from csp_core.objectives import OBJECTIVES, heads_for, make_objective
 from csp_core.store import load_model, save_model
 from csp_core.training import train
+from csp_core.training.setup import make_parts
 
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
 
@@ -135,6 +136,43 @@ def test_a_model_of_images_alone_is_trained_saved_and_loaded(objective, tmp_path
     assert "location encoder" not in (tmp_path / "run/model/README.md").read_text()
     with pytest.raises(ConfigError, match="no location"):
         again.prior(torch.zeros(1, 2))
+
+
+def begun(tmp_path, objective, start, **sides):
+    model = {"dim": 8, "location": None, "image": None, **sides}
+    if start:
+        model["init_from"] = str(tmp_path / start)
+    return parse_config(
+        {
+            "data": {"name": "demo", "size": 150},
+            "model": model,
+            "objective": objective,
+            "training": {"epochs": 1, "batch_size": 32, "device": "cpu"},
+        }
+    )
+
+
+def test_a_start_of_one_side_gives_what_it_has_and_one_of_none_is_refused(tmp_path):
+    alone = {"name": "image_softmax", "sides": ["image"]}
+    train(begun(tmp_path, alone, None, image=PIXELS), run_dir=tmp_path / "images")
+    train(begun(tmp_path, "softmax", None, location="xyz"), run_dir=tmp_path / "places")
+    for start, side in (("images", "image"), ("places", "location")):
+        both = begun(tmp_path, "image_softmax", start, image=PIXELS, location="xyz")
+        made = make_parts(both).model
+        want = getattr(load_model(tmp_path / start), side).state_dict()
+        found = getattr(made, side).state_dict()
+        assert want and all(torch.equal(found[name], value) for name, value in want.items())
+    with pytest.raises(ConfigError, match=r"knows images alone, .* nothing to start from"):
+        make_parts(begun(tmp_path, "softmax", "images", location="xyz"))
+    with pytest.raises(ConfigError, match=r"knows places alone, .* nothing to start from"):
+        make_parts(begun(tmp_path, alone, "places", image=PIXELS))
+
+
+def test_a_model_of_images_says_that_it_ranks_by_pictures():
+    image = make_image_encoder("features", 5)
+    one = DualEncoder(image, None, classes=("a", "b"), heads=Heads(classifiers=("image",)))
+    with pytest.raises(ConfigError, match="by a picture alone"):
+        one.prior(torch.zeros(1, 2))
 
 
 @pytest.mark.parametrize(
