@@ -275,12 +275,14 @@ class Objective(nn.Module):
         return sorted(self.named_parameters(), key=lambda item: not item[0].startswith(MODEL))
 
     def own_state(self) -> dict[str, Tensor]:
-        """Give the persistent state without that of the model.
+        """Give the persistent state without that of the model, by whatever name it is held.
 
         Returns:
             Name to tensor.
         """
-        return {k: v for k, v in self.state_dict().items() if not k.startswith(MODEL)}
+        model = {id(value) for value in self.model.state_dict(keep_vars=True).values()}
+        state = self.state_dict(keep_vars=True)
+        return {name: value.detach() for name, value in state.items() if id(value) not in model}
 
     def load_own_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what ``own_state`` gave.
@@ -291,8 +293,9 @@ class Objective(nn.Module):
         Raises:
             RuntimeError: If names or shapes differ from those of this objective.
         """
-        kept = {f"{MODEL}{name}": value for name, value in self.model.state_dict().items()}
-        self.load_state_dict({**kept, **state})
+        if set(state) != set(self.own_state()):
+            raise RuntimeError(f"the state {sorted(state)} is not {sorted(self.own_state())}")
+        self.load_state_dict({**self.state_dict(), **state})
 
     def measure(self, batch: Batch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Compute the losses with other weights, in evaluation mode.

@@ -97,7 +97,8 @@ def copy_layers(layers: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> N
     Raises:
         RuntimeError: If names or shapes differ.
     """
-    if set(layers) != set(values):
-        raise RuntimeError(f"layers {sorted(values)} are not those here, {sorted(layers)}")
+    here, given = ({n: tuple(v.shape) for n, v in some.items()} for some in (layers, values))
+    if here != given:
+        raise RuntimeError(f"layers {given} are not those here, {here}")
     for name, layer in layers.items():
         layer.copy_(values[name])

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from csp_core.config import parse_config
 from csp_core.errors import CheckpointError
 from csp_core.files import load_tensors
+from csp_core.objectives import OBJECTIVES
 from csp_core.runs import RunDir
+from csp_core.store import load_model
 from csp_core.training import train
+from csp_core.training.average import copy_layers
 from csp_core.training.loop import Stage
 from csp_core.training.setup import make_parts
 from csp_core.training.validate import validate
@@ -112,6 +116,44 @@ def test_validation_measures_the_layers_that_go_with_the_model(records_csv):
     measured = validate(parts.objective, parts.model, parts.val_set, layers=values, seed=0)
     assert measured["val_pull"] != as_it_trains["val_pull"]
     assert measured["val_log_loss"] == as_it_trains["val_log_loss"]
+
+
+def test_a_teacher_begins_as_what_the_run_starts_from(records_csv, tmp_path):
+    train(small.config(records_csv, training={"epochs": 1}), run_dir=tmp_path / "start")
+    alone = make_parts(config(records_csv)).objective
+    one = config(records_csv)
+    model = one.model.model_copy(update={"init_from": str(tmp_path / "start")})
+    begun = make_parts(one.model_copy(update={"model": model})).objective
+    start = load_model(tmp_path / "start").location.state_dict()
+    assert equal(begun.model.location.state_dict(), start)
+    assert equal(begun.teacher.state_dict(), start)
+    # What it draws for layers of its own is as without a start.
+    assert equal(begun.predict.state_dict(), alone.predict.state_dict())
+
+
+class Aliased(remembering.Remembering):
+    """Holds the model's encoder by a name of its own too."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.student = model.location
+
+
+def test_a_part_of_the_model_under_another_name_is_the_models(records_csv, tmp_path, monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "aliased", Aliased)
+    options = {"name": "aliased"}
+    one = parse_config(small.tree(records_csv) | {"objective": options})
+    train(one, run_dir=tmp_path / "run")
+    assert not any(key.startswith("objective/student") for key in tensors(tmp_path / "run"))
+    train(one, run_dir=tmp_path / "run", resume=True)
+
+
+def test_layers_of_another_shape_are_refused():
+    layers = {"gain": torch.zeros(3)}
+    for values in ({"gain": torch.ones(1)}, {"gain": torch.ones(())}, {"loss": torch.ones(3)}):
+        with pytest.raises(RuntimeError, match="not those here"):
+            copy_layers(layers, values)
+    assert layers["gain"].eq(0).all()
 
 
 class Crash(Exception):
