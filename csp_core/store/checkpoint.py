@@ -232,7 +232,10 @@ def _plain_card(model: DualEncoder) -> str:
     front = yaml.safe_dump({"title": model.name, "license": "unstated"}, sort_keys=False)
     what = f"A {model.prior_kind} prior over {len(model.classes)} classes"
     if model.classifier is None:
-        what = "A pre-trained location encoder without classes"
+        side = "image" if model.location is None else "location"
+        what = f"A pre-trained {side} encoder without classes"
+    if model.image_classifier is not None:
+        what = f"What is in pictures, of {len(model.classes)} classes"
     body = f"{what}, saved without a card."
     return f"---\n{front}---\n\n# {model.name}\n\n{body}\n"
 

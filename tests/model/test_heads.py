@@ -168,9 +168,11 @@ def test_a_start_of_one_side_gives_what_it_has_and_one_of_none_is_refused(tmp_pa
         make_parts(begun(tmp_path, alone, "places", image=PIXELS))
 
 
-def test_a_model_of_images_says_that_it_ranks_by_pictures():
+def test_a_model_of_images_says_that_it_ranks_by_pictures(tmp_path):
     image = make_image_encoder("features", 5)
     one = DualEncoder(image, None, classes=("a", "b"), heads=Heads(classifiers=("image",)))
+    made = save_model(one, tmp_path / "one")
+    assert "What is in pictures, of 2 classes, saved" in (made / "README.md").read_text()
     with pytest.raises(ConfigError, match="by a picture alone"):
         one.prior(torch.zeros(1, 2))
 

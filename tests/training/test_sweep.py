@@ -76,6 +76,21 @@ def test_every_combination_is_a_run(write, tmp_path, records_csv):
         assert row["val_objective"] == min(line["val_objective"] for line in history)
 
 
+def test_models_of_images_alone_are_measured(write, tmp_path):
+    base = {
+        "data": {"name": "demo", "size": 150, "features": True},
+        "model": {"location": None, "image": {"name": "features", "dim": 147}},
+        "objective": {"name": "image_softmax", "sides": ["image"]},
+    }
+    base["data"] |= {"val_fraction": 0.2, "test_fraction": 0.2}
+    sweep = load_sweep(write({"seed": [0]}, base, evaluate=["val", "test"]))
+    (row,) = run_sweep(sweep, tmp_path / "out", train=run_cell)
+    metrics = json.loads((RunDir(tmp_path / "out" / row["run"]).model / "metrics.json").read_text())
+    for split in ("val", "test"):
+        assert row[split] == pytest.approx(metrics[split]["image"])
+    assert f"{row['val']['mrr']:.4g}" in (tmp_path / "out" / "table.md").read_text()
+
+
 def test_the_tables(write, tmp_path):
     sweep = load_sweep(write(evaluate=["test"]))
     out = tmp_path / "out"

@@ -13,7 +13,7 @@ from typing import Any
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.errors import CspError
-from csp_core.evaluation import evaluate
+from csp_core.evaluation import BOTH, evaluate, find_measure
 from csp_core.files import read_json, write_json
 from csp_core.runs import ALIVE, RunDir
 from csp_core.store import load_model
@@ -119,13 +119,16 @@ def _measure(config: RunConfig, run: RunDir, splits: Sequence[str]) -> dict[str,
         return {}
     path = run.path / EVALUATION
     known = read_json(path) if path.is_file() else {}
-    known |= {k: v for k, v in read_json(run.model / "metrics.json").items() if k == "val"}
+    val = read_json(run.model / "metrics.json").get("val")
+    # Of a model that sees images it holds each answer; the others are told by both together.
+    known |= {} if val is None else {"val": val.get(BOTH, val)}
     missing = [split for split in splits if split not in known]
     model = load_model(run.model) if missing else None
-    if model is not None and model.classifier is not None:
+    if model is not None and len(model.classes):
         options = {"root": config.data.root, **config.data.options}
         for split in missing:
             records = load_dataset(config.data.name, split, **options)
-            known[split] = evaluate(model, records).to_dict()
+            if find_measure(model, records) is not None:
+                known[split] = evaluate(model, records).to_dict()
         write_json(path, known)
     return {split: known[split] for split in splits if split in known}
