@@ -12,7 +12,7 @@ from torch import Tensor
 from csp_core.calibrate import crossfit_sets, measure_sets, prediction_sets
 from csp_core.data.records import RecordDataset
 from csp_core.evaluation.measure import Fitted, Measure
-from csp_core.evaluation.metrics import COLUMNS, Metrics, compute_metrics
+from csp_core.evaluation.metrics import COLUMNS, RISING, Metrics, compute_metrics
 from csp_core.evaluation.records import SET_BLOCK_DEGREES
 from csp_core.evaluation.scores import (
     SET_COVERAGE,
@@ -161,4 +161,5 @@ IMAGES = Measure(
     monitor=_monitor,
     headline=(BOTH, IMAGE),
     columns=COLUMNS,
+    rising=RISING,
 )

@@ -44,7 +44,8 @@ class Measure:
         check: Measures a calibrated model on records of the test, once; None where it is left to
             whoever evaluates the model.
         monitor: Which value of ``watch``, of a model, tells the best epoch if nobody chooses:
-            ``calibrated_log_loss``, ``mrr``, or ``loss`` for the objective itself.
+            a name among its values, or ``loss`` for the objective itself.
+        rising: Values of ``watch`` of which more is better; of all others less is.
         headline: Answers that stand for all, the first that there is.
         columns: Name of a number to its heading on the card.
         sets_of: What the sets are of, and the heading of their rows, on the card.
@@ -57,6 +58,7 @@ class Measure:
     monitor: Callable[[Any], str]
     headline: tuple[str, ...]
     columns: Mapping[str, str]
+    rising: frozenset[str] = frozenset()
     check: Callable[[Any, RecordDataset], Fitted] | None = None
     sets_of: tuple[str, str] = ("", "by")
 

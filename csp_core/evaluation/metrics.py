@@ -11,6 +11,8 @@ from torch import Tensor
 from csp_core.errors import BadRecordError
 
 ECE_BINS = 15
+# Of these more is better.
+RISING = frozenset({"mrr", "top1", "top3", "top5", "macro_top5"})
 # How the metrics are called on a card.
 COLUMNS = {
     "mrr": "MRR",

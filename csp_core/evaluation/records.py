@@ -13,7 +13,7 @@ from torch import Tensor
 from csp_core.calibrate import crossfit_sets, fit_set_level, fit_temperature, measure_sets
 from csp_core.data.records import RecordDataset
 from csp_core.evaluation.measure import Fitted, Measure
-from csp_core.evaluation.metrics import COLUMNS, Metrics, compute_metrics
+from csp_core.evaluation.metrics import COLUMNS, RISING, Metrics, compute_metrics
 from csp_core.evaluation.scores import SET_COVERAGE, matched_labels
 from csp_core.geo import cell_ids
 from csp_core.inference import location_prior
@@ -141,5 +141,6 @@ PLACES = Measure(
     monitor=lambda model: {"share": "calibrated_log_loss", "relative": "mrr"}[model.prior_kind],
     headline=(PLACE,),
     columns=COLUMNS,
+    rising=RISING,
     sets_of=(" at a place", "where"),
 )

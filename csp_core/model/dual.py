@@ -80,12 +80,15 @@ class DualEncoder(nn.Module):
         self.calibration = Calibration()
         self.image_stats: ImageStats | None = None
         self.support: Support | None = None
-        self.heads = Heads()
+        self.heads, self._chosen = Heads(), False
         if heads is not None:
             self.equip(heads)
 
     def equip(self, heads: Heads, *, prior_kind: str | None = None) -> None:
-        """Give the model the heads that are asked for; of those that it has, the others go.
+        """Give the model the heads that are asked for.
+
+        A model whose heads nobody has chosen gets these and no others. One that was made with
+        heads, loaded, or equipped before keeps its own beside them: something was learned there.
 
         Args:
             heads: Which heads. A projection head needs its encoders, and is left out without.
@@ -94,6 +97,7 @@ class DualEncoder(nn.Module):
         Raises:
             ConfigError: If an image classifier is asked for and there are no images or classes.
         """
+        heads = self.heads.beside(heads) if self._chosen else heads
         size = None if self.image is None else _out_dim(self.image)
         if heads.image != self.heads.image and size is not None:
             self.image_head = _projection(heads.image, size, self.dim)
@@ -109,7 +113,7 @@ class DualEncoder(nn.Module):
         if heads.temperatures != self.heads.temperatures:
             scale = -torch.tensor(heads.temperatures or (), dtype=torch.float32).log()
             self.log_scale = nn.Parameter(scale) if heads.temperatures else None
-        self.heads = heads
+        self.heads, self._chosen = heads, True
         self.prior_kind = prior_kind or self.prior_kind
 
     def _make_classifier(self) -> nn.Linear | None:

@@ -50,6 +50,24 @@ class Heads:
         """Return plain values, as a model's ``config.json`` holds them."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
+    def beside(self, wanted: Heads) -> Heads:
+        """Add what is wanted and keep what is there: something was learned with it.
+
+        Args:
+            wanted: Heads that an objective asks for.
+
+        Returns:
+            These and those; a projection head of one layer serves whoever has two, not the other
+            way round.
+        """
+        keeps = self.image is not None and wanted.image != "two_layers"
+        return Heads(
+            image=self.image if keeps else wanted.image or self.image,
+            location=self.location or wanted.location,
+            classifiers=tuple(s for s in SIDES if s in (*self.classifiers, *wanted.classifiers)),
+            temperatures=self.temperatures or wanted.temperatures,
+        )
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Heads:
         """Take back what ``to_dict`` gave.

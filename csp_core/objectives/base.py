@@ -79,7 +79,8 @@ class Objective(nn.Module):
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
     whose parameters need ``requires_grad=False``) are saved in checkpoints and left alone by
-    measuring. They change in ``advance`` and nowhere else.
+    measuring. They change in ``advance`` and nowhere else. A teacher that shall have no dropout is
+    listed by ``resting``.
 
     Args:
         model: The model to train.

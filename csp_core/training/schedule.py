@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from csp_core.config import TrainingConfig
+from csp_core.errors import ConfigError
 from csp_core.evaluation import Measure
 from csp_core.model import DualEncoder
 
@@ -57,9 +58,15 @@ def monitored(
 
     Returns:
         The value; lower is better.
+
+    Raises:
+        ConfigError: If it is not measured.
     """
     if choice == "auto":
         choice = "loss" if measure is None else measure.monitor(model)
-    if choice == "mrr":
-        return -float(row["val_mrr"])
-    return float(row["val_objective" if choice == "loss" else f"val_{choice}"])
+    key = "val_objective" if choice == "loss" else f"val_{choice}"
+    if key not in row:
+        raise ConfigError(
+            f"training.monitor is {choice!r}, which is not measured here; give 'auto' or 'loss'."
+        )
+    return -float(row[key]) if measure is not None and choice in measure.rising else float(row[key])

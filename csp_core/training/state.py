@@ -190,6 +190,6 @@ def _load_optimizer(
     number = {**{str(i): i for i in range(len(names))}, **{n: i for i, n in enumerate(names)}}
     slots: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
-        name, slot = key.split("/")
+        name, _, slot = key.rpartition("/")
         slots.setdefault(number[name], {})[slot] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})

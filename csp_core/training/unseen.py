@@ -40,10 +40,14 @@ def check_unseen(
     if "labels" not in OBJECTIVES[config.objective.name].learns_from:
         _check_blocks(config, train_set, val_set)
     if source is not None:
-        _check_start(config, train_set, source)
+        _check_model(config, train_set, source, "this run starts from")
+    for teacher in config.teachers:
+        if teacher.name == "model":
+            path = str(teacher.options["path"])
+            _check_model(config, train_set, path, "this run learns from")
 
 
-def _check_start(config: RunConfig, train_set: RecordDataset, source: str) -> None:
+def _check_model(config: RunConfig, train_set: RecordDataset, source: str, role: str) -> None:
     provenance = read_model_config(find_model(source)).get("provenance") or {}
     before: dict[str, Any] = (provenance.get("config") or {}).get("data") or {}
     if before.get("name") != config.data.name:
@@ -56,7 +60,7 @@ def _check_start(config: RunConfig, train_set: RecordDataset, source: str) -> No
     harmless = facts.keeps_test | facts.reads if same else facts.keeps_test
     changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
     changed = [key for key in changed if key not in harmless]
-    begin = f"The model {source!r} that this run starts from was trained"
+    begin = f"The model {source!r} that {role} was trained"
     if changed:
         told = ", ".join(f"{key} {then.get(key)!r} (now {now.get(key)!r})" for key in changed)
         seen = "As it happens, both tests" if same else "Records of this run's test may"

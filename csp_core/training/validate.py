@@ -39,10 +39,24 @@ def validate(
     Returns:
         ``val_objective`` and its parts, and ``val_`` with what the model's measure watches.
     """
-    was_training = (objective.training, model.training)
+    modes = [(part, part.training) for part in (*model.modules(), *objective.modules())]
     objective.eval()
     model.eval()
-    weights = objective.measured_weights(model, layers or {})
+    try:
+        return _measured(objective, model, val_set, layers or {}, seed)
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _measured(
+    objective: Objective,
+    model: DualEncoder,
+    val_set: RecordDataset,
+    layers: Mapping[str, Tensor],
+    seed: int,
+) -> dict[str, float]:
+    weights = objective.measured_weights(model, layers)
     device = next(model.parameters()).device
     totals: Counter[str] = Counter()
     chunk = CHUNK if val_set[0].get("image", torch.empty(0)).ndim < 3 else IMAGE_CHUNK
@@ -58,8 +72,6 @@ def validate(
     if measure is not None:
         found = measure.watch(model, val_set)
         values |= {f"val_{key}": value for key, value in found.items()}
-    model.train(was_training[1])
-    objective.train(was_training[0])
     return values
 
 

@@ -63,11 +63,26 @@ def test_what_an_objective_asks_for(name, options, want):
 
 def test_heads_that_stay_keep_their_weights():
     one = model()
-    make_objective("csp_mc", one)
-    head = one.image_head.weight.clone()
+    make_objective("csp_mc", one, deep_head=True)
+    head = one.image_head[0].weight.clone()
     make_objective("image_softmax", one)
-    assert torch.equal(one.image_head.weight, head) and one.log_scale is None
-    assert one.image_classifier is not None
+    assert torch.equal(one.image_head[0].weight, head) and one.log_scale is not None
+    assert one.image_classifier is not None and one.classifier is not None
+
+
+@pytest.mark.parametrize("name", ["softmax", "csp_mc", "csp_mse", "simclr", "geo_prior"])
+def test_nothing_that_was_learned_is_dropped(name):
+    one = model(Heads("two_layers", None, ("image", "location"), (0.1, 0.2)))
+    before = {n: w.clone() for n, w in one.named_parameters()}
+    make_objective(name, one)
+    after = dict(one.named_parameters())
+    assert all(torch.equal(after[n], value) for n, value in before.items())
+
+
+def test_a_side_that_does_not_learn_rests():
+    one = model(Heads(classifiers=("image", "location")))
+    made = make_objective("image_softmax", one, sides=["image"], augmentation=None)
+    assert any(part is one.classifier for part in made.resting())
 
 
 def test_heads_are_frozen_and_go_to_a_file_and_back():

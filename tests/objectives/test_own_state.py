@@ -254,3 +254,17 @@ def test_two_processes_keep_one_state(records_csv, tmp_path):
         torch.testing.assert_close(
             found[f"objective/{name}"], want[f"objective/{name}"], atol=1e-4, rtol=1e-4
         )
+
+
+def test_an_error_in_measuring_leaves_the_modes_as_they_were(records_csv, monkeypatch):
+    parts = make_parts(config(records_csv))
+    parts.objective.train()
+    modes = [module.training for module in parts.objective.modules()]
+
+    def fails(*_):
+        raise Crash
+
+    monkeypatch.setattr(remembering.Remembering, "measure", fails)
+    with pytest.raises(Crash):
+        validate(parts.objective, parts.model, parts.val_set, seed=0)
+    assert [module.training for module in parts.objective.modules()] == modes

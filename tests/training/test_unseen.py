@@ -296,3 +296,12 @@ def test_a_model_keeps_the_hash_of_its_test_where_there_is_one(tmp_path):
         kept = json.loads((source / "config.json").read_text())["provenance"]["data"]
         want = load_dataset("occurrences", "train", root=root, **options).test_hash
         assert kept.get("test_hash", "") == want and ("test_hash" in kept) == (part == "with")
+
+
+def test_a_teacher_has_not_seen_the_test_either(tmp_path):
+    root = dealt.table(tmp_path)
+    source = start(tmp_path, "occurrences", root, **SPLIT | {"test_fraction": 0.0})
+    tree = {"data": {"name": "occurrences", "root": root, **SPLIT}, "objective": "soft_targets"}
+    config = parse_config(tree | {"teachers": [{"name": "model", "path": str(source)}]})
+    with pytest.raises(ConfigError, match=r"that this run learns from.*test_fraction 0.0"):
+        check_unseen(config, load_dataset("occurrences", "train", root=root, **SPLIT), None, None)

@@ -138,10 +138,11 @@ class Contrastive(Pairs):
 
     def resting(self) -> list[nn.Module]:
         """List the image side where no part looks at it; see ``Pairs``."""
+        found = super().resting()
         if self.sees_images:
-            return super().resting()
-        image_side = (self.model.image, self.model.image_head, self.model.image_classifier)
-        return [part for part in image_side if part is not None]
+            return found
+        image_side = (self.model.image, self.model.image_head)
+        return [*found, *(part for part in image_side if part is not None and part not in found)]
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
         """Check the pairs and show the source of random places the training records.

@@ -119,6 +119,10 @@ class ImageSoftmax(Softmax):
             found.append(getattr(image, "net", None))
         if "location" not in self.sides or self.mode != "full":
             found.append(self.model.location)
+        if "location" not in self.sides:
+            found.append(self.model.classifier)
+        if "image" not in self.sides:
+            found.append(self.model.image_classifier)
         return [part for part in found if isinstance(part, nn.Module)]
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
