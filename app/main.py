@@ -1,14 +1,22 @@
-"""The app's entry: page set-up and navigation, nothing else."""
+"""The app's entry: Streamlit imports the server from here, and runs the file itself as a page."""
 
 import streamlit as st
 
-st.set_page_config(page_title="CSP Explorer", page_icon="🧭", layout="wide")
-st.navigation(
-    [
-        st.Page("views/explore.py", title="Explore", url_path="explore", default=True),
-        st.Page("views/range_map.py", title="Range map", url_path="range-map"),
-        st.Page("views/photo.py", title="Photo", url_path="photo"),
-        st.Page("views/about.py", title="About", url_path="about"),
-    ],
-    position="top",
-).run()
+if __name__ == "__main__":
+    st.set_page_config(page_title="CSP Explorer", page_icon="🧭", layout="wide")
+    st.navigation(
+        [
+            st.Page("views/explore.py", title="Explore", url_path="explore", default=True),
+            st.Page("views/range_map.py", title="Range map", url_path="range-map"),
+            st.Page("views/photo.py", title="Photo", url_path="photo"),
+            st.Page("views/about.py", title="About", url_path="about"),
+        ],
+        position="top",
+    ).run()
+else:
+    from starlette.middleware import Middleware
+
+    from shared.gate import Gate
+    from shared.start import open_browser
+
+    app = st.App(__file__, middleware=[Middleware(Gate)], lifespan=open_browser)

@@ -90,7 +90,11 @@ install_leaflet() {
     if [ -z "$npm" ]; then return; fi
     case $npm in .venv/*) npm=$PWD/$npm ;; esac
     say "setup: installing Leaflet into $folder"
-    if (cd app/static && "$npm" ci --silent --ignore-scripts --no-audit --no-fund); then
+    # A file of npm's settings would be served beside package.json, so they are given here. To take
+    # another version, run `npm update` with the first: no lock file may hold download addresses.
+    if (cd app/static && "$npm" ci --omit-lockfile-registry-resolved \
+        --silent --ignore-scripts --no-audit --no-fund)
+    then
         say "$wanted" > "$folder/.stamp"
     else
         missing "Leaflet could not be installed (is there a registry?); the map falls back to cells."

@@ -20,6 +20,7 @@ from shared import resources
 from shared.address import MAX_ZOOM
 from shared.palette import Palette
 from shared.style import HEIGHT, PHONE_HEIGHT
+from shared.tiles import tiles
 
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
@@ -104,9 +105,9 @@ def _base_map(
         view.add_child(_Script(WHOLE_WORLD))
     if wire:
         view.add_child(_Script(_follow(wire)))
-    tiles = resources.tiles()
-    if tiles:
-        folium.TileLayer(tiles.url, attr=tiles.attribution).add_to(view)
+    chosen = tiles()
+    if chosen:
+        folium.TileLayer(chosen.url, attr=chosen.attribution).add_to(view)
         return view
     fill = {"fillColor": palette.land, "fillOpacity": 1, "stroke": False}
     coast = {"color": palette.border, "weight": 0.6, "fill": False}

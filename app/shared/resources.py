@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -13,24 +12,10 @@ from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
 from csp_core.raster import Credit, Raster, heatmap, read_credit
 from csp_core.store import ModelInfo, list_models, load_model, read_card
+from shared.gate import LEAFLET
 
-LEAFLET = "static/node_modules/leaflet/dist"
 # Of the maps on the page, degrees; the twelve small ones are coarser.
 STEP, SMALL_STEP = 0.5, 1.0
-OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """A tile server that the user asked for.
-
-    Args:
-        url: Template with ``{z}``, ``{x}`` and ``{y}``.
-        attribution: Whom to name on the map, as HTML.
-    """
-
-    url: str
-    attribution: str
 
 
 def leaflet_ready() -> bool:
@@ -43,16 +28,6 @@ def leaflet_url() -> str:
     """Give the address below which the server serves Leaflet."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}/app/{LEAFLET}" if base else f"/app/{LEAFLET}"
-
-
-def tiles() -> Tiles | None:
-    """Give the tile server that ``CSP_BASEMAP`` names; by default none, so nothing is fetched."""
-    choice = os.environ.get("CSP_BASEMAP", "offline").strip()
-    if choice == "osm":
-        return Tiles(OSM, "© OpenStreetMap contributors")
-    if choice.startswith(("http://", "https://")) and "{z}" in choice:
-        return Tiles(choice, "Tiles: as named by CSP_BASEMAP")
-    return None
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

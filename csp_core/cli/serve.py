@@ -47,6 +47,7 @@ def serve_command(
         raise ConfigError(f"Port {port} does not exist; give a number from 1 to 65535.")
     settings = dict(_flatten(_read_settings(ROOT / ".streamlit" / "config.toml")))
     settings |= {"server.address": host, "server.port": port}
+    settings["browser.serverAddress"] = _seen_as(host)
     if headless is not None:
         settings["server.headless"] = headless
     flags = [f"--{name}={_flag_value(value)}" for name, value in settings.items()]
@@ -93,6 +94,13 @@ def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _seen_as(host: str) -> str:
+    """Give the host in the address that is printed and opened, on this machine."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _flag_value(value: Any) -> str:

@@ -34,11 +34,16 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def running_app(folder: Path, **environment: str) -> Iterator[str]:
+def running_app(
+    folder: Path, *, host: str = "127.0.0.1", before: str = "", **environment: str
+) -> Iterator[str]:
     """Run the app on a free port.
 
     Args:
-        folder: Working directory, which the app must not depend on; its log goes there.
+        folder: Working directory, which the app must not depend on; its log, ``app.log``, goes
+            there.
+        host: Address to listen on.
+        before: Python code that the server runs before it starts.
         **environment: Variables to set for it.
 
     Yields:
@@ -47,9 +52,13 @@ def running_app(folder: Path, **environment: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    command = serve_command(host=host, port=port, headless=True)
+    if before:
+        start = "from streamlit.web.cli import main; main()"
+        command = [command[0], "-c", f"{before}\n{start}", *command[3:]]
     with (folder / "app.log").open("wb") as log:
         server = subprocess.Popen(
-            serve_command(port=port, headless=True),
+            command,
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
             stdin=subprocess.DEVNULL,

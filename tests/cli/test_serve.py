@@ -44,3 +44,11 @@ def test_a_port_in_use_is_a_clear_error() -> None:
         taken.listen()
         with pytest.raises(ConfigError, match="--port"):
             serve(port=taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]")],
+)
+def test_the_address_that_is_opened_is_never_looked_up(host: str, seen: str) -> None:
+    assert f"--browser.serverAddress={seen}" in serve_command(host=host)
