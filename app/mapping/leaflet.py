@@ -10,6 +10,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+import branca.element
 import folium
 from branca.element import Element, MacroElement
 from jinja2 import Template
@@ -21,6 +22,21 @@ from shared.address import MAX_ZOOM
 from shared.palette import Palette
 from shared.style import HEIGHT, PHONE_HEIGHT
 from shared.tiles import tiles
+
+
+class _Text:
+    """What is rendered already, as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def render(self, **kwargs: Any) -> str:
+        return self.text
+
+
+# branca takes what a template made, names from a model's files among it, for a template once more:
+# a name with `{%` in it would end the map, and every click compile some twenty texts of 120 kB.
+branca.element.Template = _Text  # type: ignore[assignment,attr-defined]
 
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from range_map.readout import Reading, write_difference
 from range_map.threshold import write_value
 from shared import clicks, resources, style
 from shared.months import date_of
+from shared.palette import Palette
 from shared.words import escape_markdown
 
 # Of the colours, percent, until another is chosen.
@@ -62,11 +64,9 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
         # Colours must not drown the lines.
         colours = replace(colours, hatch=colours.text)
     with_leaflet = resources.leaflet_ready()
-    picture = values.mercator_png(
-        raster, drawing.scale, colours, guesses=guesses, hatch=hatched and not with_leaflet
-    )
+    picture = _picture(raster, drawing.scale, colours, guesses, hatched and not with_leaflet)
     if with_leaflet:
-        hatch = values.outline_unsupported(raster) if hatched else None
+        hatch = _outline_unsupported(raster) if hatched else None
         leaflet.click_map(
             drawing.key,
             [
@@ -93,6 +93,24 @@ def _line(
     _raster: Raster,
 ) -> str:  # fmt: skip
     return values.outline_above(_raster, value, guesses=guesses)
+
+
+def _content(raster: Raster) -> str:
+    """Tell a raster from every other by what is drawn of it."""
+    found = hashlib.sha256(repr(raster.grid).encode())
+    for part in (raster.values, raster.extrapolated):
+        found.update(part.numpy().tobytes())
+    return found.hexdigest()
+
+
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: _content})
+def _picture(raster: Raster, scale: Scale, colours: Palette, guesses: bool, hatch: bool) -> bytes:
+    return values.mercator_png(raster, scale, colours, guesses=guesses, hatch=hatch)
+
+
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: _content})
+def _outline_unsupported(raster: Raster) -> str:
+    return values.outline_unsupported(raster)
 
 
 def draw_maps(
