@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -172,12 +173,24 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Any]) -> None:
     Args:
         path: File to write.
         tensors: Name to tensor; made contiguous and moved to the CPU here.
+
+    Raises:
+        OSError: If it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary)
+        try:
+            save_file(plain, temporary)
+        except SafetensorError as error:
+            # It tells what the system said in words alone, which end in the number.
+            said = re.search(r"\(os error (\d+)\)", str(error))
+            if said is None:
+                raise
+            number = int(said[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def load_tensors(path: str | Path) -> dict[str, Any]:

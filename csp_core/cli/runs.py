@@ -7,8 +7,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from csp_core.cli.console import AsJson, RunArgument, app, err, out, print_json
+
+SHOWN = 500  # letters of a message in a table
 
 
 @app.command()
@@ -30,7 +33,9 @@ def train(
     folder = run_dir or jobs.new_run_dir(settings.name)
     if detach:
         job = jobs.launch(config, overrides or (), run_dir=folder)
-        out.print(f"Started {job.path} as process {job.status['pid']}.", highlight=False)
+        out.print(
+            f"Started {job.path} as process {job.status['pid']}.", markup=False, highlight=False
+        )
         return
     _train(settings, folder, resume=False)
 
@@ -46,11 +51,15 @@ def resume(
 
     found = jobs.find_run(run)
     if found.read_status()["state"] == "finished":
-        out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
+        out.print(
+            f"{found.path} is finished; its model is {found.model}.", markup=False, highlight=False
+        )
         return
     if detach:
         job = jobs.resume(run)
-        out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
+        out.print(
+            f"Resumed {job.path} as process {job.status['pid']}.", markup=False, highlight=False
+        )
         return
     _train(load_config(found.config), found.path, resume=True)
 
@@ -62,9 +71,9 @@ def _train(settings: Any, folder: Path, *, resume: bool) -> None:
     with watch(folder, err):
         result = train_model(settings, run_dir=folder, resume=resume)
     if result.model_directory is None:
-        out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
+        out.print(f"Stopped. `csp resume {folder}` goes on.", markup=False, highlight=False)
     else:
-        out.print(f"Model: {result.model_directory}", highlight=False)
+        out.print(f"Model: {result.model_directory}", markup=False, highlight=False)
 
 
 @app.command()
@@ -126,16 +135,29 @@ def runs(
 
     listed = jobs.list_jobs(home)
     if as_json:
-        print_json([{"path": str(j.path), "state": j.state, "status": j.status} for j in listed])
+        print_json([{"path": _text(j.path), "state": j.state, "status": j.status} for j in listed])
         return
     if not listed:
-        out.print(f"No runs in {home or jobs.runs_home()}. `csp train CONFIG` starts one.")
+        folder = home or jobs.runs_home()
+        out.print(f"No runs in {folder}. `csp train CONFIG` starts one.", markup=False)
         return
     table = Table(Column("run", overflow="fold"), "state", "epoch", "message")
     for job in listed:
         epochs = f"{job.status.get('epoch', '–')}/{job.status.get('epochs', '–')}"
-        table.add_row(str(job.path), job.state, epochs, str(job.status.get("message", "")))
+        message = str(job.status.get("message", ""))
+        table.add_row(*map(_as_it_is, (job.path, job.state, epochs, message)))
     out.print(table)
+
+
+def _text(value: object) -> str:
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _as_it_is(value: object) -> Text:
+    """Show what a file or a name says, and not what it would have the terminal do."""
+    words = " ".join(_text(value).split())
+    shown = "".join(letter if letter.isprintable() else "�" for letter in words)
+    return Text(shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…")
 
 
 @app.command()
@@ -148,4 +170,4 @@ def stop(
     from csp_core.runs import jobs
 
     job = jobs.stop(run, wait=wait, kill=kill)
-    out.print(f"{job.path}: {job.state}", highlight=False)
+    out.print(f"{job.path}: {job.state}", markup=False, highlight=False)

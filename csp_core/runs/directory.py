@@ -7,26 +7,29 @@ and, at the end, ``model/``. Whoever watches a run reads only these files.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
-import os
+import math
 import signal
-import socket
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.files import read_json, write_json, write_text
+from csp_core.errors import CheckpointError, CspError, DataNotFoundError
+from csp_core.files import write_json, write_text
+from csp_core.runs.owner import hold, identity, is_alive, refuse_if_alive
+from csp_core.runs.reading import is_number, read_object, read_rows
 
 ALIVE = ("starting", "running")
+STATES = (*ALIVE, "stopped", "finished", "failed")
 FORMAT = "csp-run/1"
+MESSAGE_LENGTH = 10000
+# What the system says of a place that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -163,16 +166,8 @@ class RunDir:
             state: ``starting``, ``running``, ``stopped``, ``finished`` or ``failed``.
             **fields: Progress and message.
         """
-        process = psutil.Process()
-        value = {
-            "format": FORMAT,
-            "state": state,
-            "pid": process.pid,
-            "pid_started": process.create_time(),
-            "host": socket.gethostname(),
-            "heartbeat": time.time(),
-            **fields,
-        }
+        plain = {k: _storable(v) if isinstance(v, str) else v for k, v in fields.items()}
+        value = {"format": FORMAT, "state": state, **identity(), **plain}
         write_json(self.status_file, value)
 
     def read_status(self) -> dict[str, Any]:
@@ -185,14 +180,17 @@ class RunDir:
             DataNotFoundError: If this is no run directory.
             CheckpointError: If the status file is damaged or of another program.
         """
-        if not self.status_file.is_file():
+        try:
+            status = read_object(self.status_file)
+        except DataNotFoundError as error:
             raise DataNotFoundError(
                 f"{self.path} is not a run directory (no status.json). `csp runs` lists the runs."
+            ) from error
+        if wrong := _wrong_fields(status):
+            raise CheckpointError(
+                f"{self.status_file} is not the status of a run of csp_core ({wrong})."
             )
-        status: dict[str, Any] = read_json(self.status_file)
-        if not _is_status(status):
-            raise CheckpointError(f"{self.status_file} is not the status of a run of csp_core.")
-        if status.get("state") in ALIVE and not _alive(status):
+        if status["state"] in ALIVE and not is_alive(status):
             status["state"] = "interrupted"
         return status
 
@@ -202,9 +200,8 @@ class RunDir:
         Args:
             row: Plain values; NaN and infinity become null.
         """
-        clean = {k: None if isinstance(v, float) and not _finite(v) else v for k, v in row.items()}
         with self.metrics_file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(clean, allow_nan=False) + "\n")
+            stream.write(_metrics_line(row))
             stream.flush()
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -212,19 +209,11 @@ class RunDir:
 
         Returns:
             One dictionary an epoch.
+
+        Raises:
+            CheckpointError: If the file is of another kind or too large.
         """
-        if not self.metrics_file.is_file():
-            return []
-        rows = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(row, dict):
-                break
-            rows.append(row)
-        return rows
+        return read_rows(self.metrics_file)
 
     def truncate_metrics(self, epoch: int, *, stage: str = "", before: Sequence[str] = ()) -> None:
         """Drop the lines of epochs that a resumed run will do again.
@@ -238,11 +227,9 @@ class RunDir:
             row
             for row in self.read_metrics()
             if row.get("stage", "") in before
-            or (row.get("stage", "") == stage and row.get("epoch", 0) < epoch)
+            or (row.get("stage", "") == stage and _number(row.get("epoch")) < epoch)
         ]
-        self.metrics_file.unlink(missing_ok=True)
-        for row in rows:
-            self.append_metrics(row)
+        write_text(self.metrics_file, "".join(map(_metrics_line, rows)))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -252,23 +239,41 @@ class RunDir:
             Nothing.
 
         Raises:
-            CheckpointError: If a living process holds it.
+            CheckpointError: If another process holds it, or did on another host until just now.
+            OSError: If nothing can be written there.
         """
-        path = self.path / "control" / "lock"
-        if not _take(path):
-            holder = _holder(path)
-            if holder:
-                raise CheckpointError(
-                    f"{self.path} is being trained by process {holder}. Stop it with"
-                    f" `csp stop {self.path}`, or choose another run directory."
-                )
-            path.unlink(missing_ok=True)
-            if not _take(path):
-                raise CheckpointError(f"{self.path} was taken by another process just now.")
+        with hold(self.path / "control"):
+            # A file system may share no locks between hosts, and somebody may have removed one.
+            with suppress(DataNotFoundError):
+                status = self.read_status()
+                if status["state"] in ALIVE:
+                    refuse_if_alive(status, self.path)
+            yield
+
+    @contextmanager
+    def explain_unwritable(self) -> Iterator[None]:
+        """Say in one sentence that the run's directory takes no more.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            CheckpointError: If a disk is full or the directory is read-only.
+        """
         try:
             yield
-        finally:
-            path.unlink(missing_ok=True)
+        except CspError:
+            raise
+        except OSError as error:
+            place = Path(error.filename or self.path).absolute()
+            inside = place.is_relative_to(self.path.absolute())
+            if error.errno not in FULL and not (inside and isinstance(error, PermissionError)):
+                raise
+            raise CheckpointError(
+                f"The run in {self.path} cannot write to {place} ({error.strerror}). Make room or"
+                " allow writing there; `csp resume` goes on from the last whole checkpoint, if"
+                " there is one."
+            ) from error
 
 
 @contextmanager
@@ -282,7 +287,7 @@ def log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", errors="replace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     level = logger.level
     logger.addHandler(handler)
@@ -292,57 +297,43 @@ def log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-        handler.close()
+        with suppress(OSError):  # a full disk has been spoken of by then
+            handler.close()
 
 
-def _is_status(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.get("format") == FORMAT
-        and isinstance(value.get("state"), str)
-        and isinstance(value.get("heartbeat"), (int, float))
-    )
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Pass over a full disk: the run itself ends with a sentence on it."""
 
 
-def _take(path: Path) -> bool:
-    # A link to a file that is already whole: nobody ever sees a lock without its owner in it.
-    own = path.with_name(f"lock.{os.getpid()}")
-    own.write_text(json.dumps(_identity()), encoding="utf-8")
-    try:
-        os.link(own, path)
-    except FileExistsError:
-        return False
-    finally:
-        own.unlink()
-    return True
+def _wrong_fields(status: dict[str, Any]) -> str:
+    """Say which field of a status cannot be; empty if all can."""
+    if status.get("format") != FORMAT:
+        return f"its format is not {FORMAT!r}"
+    if status.get("state") not in STATES:
+        return f"its state is none of {', '.join(STATES)}"
+    if not is_number(status.get("heartbeat")):
+        return "its heartbeat is no number"
+    for key, value in status.items():
+        if isinstance(value, (dict, list)) or (type(value) is int and not is_number(value)):
+            return f"{key[:40]!r} is no plain value"
+    for key in ("step", "total_steps", "epoch", "epochs", "seconds"):
+        if not is_number(status.get(key, 0)):
+            return f"its {key} is no number"
+    return ""
 
 
-def _identity() -> dict[str, Any]:
-    process = psutil.Process()
-    created = process.create_time()
-    return {"pid": process.pid, "pid_started": created, "host": socket.gethostname()}
+def _storable(text: str) -> str:
+    """Make a text one that a file can hold and a reader will take."""
+    return text[:MESSAGE_LENGTH].encode("utf-8", "replace").decode("utf-8")
 
 
-def _holder(path: Path) -> int | None:
-    try:
-        identity = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    held = isinstance(identity, dict) and _alive(identity)
-    return int(identity["pid"]) if held else None
+def _number(value: object) -> float:
+    return value if is_number(value) else 0.0
 
 
-def _alive(identity: dict[str, Any]) -> bool:
-    # On another host the process cannot be seen: a fresh heartbeat is the only sign of life.
-    if identity.get("host") != socket.gethostname():
-        return time.time() - float(identity.get("heartbeat", 0)) < 300
-    try:
-        process = psutil.Process(int(identity["pid"]))
-        same = abs(process.create_time() - float(identity["pid_started"])) < 2
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        return False
-
-
-def _finite(value: float) -> bool:
-    return value == value and value not in (float("inf"), float("-inf"))
+def _metrics_line(row: dict[str, Any]) -> str:
+    clean = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+    }
+    return json.dumps(clean, allow_nan=False) + "\n"

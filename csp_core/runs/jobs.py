@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -15,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from csp_core.errors import CheckpointError, CspError
 from csp_core.runs.directory import ALIVE, RunDir
+from csp_core.runs.owner import kill as kill_owner
 
 START_SECONDS = 60.0
 OUTPUT = "output.txt"
@@ -136,19 +133,23 @@ def stop(name_or_path: str | Path, *, wait: float = 60.0, kill: bool = False) ->
         The job as it stands then.
 
     Raises:
-        CheckpointError: If the run is not under way.
+        CheckpointError: If the run is not under way, cannot be asked, or is not to be ended from
+            here: its process is of another host or does not look like one of ``csp``.
     """
     run = find_run(name_or_path)
     status = run.read_status()
     if status["state"] not in ALIVE:
         raise CheckpointError(f"{run.path} is not under way; it is {status['state']}.")
-    run.stop_file.touch()
+    try:
+        run.stop_file.touch()
+    except OSError as error:
+        raise CheckpointError(f"Cannot ask {run.path} to stop ({error}).") from error
     end = time.monotonic() + wait
     while time.monotonic() < end and run.read_status()["state"] in ALIVE:
         time.sleep(0.1)
-    if kill and run.read_status()["state"] in ALIVE:
-        with contextlib.suppress(psutil.Error):
-            psutil.Process(int(status["pid"])).send_signal(signal.SIGKILL)
+    status = run.read_status()
+    if kill and status["state"] in ALIVE:
+        kill_owner(status, run.path)
         time.sleep(0.2)
     return _describe(run)
 
@@ -163,22 +164,38 @@ def list_jobs(home: Path | None = None) -> list[Job]:
         The jobs; those with unreadable files say so.
     """
     folder = home or runs_home()
-    runs = [RunDir(p.parent) for p in folder.glob("*/status.json")] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    try:
+        runs = [RunDir(path) for path in folder.iterdir() if _has_status(path)]
+    except OSError as error:
+        raise CheckpointError(f"Cannot list the runs of {folder} ({error.strerror}).") from error
     return sorted(map(_describe, runs), key=lambda job: -job.status.get("heartbeat", 0.0))
+
+
+def _has_status(path: Path) -> bool:
+    try:
+        RunDir(path).status_file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # it is listed with the reason
+    return True
 
 
 def _describe(run: RunDir) -> Job:
     try:
         status = run.read_status()
     except CspError as error:
-        return Job(run.path, "unreadable", {"message": str(error)})
+        # A folder's name may hold what no text does.
+        reason = str(error).encode("utf-8", "replace").decode("utf-8")
+        return Job(run.path, "unreadable", {"message": reason})
     return Job(run.path, str(status["state"]), status)
 
 
 def _spawn(arguments: list[str], run_dir: Path) -> Job:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    run = RunDir(run_dir)
-    with (run_dir / OUTPUT).open("ab") as output:
+    run = RunDir(run_dir).create()
+    with run.explain_unwritable(), (run_dir / OUTPUT).open("ab") as output:
         offset = output.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "csp_core", *arguments],
@@ -196,7 +213,9 @@ def _spawn(arguments: list[str], run_dir: Path) -> Job:
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    said = (run_dir / OUTPUT).read_bytes()[offset:].decode("utf-8", "replace").strip()
+    with (run_dir / OUTPUT).open("rb") as output:
+        output.seek(offset)
+        said = output.read().decode("utf-8", "replace").strip()
     process.poll()
     lines = said.splitlines() or [f"exit code {process.returncode}"]
     errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
+from csp_core.errors import CspError
 from csp_core.runs.directory import RunDir
 
 
@@ -51,15 +53,17 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
 def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:
     run, task = RunDir(folder), progress.add_task("starting", total=None)
     while not done.wait(0.5):
-        if run.status_file.is_file():
+        try:
             status, rows = run.read_status(), run.read_metrics()
-            note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""
-            progress.update(
-                task,
-                description=f"{status.get('message', '')}{note}",
-                total=status.get("total_steps"),
-                completed=status.get("step", 0),
-            )
+        except CspError:  # nothing is there yet, or nothing that can be shown
+            continue
+        note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""
+        progress.update(
+            task,
+            description=escape(f"{status.get('message', '')}{note}"),
+            total=status.get("total_steps"),
+            completed=status.get("step", 0),
+        )
 
 
 def _validated(rows: list[dict[str, Any]]) -> bool:

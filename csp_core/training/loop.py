@@ -71,6 +71,7 @@ class Stage:
             plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
         self.last_beat = 0.0
+        self.told_size = False
 
     def run(self) -> TrainResult:
         """Train to the end, to the stop or to the patience's end."""
@@ -136,8 +137,14 @@ class Stage:
         # Dropout follows from seed, step and process, so there is no random state to save.
         purpose = f"dropout/{self.accelerator.process_index}"
         torch.manual_seed(derive_seed(self.config.seed, purpose, step))
+        rate = self.rate(step)
+        if not math.isfinite(rate):
+            raise ConfigError(
+                f"The learning rate became {rate} in step {step + 1}. Change"
+                f" training.learning_rate (now {self.options.learning_rate:g}) or its schedule."
+            )
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step)
+            group["lr"] = rate
         with self.accelerator.autocast():
             loss = self.wrapped(to_device(batch, self.accelerator.device))["loss"]
         self.accelerator.backward(loss)
@@ -146,8 +153,11 @@ class Stage:
         self.parts.objective.finish_step(step)
         if self.average is not None:
             self.average.update()
-        mean = self.accelerator.reduce(loss.detach(), reduction="mean")
-        self.progress.loss_sum += float(mean)
+        mean = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
+        # Before anything is saved or reported of a step that spoilt the weights.
+        if not math.isfinite(mean):
+            raise self._diverged(f"loss became {mean}", self.progress.epoch + 1)
+        self.progress.loss_sum += mean
         self.progress.step += 1
 
     def _close_epoch(self) -> None:
@@ -155,11 +165,10 @@ class Stage:
         progress = self.progress
         loss = progress.loss_sum / self.steps_per_epoch
         progress.epoch, progress.loss_sum = progress.epoch + 1, 0.0
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"The loss became {loss} in epoch {progress.epoch}. Lower training.learning_rate"
-                f" (now {self.options.learning_rate:g})."
-            )
+        # The last step may have spoilt the weights without a loss that tells of it.
+        finite = torch.stack([w.isfinite().all() for w in self.parts.model.parameters()])
+        if not finite.all():
+            raise self._diverged("weights became infinite", progress.epoch)
         row: dict[str, Any] = {
             **({"stage": self.plan.name} if self.plan.name else {}),
             "epoch": progress.epoch,
@@ -177,6 +186,9 @@ class Stage:
             )
             measure = find_measure(self.parts.model, self.parts.val_set)
             value = monitored(row, self.options.monitor, self.parts.model, measure)
+            if not math.isfinite(value):
+                what = f"value that training.monitor watches became {value}"
+                raise self._diverged(what, progress.epoch)
             if progress.best is None or value < progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 if self.options.keep == "best":
@@ -187,6 +199,12 @@ class Stage:
             self.run_dir.append_metrics(row)
         self._save()
         self._heartbeat(force=True)
+
+    def _diverged(self, what: str, epoch: int) -> ConfigError:
+        return ConfigError(
+            f"The {what} in epoch {epoch}. Lower training.learning_rate (now"
+            f" {self.options.learning_rate:g})."
+        )
 
     def _out_of_patience(self) -> bool:
         patience, progress = self.options.patience, self.progress
@@ -250,7 +268,7 @@ class Stage:
     def _save(self) -> None:
         if self.accelerator.is_main_process:
             progress = dataclasses.replace(self.progress, seconds=self._seconds())
-            save_state(
+            size = save_state(
                 self.plan.checkpoints,
                 progress,
                 self._stateful(),
@@ -259,6 +277,12 @@ class Stage:
                 self.best,
                 self.origin,
             )
+            if not self.told_size:
+                self.told_size = True
+                log.info(
+                    "a checkpoint takes %.2f MB; two are kept, and a third while it is written",
+                    size / 1e6,
+                )
 
     def _heartbeat(self, force: bool = False) -> None:
         if force or time.monotonic() - self.last_beat > HEARTBEAT_SECONDS:

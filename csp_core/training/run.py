@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import accelerate
@@ -37,7 +37,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
 
     Raises:
         ConfigError: If the parts do not fit, or the loss is no longer finite.
-        CheckpointError: If a run stands there already, or cannot be resumed.
+        CheckpointError: If a run stands there already, cannot be resumed or cannot be written.
         DataNotFoundError: If the data is not there.
     """
     run = RunDir(Path(run_dir))
@@ -47,7 +47,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         torch.set_num_threads(config.training.threads)
     accelerator = _make_accelerator(config)
     main = accelerator.is_main_process
-    with ExitStack() as stack:
+    with run.explain_unwritable(), ExitStack() as stack:
         if main:
             stack.enter_context(run.lock())
             stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
@@ -55,16 +55,19 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
             run.claim(config.to_yaml(), resume=resume, message=what)
         stack.enter_context(run.stop_on_sigterm())
         try:
-            result = _run_stages(plans, run, accelerator)
+            with run.explain_unwritable():
+                result = _run_stages(plans, run, accelerator)
         except KeyboardInterrupt:
             if main:
-                run.write_status("stopped", message="interrupted; `csp resume` goes on")
+                with suppress(OSError):
+                    run.write_status("stopped", message="interrupted; `csp resume` goes on")
             raise
         except BaseException as error:
             if main:
                 kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
                 log.error("failed: %s%s", kind, error)
-                run.write_status("failed", message=f"{kind}{error}")
+                with suppress(OSError):  # a full disk takes no status either
+                    run.write_status("failed", message=f"{kind}{error}")
             raise
         finally:
             accelerator.end_training()

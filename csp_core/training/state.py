@@ -1,26 +1,34 @@
 """What a run resumes from: weights, optimiser and progress, as safetensors and JSON.
 
 Each checkpoint is a new folder that appears whole, and older ones go only afterwards, so a run
-killed at any moment finds the last whole one. No random state is kept: every draw of a step follows
-from the run's seed and the number of the step.
+killed at any moment finds the last whole one. The newest two are kept: one that was damaged since,
+which its checksums tell, is named, and the run goes on from the one before. No random state is
+kept: every draw of a step follows from the run's seed and the number of the step.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from csp_core.errors import CheckpointError
-from csp_core.files import atomic_directory, load_tensors, read_json, save_tensors, write_json
+from csp_core.errors import CheckpointError, CspError
+from csp_core.files import atomic_directory, hash_file, load_tensors, save_tensors, write_json
+from csp_core.runs.reading import is_number, read_object
 
-FORMAT = "csp-checkpoint/2"
+log = logging.getLogger(__name__)
+FORMAT = "csp-checkpoint/3"
+UNSUMMED = "csp-checkpoint/2"  # what earlier versions wrote, without checksums
+KEPT = 2
 
 
 @dataclass
@@ -79,8 +87,8 @@ def save_state(
     names: Sequence[str],
     best: dict[str, Tensor] | None,
     origin: Mapping[str, str],
-) -> None:
-    """Write a checkpoint and remove older ones.
+) -> int:
+    """Write a checkpoint and remove older ones, except the one before it.
 
     Args:
         folder: The run's ``checkpoints`` folder.
@@ -90,6 +98,9 @@ def save_state(
         names: Names of the optimiser's weights, in its order.
         best: Weights of the best epoch, or None.
         origin: Hashes of what the run is made from, ``data`` and ``recipe``, checked on resume.
+
+    Returns:
+        Bytes that the checkpoint takes.
 
     Raises:
         CheckpointError: If it cannot be written.
@@ -105,14 +116,29 @@ def save_state(
     target = folder / f"step-{progress.step:09d}"
     try:
         with atomic_directory(target) as fresh:
-            save_tensors(fresh / "state.safetensors", tensors)
+            file = fresh / "state.safetensors"
+            save_tensors(file, tensors)
             state = {"format": FORMAT, "origin": dict(origin), **asdict(progress)}
-            write_json(fresh / "state.json", state)
+            state["tensors"] = hash_file(file)
+            write_json(fresh / "state.json", {**state, "checksum": _checksum(state)})
+            size = sum(path.stat().st_size for path in fresh.iterdir())
     except OSError as error:
-        raise CheckpointError(f"Cannot write a checkpoint to {folder} ({error}).") from error
-    for old in folder.iterdir():
-        if old != target and old.name.startswith((".step-", "step-")):
-            shutil.rmtree(old, ignore_errors=True)
+        raise CheckpointError(
+            f"Cannot write a checkpoint to {folder} ({error.strerror or error}). Those written"
+            " before are whole: make room, and `csp resume` goes on from there."
+        ) from error
+    _remove_others(folder, target)
+    return size
+
+
+def _remove_others(folder: Path, newest: Path) -> None:
+    """Keep the newest checkpoint and those before it; later ones are damaged, or were left."""
+    numbers = _checkpoints(folder)
+    earlier = [path for path in numbers if numbers[path] < numbers[newest]]
+    kept = {newest, *sorted(earlier, key=numbers.__getitem__)[1 - KEPT :]}
+    for path in folder.iterdir():
+        if path not in kept and path.name.startswith((".step-", "step-")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def load_state(
@@ -122,7 +148,7 @@ def load_state(
     names: Sequence[str],
     origin: Mapping[str, str],
 ) -> tuple[Progress, dict[str, Tensor] | None]:
-    """Read the newest checkpoint back into what was saved.
+    """Read the newest whole checkpoint back into what was saved; damaged ones are named in the log.
 
     Args:
         folder: The run's ``checkpoints`` folder.
@@ -135,25 +161,89 @@ def load_state(
         The progress, zero if there is no checkpoint, and the best weights so far.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged, or of other data or settings.
+        CheckpointError: If all checkpoints are damaged, or it is of other data or settings.
     """
-    found = sorted(folder.glob("step-*/state.json"))
-    if not found:
+    checkpoint, state, tensors = _newest_whole(folder)
+    if checkpoint is None:
         return Progress(), None
-    state = read_json(found[-1])
-    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
-        raise CheckpointError(f"{found[-1].parent} is not a checkpoint of this version.")
-    _check_origin(found[-1].parent, state.pop("origin", None), origin)
-    tensors = load_tensors(found[-1].with_name("state.safetensors"))
+    _check_origin(checkpoint, state["origin"], origin)
     try:
         for name, part in weights.items():
             part.load_state_dict(_below(tensors, name))
         _load_optimizer(optimizer, names, _below(tensors, "optimizer"))
-        return _read_progress(state), _below(tensors, "best") or None
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"{found[-1].parent} does not fit the run's configuration ({error})."
+            f"{checkpoint} does not fit the run's configuration ({error})."
         ) from error
+    progress = Progress(**{field.name: state[field.name] for field in fields(Progress)})
+    return progress, _below(tensors, "best") or None
+
+
+def _newest_whole(folder: Path) -> tuple[Path | None, dict[str, Any], dict[str, Tensor]]:
+    """Find the newest checkpoint that is as it was written; None if none was ever written."""
+    numbers, damage = _checkpoints(folder), []
+    for checkpoint in sorted(numbers, key=numbers.__getitem__, reverse=True):
+        try:
+            state, tensors = _read(checkpoint, numbers[checkpoint])
+        except CspError as error:
+            damage.append(f"{checkpoint.name} is damaged: {error}")
+            continue
+        for found in damage:
+            log.warning("%s", found)
+        if damage:
+            log.warning("going on from %s, the newest that is whole", checkpoint.name)
+        return checkpoint, state, tensors
+    if damage:
+        raise CheckpointError(
+            f"No checkpoint in {folder} is whole. {' '.join(damage)} Copy the folder again if it"
+            " was copied, or start a new run."
+        )
+    return None, {}, {}
+
+
+def _checkpoints(folder: Path) -> dict[Path, int]:
+    """List the checkpoints of a folder, whole or not, with their steps."""
+    found = {path: re.fullmatch(r"step-(\d{9,15})", path.name) for path in folder.glob("step-*")}
+    return {path: int(name[1]) for path, name in found.items() if name}
+
+
+def _read(checkpoint: Path, step: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a checkpoint that is as it was written; anything else is a CspError."""
+    file = checkpoint / "state.safetensors"
+    state = read_object(checkpoint / "state.json")
+    if state.get("format") == FORMAT:
+        checksum = state.pop("checksum", None)
+        if checksum != _checksum(state):
+            raise CheckpointError("state.json is not as it was written (its checksum differs).")
+        if file.is_file() and hash_file(file) != state.get("tensors"):
+            raise CheckpointError(
+                "state.safetensors is not as it was written (its checksum differs)."
+            )
+    elif state.get("format") != UNSUMMED:
+        raise CheckpointError("state.json is none of a checkpoint of this version.")
+    if problem := _wrong_progress(state, step):
+        raise CheckpointError(f"state.json says {problem}, which cannot be.")
+    return state, load_tensors(file)
+
+
+def _wrong_progress(state: Mapping[str, Any], step: int) -> str:
+    """Say which part of a checkpoint's progress cannot be; empty if all can."""
+    names = [field.name for field in fields(Progress)]
+    if missing := [name for name in (*names, "origin") if name not in state]:
+        return f"nothing of {', '.join(missing)}"
+    epoch, said = state["epoch"], state["step"]
+    whole = all(type(count) is int for count in (epoch, said, state["best_epoch"]))
+    if not whole or said != step or not 0 <= epoch <= step:
+        return f"epoch {epoch!r} and step {said!r} of {step}"
+    for name in ("best", "loss_sum", "seconds"):
+        value = state[name]
+        if not is_number(value) and type(value) is not float and (name, value) != ("best", None):
+            return f"{name} {value!r}"
+    return ""
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _check_origin(checkpoint: Path, then: object, now: Mapping[str, str]) -> None:
@@ -168,14 +258,6 @@ def _check_origin(checkpoint: Path, then: object, now: Mapping[str, str]) -> Non
             f"{checkpoint} does not fit the run's configuration: seed, model, objective or training"
             " have changed since it was written. Restore config.yaml, or start a new run."
         )
-
-
-def _read_progress(state: dict[str, Any]) -> Progress:
-    progress = Progress(**state)
-    counts = (progress.epoch, progress.step)
-    if not all(type(count) is int for count in counts) or not 0 <= counts[0] <= counts[1]:
-        raise ValueError(f"epoch {counts[0]!r} and step {counts[1]!r} cannot be")
-    return progress
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

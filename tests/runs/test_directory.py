@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import socket
+import subprocess
 import time
 
 import psutil
 import pytest
 
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.runs import RunDir, log_to
+from csp_core.runs import RunDir, log_to, owner
+from tests.runs import lock_races
 
 
 @pytest.fixture
@@ -89,6 +92,8 @@ def test_no_run(tmp_path):
         '{"state": "running"}',
         '{"format": "csp-run/1", "heartbeat": 1}',
         '{"format": "csp-run/1", "state": "running", "heartbeat": "now"}',
+        '{"format": "csp-run/1", "state": "running", "heartbeat": true}',
+        '{"format": "csp-run/1", "state": "[red]", "heartbeat": 1}',
         "\x00",
     ],
 )
@@ -130,6 +135,20 @@ def test_a_half_written_last_line_is_passed_over(run, rest):
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("line", ["[" * 100000, '{"epoch": NaN}', '{"epoch": 1e999}', "\x00"])
+def test_metrics_end_where_they_are_none(run, line):
+    run.append_metrics({"epoch": 1})
+    with run.metrics_file.open("a") as stream:
+        stream.write(f'{line}\n{{"epoch": 2}}\n')
+    assert run.read_metrics() == [{"epoch": 1}]
+
+
+def test_a_status_keeps_what_a_file_can_hold(run):
+    run.write_status("failed", message=f"\ud800 bad {'x' * 10**6}")
+    message = run.read_status()["message"]
+    assert message.startswith("? bad xxx") and len(message) == 10000
+
+
 def test_epochs_that_are_done_again_are_dropped(run):
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch})
@@ -148,8 +167,8 @@ def test_a_run_has_one_owner(run):
         with pytest.raises(CheckpointError), run.lock():
             pass
     with run.lock():
-        assert [p.name for p in run.stop_file.parent.iterdir()] == ["lock"]
-    assert list(run.stop_file.parent.iterdir()) == []
+        assert sorted(p.name for p in run.stop_file.parent.iterdir()) == ["held", "lock"]
+    assert [p.name for p in run.stop_file.parent.iterdir()] == ["held"]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"pid": 1}', "[]", "3"])
@@ -170,6 +189,113 @@ def test_the_lock_is_given_back_after_an_error(run):
     with pytest.raises(ZeroDivisionError), run.lock():
         _ = 1 / 0
     assert not (run.path / "control" / "lock").exists()
+
+
+HOST, ELSEWHERE = socket.gethostname(), "elsewhere.invalid"
+
+
+def note(run, *, age=0.0, **fields):
+    """Leave the note of another holder; its file was changed so many seconds ago."""
+    path = run.path / "control" / "lock"
+    path.write_text(json.dumps({"pid": os.getpid(), "pid_started": 1.0, **fields}))
+    os.utime(path, (time.time() - age,) * 2)
+
+
+@pytest.mark.parametrize("fields", [{}, {"heartbeat": 1}, {"pid": None}, {"heartbeat": 1e300}])
+def test_the_lock_of_another_host_is_not_taken_while_fresh(run, fields):
+    note(run, host=ELSEWHERE, **fields)
+    before = (run.path / "control" / "lock").read_text()
+    with pytest.raises(CheckpointError, match=r"on the host 'elsewhere\.invalid'.* 5 minutes"):
+        with run.lock():
+            pass
+    assert (run.path / "control" / "lock").read_text() == before
+    note(run, host=ELSEWHERE, age=1000, **fields)
+    with run.lock():
+        pass
+
+
+def test_a_heartbeat_from_a_far_future_holds_nothing(run):
+    note(run, host=ELSEWHERE, age=1000, heartbeat=time.time() + 1e9)
+    with run.lock():
+        pass
+
+
+@pytest.mark.parametrize("state", ["starting", "running"])
+def test_the_status_of_another_host_is_not_taken_over_while_fresh(run, state):
+    run.write_status(state)
+    rewrite(run, host=ELSEWHERE, heartbeat=time.time() - 100)
+    with pytest.raises(CheckpointError, match="on the host"), run.lock():
+        pass
+    rewrite(run, host=ELSEWHERE, heartbeat=time.time() - 1000)
+    with run.lock():
+        pass
+
+
+def test_a_run_whose_lock_was_removed_is_known_by_its_status(run):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        run.write_status("running")
+        rewrite(run, pid=process.pid, pid_started=psutil.Process(process.pid).create_time())
+        try:
+            with pytest.raises(CheckpointError, match=f"process {process.pid}"), run.lock():
+                pass
+        finally:
+            process.kill()
+
+
+def test_a_holder_of_an_earlier_version_is_respected(run):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        started = psutil.Process(process.pid).create_time()
+        note(run, pid=process.pid, pid_started=started, host=HOST)
+        try:
+            with pytest.raises(CheckpointError, match=f"process {process.pid}"), run.lock():
+                pass
+        finally:
+            process.kill()
+
+
+def test_a_lock_gives_signs_of_life(run, monkeypatch):
+    monkeypatch.setattr(owner, "PULSE_SECONDS", 0.01)
+    with run.lock():
+        os.utime(run.path / "control" / "lock", (1, 1))
+        end = time.monotonic() + 10
+        while (run.path / "control" / "lock").stat().st_mtime == 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert (run.path / "control" / "lock").stat().st_mtime > time.time() - 60
+
+
+def test_many_who_race_for_a_run_after_a_crash_never_hold_it_together(tmp_path):
+    found = lock_races.race(tmp_path, trials=30, contenders=6)
+    assert found == {"trials": 30, "two holders": 0, "no holder": 0}
+
+
+# Places that take no more
+
+
+def test_a_full_disk_is_told_in_one_sentence(run):
+    with pytest.raises(CheckpointError, match=r"cannot write to .*No space left.*Make room"):
+        with run.explain_unwritable():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_read_only_directory_is_told_in_one_sentence(run, code):
+    with pytest.raises(CheckpointError, match=r"cannot write to .*status\.json"):
+        with run.explain_unwritable():
+            raise OSError(code, os.strerror(code), str(run.status_file))
+
+
+def test_other_errors_are_left_as_they_are(run):
+    for error in (OSError(errno.EACCES, "no", "/elsewhere"), OSError("odd"), KeyError("x")):
+        with pytest.raises(type(error)), run.explain_unwritable():
+            raise error
+
+
+def test_a_log_on_a_full_disk_says_nothing_more(run, capsys):
+    logger = logging.getLogger("tests.full")
+    run.log.symlink_to("/dev/full")
+    with log_to(run.log, logger):
+        logger.info("x")
+    assert "Traceback" not in capsys.readouterr().err
 
 
 # Claims and logs

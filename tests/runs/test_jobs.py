@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -87,19 +89,58 @@ def alive(pid):
         return False
 
 
-def test_a_job_that_does_not_listen_is_ended_by_force(home):
-    run = RunDir(home / "deaf").create()
-    with subprocess.Popen(["sleep", "60"]) as process:
-        run.write_status("running")
+@contextmanager
+def deaf(run, *command, **fields):
+    """A process that takes no note of anything, which a run's status names."""
+    with subprocess.Popen(command) as process:
+        # Only once it is another program has it the command line that is looked at.
+        wait_until(lambda: psutil.Process(process.pid).cmdline()[-1:] == [command[-1]])
+        run.create().write_status("running")
         started = psutil.Process(process.pid).create_time()
         status = json.loads(run.status_file.read_text())
-        run.status_file.write_text(
-            json.dumps(status | {"pid": process.pid, "pid_started": started})
-        )
+        status |= {"pid": process.pid, "pid_started": started, **fields}
+        run.status_file.write_text(json.dumps(status))
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("form", ["csp", "-m"])
+def test_a_job_that_does_not_listen_is_ended_by_force(home, tmp_path, form):
+    script = tmp_path / ("csp" if form == "csp" else "csp_core/__main__.py")
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("import time\ntime.sleep(60)\n")
+    run = RunDir(home / "deaf")
+    with deaf(run, sys.executable, str(script), "train", "x.yaml") as process:
         assert jobs.stop("deaf", wait=0.1).state == "running"
         assert run.stop_file.exists()
         assert jobs.stop("deaf", wait=0.1, kill=True).state == "interrupted"
         assert process.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "says"),
+    [
+        (["sleep", "60"], {}, "'sleep 60' is no `csp` command"),
+        (["tail", "-f", "csp", "/dev/null"], {}, "is no `csp` command"),
+        (["sleep", "60"], {"host": "elsewhere.invalid"}, "nothing there is ended"),
+    ],
+)
+def test_what_does_not_look_like_the_run_is_not_ended(home, command, fields, says):
+    run = RunDir(home / "foreign")
+    with deaf(run, *command, **fields) as process:
+        with pytest.raises(CheckpointError, match=says):
+            jobs.stop("foreign", wait=0.0, kill=True)
+        assert process.poll() is None
+
+
+def test_a_process_that_began_at_another_time_is_not_ended(home):
+    run = RunDir(home / "reused")
+    with deaf(run, "sleep", "60", pid_started=time.time() - 5000) as process:
+        with pytest.raises(CheckpointError, match="it is interrupted"):
+            jobs.stop("reused", wait=0.0, kill=True)
+        assert process.poll() is None
 
 
 def test_a_job_that_cannot_start_says_why(home, records_csv, tmp_path):

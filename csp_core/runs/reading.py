@@ -1,0 +1,131 @@
+"""Reading a run's small files, which anybody may have edited: within bounds, or with a reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from csp_core.errors import CheckpointError, DataNotFoundError
+
+OBJECT_BYTES = 1 << 18
+ROWS_BYTES = 1 << 28
+
+
+def read_regular(path: Path, *, limit: int) -> bytes:
+    """Read a file that is nothing but a file: no link, pipe or device.
+
+    Args:
+        path: The file.
+        limit: Bytes that it may have.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        CheckpointError: If it is of another kind, too large or cannot be read.
+    """
+    try:
+        kind = path.lstat().st_mode
+        if stat.S_ISLNK(kind):
+            raise CheckpointError(f"{path} is a link; a run's files stand in its own folder.")
+        if not stat.S_ISREG(kind):
+            raise CheckpointError(f"{path} is no regular file.")
+        # It may have become a pipe or a link since: wait for no other end, follow nothing.
+        flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as stream:
+            content = stream.read(limit + 1)
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"No file {path}.") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if len(content) > limit:
+        raise CheckpointError(f"{path} has more than the {limit} bytes that are read of it.")
+    return content
+
+
+def read_object(path: Path, *, limit: int = OBJECT_BYTES) -> dict[str, Any]:
+    """Read a JSON object whose numbers are all finite.
+
+    Args:
+        path: The file.
+        limit: Bytes that it may have.
+
+    Returns:
+        The object; halves of surrogate pairs, which no file can hold, become question marks.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        CheckpointError: If it is of another kind, too large, too deep or no such object.
+    """
+    try:
+        value = _parse(read_regular(path, limit=limit))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not readable JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} is not readable JSON (it holds no object).")
+    return value
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read JSON objects, one a line; a half-written last line is passed over.
+
+    Args:
+        path: The file, which need not be there.
+
+    Returns:
+        The objects up to the first line that is none.
+
+    Raises:
+        CheckpointError: If it is of another kind or too large.
+    """
+    try:
+        lines = read_regular(path, limit=ROWS_BYTES).splitlines()
+    except DataNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = _parse(line)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(row, dict):
+            break
+        rows.append(row)
+    return rows
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a value read from JSON is a number that can be counted and compared with.
+
+    Args:
+        value: The value.
+
+    Returns:
+        Whether it is a finite number of a size that times and counts can have.
+    """
+    return type(value) in (int, float) and abs(value) < 1e18  # type: ignore[arg-type]
+
+
+def _parse(content: bytes) -> Any:
+    text = content.decode("utf-8")
+    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if "\\u" not in text.lower():
+        return value
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(whole)
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is no finite number")
+    return value
