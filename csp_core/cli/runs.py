@@ -33,9 +33,7 @@ def train(
     folder = run_dir or jobs.new_run_dir(settings.name)
     if detach:
         job = jobs.launch(config, overrides or (), run_dir=folder)
-        out.print(
-            f"Started {job.path} as process {job.status['pid']}.", markup=False, highlight=False
-        )
+        out.print(f"Started {job.path} as process {job.status['pid']}.", highlight=False)
         return
     _train(settings, folder, resume=False)
 
@@ -51,15 +49,11 @@ def resume(
 
     found = jobs.find_run(run)
     if found.read_status()["state"] == "finished":
-        out.print(
-            f"{found.path} is finished; its model is {found.model}.", markup=False, highlight=False
-        )
+        out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
         return
     if detach:
         job = jobs.resume(run)
-        out.print(
-            f"Resumed {job.path} as process {job.status['pid']}.", markup=False, highlight=False
-        )
+        out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
         return
     _train(load_config(found.config), found.path, resume=True)
 
@@ -71,9 +65,9 @@ def _train(settings: Any, folder: Path, *, resume: bool) -> None:
     with watch(folder, err):
         result = train_model(settings, run_dir=folder, resume=resume)
     if result.model_directory is None:
-        out.print(f"Stopped. `csp resume {folder}` goes on.", markup=False, highlight=False)
+        out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
     else:
-        out.print(f"Model: {result.model_directory}", markup=False, highlight=False)
+        out.print(f"Model: {result.model_directory}", highlight=False)
 
 
 @app.command()
@@ -138,8 +132,7 @@ def runs(
         print_json([{"path": _text(j.path), "state": j.state, "status": j.status} for j in listed])
         return
     if not listed:
-        folder = home or jobs.runs_home()
-        out.print(f"No runs in {folder}. `csp train CONFIG` starts one.", markup=False)
+        out.print(f"No runs in {home or jobs.runs_home()}. `csp train CONFIG` starts one.")
         return
     table = Table(Column("run", overflow="fold"), "state", "epoch", "message")
     for job in listed:
@@ -170,4 +163,4 @@ def stop(
     from csp_core.runs import jobs
 
     job = jobs.stop(run, wait=wait, kill=kill)
-    out.print(f"{job.path}: {job.state}", markup=False, highlight=False)
+    out.print(f"{job.path}: {job.state}", highlight=False)

@@ -219,7 +219,7 @@ def _read(checkpoint: Path, step: int) -> tuple[dict[str, Any], dict[str, Tensor
             raise CheckpointError(
                 "state.safetensors is not as it was written (its checksum differs)."
             )
-    elif state.get("format") != UNSUMMED:
+    elif state.get("format") != UNSUMMED or "checksum" in state:
         raise CheckpointError("state.json is none of a checkpoint of this version.")
     if problem := _wrong_progress(state, step):
         raise CheckpointError(f"state.json says {problem}, which cannot be.")

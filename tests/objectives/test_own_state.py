@@ -46,8 +46,7 @@ def config(records_csv, training=None, **options):
 
 
 def tensors(run_dir):
-    (path,) = RunDir(run_dir).checkpoints.glob("*/state.safetensors")
-    return load_tensors(path)
+    return load_tensors(max(RunDir(run_dir).checkpoints.glob("*/state.safetensors")))
 
 
 @pytest.fixture(scope="module")

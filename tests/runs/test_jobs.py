@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -192,3 +195,130 @@ def test_new_run_directories_do_not_meet(home, monkeypatch):
         "a-b-c-20210102-030405", "a-b-c-20210102-030405-2", "a-b-c-20210102-030405-3"
     ]  # fmt: skip
     assert {path.parent for path in found} == {home}
+
+
+# Folders that anybody may have written
+
+
+def as_status(**fields):
+    """A status whose numbers JSON cannot hold as they are."""
+    whole = {"format": "csp-run/1", "state": "failed", "heartbeat": 1, "message": "x", **fields}
+    return json.dumps(whole | {"host": socket.gethostname()} | fields)
+
+
+BAD = {
+    "markup": (as_status(message="[/foo] [red]bad[/red] :warning:"), "failed", "[/foo] [red]bad"),
+    "escape": (as_status(message="\x1b[2J\x07 beep"), "failed", "�[2J� beep"),
+    "lone-surrogate": (as_status(message="\ud800 half"), "failed", "? half"),
+    "long": (as_status(message="x" * 10**5), "failed", "xxx"),
+    "pid-infinite": (as_status(state="running", pid=float("inf")), "unreadable", "Infinity"),
+    "pid-1e999": (as_status(state="running", pid=7).replace("7", "1e999"), "unreadable", "1e999"),
+    "pid-huge": (as_status(state="running", pid=10**30), "unreadable", "'pid' is no plain value"),
+    "pid-beyond": (as_status(state="running", pid=2**40, pid_started=1), "interrupted", "x"),
+    "pid-negative": (as_status(state="running", pid=-1, pid_started=1), "interrupted", "x"),
+    "pid-true": (as_status(state="running", pid=True, pid_started=1), "interrupted", "x"),
+    "started-huge": (as_status(state="running", pid=1, pid_started=1e300), "interrupted", "x"),
+    "heartbeat-nan": (as_status(heartbeat=float("nan")), "unreadable", "NaN is no number"),
+    "heartbeat-inf": (as_status(heartbeat=-float("inf")), "unreadable", "Infinity is no number"),
+    "heartbeat-huge": (as_status(heartbeat=10**400), "unreadable", "its heartbeat is no number"),
+    "heartbeat-digits": (f'{{"heartbeat": 1{"0" * 9999}}}', "unreadable", "readable JSON"),
+    "elsewhere": (as_status(state="running", host="x", heartbeat=1e300), "unreadable", "heartbeat"),
+    "epoch-nan": (as_status(epoch=float("nan")), "unreadable", "NaN is no number"),
+    "epoch-list": (as_status(epoch=[1]), "unreadable", "'epoch' is no plain value"),
+    "epoch-text": (as_status(epoch="1"), "unreadable", "its epoch is no number"),
+    "nested": (as_status(more={"a": {}}), "unreadable", "'more' is no plain value"),
+    "deep": ('{"a":' * 10**4, "unreadable", "recursion"),
+    "deep-list": ("[" * 2 * 10**5, "unreadable", "recursion"),
+    "large": (" " * 10**7, "unreadable", "more than the"),
+    "state-markup": (as_status(state="[/x]"), "unreadable", "its state is none of"),
+    "state-number": (as_status(state=3), "unreadable", "its state is none of"),
+    "binary": ("\x00\x01", "unreadable", "readable JSON"),
+    "a-list": ("[1]", "unreadable", "holds no object"),
+    "empty": ("", "unreadable", "readable JSON"),
+    "[/run]": (as_status(message="name"), "failed", "name"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def bad_home(home):
+    """A good run, and one of each kind of bad folder beside it."""
+    RunDir(home / "good").create().write_status("finished", message="all is well", epoch=3)
+    for name, (content, _, _) in BAD.items():
+        # A name in a folder's name would be two folders.
+        folder = home / name.replace("/", "∕")
+        folder.mkdir(parents=True)
+        (folder / "status.json").write_text(content)
+    for name in ("folder", "pipe", "device", "link-out", "link-dangling", "link-loop", "socket"):
+        (home / name).mkdir()
+    (home / "folder" / "status.json").mkdir()
+    os.mkfifo(home / "pipe" / "status.json")
+    (home / "device" / "status.json").symlink_to("/dev/zero")
+    (home / "link-out" / "status.json").symlink_to("/etc/passwd")
+    (home / "link-dangling" / "status.json").symlink_to("/nowhere")
+    (home / "link-loop" / "status.json").symlink_to("status.json")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.suppress(OSError):
+        listening.bind(str(home / "socket" / "status.json"))
+    odd = os.fsdecode(os.fsencode(home) + b"/odd-\xff")
+    RunDir(Path(odd)).create().write_status("finished", message="odd name")
+    (home / "a-file").write_text("x")
+    (home / "no-run").mkdir()
+    return home
+
+
+def test_one_bad_folder_harms_no_other(bad_home):
+    began = time.monotonic()
+    listed = {job.path.name: job for job in jobs.list_jobs(bad_home)}
+    assert time.monotonic() - began < 10
+    assert listed["good"].state == "finished" and listed["good"].status["epoch"] == 3
+    for name, (_, state, says) in BAD.items():
+        job = listed[name.replace("/", "∕")]
+        assert job.state == state, name
+        if "escape" not in name:
+            assert says in job.status["message"], name
+    for name in ("link-out", "link-dangling", "link-loop", "device"):
+        assert listed[name].state == "unreadable" and "is a link" in listed[name].status["message"]
+    for name in ("folder", "pipe"):
+        assert "is no regular file" in listed[name].status["message"]
+    assert "a-file" not in listed and "no-run" not in listed
+
+
+# A child, so that what it takes can be limited and no pipe holds the tests.
+LISTED = """
+import resource, sys
+from csp_core.cli import main
+resource.setrlimit(resource.RLIMIT_AS, (1500 * 2**20,) * 2)
+main()
+"""
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_command_lists_the_good_with_the_bad(bad_home, form):
+    ended = subprocess.run(
+        [sys.executable, "-c", LISTED, "runs", "--home", str(bad_home), *form],
+        capture_output=True,
+        timeout=60,
+        env=os.environ | {"COLUMNS": "250"},
+    )
+    shown = ended.stdout.decode()
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert "all is well" in shown and "odd name" in shown
+    if form:
+        rows = {Path(row["path"]).name: row for row in json.loads(shown)}
+        for name, (_, state, _) in BAD.items():
+            assert rows[name.replace("/", "∕")]["state"] == state
+        return
+    for name in BAD:
+        assert name.replace("/", "∕") in shown
+    assert "[/foo] [red]bad[/red] :warning:" in shown
+    assert "\x1b" not in shown and "�[2J� beep" in shown and "? half" in shown
+    assert max(map(len, shown.splitlines())) < 2000
+
+
+@pytest.mark.parametrize("name", ["[/foo]", "[red]", "a:warning:b"])
+def test_a_message_prints_a_name_as_it_is(home, name, csp):
+    folder = home / name.replace("/", "∕")
+    RunDir(folder).create().write_status("finished")
+    code, said, _ = csp("resume", str(folder))
+    assert code == 0 and str(folder) in said
+    code, said, _ = csp("runs", "--home", f"nothing-{name}")
+    assert code == 0 and f"nothing-{name}" in said
