@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from csp_core.errors import CheckpointError, DataNotFoundError
 
-OBJECT_BYTES = 1 << 18
+OBJECT_BYTES = 1 << 16
 ROWS_BYTES = 1 << 28
 
 
