@@ -56,7 +56,9 @@ def diagnose() -> list[dict[str, Any]]:
     world = (ASSETS / "world" / "land.geojson").is_file()
     rows.append(_row("world map", world, True, "assets/world" if world else "not in assets/world"))
     rows.append(_leaflet())
-    rows += [_model_row(info.name) for info in list_models()]
+    for info in list_models():
+        problem = info.problem
+        rows.append(_row(info.name, False, True, problem) if problem else _model_row(info.name))
     return rows
 
 

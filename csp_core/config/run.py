@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from csp_core.config.sections import (
 )
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.files import parse_yaml, read_yaml
 from csp_core.model import BASELINES
 from csp_core.objectives import OBJECTIVES
 
@@ -139,10 +141,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             f"The configuration {str(path)!r} is {found}; give a YAML file, such as"
             " configs/birds.yaml."
         )
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+    tree = read_yaml(path) or {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; give sections such as `data:`.")
     anchor(tree, path.parent.resolve())
@@ -176,7 +175,8 @@ def parse_config(tree: Mapping[str, Any], *, source: str = "configuration") -> R
 def _explain(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg'].removeprefix('Value error, ')} (given: {item['input']!r})"
+        given = textwrap.shorten(repr(item["input"]), 200)
+        return f"{where}: {item['msg'].removeprefix('Value error, ')} (given: {given})"
     section: type[BaseModel] = RunConfig
     for part in item["loc"][:-1]:
         annotation = section.model_fields[str(part)].annotation
@@ -190,10 +190,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"{override!r} is no override; give section.key=value.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{override!r}: the value is not YAML ({error}).") from error
+    value = parse_yaml(text, f"The value of {override[:200]!r}")
     *sections, last = key.strip().split(".")
     value = anchor_value(key.strip(), value, Path.cwd(), resolve=True)
     set_key(tree, sections, last, value, override)

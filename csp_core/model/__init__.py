@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from csp_core.model.baselines import BASELINES, Mixture, make_baseline
     from csp_core.model.calibration import BOTH, IMAGE, PLACE, Calibration, calibration_of
     from csp_core.model.dual import DualEncoder
-    from csp_core.model.heads import SIDES, Heads, Side, read_heads
-    from csp_core.model.prior import PRIOR_KINDS, Prior
+    from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
+    from csp_core.model.prior import Prior
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
 
 _HOMES = {
@@ -26,7 +26,7 @@ _HOMES = {
     "LEVEL_RADIUS_KM": "csp_core.model.support",
     "Mixture": "csp_core.model.baselines",
     "PLACE": "csp_core.model.calibration",
-    "PRIOR_KINDS": "csp_core.model.prior",
+    "PRIOR_KINDS": "csp_core.model.heads",
     "PlaceSupport": "csp_core.model.support",
     "Prior": "csp_core.model.prior",
     "SIDES": "csp_core.model.heads",

@@ -46,7 +46,8 @@ class Calibration:
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ConfigError(f"the {name} is {getattr(self, name)}")
         for name in ("temperature", "image_temperature"):
-            if not 0 < getattr(self, name) < math.inf:
+            # Beyond these all classes share alike, or none but the first has anything.
+            if not 1e-6 <= getattr(self, name) <= 1e6:
                 raise ConfigError(f"the {name} is {getattr(self, name)}")
         if not 0 <= self.place_weight < math.inf:
             raise ConfigError(f"the place_weight is {self.place_weight}")
@@ -104,7 +105,12 @@ class Calibration:
             raise ConfigError("there is no temperature in calibration.json")
         given = {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
         divide = bool(given.pop("divide_frequency", False))
-        plain: dict[str, Any] = {name: float(value) for name, value in given.items()}
+        plain: dict[str, Any] = {}
+        for name, value in given.items():
+            try:
+                plain[name] = float(value)
+            except (ArithmeticError, TypeError, ValueError) as error:
+                raise ConfigError(f"the {name} is {str(value)[:40]}, no number to use") from error
         return cls(**plain, divide_frequency=divide)
 
 

@@ -12,8 +12,7 @@ from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import Calibration
-from csp_core.model.heads import Heads
-from csp_core.model.prior import PRIOR_KINDS
+from csp_core.model.heads import PRIOR_KINDS, Heads
 from csp_core.model.support import Support
 
 

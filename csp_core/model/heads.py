@@ -9,8 +9,12 @@ from typing import Any, Literal
 
 from csp_core.errors import ConfigError
 
+# What the values are: they sum to 1 over the classes, or rank each class by itself.
+PRIOR_KINDS = ("share", "relative")
 Side = Literal["image", "location"]
 KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
+# One for each part of an objective that compares.
+MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 
 
@@ -41,6 +45,8 @@ class Heads:
         for side, known in KINDS.items():
             if (kind := getattr(self, side)) not in known:
                 raise ConfigError(f"The {side} head is {kind!r}; give one of {known}.")
+        if len(self.temperatures or ()) > MOST_TEMPERATURES:
+            raise ConfigError(f"There are {len(self.temperatures or ())} temperatures; give a few.")
         if not set(self.classifiers) <= set(SIDES):
             raise ConfigError(f"classifiers are {self.classifiers}; give some of {SIDES}.")
         if not all(0 < value < math.inf for value in self.temperatures or ()):
@@ -86,7 +92,7 @@ class Heads:
             plain |= {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
             return cls(**plain)
         except (AttributeError, TypeError) as error:
-            raise ConfigError(f"{values!r} are no heads of a model ({error})") from error
+            raise ConfigError(f"{repr(values)[:200]} are no heads of a model ({error})") from error
 
 
 def read_heads(config: Mapping[str, Any]) -> Heads:
@@ -104,15 +110,12 @@ def read_heads(config: Mapping[str, Any]) -> Heads:
     if "heads" in config:
         return Heads.from_dict(config["heads"])
     kinds = {"location": (None, "linear"), "image_mlp": ("two_layers", None)}
-    image, location = kinds.get(config.get("head", "image"), ("linear", None))
+    image, location = kinds.get(str(config.get("head", "image")), ("linear", None))
     learned = config.get("temperatures")
     has: dict[Side, bool] = {
         "image": bool(config.get("image_classifier")),
         "location": config.get("place_classifier") is not False,
     }
-    return Heads(
-        image=image,
-        location=location,
-        classifiers=tuple(side for side in SIDES if has[side]),
-        temperatures=tuple(learned) if learned else None,
-    )
+    classifiers = [side for side in SIDES if has[side]]
+    plain = {"image": image, "location": location, "classifiers": classifiers}
+    return Heads.from_dict(plain | {"temperatures": learned or None})

@@ -9,8 +9,6 @@ from torch import Tensor
 from csp_core.data.records import ClassTable
 from csp_core.model.support import Support
 
-PRIOR_KINDS = ("share", "relative")
-
 
 class Prior(Protocol):
     """What a model and a baseline have in common, so that each can stand where the other does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,10 +18,14 @@ from csp_core.geo import WORLD
 from csp_core.model import Prior
 from csp_core.raster.grid import Bounds, Grid, make_grid
 from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe, writing
-from csp_core.raster.prior import GridPrior, extrapolates
+from csp_core.raster.prior import MAX_CELLS, GridPrior, extrapolates
 from csp_core.raster.raster import Raster, find_class
 from csp_core.raster.thresholds import Threshold
 
+# A world of 0.005° has 2.6 thousand million cells, at a million a second three quarters of an hour.
+MAX_ZARR_CELLS, MAX_BLOCKS = 10_000_000_000, 100_000
+# A value and a flag, before they are compressed.
+CELL_BYTES = 5
 ANCHOR = {"zarr.json", ".zgroup", ".zarray"}
 
 
@@ -57,12 +63,12 @@ def write_zarr(
 
     Raises:
         UnknownNameError: If the model has no such class.
-        ConfigError: If an option is out of range, or Dask or Zarr are not installed.
+        ConfigError: If an option is out of range, the grid too large for the disk or to end within
+            hours, or Dask or Zarr are not installed.
         BadRecordError: If the folder cannot be written or is something else.
     """
     label, grid = find_class(model, taxon), make_grid(bounds, step)
-    if block < 1:
-        raise ConfigError(f"block is {block}; give at least 1 cell.")
+    _check_size(grid, block, path)
     path = Path(path)
     if path.exists() and not (path.is_dir() and {f.name for f in path.iterdir()} & ANCHOR):
         raise BadRecordError(f"{path} exists and is no Zarr group, so it is not replaced.")
@@ -82,6 +88,29 @@ def write_zarr(
             about,
         )
     return about
+
+
+def _check_size(grid: Grid, block: int, path: str | Path) -> None:
+    """Refuse what would not end, or not fit, before anything is written or held."""
+    if block < 1:
+        raise ConfigError(f"block is {block}; give at least 1 cell.")
+    cells = grid.rows * grid.columns
+    blocks = math.ceil(grid.rows / block) * math.ceil(grid.columns / block)
+    if cells > MAX_ZARR_CELLS or blocks > MAX_BLOCKS:
+        raise ConfigError(
+            f"{cells:,} cells of {grid.step:g}° in {blocks:,} blocks are too many; give a larger"
+            f" step or smaller bounds, for at most {MAX_ZARR_CELLS:,} cells and {MAX_BLOCKS:,}"
+            " blocks."
+        )
+    if min(block, grid.rows) * min(block, grid.columns) > MAX_CELLS:
+        raise ConfigError(f"A block of {block:,} cells a side cannot be held; give less.")
+    above = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    free = shutil.disk_usage(above).free
+    if cells * CELL_BYTES > free:
+        raise ConfigError(
+            f"{cells:,} cells may take {cells * CELL_BYTES / 1e9:,.1f} GB, and {above} has"
+            f" {free / 1e9:,.1f} GB free; give a larger step, smaller bounds or another disk."
+        )
 
 
 def _describe(

@@ -13,6 +13,8 @@ from csp_core.errors import BadRecordError, ConfigError
 from csp_core.geo import WORLD
 
 Bounds = tuple[float, float, float, float]
+# Of a cell, degrees.
+MIN_STEP = 1e-6
 # The WGS84 ellipsoid: semi-major axis in km, flattening.
 SEMI_MAJOR_KM, FLATTENING = 6378.137, 1 / 298.257223563
 
@@ -168,6 +170,8 @@ def make_grid(bounds: Bounds = WORLD, step: float = 0.5) -> Grid:
     west, south, east, north = check_bounds(bounds)
     if not 0 < step <= 90:
         raise ConfigError(f"step is {step}; give a side from above 0 to 90 degrees, such as 0.5.")
+    if step < MIN_STEP:
+        raise ConfigError(f"step is {step:g}; the smallest is {MIN_STEP:g} degrees, a decimetre.")
     per_half = round(180 / step)
     if abs(180 / step - per_half) > 1e-6 * per_half:
         raise ConfigError(
@@ -176,11 +180,15 @@ def make_grid(bounds: Bounds = WORLD, step: float = 0.5) -> Grid:
         )
     start, end = _outward(west + 180, east + 180, per_half)
     turn = 2 * per_half
+    if west > east:
+        end += turn
+    # What is thinner than the tolerance of an edge still lies in a cell.
+    end = max(end, start + 1)
     if start >= turn:
         start, end = start - turn, end - turn
-    if west > east and end <= start:
-        end += turn
     top, bottom = _outward(90 - north, 90 - south, per_half)
+    top = min(top, per_half - 1)
+    bottom = max(bottom, top + 1)
     if end - start >= turn:
         # All the way round there is no western edge but the usual one.
         start, end = 0, turn
@@ -213,7 +221,7 @@ def check_bounds(bounds: Bounds) -> Bounds:
             f"The bounds go from latitude {south:g} to {north:g}; give west, south, east, north,"
             " south below north and both from -90 to 90."
         )
-    if max(abs(west), abs(east)) > 180 or west == east:
+    if max(abs(west), abs(east)) > 180 or west == east or west - east == 360:
         raise ConfigError(
             f"The bounds go from longitude {west:g} to {east:g}; give two different ones from -180"
             " to 180. Over the antimeridian west is above east, such as 170 and -170."

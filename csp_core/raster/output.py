@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from csp_core.errors import BadRecordError
+from csp_core.errors import BadRecordError, CspError
 from csp_core.files import atomic_path
 from csp_core.inference import VALUE_MEANING
 from csp_core.model import LEVEL_MEANING, LEVELS
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
-from csp_core.store import find_model
+from csp_core.store import find_model, read_front, text_files
 
 SUPPORT_MEANING: str = LEVEL_MEANING[LEVELS[-1][0]]
 
@@ -51,22 +49,15 @@ def read_credit(model: str | Path) -> Credit:
         UnknownNameError: If there is no such model.
     """
     folder = find_model(model)
-    front: Any = None
-    card = _read(folder / "README.md")
-    if card.startswith("---\n") and "\n---\n" in card[4:]:
-        try:
-            front = yaml.safe_load(card[4:].split("\n---\n", 1)[0])
-        except yaml.YAMLError:
-            front = None
-    licence = str(front.get("license") or "") if isinstance(front, dict) else ""
-    text = _read(folder / "ATTRIBUTION.md") or _read(folder / "ATTRIBUTION")
+    try:
+        licence = " ".join(str(read_front(folder)[0].get("license") or "").split())
+        texts = text_files(folder)
+    except CspError:  # a card that cannot be read names nobody, and ends no map
+        licence, texts = "", {}
+    text = texts.get("ATTRIBUTION.md") or texts.get("ATTRIBUTION") or ""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
     plain = [part for part in paragraphs if not part.startswith("#")]
     return Credit("" if licence == "unstated" else licence, plain[0] if plain else "")
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def describe(raster: Raster, threshold: Threshold | None, credit: Credit) -> dict[str, Any]:

@@ -8,43 +8,48 @@ from csp_core.tables import lazily
 
 if TYPE_CHECKING:
     from csp_core.store.catalog import (
-        FORMAT,
         ModelInfo,
         find_model,
         list_models,
         model_size,
         read_card,
-        read_mapping,
-        read_model_config,
+        text_files,
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
+    from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
 
 _HOMES = {
-    "FORMAT": "csp_core.store.catalog",
+    "FORMAT": "csp_core.store.folder",
     "ModelInfo": "csp_core.store.catalog",
+    "entries": "csp_core.store.folder",
     "find_model": "csp_core.store.catalog",
     "halve": "csp_core.store.checkpoint",
     "list_models": "csp_core.store.catalog",
     "load_model": "csp_core.store.checkpoint",
     "model_size": "csp_core.store.catalog",
     "read_card": "csp_core.store.catalog",
-    "read_mapping": "csp_core.store.catalog",
-    "read_model_config": "csp_core.store.catalog",
+    "read_front": "csp_core.store.folder",
+    "read_mapping": "csp_core.store.folder",
+    "read_model_config": "csp_core.store.folder",
     "save_model": "csp_core.store.checkpoint",
+    "text_files": "csp_core.store.catalog",
 }
 
 __all__ = [
     "FORMAT",
     "ModelInfo",
+    "entries",
     "find_model",
     "halve",
     "list_models",
     "load_model",
     "model_size",
     "read_card",
+    "read_front",
     "read_mapping",
     "read_model_config",
     "save_model",
+    "text_files",
 ]
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
-from csp_core.files import ASSETS, check_tensors, read_json
-from csp_core.model import read_heads
+from csp_core.files import ASSETS, printable
+from csp_core.store.folder import entries, read_contents, read_front, read_own_text
 
-FORMAT = "csp-model/1"
+# Of a card's title or summary in a list, and of why a model cannot be loaded.
+MOST_LINE, MOST_PROBLEM = 400, 1000
 PICKLES = (".pt", ".pth", ".tar", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
@@ -62,6 +62,8 @@ def find_model(name_or_path: str | Path) -> Path:
     known = {folder.name: folder for folder in _model_folders()}
     if str(name_or_path) in known:
         return known[str(name_or_path)]
+    if "\0" in str(name_or_path):
+        raise UnknownNameError("model", str(name_or_path), known)
     if path.is_file():
         pickled = path.suffix in PICKLES
         kind = "a pickle checkpoint" if pickled else "a file"
@@ -100,83 +102,50 @@ def read_card(name_or_path: str | Path) -> str:
 
     Raises:
         UnknownNameError: If there is no such model.
+        CspError: If it is not within bounds, or its front matter is no YAML.
     """
-    return _split_card(find_model(name_or_path))[1]
+    return read_front(find_model(name_or_path))[1]
 
 
 def _model_folders() -> Iterator[Path]:
     roots = [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]
     for root in roots:
-        if root.is_dir():
-            yield from sorted(f for f in root.iterdir() if (f / "config.json").is_file())
+        with contextlib.suppress(OSError):
+            yield from sorted(folder for folder in root.iterdir() if _says_model(folder))
+
+
+def _says_model(folder: Path) -> bool:
+    """Tell whether a folder is to be listed: with any ``config.json``, or closed to this user."""
+    if not folder.is_dir():
+        return False
+    return os.path.lexists(folder / "config.json") or not os.access(folder, os.R_OK | os.X_OK)
 
 
 def _describe(folder: Path) -> ModelInfo:
+    name = printable(folder.name)
     try:
-        config, front = read_model_config(folder), _split_card(folder)[0]
-        check_tensors(folder / "model.safetensors")
-        num_classes, heads = int(config["num_classes"]), read_heads(config)
-    except (CspError, OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        return ModelInfo(folder.name, folder, folder.name, "", "", 0, "", problem=str(error))
+        if name != folder.name:
+            raise CheckpointError("The folder's name is no UTF-8; give it another.")
+        contents, front = read_contents(folder), read_front(folder)[0]
+    except (CspError, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+        problem = printable(_line(str(error) or type(error).__name__, MOST_PROBLEM))
+        return ModelInfo(name, folder, name, "", "", 0, "", problem=problem)
     return ModelInfo(
-        name=folder.name,
+        name=name,
         directory=folder,
-        title=str(front.get("title") or folder.name),
-        summary=str(front.get("summary") or ""),
-        kind=str(config.get("prior_kind")),
-        num_classes=num_classes,
-        license=str(front.get("license") or "unstated"),
-        sees_images="image" in heads.classifiers,
+        title=_line(front.get("title") or name),
+        summary=_line(front.get("summary") or ""),
+        kind=contents.config["prior_kind"],
+        num_classes=contents.config["num_classes"],
+        license=_line(front.get("license") or "unstated"),
+        sees_images="image" in contents.heads.classifiers,
     )
 
 
-def read_model_config(folder: Path) -> dict[str, Any]:
-    """Read what a model directory says it holds.
-
-    Args:
-        folder: The directory.
-
-    Returns:
-        Its ``config.json``.
-
-    Raises:
-        CheckpointError: If it is missing, damaged or of another program or version.
-    """
-    config = read_mapping(folder / "config.json")
-    if config.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder}/config.json has format {config.get('format')!r}; this version reads"
-            f" {FORMAT!r}. It is a model of another program or version."
-        )
-    return config
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its members.
-
-    Raises:
-        CheckpointError: If it is missing, damaged or no object.
-    """
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a {type(value).__name__}; an object is needed.")
-    return value
-
-
-def _split_card(folder: Path) -> tuple[dict[str, Any], str]:
-    path = folder / "README.md"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    if text.startswith("---\n") and "\n---\n" in text[4:]:
-        front, body = text[4:].split("\n---\n", 1)
-        values = yaml.safe_load(front)
-        return (values if isinstance(values, dict) else {}), body.strip()
-    return {}, text
+def _line(value: Any, most: int = MOST_LINE) -> str:
+    """Write a value of a card as one line of bounded length."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def model_size(folder: Path) -> int:
@@ -186,6 +155,25 @@ def model_size(folder: Path) -> int:
         folder: The directory.
 
     Returns:
-        Bytes.
+        Bytes; 0 of a directory that cannot be read.
     """
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        return sum(path.lstat().st_size for path in entries(folder) if path.is_file())
+    except (CspError, OSError):
+        return 0
+
+
+def text_files(folder: Path) -> dict[str, str]:
+    """Read the licence and attribution that come with a model.
+
+    Args:
+        folder: The directory.
+
+    Returns:
+        File name to text.
+
+    Raises:
+        CheckpointError: If one is no file of that directory, or too large.
+    """
+    named = [path for path in entries(folder) if path.stem in ("ATTRIBUTION", "LICENSE")]
+    return {path.name: read_own_text(path) for path in named if not path.is_dir()}

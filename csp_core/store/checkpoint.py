@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from torch.overrides import TorchFunctionMode
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, ConfigError, CspError
@@ -22,10 +24,23 @@ from csp_core.files import atomic_directory, load_tensors, save_tensors, write_j
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import SIDES, Calibration, DualEncoder, Heads, Support, read_heads
-from csp_core.store.catalog import FORMAT, find_model, read_mapping, read_model_config
+from csp_core.model import SIDES, DualEncoder, Heads, Support
+from csp_core.store.catalog import find_model
+from csp_core.store.folder import (
+    FORMAT,
+    Contents,
+    read_contents,
+    read_mapping,
+    read_model_config,
+)
 
 STATS = "image_stats.safetensors"
+# What building a model may allocate (16 MB) and call beside what its tensors account for.
+SPARE_VALUES, SPARE_CALLS = 4 << 20, 20_000
+FACTORIES = {
+    *(torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye),
+    *(torch.arange, torch.linspace, torch.logspace, torch.randperm, torch.randint),
+}
 
 
 def save_model(
@@ -131,26 +146,50 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
         CheckpointError: If the folder is damaged, incomplete or of another program.
     """
     folder = find_model(name_or_path)
-    config = read_model_config(folder)
+    read_model_config(folder)  # a model of another program is told as that first
     try:
-        model = _build(config, _read_classes(folder / "classes.csv"))
-        model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
-        model.calibration = Calibration.from_dict(read_mapping(folder / "calibration.json"))
-        if (folder / STATS).is_file():
-            model.image_stats = ImageStats(**_finite(load_tensors(folder / STATS)))
-        if (folder / "support.safetensors").is_file():
-            degrees = float(read_mapping(folder / "support.json")["cell_degrees"])
-            counts = load_tensors(folder / "support.safetensors")
-            model.support = Support(**counts, num_classes=len(model.classes), cell_degrees=degrees)
+        model = _load(folder)
     except CheckpointError:
         raise
-    except (CspError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"The model in {folder} does not fit together ({reason}). Copy the whole folder again,"
-            " or train anew."
-        ) from error
+    except (CspError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise _unfit(folder, error) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unfit(folder, error) from error
     return model.eval()
+
+
+def _unfit(folder: Path, error: Exception) -> CheckpointError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return CheckpointError(
+        f"The model in {folder} does not fit together ({reason[:400]}). Copy the whole folder"
+        " again, or train anew."
+    )
+
+
+def _load(folder: Path) -> DualEncoder:
+    contents = read_contents(folder)
+    model = _build(contents)
+    _check_shapes(model, contents.shapes)
+    model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
+    model.calibration = contents.calibration
+    if (folder / STATS).is_file():
+        model.image_stats = ImageStats(**_finite(load_tensors(folder / STATS)))
+    if (folder / "support.safetensors").is_file():
+        degrees = float(read_mapping(folder / "support.json")["cell_degrees"])
+        counts = load_tensors(folder / "support.safetensors")
+        model.support = Support(**counts, num_classes=len(model.classes), cell_degrees=degrees)
+    return model
+
+
+def _check_shapes(model: DualEncoder, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check, before they are read, that the tensors of a file are those of the model."""
+    needed = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in sorted(needed.keys() | shapes.keys()):
+        if needed.get(name) != shapes.get(name):
+            wanted, found = (str(each.get(name, "none")) for each in (needed, shapes))
+            raise ConfigError(
+                f"{name[:200]}: config.json describes {wanted}, model.safetensors holds {found}"
+            )
 
 
 def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -160,20 +199,52 @@ def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _build(config: Mapping[str, Any], classes: ClassTable) -> DualEncoder:
-    if len(classes) != config["num_classes"]:
-        raise ConfigError(f"{len(classes)} classes, but config.json says {config['num_classes']}")
+class _Bounded(TorchFunctionMode):
+    """Ends the building of a model that becomes larger than the tensors that belong to it.
+
+    What a layer allocates is known before it is: from the same call on torch's device without
+    memory. Modes hold for one thread, so models that are built beside this one do not notice.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        held = sum(math.prod(shape) for shape in shapes.values())
+        # Some parts are made and discarded, so that a seed gives the weights it always gave.
+        self.values = SPARE_VALUES + 4 * held
+        self.calls = SPARE_CALLS + 200 * len(shapes)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        self.calls -= 1
+        if func in FACTORIES:
+            plan = {k: v for k, v in options.items() if k not in ("generator", "out", "pin_memory")}
+            self.values -= func(*args, **{**plan, "device": "meta"}).numel()
+        if self.values < 0 or self.calls < 0:
+            raise ConfigError(
+                "config.json describes far more weights than model.safetensors holds"
+            )
+        return func(*args, **options)
+
+
+def _build(contents: Contents) -> DualEncoder:
+    config, heads = contents.config, contents.heads
     location, image = config.get("location"), config.get("image")
-    return DualEncoder(
-        make_image_encoder(**image) if image else None,
-        make_location_encoder(dim=config["dim"], **location) if location else None,
-        dim=config["dim"],
-        classes=classes,
-        bias=config["bias"],
-        prior_kind=config["prior_kind"],
-        name=config["name"],
-        heads=read_heads(config),
-    )
+    if (image or {}).get("weights") or ((location or {}).get("covariates") or {}).get("source"):
+        raise ConfigError("config.json names further files; a model holds all that it needs")
+    names, common_names, counts = zip(*contents.classes, strict=True) if contents.classes else ((),) * 3
+    with _Bounded(contents.shapes):
+        return DualEncoder(
+            make_image_encoder(**image) if image else None,
+            make_location_encoder(dim=config["dim"], **location) if location else None,
+            dim=config["dim"],
+            classes=ClassTable(names, common_names, counts),
+            bias=config["bias"],
+            prior_kind=config["prior_kind"],
+            name=str(config["name"])[:200],
+            heads=heads,
+        )
 
 
 def _encoders(model: DualEncoder) -> dict[str, Any]:
@@ -213,19 +284,6 @@ def _classes_csv(classes: ClassTable) -> str:
     columns = zip(classes.names, classes.common_names, classes.counts, strict=True)
     writer.writerows((label, *row) for label, row in enumerate(columns))
     return stream.getvalue()
-
-
-def _read_classes(path: Path) -> ClassTable:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return ClassTable(
-            tuple(row["scientific_name"] for row in rows),
-            tuple(row["common_name"] for row in rows),
-            tuple(int(row["count"]) for row in rows),
-        )
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise CheckpointError(f"{path} is not a class table ({error}).") from error
 
 
 def _plain_card(model: DualEncoder) -> str:

@@ -23,6 +23,9 @@ from csp_core.files import read_json
 from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
 
+# Of a published JSON file; that of the largest, iNat 2018, has some 200 MB.
+MOST_BYTES = 2 << 30
+
 LAST_DAY = 1 - 2**-24
 # The kind of features that are none: the images themselves.
 PIXELS = "pixels"
@@ -223,7 +226,7 @@ def _column(places: Iterable[Mapping[str, Any]], key: str) -> Tensor:
 
 def _read(path: Path) -> Any:
     try:
-        return read_json(path)
+        return read_json(path, most_bytes=MOST_BYTES)
     except DataNotFoundError:
         raise
     except CspError as error:

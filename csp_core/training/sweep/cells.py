@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from csp_core.config import RunConfig, load_config
 from csp_core.config.paths import anchor_value
 from csp_core.errors import ConfigError, DataNotFoundError
+from csp_core.files import read_yaml
 from csp_core.runs import RunDir
 
 
@@ -88,9 +88,7 @@ def load_sweep(path: str | Path) -> Sweep:
     if not path.is_file():
         raise DataNotFoundError(f"No file {path}; give YAML with `base` and `grid`.")
     try:
-        sweep = Sweep.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+        sweep = Sweep.model_validate(read_yaml(path))
     except ValidationError as error:
         places = ((".".join(map(str, e["loc"])) or "the file", e["msg"]) for e in error.errors())
         faults = "; ".join(f"{where}: {what}" for where, what in places)

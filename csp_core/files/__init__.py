@@ -1,21 +1,58 @@
-"""Files: atomic writes, hashes, safe tensor files and where the bundled assets are."""
+"""Files: atomic writes, hashes, safe tensor files, plain values, where the bundled assets are."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import struct
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from csp_core.errors import CheckpointError, DataNotFoundError
+from csp_core.files.plain import (
+    MOST_JSON,
+    check_plain,
+    parse_yaml,
+    printable,
+    read_json,
+    read_text,
+    read_yaml,
+    spreadsheet_cell,
+)
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+__all__ = [
+    "ASSETS",
+    "MOST_JSON",
+    "asset_path",
+    "atomic_directory",
+    "atomic_path",
+    "cache_folder",
+    "check_plain",
+    "check_tensors",
+    "hash_file",
+    "load_tensors",
+    "parse_yaml",
+    "printable",
+    "read_json",
+    "read_text",
+    "read_yaml",
+    "save_tensors",
+    "spreadsheet_cell",
+    "write_json",
+    "write_text",
+]
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+# Of a safetensors file: a hundred thousand names of tensors.
+MOST_HEADER = 4 << 20
 
 
 def asset_path(*parts: str) -> Path:
@@ -60,19 +97,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The temporary path to write to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes private files; a finished file gets the permissions any other would.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes private files; a finished file gets the permissions any other would.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -89,22 +127,45 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         The temporary folder to fill.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    fresh, old = holder / "new", holder / "old"
-    fresh.mkdir()
-    try:
-        yield fresh
-        if path.exists():
-            os.replace(path, old)
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        fresh, old = holder / "new", holder / "old"
         try:
-            os.replace(fresh, path)
-        except OSError:
-            if old.exists():
-                os.replace(old, path)
-            raise
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+            fresh.mkdir()
+            yield fresh
+            if path.exists():
+                os.replace(path, old)
+            try:
+                os.replace(fresh, path)
+            except OSError:
+                if old.exists():
+                    os.replace(old, path)
+                raise
+        finally:
+            _remove(holder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, also while threads that nobody waits for still write their last to it."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have errors of the file system name the path that was asked for, not a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        named = str(error.filename or "")
+        # A full disk names nothing; what else has a name, such as a file that is read, keeps it.
+        if error.errno is not None and (not named or f".{path.name}." in named):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -126,27 +187,6 @@ def write_json(path: str | Path, value: Any) -> None:
         value: Anything that JSON can hold.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
-
-    Args:
-        path: File to read.
-
-    Returns:
-        Its content.
-
-    Raises:
-        DataNotFoundError: If there is no such file.
-        CheckpointError: If it is not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"No file {path}.") from error
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is not readable JSON ({error}).") from error
 
 
 def hash_file(path: str | Path) -> str:
@@ -175,7 +215,7 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Any]) -> None:
         tensors: Name to tensor; made contiguous and moved to the CPU here.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If it cannot be written; names the path.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -208,8 +248,7 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not Path(path).is_file():
-        raise CheckpointError(f"No file {path}: the directory it should be in is incomplete.")
+    check_tensors(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -218,21 +257,28 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         ) from error
 
 
-def check_tensors(path: str | Path) -> None:
+def check_tensors(path: str | Path) -> dict[str, tuple[int, ...]]:
     """Check that a safetensors file is whole, without reading its tensors.
 
     Args:
         path: The file.
 
+    Returns:
+        Name of each tensor to its shape.
+
     Raises:
-        CheckpointError: If it is missing, cut short or of another format.
+        CheckpointError: If it is missing, cut short, of another format, or its header too large.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise CheckpointError(f"No file {path}: the directory it should be in is incomplete.")
     try:
-        with safe_open(path, framework="pt"):
-            return
-    except (SafetensorError, OSError) as error:
+        with open(path, "rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))
+        if length > MOST_HEADER:
+            raise ValueError(f"its header would have {length:,} bytes")
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a complete safetensors file ({error}).") from error
