@@ -11,11 +11,13 @@ from html import escape
 
 import streamlit as st
 
+from csp_core.files import spreadsheet_cell
 from csp_core.inference import PlaceReport, RankedTaxon
 from csp_core.store import ModelInfo
 from shared import widgets
 from shared.words import count_of, escape_markdown, percent, times
 
+CSV_HELP = "Names that a spreadsheet would take for a formula have an apostrophe before them."
 # What a full bar may stand for.
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -101,6 +103,7 @@ def downloads(report: PlaceReport, info: ModelInfo, link: str) -> None:
             f"{stem}.csv",
             "text/csv",
             on_click="ignore",
+            help=CSV_HELP,
         )
         st.download_button(
             "Download JSON",
@@ -128,7 +131,8 @@ def to_csv(results: Sequence[RankedTaxon], *, numbers: bool) -> str:
     writer.writerow(["rank", "taxon", "common_name", "value", "lift", "support"])
     for row in results:
         values = [row.value, row.lift] if numbers else ["", ""]
-        writer.writerow([row.rank, row.taxon, row.common_name, *values, row.support])
+        names = map(spreadsheet_cell, (row.taxon, row.common_name))
+        writer.writerow([row.rank, *names, *values, row.support])
     return stream.getvalue()
 
 

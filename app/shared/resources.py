@@ -12,7 +12,8 @@ from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
 from csp_core.raster import Credit, Raster, heatmap, read_credit
-from csp_core.store import ModelInfo, list_models, load_model, read_card
+from csp_core.store import ModelInfo, entries, list_models, load_model, read_card
+from csp_core.store import text_files as model_texts
 from shared.gate import LEAFLET
 
 # Of the maps on the page, degrees; the twelve small ones are coarser.
@@ -88,9 +89,9 @@ def content_hash(info: ModelInfo) -> str:
     """
     directory = info.directory
     try:
-        files = sorted(path for path in directory.iterdir() if path.is_file())
+        files = [path for path in entries(directory) if path.is_file()]
         return "-".join(map(file_hash, files))
-    except OSError as error:
+    except (CheckpointError, OSError) as error:
         raise CheckpointError(f"The model in {directory} cannot be read ({error}).") from error
 
 
@@ -168,8 +169,4 @@ def text_files(info: ModelInfo) -> dict[str, str]:
     Returns:
         File name to text.
     """
-    found = {}
-    for path in sorted(info.directory.iterdir()):
-        if path.is_file() and path.stem in ("ATTRIBUTION", "LICENSE"):
-            found[path.name] = path.read_text(encoding="utf-8", errors="replace")
-    return found
+    return model_texts(info.directory)

@@ -17,6 +17,19 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
 
 
+def without_pictures(markdown: str) -> str:
+    """Turn the pictures of a text from anybody into links, as showing one fetches it from afar.
+
+    Streamlit shows HTML as text, so this leaves nothing that is fetched.
+
+    Example:
+        >>> without_pictures("![a](https://x.y/z.png) !![b][c] Wow! [d](e)")
+        '[a](https://x.y/z.png) [b][c] Wow! [d](e)'
+    """
+    # All of the marks: of two in a row one would be left, and make a picture of the link.
+    return re.sub(r"!+(?=\[)", "", markdown)
+
+
 def percent(share: float) -> str:
     """Write a share with one decimal.
 

@@ -10,7 +10,7 @@ from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
 from shared import resources, style, widgets
 from shared.visits import AWAY
-from shared.words import escape_markdown
+from shared.words import escape_markdown, without_pictures
 
 
 def draw_meaning() -> None:
@@ -47,8 +47,7 @@ def draw_limits() -> None:
 def draw_model(info: ModelInfo) -> None:
     """Show a model's card, licence and attribution."""
     try:
-        # An image in a card would be fetched from another machine; its link stays.
-        st.markdown(resources.card(info).replace("![", "["))
+        st.markdown(without_pictures(resources.card(info)))
         texts = resources.text_files(info)
     except (CspError, OSError) as error:
         st.error(escape_markdown(str(error)))

@@ -279,6 +279,6 @@ def check_tensors(path: str | Path) -> dict[str, tuple[int, ...]]:
         if length > MOST_HEADER:
             raise ValueError(f"its header would have {length:,} bytes")
         with safe_open(path, framework="numpy") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a complete safetensors file ({error}).") from error

@@ -17,7 +17,7 @@ from csp_core.errors import CheckpointError, ConfigError, DataNotFoundError
 MOST_JSON, MOST_YAML = 4 << 20, 64 << 10
 MOST_VALUES, MOST_DEPTH, MOST_WHOLE = 10_000, 64, 2**63
 # What a spreadsheet takes for the beginning of a formula, in full width too.
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def read_text(path: str | Path, *, most_bytes: int = MOST_JSON, errors: str = "strict") -> str:
@@ -29,7 +29,7 @@ def read_text(path: str | Path, *, most_bytes: int = MOST_JSON, errors: str = "s
         errors: What to do with bytes that are no UTF-8, as for ``bytes.decode``.
 
     Returns:
-        Its content, line ends as ``\\n``.
+        Its content, line ends as those of Unix.
 
     Raises:
         DataNotFoundError: If there is no such file.
@@ -171,7 +171,7 @@ def check_plain(value: Any, depth: int = 0) -> None:
         raise ValueError(f"it is nested deeper than {MOST_DEPTH} levels")
     if isinstance(value, str):
         if not value.isascii() and printable(value) != value:
-            raise ValueError(f"it holds half of a surrogate pair: {ascii(value[:80])}")
+            raise ValueError(f"it holds half of a surrogate pair: {value[:80]!a}")
     elif isinstance(value, int) and not -MOST_WHOLE <= value < MOST_WHOLE:
         raise ValueError("it holds a whole number of more than 64 bits")
     elif isinstance(value, dict):
@@ -190,7 +190,7 @@ def printable(text: str) -> str:
         text: Any text.
 
     Returns:
-        The text, halves of surrogate pairs as ``\\udc..``.
+        The text, halves of surrogate pairs as escapes.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -34,6 +34,11 @@ from csp_core.store.folder import (
     read_model_config,
 )
 
+# What the parts of a model raise on values that they were not made for.
+UNFIT = (
+    *(CspError, ArithmeticError, AttributeError, LookupError, OSError),
+    *(RuntimeError, TypeError, ValueError),
+)
 STATS = "image_stats.safetensors"
 # What building a model may allocate (16 MB) and call beside what its tensors account for.
 SPARE_VALUES, SPARE_CALLS = 4 << 20, 20_000
@@ -151,19 +156,13 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
         model = _load(folder)
     except CheckpointError:
         raise
-    except (CspError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise _unfit(folder, error) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unfit(folder, error) from error
+    except UNFIT as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"The model in {folder} does not fit together ({reason[:400]}). Copy the whole folder"
+            " again, or train anew."
+        ) from error
     return model.eval()
-
-
-def _unfit(folder: Path, error: Exception) -> CheckpointError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return CheckpointError(
-        f"The model in {folder} does not fit together ({reason[:400]}). Copy the whole folder"
-        " again, or train anew."
-    )
 
 
 def _load(folder: Path) -> DualEncoder:
@@ -222,9 +221,7 @@ class _Bounded(TorchFunctionMode):
             plan = {k: v for k, v in options.items() if k not in ("generator", "out", "pin_memory")}
             self.values -= func(*args, **{**plan, "device": "meta"}).numel()
         if self.values < 0 or self.calls < 0:
-            raise ConfigError(
-                "config.json describes far more weights than model.safetensors holds"
-            )
+            raise ConfigError("config.json describes far more weights than model.safetensors holds")
         return func(*args, **options)
 
 
@@ -233,13 +230,13 @@ def _build(contents: Contents) -> DualEncoder:
     location, image = config.get("location"), config.get("image")
     if (image or {}).get("weights") or ((location or {}).get("covariates") or {}).get("source"):
         raise ConfigError("config.json names further files; a model holds all that it needs")
-    names, common_names, counts = zip(*contents.classes, strict=True) if contents.classes else ((),) * 3
+    columns = zip(*contents.classes, strict=True)
     with _Bounded(contents.shapes):
         return DualEncoder(
             make_image_encoder(**image) if image else None,
             make_location_encoder(dim=config["dim"], **location) if location else None,
             dim=config["dim"],
-            classes=ClassTable(names, common_names, counts),
+            classes=ClassTable(*columns) if contents.classes else ClassTable(()),
             bias=config["bias"],
             prior_kind=config["prior_kind"],
             name=str(config["name"])[:200],

@@ -93,7 +93,7 @@ def entries(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read ({error.strerror}).") from error
     if len(names) > MOST_FILES:
-        raise CheckpointError(f"{folder} holds more than {MOST_FILES:,} files; a model has about 10.")
+        raise CheckpointError(f"{folder} holds more than {MOST_FILES:,} files; a model has 10.")
     yield from (folder / name for name in names)
 
 
@@ -201,7 +201,7 @@ def _check_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
     """Check the sizes that are asked for against those of the tensors that are there."""
     classes, dim = (_whole(config, name, least) for name, least in (("num_classes", 0), ("dim", 1)))
     if classes > MOST_CLASSES:
-        raise ConfigError(f"config.json says {classes:,} classes; at most {MOST_CLASSES:,} are read")
+        raise ConfigError(f"config.json says {classes:,} classes; {MOST_CLASSES:,} are the most")
     if (kind := config.get("prior_kind")) not in PRIOR_KINDS:
         raise ConfigError(f"prior_kind is {str(kind)[:80]!r}; it must be one of {PRIOR_KINDS}")
     for name in ("classifier.weight", "image_classifier.weight"):
@@ -209,6 +209,8 @@ def _check_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
             raise ConfigError(
                 f"{name} has the shape {shapes[name]}, but config.json says {classes} classes"
             )
+    if not isinstance(config.get("provenance", {}), dict):
+        raise ConfigError("provenance in config.json is no object")
     largest = max([FREE_SIZE, *itertools.chain.from_iterable(shapes.values())])
     for part in ("location", "image"):
         options = config.get(part)
@@ -228,7 +230,9 @@ def _check_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
 def _whole(config: Mapping[str, Any], name: str, least: int) -> int:
     value = config.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} in config.json is {str(value)[:80]}, no whole number of {least} up")
+        raise ConfigError(
+            f"{name} in config.json is {str(value)[:80]}, no whole number from {least}"
+        )
     return value
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from csp_core.files import write_json, write_text
+from csp_core.files import spreadsheet_cell, write_json, write_text
 
 METRICS = ("top1", "top3", "top5", "mrr", "log_loss")
 NUMBERS = (
@@ -32,7 +32,8 @@ def write_tables(rows: Sequence[Row], folder: Path) -> None:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    # People open it in a spreadsheet; programs that read it back have ``table.json``.
+    writer.writerows({key: spreadsheet_cell(value) for key, value in row.items()} for row in flat)
     write_text(folder / "table.csv", stream.getvalue())
     write_json(folder / "table.json", json.loads(json.dumps(list(rows), default=str)))
     write_text(folder / "table.md", markdown_table(rows))
