@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +28,23 @@ err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory or its name.")]
 ModelArgument = Annotated[str, typer.Argument(help="A bundled model, model directory or run.")]
+
+
+@contextmanager
+def clearing_up() -> Iterator[None]:
+    """Have a polite request to end (SIGTERM) remove what is half written, as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from csp_core.cli.console import AsJson, ModelArgument, app, err, out, print_json
+from csp_core.cli.console import AsJson, ModelArgument, app, clearing_up, err, out, print_json
 from csp_core.cli.models import DATE_CHANGES_NOTHING, part_of_year
 from csp_core.errors import ConfigError, UnknownNameError
 
@@ -52,7 +52,7 @@ def heatmap(
     find_class(loaded, taxon)
     limit = _threshold(model, loaded, taxon, threshold, records)
     where = {"bounds": bounds, "step": step, "date": part_of_year(date)}
-    with err.status("Computing the map …"):
+    with err.status("Computing the map …"), clearing_up():
         told = _write(loaded, taxon, output, where, limit, read_credit(model), tolerance)
     if limit is not None:
         told["threshold"] = limit.to_dict()

@@ -33,9 +33,12 @@ from csp_core.config.sections import (
 )
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
-from csp_core.files import parse_yaml, read_yaml
+from csp_core.files import parse_yaml, printable, read_yaml
 from csp_core.model import BASELINES
 from csp_core.objectives import OBJECTIVES
+
+# Of an override's key; the configuration has four.
+MOST_SECTIONS = 10
 
 
 class RunConfig(Section):
@@ -189,7 +192,9 @@ def _explain(item: dict[str, Any]) -> str:
 def _override(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"{override!r} is no override; give section.key=value.")
+        raise ConfigError(f"{override[:200]!r} is no override; give section.key=value.")
+    if key.count(".") > MOST_SECTIONS or printable(key) != key:
+        raise ConfigError(f"{override[:200]!r} names no key; give section.key=value.")
     value = parse_yaml(text, f"The value of {override[:200]!r}")
     *sections, last = key.strip().split(".")
     value = anchor_value(key.strip(), value, Path.cwd(), resolve=True)

@@ -202,10 +202,13 @@ def spreadsheet_cell(value: Any) -> Any:
         value: What a cell holds.
 
     Returns:
-        Text that begins as a formula does with an apostrophe before it; all else as it is.
+        Text that begins as a formula does with an apostrophe before it, carriage returns as spaces,
+        as the writer would end a row with them; all else as it is.
 
     Example:
         >>> spreadsheet_cell("=1+1"), spreadsheet_cell("Pica pica"), spreadsheet_cell(-1)
         ("'=1+1", 'Pica pica', -1)
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return ("'" if value.startswith(FORMULA) else "") + value.replace("\r", " ")

@@ -52,7 +52,7 @@ def write_geotiff(
         "nodata": float("nan"),
     }
     tags = {name: _text(value) for name, value in describe(raster, threshold, credit).items()}
-    with writing(path) as temporary, MemoryFile() as memory:
+    with writing(path) as temporary, MemoryFile() as memory, MemoryFile() as packed:
         try:
             with memory.open(**profile) as file:
                 file.write(raster.values.numpy(), 1)
@@ -65,7 +65,7 @@ def write_geotiff(
             with memory.open() as file:
                 copy(
                     file,
-                    temporary,
+                    packed.name,
                     driver="COG",
                     compress="DEFLATE",
                     predictor="YES",
@@ -74,6 +74,8 @@ def write_geotiff(
                 )
         except RasterioError as error:
             raise OSError(str(error)) from error
+        # GDAL tells of a full disk in lines of its own, Python in an error.
+        temporary.write_bytes(packed.read())
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,7 @@ from csp_core.raster import (
     make_grid,
     prior,
     read_held_out,
+    write_zarr,
 )
 from tests import small
 
@@ -477,3 +479,51 @@ def test_a_model_without_classes():
     with pytest.raises(UnknownNameError):
         heatmap(bare, 0, bounds=FIJI, step=5.0)
     assert geo.WORLD == (-180, -90, 180, 90)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shape"),
+    [
+        ((10, 0, 10 + 1e-10, 1), (2, 1)),
+        ((0, 90 - 1e-10, 1, 90), (1, 2)),
+        ((0, -90, 1, 1e-10 - 90), (1, 2)),
+        ((180 - 1e-10, 0, -180, 1), (2, 1)),
+        ((180 - 1e-10, 0, 180, 1), (2, 1)),
+        ((10.2, 0, 10.1, 1), (2, 720)),
+    ],
+)
+def test_what_is_thinner_than_a_cell_lies_in_one(bounds, shape):
+    assert make_grid(bounds, 0.5).shape == shape
+
+
+@pytest.mark.parametrize("step", [1e-320, 1e-9, 5e-324])
+def test_a_step_that_no_number_of_cells_fits(step):
+    with pytest.raises(ConfigError, match="smallest"):
+        make_grid(step=step)
+
+
+def test_bounds_of_one_meridian_written_twice():
+    with pytest.raises(ConfigError, match="different"):
+        make_grid((180, 0, -180, 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"step": 1e-4}, "too many"),
+        ({"step": 0.05, "block": 1}, "blocks"),
+        ({"step": 0.01, "block": 18_000}, "cannot be held"),
+    ],
+)
+def test_zarr_that_is_too_large_is_refused_before_it_is_begun(tmp_path, options, says):
+    with pytest.raises(ConfigError, match=says):
+        write_zarr(load_model("birds"), 0, tmp_path / "deep" / "m.zarr", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_zarr_that_no_disk_holds(tmp_path, monkeypatch):
+    free = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(ConfigError, match="free"):
+        write_zarr(load_model("birds"), 0, tmp_path / "m.zarr", step=1)
+    assert list(tmp_path.iterdir()) == []

@@ -253,7 +253,7 @@ def test_tensors_that_belong_to_no_part_are_named_before_they_are_read(model_dir
     save_tensors(
         folder / "model.safetensors", tensors | {"more": tensors["classifier.bias"].clone()}
     )
-    with pytest.raises(CheckpointError, match="more: config.json describes none"):
+    with pytest.raises(CheckpointError, match=r"more: config\.json describes none"):
         load_model(folder)
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from csp_core.inference import describe_place
@@ -17,3 +18,10 @@ def test_exports_leave_out_numbers_where_the_model_extrapolates(tmp_path: Path) 
     lines = ranked.to_csv(far.results, numbers=False).splitlines()
     assert lines[0] == "rank,taxon,common_name,value,lift,support" and ",,," in lines[1]
     assert len(ranked.to_csv(near.results, numbers=True).splitlines()) == 7
+
+
+def test_no_name_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    model = checkpoint.load_model(save_toy_model(tmp_path))
+    result = describe_place(model, 36.8, -1.3).results[0]
+    text = ranked.to_csv([replace(result, taxon="=1+1", common_name="@a")], numbers=True)
+    assert "'=1+1,'@a" in text

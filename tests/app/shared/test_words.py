@@ -2,7 +2,7 @@ import pytest
 
 from csp_core.files import ASSETS
 from csp_core.store import catalog
-from shared.words import knows_species, percent
+from shared.words import knows_species, percent, without_pictures
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ def test_land_cover_is_not_called_species() -> None:
         for name, path in bundled.items()
     }
     assert told == {"birds": True, "demo": True, "eurosat": False}
+
+
+@pytest.mark.parametrize("text", ["![a](u)", "!![a](u)", "\\![a][r]", "a!!![a](u)", "[![a](u)](v)"])
+def test_a_card_fetches_no_pictures(text: str) -> None:
+    assert "![" not in without_pictures(text) and "[a]" in without_pictures(text)
