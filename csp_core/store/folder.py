@@ -260,7 +260,7 @@ def _read_classes(path: Path, count: int) -> tuple[ClassRow, ...]:
         found = f"more than {count}" if len(rows) > count else len(rows)
         raise ConfigError(f"{path} has {found} classes, but config.json says {count}")
     if (wrong := next((row[2] for row in rows if not 0 <= row[2] < MOST_COUNT), None)) is not None:
-        raise ConfigError(f"{path} has a count of {wrong:.3g}; counts are from 0 to 2^53")
+        raise ConfigError(f"{path} has a count of {str(wrong)[:40]}; counts are from 0 to 2^53")
     if len({row[0] for row in rows}) < count:
         raise ConfigError(f"{path} names a class twice; class names must be unique")
     return rows

@@ -139,6 +139,7 @@ DAMAGES = {
         "cannot be read",
     ),
     "csv_count": (count_of(10**300), "count"),
+    "csv_count_beyond_floats": (count_of(10**400), "a count of 1000"),
     "csv_digits": (count_of("9" * 10**5), "classes.csv"),
     "csv_rows": (text("classes.csv", CLASSES + "0,a,b,1\n" * 10**6), "more than"),
     "csv_field": (text("classes.csv", CLASSES + "0," + "a" * 10**6 + ",b,1\n"), "classes.csv"),
