@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = [
     "csp_core.data",
     "csp_core.data.reading.importing",
+    "csp_core.data.pictures.photo",
     "csp_core.data.pictures.position",
     "csp_core.store.catalog",
 ]

@@ -1,4 +1,7 @@
-"""Pictures of any usual format, decoded from bytes or a file into tensors with their metadata."""
+"""Pictures of any usual format, decoded from bytes or a file into arrays with their metadata.
+
+No torch is imported here: the app decodes in processes of its own, which shall be small.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
-from csp_core.data.pictures.geotiff import MAX_MEGAPIXELS, read_as_picture, read_bands
+from csp_core.data.pictures.geotiff import read_as_picture, read_bands
+from csp_core.data.pictures.limits import (
+    MAX_MEGAPIXELS,
+    TIFF_MARKS,
+    check_jpeg,
+    check_size,
+    check_tiff,
+    is_bomb,
+)
 from csp_core.errors import BadRecordError, DataNotFoundError
 
 FORMATS = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "PNG": ("png",), "TIFF": ("tif", "tiff"),
@@ -28,20 +38,23 @@ READABLE = "JPEG, PNG, TIFF, GeoTIFF, WebP or HEIC"
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif")
 DEEP = "The picture has more than 8 bits a channel; it was brought to 8."
 EMPTY_EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"
-TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What Pillow and its plug-ins raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, TypeError, KeyError,
           AttributeError, ArithmeticError, RuntimeError)  # fmt: skip
+# Rows that are turned to red, green and blue at once, so that no second copy of all is made.
+STRIP = 512
+ORIENTATION = 274
 _LOCK = threading.RLock()
 
 
 @dataclass(frozen=True)
-class Picture:
+class Decoded:
     """A decoded picture and what its file says beside it.
 
     Args:
-        image: ``(3, H, W)`` uint8, upright; ``(bands, H, W)`` uint8, int16 or float32 for
+        pixels: ``(3, H, W)`` uint8, upright; ``(bands, H, W)`` uint8, int16 or float32 for
             GeoTIFFs of more than four bands.
+        stored: Bands, height and width of the file, upright, before anything was made smaller.
         format: Such as ``JPEG``.
         exif: What Pillow read of the EXIF block, empty if there is none.
         xmp: The XMP packet, empty if there is none.
@@ -49,7 +62,8 @@ class Picture:
         bad_exif: Whether there is an EXIF block that cannot be read.
     """
 
-    image: Tensor
+    pixels: npt.NDArray[Any]
+    stored: tuple[int, ...]
     format: str
     exif: Image.Exif
     xmp: bytes
@@ -57,57 +71,43 @@ class Picture:
     bad_exif: bool = False
 
 
-def open_picture(source: bytes | str | Path, name: str = "", *, size: int | None = None) -> Picture:
+def decode(
+    source: bytes | str | Path, name: str = "", *, draft: int | None = None, fit: int | None = None
+) -> Decoded:
     """Decode a picture; nothing is written to the disk.
 
     Args:
         source: The bytes of a file, or its path.
         name: What to call it in messages, with its extension; the path's own name if omitted.
-        size: Side in pixels of a square, cut from the middle and scaled; None for the picture as it
-            is.
+        draft: No side need have more pixels; a JPEG is then decoded at a part of its size.
+        fit: No side may have more pixels; what is larger is made smaller while it is decoded.
+            Pictures of many bands get shorter sides, see ``geotiff.fitted``.
 
     Returns:
         The picture.
 
     Raises:
         DataNotFoundError: If there is no such file.
-        BadRecordError: If it is no picture, is cut short or has too many pixels; one sentence.
+        BadRecordError: If it is no picture, is cut short or takes too much; one sentence.
     """
     content, name = read_bytes(source, name)
     with telling() as told:
-        if content[:4] in TIFF_MARKS and (bands := read_bands(content, name)) is not None:
-            check_size(bands.shape[2], bands.shape[1], name)
-            return Picture(_square(bands, size), "TIFF", Image.Exif(), b"", ())
+        pages = check_tiff(content, name) if content[:4] in TIFF_MARKS else 0
+        if pages and (bands := read_bands(content, name, fit)) is not None:
+            return Decoded(*bands, "TIFF", Image.Exif(), b"", ())
         picture = _open(content, name)
         if picture is None:
-            grey = read_as_picture(content, name)
-            return Picture(_square(grey, size), "TIFF", Image.Exif(), b"", (DEEP,))
+            grey = read_as_picture(content, name, fit)
+            return Decoded(*grey, "TIFF", Image.Exif(), b"", (DEEP,))
         exif, xmp = _exif(picture), _xmp(picture)
-        notes = tuple(_notes(picture, name))
-        image = _decode(picture, name, size)
+        notes = tuple(_notes(picture, name, pages))
+        turn = _orientation(exif)
+        wide, high = picture.size
+        stored = (3, wide, high) if turn > 4 else (3, high, wide)
+        pixels = _pixels(picture, name, draft, fit, turn)
     bad = exif is None or any("exif" in said.lower() for said in told)
     found = Image.Exif() if exif is None else exif
-    return Picture(_square(image, size), picture.format or "", found, xmp, (*notes, *told), bad)
-
-
-def open_plain(content: bytes, size: int) -> Tensor | None:
-    """Decode a JPEG of the right size that needs nothing done to it, in half the time.
-
-    Args:
-        content: The bytes of a file.
-        size: Its side in pixels.
-
-    Returns:
-        ``(3, size, size)`` uint8, or None where ``open_picture`` is to look at the file.
-    """
-    try:
-        picture = Image.open(io.BytesIO(content), formats=("JPEG",))
-        if picture.size != (size, size) or picture.mode != "RGB" or "exif" in picture.info:
-            return None
-        pixels = np.frombuffer(picture.tobytes(), dtype=np.uint8).reshape(size, size, 3)
-    except DAMAGE:
-        return None
-    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+    return Decoded(pixels, stored, picture.format or "", found, xmp, (*notes, *told), bad)
 
 
 def read_bytes(source: bytes | str | Path, name: str = "") -> tuple[bytes, str]:
@@ -144,29 +144,12 @@ def _why_no_file(given: str, path: Path) -> str:
     return f"No file {path}."
 
 
-def check_size(width: int, height: int, name: str) -> None:
-    """Refuse a picture of too many pixels, before any is decoded.
-
-    Args:
-        width: Pixels.
-        height: Pixels.
-        name: What to call it.
-
-    Raises:
-        BadRecordError: If there are 100 million or more.
-    """
-    if width * height >= MAX_MEGAPIXELS * 1_000_000:
-        raise BadRecordError(
-            f"The picture has {width} × {height} pixels; fewer than {MAX_MEGAPIXELS} megapixels are"
-            " read: make it smaller.",
-            file=name or None,
-        )
-
-
 def _open(content: bytes, name: str) -> Image.Image | None:
     """Open a picture without decoding it; None for a TIFF that Pillow does not know."""
     if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS:
         _register_heif(name)
+    if content[:2] == b"\xff\xd8":
+        check_jpeg(content, name)
     try:
         # Pillow knows formats that run other programs, such as Ghostscript for EPS.
         picture = Image.open(io.BytesIO(content), formats=_known_formats())
@@ -203,24 +186,74 @@ def _register_heif(name: str) -> None:
     pillow_heif.register_heif_opener()
 
 
-def _decode(picture: Image.Image, name: str, size: int | None) -> Tensor:
+def _orientation(exif: Image.Exif | None) -> int:
+    """Read how the picture is to be turned, 1 to 8; 1 is upright already."""
+    found = exif.get(ORIENTATION, 1) if exif else 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _pixels(
+    picture: Image.Image, name: str, draft: int | None, fit: int | None, turn: int
+) -> npt.NDArray[np.uint8]:
+    """Decode to ``(3, H, W)``, upright."""
     try:
-        if size is not None:
+        if draft or fit:
             # A JPEG can be decoded at a half, quarter or eighth of its size.
-            picture.draft("RGB", (2 * size, 2 * size))
-        upright = ImageOps.exif_transpose(picture) if _exif(picture) else picture
-        pixels = np.array(_to_rgb(upright), dtype=np.uint8)
-    except DAMAGE as e:
-        raise _damaged(name, e) from e
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            picture.draft("RGB", (draft or fit or 0,) * 2)
+        rgb = _to_rgb(picture, fit)
+    except MemoryError as error:
+        raise BadRecordError(
+            f"The picture of {picture.width} × {picture.height} pixels takes more memory than"
+            " there is for it: make it smaller.",
+            file=name or None,
+        ) from error
+    except DAMAGE as error:
+        raise _damaged(name, error) from error
+    if turn > 4:
+        rgb = rgb.transpose(1, 0, 2)
+    # Of the four that remain: mirrored, half a turn, upside down; their transposed ones alike.
+    across, down = {1: (1, 1), 2: (-1, 1), 3: (-1, -1), 4: (1, -1),
+                    5: (1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}[turn]  # fmt: skip
+    return np.ascontiguousarray(rgb[::down, ::across].transpose(2, 0, 1))
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: Image.Image, fit: int | None) -> npt.NDArray[np.uint8]:
+    """Turn to ``(H, W, 3)`` strip by strip; with ``fit``, sides are divided by a whole number."""
+    picture.load()
+    wide, high = picture.size
+    part = max(1, max(wide, high) // fit) if fit else 1
+    top = _brightest(picture)
+    out = np.empty((-(-high // part), -(-wide // part), 3), dtype=np.uint8)
+    lines = max(1, STRIP // part)
+    for at in range(0, len(out), lines):
+        start = at * part
+        strip = picture.crop((0, start, wide, min(start + lines * part, high)))
+        strip = _strip_to_rgb(strip, top)
+        out[at : at + lines] = np.asarray(strip if part == 1 else strip.reduce(part))
+    picture.close()  # which frees its pixels
+    longest = max(out.shape[:2])
+    if fit is None or longest <= fit:
+        return out
+    sides = [max(1, round(side * fit / longest)) for side in out.shape[1::-1]]
+    small = Image.fromarray(out).resize((sides[0], sides[1]), Image.Resampling.BILINEAR)
+    return np.asarray(small)
+
+
+def _brightest(picture: Image.Image) -> float:
+    """Give the value that becomes white, for pictures of more than 8 bits a channel."""
+    if picture.mode != "F":
+        return 65_535.0
+    strips = (picture.crop((0, at, picture.width, min(at + STRIP, picture.height)))
+              for at in range(0, picture.height, STRIP))  # fmt: skip
+    tops = [float(np.fmax.reduce(np.asarray(strip), axis=None)) for strip in strips]
+    return max(*tops, 1e-12)
+
+
+def _strip_to_rgb(picture: Image.Image, top: float) -> Image.Image:
     if picture.mode == "RGB":
         return picture
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         values = np.array(picture, dtype=np.float64)
-        top = 65_535.0 if picture.mode != "F" else max(float(np.nanmax(values)), 1e-12)
         scaled = np.nan_to_num(values / top * 255).clip(0, 255)
         return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     if "A" in picture.getbands() or "transparency" in picture.info:
@@ -230,15 +263,15 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _notes(picture: Image.Image, name: str) -> Iterator[str]:
+def _notes(picture: Image.Image, name: str, pages: int) -> Iterator[str]:
     given = Path(name).suffix.lower().lstrip(".")
     usual = FORMATS.get(picture.format or "", (given,))
     if given and given not in usual:
         yield f"The file is called .{given}, but is a {picture.format}; it was read as that."
-    frames = _frames(picture)
-    if frames > 1 and picture.format != "MPO":
+    frames = pages or _frames(picture)
+    if frames != 1 and picture.format != "MPO":
         what = "pages" if picture.format == "TIFF" else "pictures"
-        yield f"The file holds {frames} {what}; the first is used."
+        yield f"The file holds {frames or 'several'} {what}; the first is used."
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         yield DEEP
     if picture.mode == "CMYK":
@@ -250,31 +283,27 @@ def _notes(picture: Image.Image, name: str) -> Iterator[str]:
 
 
 def _frames(picture: Image.Image) -> int:
-    """Count the pictures in a file; one where the others are damaged."""
+    """Count the pictures in a file: one where the others are damaged, 0 where it would take long.
+
+    A GIF says nowhere how many it holds; to count them is to read all of it.
+    """
     try:
+        if picture.format == "GIF":
+            return 0 if getattr(picture, "is_animated", False) else 1
         return int(getattr(picture, "n_frames", 1))
     except DAMAGE:
         return 1
 
 
-def _square(image: Tensor, size: int | None) -> Tensor:
-    """Cut the middle square and scale it to a side."""
-    if size is None or image.shape[1:] == (size, size):
-        return image
-    side = min(image.shape[1:])
-    top, left = ((full - side) // 2 for full in image.shape[1:])
-    square = image[None, :, top : top + side, left : left + side].float()
-    scaled = torch.nn.functional.interpolate(square, (size, size), mode="bilinear", antialias=True)
-    return scaled[0].round().to(image.dtype)
-
-
 def _exif(picture: Image.Image) -> Image.Exif | None:
     """Read the EXIF data; None if they are there and cannot be read."""
+    raw = picture.info.get("exif") or b""
+    if is_bomb(raw):
+        return None
     try:
         found = picture.getexif()
     except DAMAGE:
         return None
-    raw = picture.info.get("exif") or b""
     return None if len(raw) > len(EMPTY_EXIF) and not found else found
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
-
-from csp_core.data.pictures.decode import TIFF_MARKS, Picture, open_picture, read_bytes, telling
+from csp_core.data.pictures.decode import Decoded, decode, read_bytes, telling
 from csp_core.data.pictures.geotiff import centre
+from csp_core.data.pictures.limits import TIFF_MARKS
 from csp_core.data.pictures.position import (
     Place,
     parts_of_time,
@@ -21,6 +20,10 @@ from csp_core.data.pictures.position import (
     time_of_exif,
     time_of_xmp,
 )
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
 
 BAD_EXIF = "The EXIF data are malformed, so they name no place."
 Source = Literal["EXIF", "XMP", "georeference"]
@@ -45,6 +48,7 @@ class Photo:
         format: Such as ``JPEG``.
         name: The file's name.
         notes: Sentences on what is odd about the file, or was done to the picture.
+        stored: Bands, height and width in the file, upright; empty where that is not known.
     """
 
     image: Tensor
@@ -59,10 +63,15 @@ class Photo:
     format: str = ""
     name: str = ""
     notes: tuple[str, ...] = ()
+    stored: tuple[int, ...] = ()
 
 
 def read_photo(
-    path_or_bytes: str | Path | bytes, name: str = "", *, size: int | None = None
+    path_or_bytes: str | Path | bytes,
+    name: str = "",
+    *,
+    size: int | None = None,
+    fit: int | None = None,
 ) -> Photo:
     """Read a photo: JPEG, PNG, TIFF, GeoTIFF, WebP or HEIC.
 
@@ -73,6 +82,8 @@ def read_photo(
         path_or_bytes: The file, or its content.
         name: What to call it; the path's own name if omitted.
         size: Side in pixels of a square, cut from the middle and scaled; None for all of it.
+        fit: No side may have more pixels: what is larger is made smaller while it is decoded,
+            which takes less time and memory; None for all of it.
 
     Returns:
         The photo.
@@ -81,8 +92,56 @@ def read_photo(
         DataNotFoundError: If there is no such file.
         BadRecordError: If it is no picture, is damaged or too large; one sentence.
     """
+    from csp_core.data.pictures.tensors import square
+
+    draft = None if size is None else 2 * size
+    pixels, told = describe_photo(path_or_bytes, name, draft=draft, fit=fit)
+    photo = make_photo(pixels, told)
+    return photo if size is None else replace(photo, image=square(photo.image, size))
+
+
+def make_photo(pixels: npt.NDArray[Any], told: dict[str, Any]) -> Photo:
+    """Make a photo of what ``describe_photo`` gave, which may have come through JSON.
+
+    Args:
+        pixels: ``(C, H, W)``.
+        told: The other fields of a photo.
+
+    Returns:
+        The photo, which shares the pixels' memory where that may be written to.
+    """
+    import torch
+
+    lonlat = None if told["lonlat"] is None else (told["lonlat"][0], told["lonlat"][1])
+    lists = {name: tuple(told[name]) for name in ("notes", "stored")}
+    image = torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy())
+    return Photo(image=image, **{**told, **lists, "lonlat": lonlat})
+
+
+def describe_photo(
+    path_or_bytes: str | Path | bytes,
+    name: str = "",
+    *,
+    draft: int | None = None,
+    fit: int | None = None,
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Read a photo as arrays and plain values, without torch.
+
+    Args:
+        path_or_bytes: The file, or its content.
+        name: What to call it; the path's own name if omitted.
+        draft: No side need have more pixels, see ``decode``.
+        fit: No side may have more pixels, see ``read_photo``.
+
+    Returns:
+        ``(C, H, W)`` pixels, and the other fields of a photo by name.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        BadRecordError: If it is no picture, is damaged or too large; one sentence.
+    """
     content, name = read_bytes(path_or_bytes, name)
-    picture = open_picture(content, name, size=size)
+    picture = decode(content, name, draft=draft, fit=fit)
     tags = read_xmp(picture.xmp)
     with telling() as told:
         place, source, notes = _find_place(picture, tags, content, name)
@@ -91,24 +150,24 @@ def read_photo(
         taken, has_hour = time_of_xmp(tags)
     date, hour = (math.nan, math.nan) if taken is None else parts_of_time(taken)
     text = "" if taken is None else taken.isoformat(" ", "minutes")
-    return Photo(
-        image=picture.image,
-        lonlat=place.lonlat,
-        place_source=source,
-        why_no_place=place.why_not,
-        uncertainty_m=place.uncertainty_m,
-        date=date,
-        hour=hour if has_hour else math.nan,
-        taken=text if has_hour else text[:10],
-        taxon=taxon_of_xmp(tags),
-        format=picture.format,
-        name=name,
-        notes=(*picture.notes, *notes, *told),
-    )
+    return picture.pixels, {
+        "lonlat": place.lonlat,
+        "place_source": source,
+        "why_no_place": place.why_not,
+        "uncertainty_m": place.uncertainty_m,
+        "date": date,
+        "hour": hour if has_hour else math.nan,
+        "taken": text if has_hour else text[:10],
+        "taxon": taxon_of_xmp(tags),
+        "format": picture.format,
+        "name": name,
+        "notes": (*picture.notes, *notes, *told),
+        "stored": picture.stored,
+    }
 
 
 def _find_place(
-    picture: Picture, tags: dict[str, str], content: bytes, name: str
+    picture: Decoded, tags: dict[str, str], content: bytes, name: str
 ) -> tuple[Place, Source | None, tuple[str, ...]]:
     """Ask EXIF, XMP and georeference in turn; the first reason is kept if none has a place."""
     exif = (

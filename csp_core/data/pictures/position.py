@@ -24,6 +24,8 @@ STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?
 DEGREES = re.compile(r"\s*(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])\s*",
                      re.IGNORECASE)  # fmt: skip
 SPECIES = re.compile(r'"?taxonomy:species=([^"]+)"?')
+# An XMP packet has some kilobytes, and its lists lie a few deep.
+MOST_XMP, DEEPEST = 1 << 22, 64
 MALFORMED = (OSError, ValueError, SyntaxError, struct.error, EOFError, TypeError, KeyError,
              IndexError, ZeroDivisionError, OverflowError, AttributeError)  # fmt: skip
 
@@ -221,13 +223,17 @@ def read_xmp(packet: bytes) -> dict[str, str]:
 
     Returns:
         Name with its usual prefix to text, list items joined by line breaks; empty where the packet
-        cannot be read.
+        cannot be read, has more than 4 MB or is nested more than 64 deep.
     """
+    if len(packet) > MOST_XMP:
+        return {}
     tags: dict[str, list[str]] = {}
     stack: list[str] = []
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
         stack.append(name)
+        if len(stack) > DEEPEST:
+            raise ValueError("nested too deeply")
         for key, value in attributes.items():
             tags.setdefault(key, []).append(value)
 
