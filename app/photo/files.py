@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from starlette.formparsers import MultiPartParser
 from torch import Tensor
 
-from csp_core.data.pictures import MAX_MEGAPIXELS, READABLE, Photo, read_photo
+from csp_core.data import pictures
+from csp_core.data.pictures import MAX_MEGAPIXELS, READABLE, Photo
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
-from shared import address
+from shared import address, uploads
+from shared.uploads import read_photo
 from shared.words import escape_markdown
 
 MEGABYTES = 50
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
-# Pictures of more bands are kept with shorter sides, so that they take no more memory.
-KEPT_BANDS = 16
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photos_read"
@@ -102,7 +101,7 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
     """
     keep_uploads_in_memory()
     with st.container(horizontal=True, gap="medium", key="photo-input"):
-        uploads = st.file_uploader(
+        given = st.file_uploader(
             f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each",
             type=list(TYPES),
             accept_multiple_files=True,
@@ -114,12 +113,12 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
             width=430,
         )
         with st.container(width="stretch"):
-            example = _choose_example(asked, problems, own=bool(uploads))
+            example = _choose_example(asked, problems, own=bool(given))
             shot = None
             # The browser asks for the camera as soon as its widget is drawn.
             if st.toggle("Use the camera", key="camera_on"):
                 shot = st.camera_input("Take a photo", key="photo_shot", width=320)
-    files = {upload.file_id: (upload.name, upload) for upload in uploads}
+    files = {upload.file_id: (upload.name, upload) for upload in given}
     if shot is not None:
         files[shot.file_id] = ("Camera", shot)
     if not files:
@@ -128,7 +127,7 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
             st.info("Your photos were not kept while you were on another page; give them again.")
         return _read_example(example) if example else None
     st.session_state.pop(DROPPED, None)
-    found = _read_all({key: (name, file.getvalue()) for key, (name, file) in files.items()})
+    found = _read_all(files)
     for bad in (one for one in found if one.problem):
         st.error(f"**{escape_markdown(bad.name)}**: {escape_markdown(bad.problem)}")
     return _pick([one for one in found if not one.problem])
@@ -184,63 +183,49 @@ def _pick(good: list[Chosen]) -> Chosen | None:
     return good[keys.index(state["photo_pick"])]
 
 
-def _read_all(files: dict[str, tuple[str, bytes]]) -> list[Chosen]:
+def _read_all(files: Mapping[str, tuple[str, io.BytesIO]]) -> list[Chosen]:
     """Read files, each once as long as it is there; this session alone keeps what was read."""
     kept: dict[str, Chosen] = st.session_state.get(READ, {})
-    fresh = {
-        key: kept[key] if key in kept else _read(key, name, content)
-        for key, (name, content) in files.items()
-    }
+    fresh = {key: kept[key] for key in files if key in kept}
     st.session_state[READ] = fresh
-    return list(fresh.values())
+    for key, (name, file) in files.items():
+        if key not in fresh:
+            # One by one, so that what is read stays read if the page runs anew meanwhile.
+            fresh[key] = _read(key, name, file.getvalue())
+    return [fresh[key] for key in files]
 
 
 def _read(key: str, name: str, content: bytes) -> Chosen:
     try:
-        photo = read_photo(content, name)
-        small = _small_copy(photo)
-        # A photo of 100 megapixels would take 300 MB for as long as its page is open.
-        usual = len(photo.image) == 3 and photo.image.dtype == torch.uint8
-        photo = replace(photo, image=small if usual else _shrink(photo.image))
-        picture = Image.fromarray(small.permute(1, 2, 0).contiguous().numpy())
-        return Chosen(key, name, photo, _encode(picture, SHOWN))
+        uploads.check_length(len(content), MEGABYTES)
+        return _chosen(key, read_photo(content, name, KEPT))
     except CspError as error:
         return Chosen(key, name, None, problem=str(error).removeprefix(f"{name}: "))
 
 
+def _chosen(key: str, photo: Photo) -> Chosen:
+    picture = Image.fromarray(_plain(photo).permute(1, 2, 0).contiguous().numpy())
+    return Chosen(key, photo.name, photo, _encode(picture, SHOWN))
+
+
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _read_example(example: Example) -> Chosen:
-    content = (EXAMPLES / example.file).read_bytes()
-    chosen = _read(f"example:{example.file}", example.file, content)
+    key = f"example:{example.file}"
+    try:
+        # One of our own, so that no other process need read it.
+        chosen = _chosen(key, pictures.read_photo(EXAMPLES / example.file, fit=KEPT))
+    except CspError as error:
+        return Chosen(key, example.label, None, problem=str(error), example=example.file)
     return replace(chosen, name=example.label, example=example.file)
 
 
-def _small_copy(photo: Photo) -> Tensor:
-    """Copy a photo's first three bands as 8 bits, no side longer than ``KEPT``."""
+def _plain(photo: Photo) -> Tensor:
+    """Give a photo's first three bands as 8 bits."""
     pixels = photo.image[:3] if len(photo.image) >= 3 else photo.image[:1].expand(3, -1, -1)
     if pixels.dtype != torch.uint8:
         # What is brightest becomes white.
         pixels = (pixels.float() / max(1.0, float(pixels.max())) * 255).clamp(0, 255).byte()
-    return _shrink(pixels)
-
-
-def _shrink(image: Tensor) -> Tensor:
-    """Scale a picture of any bands and kind to what a session keeps, as the same kind."""
-    longest = int(KEPT * min(1.0, math.sqrt(KEPT_BANDS / len(image))))
-    height, width = image.shape[1:]
-    if max(height, width) <= longest:
-        return image
-    scale = longest / max(height, width)
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    if image.dtype == torch.uint8:
-        # Half the time that it takes as a picture of Pillow's.
-        return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
-    # All bands at once would take twice the memory of whole numbers once more.
-    small = torch.cat([
-        F.interpolate(band[None, None].float(), size, mode="bilinear", antialias=True)[0]
-        for band in image
-    ])  # fmt: skip
-    return small if image.is_floating_point() else small.round().to(image.dtype)
+    return pixels
 
 
 def _encode(picture: Image.Image, side: int) -> bytes:

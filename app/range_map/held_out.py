@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from csp_core.data.records import RecordDataset
+from csp_core.errors import BadRecordError
 from csp_core.inference import CHUNK, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, find_class, fit_threshold, read_held_out
 from csp_core.store import ModelInfo
-from shared import resources
+from csp_core.store.catalog import read_mapping
+from shared import resources, uploads
 
 MAX_MEGABYTES = 200
+MOST_RECORDS = 2_000_000
 # The name of a file of records that whoever starts the app may give.
 VARIABLE = "CSP_RECORDS"
 
@@ -122,12 +125,26 @@ def held_out(info: ModelInfo, taxon: str, given: Given) -> HeldOut:
 def _records(directory: str, content: str, digest: str, _given: Given) -> RecordDataset:
     if _given.path:
         return read_held_out(directory, _given.path)
+    uploads.check_length(len(_given.content), MAX_MEGABYTES)
     with tempfile.TemporaryDirectory() as folder:
         # Of the name only a plain ending is used: the rest is the user's to choose.
         suffix = Path(_given.name).suffix
         path = Path(folder, "records" + (suffix if suffix[1:].isalnum() else ""))
         path.write_bytes(_given.content)
+        if not _is_own(directory, digest):
+            # Whatever it holds, a child process makes one plain table of it.
+            tidy = Path(folder, "tidy", "records.parquet")
+            kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
+            if not kept:
+                raise BadRecordError(f"No row of the file can be used. {report}")
+            path = tidy
         return read_held_out(directory, path)
+
+
+def _is_own(directory: str, digest: str) -> bool:
+    """Tell whether a file is the one that a model has learned from, of which some is held out."""
+    provenance = read_mapping(Path(directory) / "config.json").get("provenance") or {}
+    return bool((provenance.get("data") or {}).get("sha256") == digest)
 
 
 @st.cache_resource(show_spinner="Asking the model about the records …", max_entries=16)

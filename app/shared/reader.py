@@ -1,0 +1,164 @@
+"""The child process that reads what was uploaded: ``python -m shared.reader``.
+
+It reads tasks from its standard input and answers on its standard output, in JSON with bytes
+behind it, never pickled: what decoded a hostile file is not believed. It ends with its parent.
+No torch is imported, so that it is small and starts at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from csp_core.errors import BadRecordError, CspError
+
+# What one upload may take: memory of the process, seconds of processor time, bytes it may write.
+MEMORY, SECONDS, DISK = 1_250_000_000, 10, 2_000_000_000
+TOO_MUCH_MEMORY = (
+    f"Reading the file takes more than the {MEMORY / 1e9:g} GB of memory that one upload may take:"
+    " make it smaller, or read it with the command line."
+)
+Answer = tuple[dict[str, Any], bytes | memoryview]
+
+
+def send(stream: IO[bytes], told: dict[str, Any], content: bytes | memoryview = b"") -> None:
+    """Write a message.
+
+    Args:
+        stream: Where to.
+        told: Plain values.
+        content: Bytes that go with them.
+    """
+    head = json.dumps(told).encode()
+    with memoryview(content).cast("B") as view:
+        stream.write(struct.pack("<IQ", len(head), len(view)))
+        stream.write(head)
+        stream.write(view)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytearray]:
+    """Read a message.
+
+    Args:
+        stream: Where from.
+
+    Returns:
+        Plain values, and bytes that go with them.
+
+    Raises:
+        EOFError: If the other process has ended.
+    """
+    head, length = struct.unpack("<IQ", _exactly(stream, 12))
+    told: dict[str, Any] = json.loads(bytes(_exactly(stream, head)))
+    return told, _exactly(stream, length)
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytearray:
+    found = bytearray(length)
+    view, at = memoryview(found), 0
+    while at < length:
+        got = stream.readinto(view[at:])  # type: ignore[attr-defined]
+        if not got:
+            raise EOFError
+        at += got
+    return found
+
+
+def read_photo(content: bytes, name: str, fit: int) -> Answer:
+    """Decode a photo, no side longer than ``fit`` pixels."""
+    from csp_core.data.pictures import describe_photo
+
+    pixels, told = describe_photo(content, name, fit=fit)
+    head = {"photo": told, "shape": pixels.shape, "kind": pixels.dtype.str}
+    return head, np.ascontiguousarray(pixels).data
+
+
+def read_records(content: bytes, path: str, out: str, most: int) -> Answer:
+    """Import a file of records to a tidy Parquet file of at most so many records."""
+    from csp_core.data.reading import import_records
+
+    report = import_records(path, out, species_only=False)
+    if report.rows_kept > most:
+        raise BadRecordError(
+            f"The file holds {report.rows_kept:,} records; up to {most:,} are taken here: give"
+            " fewer, such as those of one region."
+        )
+    return {"kept": report.rows_kept, "report": str(report)}, b""
+
+
+TASKS: dict[str, Callable[..., Answer]] = {"photo": read_photo, "records": read_records}
+
+
+def answer(task: str, options: dict[str, Any], content: bytes) -> Answer:
+    """Do a task; what goes wrong becomes one sentence.
+
+    Args:
+        task: A key of ``TASKS``.
+        options: What the function takes beside the bytes.
+        content: The upload.
+
+    Returns:
+        Plain values and bytes; ``{"error": sentence}`` where the file cannot be read.
+    """
+    try:
+        return TASKS[task](content, **options)
+    except CspError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": TOO_MUCH_MEMORY}, b""
+    except BaseException as error:  # libraries written in Rust raise panics as such
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        if "alloc" in str(error) or "memory" in str(error):
+            return {"error": TOO_MUCH_MEMORY}, b""
+        kind = type(error).__name__
+        return {"error": f"The file cannot be read ({kind}): save it again, or copy it again."}, b""
+
+
+def limit_process() -> None:
+    """Bound what this process may take, where the system can do that, and let clicks go first."""
+    with contextlib.suppress(ImportError, OSError, ValueError, AttributeError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(5)
+
+
+def limit_seconds() -> None:
+    """Allow the next task its seconds of processor time; past them the system ends the process."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime) + 1 + SECONDS
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def main() -> None:
+    """Answer tasks until the parent ends."""
+    tasks, answers = sys.stdin.buffer, sys.stdout.buffer
+    # What a library prints shall not stand between the answers.
+    sys.stdout = sys.stderr
+    limit_process()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            told, content = receive(tasks)
+            limit_seconds()
+            send(answers, *answer(told["task"], told["options"], bytes(content)))
+            del content
+
+
+if __name__ == "__main__":
+    main()
