@@ -15,6 +15,8 @@ from csp_core.data.pictures import Photo, read_photo
 from csp_core.inference import PhotoAnswer, PlaceReport, answer_photo, describe_place
 from csp_core.model import LEVEL_MEANING, DualEncoder
 
+# No side of a picture need have more pixels: a model looks at a few hundred.
+FIT = 4096
 # Of a longer set only the size is told.
 MOST_NAMED = 8
 
@@ -57,7 +59,7 @@ def predict_photo(
     Raises:
         CspError: If the model sees no pictures, or the file is none.
     """
-    photo = read_photo(file)
+    photo = read_photo(file, fit=FIT)
     where = place or photo.lonlat
     source = "given" if place else photo.place_source
     radius = 0.0 if place or photo.uncertainty_m is None else photo.uncertainty_m / 1000
@@ -72,7 +74,7 @@ def predict_photo(
         nowhere: dict[str, Any] = {"model": model.name, "lon": None, "lat": None}
         told = {
             "file": file.name,
-            "shape": list(photo.image.shape),
+            "shape": list(photo.stored or photo.image.shape),
             "place_source": source,
             "why_no_place": "" if where else photo.why_no_place,
             "radius_km": radius,

@@ -68,6 +68,7 @@ def _point(geometry: Any) -> Any:
         AttributeError,
         KeyError,
         IndexError,
+        RecursionError,
     ):
         return None
     return None if shape.is_empty else shape

@@ -184,6 +184,10 @@ def plainly(path: Path) -> Iterator[None]:
         ) from error
     except CspError:
         raise
+    except (MemoryError, RecursionError) as error:
+        raise BadRecordError(
+            "The file takes more memory than there is for it; give parts of it.", file=path.name
+        ) from error
     except PermissionError as error:
         raise BadRecordError(
             "The file may not be read; check its permissions.", file=path.name

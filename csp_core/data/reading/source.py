@@ -9,6 +9,10 @@ from typing import BinaryIO
 
 import polars as pl
 
+from csp_core.errors import BadRecordError
+
+# Darwin Core has some 200 terms, and exports with measurements a few hundred columns.
+MAX_COLUMNS = 5_000
 # Gives a fresh stream of a file's unpacked bytes, from their beginning.
 Opener = Callable[[], BinaryIO]
 
@@ -37,6 +41,9 @@ class Source(abc.ABC):
         delimiter: Name of the delimiter, ``""`` for formats without one.
         encoding: Text encoding, ``""`` for formats without one; may change while chunks are read.
         notes: Sentences about what the file lacks or what of it is not used.
+
+    Raises:
+        BadRecordError: If it has more columns than a table of records.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class Source(abc.ABC):
         encoding: str = "",
         notes: Sequence[str] = (),
     ) -> None:
+        check_columns(len(header))
         self.format = format
         self.header = list(header)
         self.delimiter = delimiter
@@ -64,6 +72,22 @@ class Source(abc.ABC):
         Yields:
             The records, some at a time, each with every one of the columns.
         """
+
+
+def check_columns(number: int) -> None:
+    """Refuse a table of too many columns, each of which costs time in every block of records.
+
+    Args:
+        number: Of columns.
+
+    Raises:
+        BadRecordError: If there are more than 5,000.
+    """
+    if number > MAX_COLUMNS:
+        raise BadRecordError(
+            f"The file has {number:,} columns; up to {MAX_COLUMNS:,} are read: give those of name,"
+            " place and date."
+        )
 
 
 def empty_table(columns: Sequence[str]) -> pl.DataFrame:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from csp_core.data.reading.archives import MAX_COPIED
 from csp_core.data.reading.columns import ALIASES, plain
 from csp_core.data.reading.source import Chunk, Opener, Source
 from csp_core.data.shapes import points_of, to_wgs84
 from csp_core.errors import BadRecordError
 
 ROWS = 100_000
+# A value that repeats is stored once; written out, a file may grow so much and so many times.
+MAX_EXPANDED, MAX_RATIO = 1 << 28, 200
+# What is written out at once, and what a column of a row group takes before that.
+PIECE, MAX_CHUNK = 1 << 26, 1 << 29
 
 
 class ParquetSource(Source):
@@ -38,10 +46,12 @@ class ParquetSource(Source):
         self._opener = opener
         try:
             with seekable(opener) as stream:
-                schema = pq.ParquetFile(stream).schema_arrow
+                file = pq.ParquetFile(stream)
+                schema = file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise _damaged(error) from error
         names = list(schema.names)
+        self._kinds = {field.name: field.type for field in schema}
         self._geometry, self._crs, self._transform = "", None, None
         found = _geometry(schema)
         if found and found[0] in names:
@@ -75,11 +85,12 @@ class ParquetSource(Source):
         computed = self._geometry or self._location
         places = bool(computed) and bool({"lon", "lat"} & set(columns))
         stored = [name for name in columns if not (places and name in ("lon", "lat"))]
+        stored += [computed] * places
+        self._check_plain(stored, computed)
         line = 2
         try:
             with seekable(self._opener) as stream:
-                file = pq.ParquetFile(stream)
-                for batch in file.iter_batches(ROWS, columns=[*stored, *([computed] * places)]):
+                for batch in _pieces(stream, stored):
                     raw = pl.DataFrame(pl.from_arrow(batch))
                     if places:
                         raw = raw.with_columns(self._places(raw[computed]))
@@ -88,6 +99,16 @@ class ParquetSource(Source):
                     yield Chunk(raw.select(columns), lines)
         except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
             raise _damaged(error) from error
+
+    def _check_plain(self, columns: Sequence[str], computed: str) -> None:
+        """Refuse columns that hold no plain values, before any is read."""
+        for name in columns:
+            kind = self._kinds[name]
+            if name != computed and (
+                pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
+            ):
+                held = pl.Series(pl.from_arrow(pa.array([], kind))).dtype
+                raise BadRecordError(f"The column holds {held}; give one plain value.", column=name)
 
     def _places(self, column: pl.Series) -> list[pl.Series]:
         if self._location:
@@ -98,6 +119,86 @@ class ParquetSource(Source):
             ]
         lon, lat = points_of(column, self._transform)
         return [pl.Series("lon", lon, nan_to_null=True), pl.Series("lat", lat, nan_to_null=True)]
+
+
+def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read columns in pieces that stay small when values that repeat are written out."""
+    size = stream.seek(0, io.SEEK_END)
+    most = max(MAX_EXPANDED, MAX_RATIO * size)
+    stream.seek(0)
+    file = pq.ParquetFile(stream)
+    schema = file.schema_arrow
+    texts = [name for name in columns if _is_text(schema.field(name).type)]
+    _check_metadata(file.metadata, columns, most)
+    # Values that repeat come as a dictionary and numbers in it, so that their size is known first.
+    file = pq.ParquetFile(stream, read_dictionary=texts)
+    for batch in file.iter_batches(ROWS, columns=list(columns)):
+        batch.validate(full=True)
+        lengths = np.full(len(batch), 8 * len(columns), dtype=np.int64)
+        for column in batch.columns:
+            if pa.types.is_dictionary(column.type) and len(column.dictionary):
+                known = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0)
+                index = pc.fill_null(column.indices, 0)
+                lengths += known.to_numpy(zero_copy_only=False)[index.to_numpy()]
+        ends = np.cumsum(lengths)
+        most -= int(ends[-1]) if len(ends) else 0
+        if most < 0:
+            raise _bomb()
+        # Each piece ends with the record that fills it.
+        cuts = np.unique(np.searchsorted(ends, np.arange(PIECE, ends[-1:].sum(), PIECE)) + 1)
+        for start, end in itertools.pairwise([0, *cuts[cuts < len(ends)].tolist(), len(ends)]):
+            if int(lengths[start:end].max(initial=0)) > PIECE:
+                raise BadRecordError("A record is longer than 64 MB: this is no table of records.")
+            yield _written_out(batch.slice(start, end - start))
+
+
+def _written_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turn dictionaries to plain values."""
+    columns = [
+        c.cast(_wide(c.type.value_type)) if pa.types.is_dictionary(c.type) else c
+        for c in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _wide(kind: pa.DataType) -> pa.DataType:
+    return kind if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else pa.large_string()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary,
+             pa.types.is_large_binary, pa.types.is_string_view,
+             pa.types.is_binary_view)  # fmt: skip
+    return any(test(kind) for test in tests)
+
+
+def _check_metadata(about: pq.FileMetaData, columns: Sequence[str], most: int) -> None:
+    """Refuse what the file itself says would grow too much: rows cost time whatever they hold."""
+    if about.num_rows * 8 * len(columns) > most:
+        raise _bomb(about.num_rows)
+    for number in range(about.num_row_groups):
+        group = about.row_group(number)
+        for at in range(group.num_columns):
+            chunk = group.column(at)
+            if chunk.path_in_schema.split(".")[0] not in columns:
+                continue
+            # A list of two numbers, the place, is the longest that is read.
+            if chunk.total_uncompressed_size > MAX_CHUNK or chunk.num_values > 3 * group.num_rows:
+                raise BadRecordError(
+                    f"A part of the column holds {chunk.num_values:,} values in"
+                    f" {chunk.total_uncompressed_size / 1e6:.0f} MB; write the file in row groups"
+                    f" of up to {MAX_CHUNK / 1e6:.0f} MB a column, a value for each record.",
+                    column=chunk.path_in_schema[:80],
+                )
+
+
+def _bomb(rows: int | None = None) -> BadRecordError:
+    held = "values that repeat" if rows is None else f"{rows:,} records"
+    return BadRecordError(
+        f"The Parquet file holds {held}, which would grow to more than {MAX_RATIO} times the file"
+        f" and {MAX_EXPANDED / 1e6:.0f} MB: no table of records. Give the records alone."
+    )
 
 
 @contextlib.contextmanager
@@ -114,7 +215,14 @@ def seekable(opener: Opener) -> Iterator[BinaryIO]:
         stream = stack.enter_context(opener())
         if not stream.seekable():
             copy = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(stream, copy)
+            left = MAX_COPIED
+            while block := stream.read(1 << 20):
+                left -= len(block)
+                if left < 0:
+                    raise BadRecordError(
+                        f"It unpacks to more than {MAX_COPIED / 1e9:.1f} GB; unpack it yourself."
+                    )
+                copy.write(block)
             stream = cast(BinaryIO, copy)
         yield stream
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from csp_core.data.reading.columns import listed
 from csp_core.data.reading.lines import LineReader
-from csp_core.data.reading.source import Chunk, Opener, Source, empty_table
+from csp_core.data.reading.source import Chunk, Opener, Source, check_columns, empty_table
 from csp_core.errors import BadRecordError
 
 RAGGED = "wrong number of fields"
@@ -77,6 +77,7 @@ class TextSource(Source):
             self._separator = max(DELIMITERS, key=unquoted.count)
             self._quote = '"' if self._separator != "\t" or '"' in first else ""
             record, self._skip = self._first_record(block)
+            check_columns(len(record))
             names = [name.strip() for name in record]
             # The first of several columns of one name counts.
             self._positions = {name: names.index(name) for name in names}
