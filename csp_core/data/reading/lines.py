@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from csp_core.errors import BadRecordError
 
-BLOCK = 1 << 24
+BLOCK = 1 << 22
 # No record of an honest file is longer; what is may be a bomb.
 LONGEST_LINE = 1 << 26
 UTF8_NAMES = ("utf-8", "utf-8-sig")
@@ -38,7 +38,7 @@ class LineReader:
         """Read the lines.
 
         Yields:
-            Whole lines, each with its line end, about 16 MB at a time.
+            Whole lines, each with its line end, about 4 MB at a time.
 
         Raises:
             BadRecordError: If a line is too long to be a record, or not of the encoding.

@@ -21,6 +21,8 @@ RAGGED = "wrong number of fields"
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 NEWLINE = 10
 CACHED = 1 << 18
+# Lines of one block that are no records, each of which would be told; beside as few that are.
+MOST_MISFITS = 500_000
 NEEDED = {"decimalLongitude", "decimalLatitude", "scientificName"}
 
 
@@ -120,7 +122,7 @@ class TextSource(Source):
             columns: Those of ``header`` to read.
 
         Yields:
-            The records of about 16 MB of text at a time.
+            The records of about 4 MB of text at a time.
 
         Raises:
             BadRecordError: If a quotation never ends.
@@ -154,6 +156,7 @@ class TextSource(Source):
         odd = np.flatnonzero(fields != self._width)
         numbers = np.arange(line, line + len(fields))
         rejected: list[tuple[int, str]] = []
+        _check_misfits(len(odd), len(fields) - len(odd), self._width)
         if len(odd) or self._width == 1:
             rows = block.split(b"\n")[:-1]
             blank = np.array([not row.strip(b" ") for row in rows])
@@ -203,6 +206,7 @@ class TextSource(Source):
                     lines.append(line + done)
                 elif len(record) > 1 or any(field.strip() for field in record):
                     rejected.append((line + done, _misfit(len(record), self._width)))
+                    _check_misfits(len(rejected), len(kept), self._width)
                 done = reader.line_num
         except csv.Error as error:
             # A record that this block cuts in two is read again with the next.
@@ -245,6 +249,15 @@ def _with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         held = block
     if held is not None:
         yield held, True
+
+
+def _check_misfits(number: int, records: int, width: int) -> None:
+    """Refuse a text of which most is no table."""
+    if number > max(MOST_MISFITS, records):
+        raise BadRecordError(
+            f"{number:,} lines are blank or hold another number of fields than the {width} of the"
+            " header: give a table whose first line names its columns."
+        )
 
 
 def _misfit(found: int, expected: int) -> str:
