@@ -16,7 +16,7 @@ from csp_core.inference import PhotoAnswer, PlaceReport, answer_photo, describe_
 from csp_core.model import LEVEL_MEANING, DualEncoder
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
-FIT = 4096
+FIT = 2048
 # Of a longer set only the size is told.
 MOST_NAMED = 8
 

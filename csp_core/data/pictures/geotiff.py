@@ -26,7 +26,7 @@ PLAIN_BANDS = 4
 # Of a picture of more bands, the sides that ``fit`` allows are shorter, for the same memory.
 FULL_BANDS = 16
 # What is read of a file at once, and what GDAL may keep of it.
-STRIP_MEGABYTES, CACHE_MEGABYTES = 32, 2 * MAX_BLOCK_MEGABYTES
+STRIP_MEGABYTES, CACHE_MEGABYTES = 32, MAX_BLOCK_MEGABYTES
 # The brightness of a picture is judged by this many pixels a side.
 SAMPLED = 1024
 Found = tuple[npt.NDArray[Any], tuple[int, ...]]

@@ -37,7 +37,8 @@ def test_what_is_shown_of_a_photo_holds_no_place() -> None:
 
 @pytest.mark.parametrize(("bands", "side"), [(13, 1024), (64, 512)])
 def test_a_session_keeps_no_large_picture_of_many_bands(bands: int, side: int) -> None:
-    layout = {"driver": "GTiff", "width": 1500, "height": 1500, "count": bands, "dtype": "int16"}
+    layout = {"driver": "GTiff", "width": 1500, "height": 1500, "count": bands, "dtype": "int16",
+              "transform": rasterio.Affine(1e-4, 0, 8, 0, -1e-4, 47)}  # fmt: skip
     with rasterio.MemoryFile() as memory:
         with memory.open(**layout, tiled=True, SPARSE_OK=True):
             pass
