@@ -17,8 +17,7 @@ from csp_core.errors import BadRecordError
 from csp_core.inference import CHUNK, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster import Threshold, find_class, fit_threshold, read_held_out
-from csp_core.store import ModelInfo
-from csp_core.store.catalog import read_mapping
+from csp_core.store import ModelInfo, read_mapping
 from shared import resources, uploads
 
 MAX_MEGABYTES = 200
