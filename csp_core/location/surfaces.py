@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 Bounds = tuple[float, float, float, float]
 # Four bytes and a flag each: 160 MB in memory and in the model directory.
 MAX_VALUES = 32_000_000
+# What the numbers of a table take in memory, and the text of one unpacked.
+MAX_TABLE_BYTES = 1_000_000_000
 TABLES = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".geoparquet")
 LON = ("lon", "longitude", "decimallongitude")
 LAT = ("lat", "latitude", "decimallatitude")
@@ -173,7 +176,7 @@ def _read_table(
     try:
         parquet = "parquet" in path.suffix.lower() or path.suffix.lower() == ".pq"
         separator = "\t" if ".tsv" in path.name.lower() else ","
-        table = pl.read_parquet(path) if parquet else pl.read_csv(path, separator=separator)
+        table = _numbers(path) if parquet else pl.read_csv(_text(path), separator=separator)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise BadRecordError(f"{path.name} cannot be read as a table ({reason}).") from error
@@ -209,6 +212,35 @@ def _read_table(
     grid = [_cell_means(cell, column, shape[1] * shape[2]) for column in values[inside, 2:].T]
     stacked = torch.from_numpy(np.stack(grid)).view(shape)
     return Surface(tuple(chosen), whole, float(step), stacked)
+
+
+def _numbers(path: Path) -> pl.DataFrame:
+    """Read the columns of numbers of a Parquet file: text is not asked for, and may grow."""
+    lazy = pl.scan_parquet(path)
+    names = [name for name, kind in lazy.collect_schema().items() if kind.is_numeric()]
+    rows = lazy.select(pl.len()).collect().item()
+    _check_bytes(path, rows * len(names) * 8)
+    return lazy.select(names).collect()
+
+
+def _text(path: Path) -> Path:
+    """Refuse a text that is too large, packed or not, before it is held as a whole."""
+    size = path.stat().st_size
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as stream:
+            size = 0
+            while size <= MAX_TABLE_BYTES and (block := stream.read(1 << 20)):
+                size += len(block)
+    _check_bytes(path, size)
+    return path
+
+
+def _check_bytes(path: Path, size: int) -> None:
+    if size > MAX_TABLE_BYTES:
+        raise BadRecordError(
+            f"{path.name} takes more than {MAX_TABLE_BYTES / 1e9:g} GB once read, which is the"
+            " limit of a table of covariates; give fewer rows or columns, or a raster."
+        )
 
 
 def _cell_means(cell: NDArray[Any], column: NDArray[Any], cells: int) -> NDArray[np.float64]:

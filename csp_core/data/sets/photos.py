@@ -19,6 +19,8 @@ from csp_core.data.pictures import Photo, parts_of_time, read_photo
 from csp_core.data.pictures.position import STAMP
 from csp_core.data.reading.cleaning import WORDS
 from csp_core.data.reading.columns import plain
+from csp_core.data.reading.source import empty_table
+from csp_core.data.reading.tabular import ParquetSource
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
@@ -174,10 +176,20 @@ def _list(root: Path) -> tuple[Path, list[_Listed], dict[str, object]]:
     return root, listed, info | ({"pictures_outside_class_folders": loose} if loose else {})
 
 
+def _read_parquet(path: Path) -> pl.DataFrame:
+    """Read the columns that are asked for, within the budget of files of records."""
+    source = ParquetSource(lambda: path.open("rb"))
+    asked = {name for names in COLUMNS.values() for name in names}
+    wanted = [name for name in source.header if plain(name) in asked]
+    if not wanted:
+        return empty_table(source.header)
+    return pl.concat([chunk.table for chunk in source.chunks(wanted)] or [empty_table(wanted)])
+
+
 def _read_table(path: Path) -> list[_Listed]:
     try:
         if path.suffix.lower() == ".parquet":
-            table = pl.read_parquet(path)
+            table = _read_parquet(path)
         else:
             separator = TABLES[path.suffix.lower()]
             table = pl.read_csv(path, separator=separator, infer_schema=False)

@@ -147,3 +147,27 @@ def test_a_geometry_that_is_nested_deeply_is_no_place(tmp_path):
         assert read_occurrences(path)[1].rows_read == 1
     except BadRecordError as error:
         assert "nested too deeply" in str(error)
+
+
+def test_a_table_of_photos_has_the_budget_of_records(tmp_path):
+    from csp_core import load_dataset
+
+    numbers = pa.array(np.zeros(100_000, np.int32))
+    path = pa.DictionaryArray.from_arrays(numbers, ["A" * 200_000])
+    pq.write_table(pa.table({"path": path, "label": path}), tmp_path / "a.parquet")
+    with pytest.raises(BadRecordError, match="values that repeat"):
+        load_dataset("photos", root=tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_of_covariates_is_bounded(tmp_path, monkeypatch, packed):
+    from csp_core.location import surfaces
+
+    monkeypatch.setattr(surfaces, "MAX_TABLE_BYTES", 1000)
+    path = tmp_path / ("a.csv.gz" if packed else "a.parquet")
+    if packed:
+        path.write_bytes(gzip.compress(b"lon,lat,value\n" + b"1,2,3\n" * 1000))
+    else:
+        pq.write_table(pa.table(dict.fromkeys(("lon", "lat", "value"), [1.0] * 1000)), path)
+    with pytest.raises(BadRecordError, match="once read, which is the limit"):
+        surfaces.read_surface(path, None, 0.5, None)
