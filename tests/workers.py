@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
+T = TypeVar("T")
 # The longest begin first, so that the workers end together.
 LONGEST = (
     "tests/browser/",
@@ -84,3 +88,16 @@ def once(
             make(folder)
             done.touch()
     return folder
+
+
+def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: where the browser's tests ran, a loop still runs.
+
+    Args:
+        coroutine: The coroutine.
+
+    Returns:
+        Its result.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

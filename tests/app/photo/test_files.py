@@ -1,4 +1,3 @@
-import asyncio
 import io
 from collections.abc import AsyncIterator
 
@@ -10,6 +9,7 @@ from starlette.formparsers import MultiPartParser
 
 from photo import files
 from tests.photos import placed_jpeg
+from tests.workers import run_apart
 
 
 def test_the_server_parses_a_large_upload_without_a_file() -> None:
@@ -20,7 +20,7 @@ def test_the_server_parses_a_large_upload_without_a_file() -> None:
         yield head + bytes(3 << 20) + b"\r\n--x--\r\n"
 
     headers = Headers({"content-type": "multipart/form-data; boundary=x"})
-    form = asyncio.run(MultiPartParser(headers, stream()).parse())
+    form = run_apart(MultiPartParser(headers, stream()).parse())
     upload_file = form["f"]
     assert not isinstance(upload_file, str) and upload_file.size == 3 << 20
     assert upload_file._in_memory

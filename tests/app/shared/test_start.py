@@ -7,6 +7,7 @@ import pytest
 import streamlit as st
 
 from shared.start import app_address, open_browser
+from tests.workers import run_apart
 
 STATIC = Path(__file__).parents[3] / "app" / "static"
 
@@ -37,7 +38,7 @@ def test_a_browser_is_opened_unless_headless(
             pass
         await asyncio.get_running_loop().shutdown_default_executor()
 
-    asyncio.run(start())
+    run_apart(start())
     assert opened == ([] if headless else ["http://127.0.0.1:8501/"])
 
 
