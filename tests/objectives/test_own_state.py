@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,7 @@ from csp_core.training.loop import Stage
 from csp_core.training.setup import make_parts
 from csp_core.training.validate import validate
 from tests import remembering, small
-from tests.training.test_train import free_port
+from tests.processes import run_python, run_two
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = {
@@ -208,22 +205,16 @@ with in_the_table():
 """
 
 
-def run_script(tmp_path, run_dir, *, kill_at=0, before=()):
+def script(tmp_path, run_dir, *, kill_at=0):
+    """Write the script and give what calls it."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    return subprocess.run(
-        [sys.executable, *before, str(tmp_path / "script.py"), str(tmp_path / "config.yaml"),
-         str(run_dir), str(kill_at)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true",
-                          "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=180,
-    )  # fmt: skip
+    return tmp_path / "script.py", tmp_path / "config.yaml", run_dir, kill_at
 
 
 def test_kill_9_then_resume(records_csv, tmp_path, undisturbed):
     (tmp_path / "config.yaml").write_text(config(records_csv).to_yaml())
-    killed = run_script(tmp_path, tmp_path / "run", kill_at=30)
-    assert killed.returncode == -9, killed.stderr.decode()
+    killed = run_python(*script(tmp_path, tmp_path / "run", kill_at=30))
+    assert killed.returncode == -9, killed.stderr
     train(config(records_csv), run_dir=tmp_path / "run", resume=True)
     assert equal(tensors(tmp_path / "run"), undisturbed[0])
 
@@ -239,10 +230,7 @@ def test_two_processes_keep_one_state(records_csv, tmp_path):
     )
     (tmp_path / "config.yaml").write_text(one.to_yaml())
     history = train(one, run_dir=tmp_path / "one").history
-    before = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
-              "--master_port", str(free_port()))  # fmt: skip
-    done = run_script(tmp_path, tmp_path / "two", before=before)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    run_two(*script(tmp_path, tmp_path / "two"))
     for a, b in zip(history, RunDir(tmp_path / "two").read_metrics(), strict=True):
         for key in ("loss", "val_objective", "val_pull"):
             assert b[key] == pytest.approx(a[key], rel=1e-5), key

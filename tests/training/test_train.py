@@ -7,10 +7,8 @@ import math
 import os
 import pickle
 import shutil
-import socket
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 
 import pytest
@@ -26,6 +24,7 @@ from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.training import train
 from tests import small
+from tests.processes import run_two
 
 # 540 records make 16 steps an epoch; checkpoints and stops fall inside epochs.
 STEPS = 16
@@ -453,12 +452,6 @@ def test_resuming_a_finished_run_changes_nothing(records_csv, finished_run, tmp_
 # Many processes
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_two_processes_give_the_losses_of_one(records_csv, tmp_path):
     network = {"name": "residual_mlp", "hidden_dim": 16, "dropout": 0.0}
     location = small.tree(records_csv)["model"]["location"] | {"network": network}
@@ -467,19 +460,7 @@ def test_two_processes_give_the_losses_of_one(records_csv, tmp_path):
     )
     one = train(config, run_dir=tmp_path / "one").history
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    command = f"""
-        {sys.executable} -m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1
-        --master_port {free_port()} -m csp_core train {tmp_path}/config.yaml
-        --run-dir {tmp_path}/two
-    """
-    done = subprocess.run(
-        textwrap.dedent(command).split(),
-        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_two("-m", "csp_core", "train", tmp_path / "config.yaml", "--run-dir", tmp_path / "two")
     two = RunDir(tmp_path / "two").read_metrics()
     assert len(one) == len(two) == 2
     for a, b in zip(one, two, strict=True):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +31,7 @@ from csp_core.store import load_model
 from csp_core.training import train
 from tests import small
 from tests.data.sets import fmow, inat2018
-from tests.training.test_train import free_port
+from tests.processes import run_two
 
 DATA = small.pairs()
 ROWS = range(24)
@@ -639,18 +636,10 @@ GATHERED = [
 ]
 
 
-def test_two_processes_give_loss_and_gradients_of_one():
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--no-python"]
-    launch += ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
-    done = subprocess.run(
-        [sys.executable, *launch, sys.executable, "-c", GATHERING, json.dumps(GATHERED)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    together = json.loads(done.stdout.split("RESULT")[1].splitlines()[0])
+def test_two_processes_give_loss_and_gradients_of_one(tmp_path):
+    (tmp_path / "script.py").write_text(GATHERING)
+    printed = run_two(tmp_path / "script.py", json.dumps(GATHERED))
+    together = json.loads(printed.split("RESULT")[1].splitlines()[0])
     for (name, options), two in zip(GATHERED, together, strict=True):
         one = measured(name, options)
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5), name
@@ -668,19 +657,7 @@ def test_two_processes_pre_train_as_one(tmp_path):
     config = pretraining(objective=objective, model={"location": location})
     one = train(config, run_dir=tmp_path / "one").history
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    command = f"""
-        {sys.executable} -m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1
-        --master_port {free_port()} -m csp_core train {tmp_path}/config.yaml
-        --run-dir {tmp_path}/two
-    """
-    done = subprocess.run(
-        textwrap.dedent(command).split(),
-        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_two("-m", "csp_core", "train", tmp_path / "config.yaml", "--run-dir", tmp_path / "two")
     two = RunDir(tmp_path / "two").read_metrics()
     for a, b in zip(one, two, strict=True):
         for key in ("loss", "val_objective", "val_in_batch", "val_random"):
