@@ -3,16 +3,22 @@
 import streamlit as st
 
 if __name__ == "__main__":
+    from jobs.listing import allowed
+    from jobs.sidebar import draw_sidebar
+
     st.set_page_config(page_title="CSP Explorer", page_icon="🧭", layout="wide")
-    st.navigation(
+    page = st.navigation(
         [
             st.Page("views/explore.py", title="Explore", url_path="explore", default=True),
             st.Page("views/range_map.py", title="Range map", url_path="range-map"),
             st.Page("views/photo.py", title="Photo", url_path="photo"),
+            *([st.Page("views/train.py", title="Train", url_path="train")] if allowed() else []),
             st.Page("views/about.py", title="About", url_path="about"),
         ],
         position="top",
-    ).run()
+    )
+    draw_sidebar()
+    page.run()
 else:
     from starlette.middleware import Middleware
 

@@ -12,6 +12,7 @@ from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
 from csp_core.raster import Credit, Raster, heatmap, read_credit
+from csp_core.runs.jobs import runs_home
 from csp_core.store import ModelInfo, entries, list_models, load_model, read_card
 from csp_core.store import text_files as model_texts
 from shared.gate import LEAFLET
@@ -47,12 +48,17 @@ def world(name: str) -> str:
 
 def models() -> list[ModelInfo]:
     """List the models, damaged ones included."""
-    return _list_models(os.environ.get("CSP_MODELS", ""))
+    return _list_models(os.environ.get("CSP_MODELS", ""), str(runs_home().absolute()))
 
 
 @st.cache_data(show_spinner=False, ttl=10, max_entries=4)
-def _list_models(folder: str) -> list[ModelInfo]:
+def _list_models(folder: str, runs: str) -> list[ModelInfo]:
     return list_models()
+
+
+def forget_models() -> None:
+    """Have the models listed anew, after one came or went."""
+    _list_models.clear()
 
 
 def model(info: ModelInfo) -> DualEncoder:

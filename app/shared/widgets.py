@@ -16,7 +16,7 @@ from shared.words import count_of, escape_markdown, plural, species_label
 # Filled and empty marks carry the level for those who do not see its colour.
 LEVEL_MARKS = {"good": "●●●", "some": "●●○", "little": "●○○", "none": "○○○"}
 # Pages that link to each other, as Streamlit names them.
-EXPLORE_PAGE, RANGE_PAGE = "views/explore.py", "views/range_map.py"
+EXPLORE_PAGE, RANGE_PAGE, TRAIN_PAGE = "views/explore.py", "views/range_map.py", "views/train.py"
 # Longer lists are narrowed by a search box, as the whole of them would be sent in every run.
 LONG_LIST, MOST_SHOWN = 2000, 200
 

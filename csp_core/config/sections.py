@@ -71,7 +71,7 @@ def checked(
     constructor = lookup(kind, table, part.name)
     options = {key: value for key, value in part.options.items() if key not in skip}
     check_options(kind, part.name, constructor, options, given=given)
-    hints = _option_types(constructor)
+    hints = option_types(constructor)
     for key, value in options.items():
         try:
             options[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
@@ -85,7 +85,15 @@ def checked(
     return {"name": part.name, **defaults, **options, **kept}
 
 
-def _option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
+def option_types(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """Read the types of a constructor's options from its signature.
+
+    Args:
+        constructor: A class or function.
+
+    Returns:
+        Name to type.
+    """
     method = "__init__" if isinstance(constructor, type) else "__call__"
     is_function = inspect.isfunction(constructor)
     return get_type_hints(constructor if is_function else getattr(constructor, method))
@@ -185,24 +193,52 @@ def _further_inputs(part: Component) -> dict[str, Any]:
 class TrainingConfig(Section):
     """How to train it."""
 
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(256, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
-    decay: float = Field(0.98, gt=0, le=1)
-    warmup: float = Field(0.0, ge=0, lt=1)
-    ema_decay: float | None = Field(None, gt=0, lt=1)
-    patience: int | None = Field(None, ge=1)
-    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = "auto"
-    keep: Literal["best", "last"] = "best"
-    refit: bool = False
-    checkpoint_every: int | None = Field(None, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    threads: int | None = Field(None, ge=1)
-    cache_features: bool = True
-    saved_as: Literal["float32", "float16"] = "float32"
+    epochs: int = Field(50, ge=1, description="How often all training records are seen.")
+    batch_size: int = Field(256, ge=1, description="Records in one step of the optimiser.")
+    learning_rate: float = Field(1e-3, gt=0, description="Highest step size of AdamW.")
+    weight_decay: float = Field(0.0, ge=0, description="How strongly weights are drawn to 0.")
+    schedule: Literal["constant", "cosine", "exponential"] = Field(
+        "cosine", description="How the learning rate falls."
+    )
+    decay: float = Field(
+        0.98, gt=0, le=1, description="Factor of the learning rate an epoch, if exponential."
+    )
+    warmup: float = Field(
+        0.0, ge=0, lt=1, description="Part of the steps in which the learning rate rises."
+    )
+    ema_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Factor of a running average of the weights, each step; none: no average.",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="End after so many epochs without a better one; none: never."
+    )
+    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "loss"] = Field(
+        "auto", description="The validation number that tells which epoch is the best."
+    )
+    keep: Literal["best", "last"] = Field("best", description="Which epoch's weights to keep.")
+    refit: bool = Field(
+        False,
+        description="After measuring, train once more on all records, those held out included.",
+    )
+    checkpoint_every: int | None = Field(
+        None, ge=1, description="Save also after so many steps; none: after each epoch alone."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to compute; auto takes a GPU where there is one."
+    )
+    precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="Mixed precision: faster on a GPU; no: float32 throughout."
+    )
+    threads: int | None = Field(None, ge=1, description="Threads of the CPU; none: as many as fit.")
+    cache_features: bool = Field(
+        True, description="Compute the features of images that nothing changes only once."
+    )
+    saved_as: Literal["float32", "float16"] = Field(
+        "float32", description="Number type of the finished model's file."
+    )
 
 
 class CardConfig(Section):

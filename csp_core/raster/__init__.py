@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from csp_core.raster.blocks import write_zarr
-from csp_core.raster.geotiff import write_geotiff
+from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.grid import Grid, make_grid
 from csp_core.raster.output import SUPPORT_MEANING, Credit, check_writable, read_credit
 from csp_core.raster.picture import write_png
@@ -52,6 +52,7 @@ __all__ = [
     "heatmap",
     "make_grid",
     "read_credit",
+    "read_geotiff",
     "read_held_out",
     "winning_map",
     "write_geojson",

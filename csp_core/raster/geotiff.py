@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from csp_core.errors import BadRecordError, DataNotFoundError
 from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe, writing
 from csp_core.raster.raster import UNITS, Raster
 from csp_core.raster.thresholds import Threshold
 
 BLOCK = 256
+# A map of the world at 0.05 degrees.
+MOST_CELLS = 26_000_000
 
 
 def write_geotiff(
@@ -76,6 +81,49 @@ def write_geotiff(
             raise OSError(str(error)) from error
         # GDAL tells of a full disk in lines of its own, Python in an error.
         temporary.write_bytes(packed.read())
+
+
+def read_geotiff(path: str | Path) -> Raster:
+    """Read a GeoTIFF that ``write_geotiff`` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The raster, as it was written; names of classes and models are those of its tags.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        BadRecordError: If it is none of ours, or larger than ``MOST_CELLS``.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataNotFoundError(f"No file {path}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            file = rasterio.open(path, driver="GTiff")
+        with file:
+            if file.count != 2 or file.width * file.height > MOST_CELLS:
+                raise BadRecordError(f"{path} is no map of a class as `csp heatmap` writes it.")
+            values, extrapolated = (torch.from_numpy(file.read(band)) for band in (1, 2))
+            tags, kind = file.tags(), str(file.descriptions[0])
+        return Raster(
+            values=values,
+            bounds=tuple(map(float, tags["bounds"].split())),  # type: ignore[arg-type]
+            step=float(tags["step"]),
+            taxon=tags["taxon"],
+            common_name=tags.get("common_name", ""),
+            kind=kind if kind in UNITS else tags["kind"],
+            model=tags.get("model", ""),
+            date=float(tags["date"]) if tags.get("date", "None") != "None" else None,
+            extrapolated=extrapolated > 0,
+        )
+    except (RasterioError, LookupError, ValueError) as error:
+        raise BadRecordError(f"{path} cannot be read as a map of a class ({error}).") from error
 
 
 def _text(value: Any) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
+    from csp_core.store.kept import keep_run, kept_runs, let_go_run
 
 _HOMES = {
     "FORMAT": "csp_core.store.folder",
@@ -24,6 +25,9 @@ _HOMES = {
     "entries": "csp_core.store.folder",
     "find_model": "csp_core.store.catalog",
     "halve": "csp_core.store.checkpoint",
+    "keep_run": "csp_core.store.kept",
+    "kept_runs": "csp_core.store.kept",
+    "let_go_run": "csp_core.store.kept",
     "list_models": "csp_core.store.catalog",
     "load_model": "csp_core.store.checkpoint",
     "model_size": "csp_core.store.catalog",
@@ -41,6 +45,9 @@ __all__ = [
     "entries",
     "find_model",
     "halve",
+    "keep_run",
+    "kept_runs",
+    "let_go_run",
     "list_models",
     "load_model",
     "model_size",

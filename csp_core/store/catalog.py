@@ -12,6 +12,7 @@ from typing import Any
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, printable
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
+from csp_core.store.kept import kept_folders
 
 # Of a card's title or summary in a list, and of why a model cannot be loaded.
 MOST_LINE, MOST_PROBLEM = 400, 1000
@@ -59,7 +60,7 @@ def find_model(name_or_path: str | Path) -> Path:
         CheckpointError: If it is a file, or a folder without a model.
     """
     path = Path(name_or_path)
-    known = {folder.name: folder for folder in _model_folders()}
+    known = dict(_model_folders())
     if str(name_or_path) in known:
         return known[str(name_or_path)]
     if "\0" in str(name_or_path):
@@ -83,12 +84,13 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def list_models() -> list[ModelInfo]:
-    """List the bundled models and those in the folder that ``CSP_MODELS`` names.
+    """List the bundled models, those in the folder that ``CSP_MODELS`` names, and runs kept.
 
     Returns:
         One entry a model, damaged ones with their problem.
     """
-    return [_describe(folder) for folder in _model_folders()]
+    # A name stands once: the last one is what `find_model` finds.
+    return [_describe(name, folder) for name, folder in dict(_model_folders()).items()]
 
 
 def read_card(name_or_path: str | Path) -> str:
@@ -107,11 +109,16 @@ def read_card(name_or_path: str | Path) -> str:
     return read_front(find_model(name_or_path))[1]
 
 
-def _model_folders() -> Iterator[Path]:
+def _model_folders() -> Iterator[tuple[str, Path]]:
+    names: set[str] = set()
     roots = [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]
     for root in roots:
         with contextlib.suppress(OSError):
-            yield from sorted(folder for folder in root.iterdir() if _says_model(folder))
+            folders = sorted(folder for folder in root.iterdir() if _says_model(folder))
+            yield from ((folder.name, folder) for folder in folders)
+            names |= {folder.name for folder in folders}
+    # A run does not take the place of a model of the same name.
+    yield from (kept for kept in kept_folders() if kept[0] not in names)
 
 
 def _says_model(folder: Path) -> bool:
@@ -121,10 +128,10 @@ def _says_model(folder: Path) -> bool:
     return os.path.lexists(folder / "config.json") or not os.access(folder, os.R_OK | os.X_OK)
 
 
-def _describe(folder: Path) -> ModelInfo:
-    name = printable(folder.name)
+def _describe(given: str, folder: Path) -> ModelInfo:
+    name = printable(given)
     try:
-        if name != folder.name:
+        if name != given:
             raise CheckpointError("The folder's name is no UTF-8; give it another.")
         contents, front = read_contents(folder), read_front(folder)[0]
     except (CspError, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:

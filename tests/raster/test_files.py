@@ -28,6 +28,7 @@ from csp_core.raster import (
     given_threshold,
     make_grid,
     read_credit,
+    read_geotiff,
     write_geojson,
     write_geotiff,
     write_png,
@@ -393,3 +394,24 @@ def test_a_raster_has_a_value_for_every_cell():
 def test_replacing_values_keeps_the_grid():
     raster = make_raster(slope())
     assert replace(raster, values=1 - raster.values).grid == raster.grid
+
+
+def test_a_geotiff_is_read_back_as_it_was_written(tmp_path):
+    mask = torch.zeros(20, 15, dtype=torch.bool)
+    mask[3, 4] = True
+    for fields in ({}, {"date": 0.25, "kind": "relative", "common_name": ""}):
+        raster = make_raster(slope(), extrapolated=mask, **fields)
+        write_geotiff(raster, tmp_path / "map.tif", threshold=given_threshold(0.25), credit=CREDIT)
+        found = read_geotiff(tmp_path / "map.tif")
+        assert torch.equal(found.values, raster.values) and torch.equal(found.extrapolated, mask)
+        assert found.to_dict() == raster.to_dict()
+
+
+def test_other_files_are_not_taken_for_maps_of_a_class(tmp_path):
+    (tmp_path / "text.tif").write_text("no picture")
+    Image.new("LA", (2, 2)).save(tmp_path / "other.tif")
+    for name in ("text.tif", "other.tif"):
+        with pytest.raises(BadRecordError, match="map of a class"):
+            read_geotiff(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="No file"):
+        read_geotiff(tmp_path / "missing.tif")

@@ -1,0 +1,146 @@
+"""Curves of runs: losses, validation numbers beside baselines, learning rate and speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from csp_core.runs.reading import is_number
+
+Rows = Sequence[Mapping[str, Any]]
+
+# Okabe and Ito's colours, which the colour-blind tell apart; each line has a dash of its own too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
+# Along which a curve is drawn.
+AXES = {"epoch": "epoch", "step": "step", "seconds": "seconds of training"}
+NAMES = {
+    "loss": "loss, training",
+    "val_objective": "loss, validation",
+    "val_log_loss": "log-loss",
+    "val_calibrated_log_loss": "log-loss, calibrated",
+    "val_mrr": "mean reciprocal rank",
+    "val_top1": "top-1 accuracy",
+    "val_top3": "top-3 accuracy",
+    "val_top5": "top-5 accuracy",
+    "val_macro_top5": "top-5 accuracy, mean of classes",
+    "val_ece": "calibration error",
+    "learning_rate": "learning rate",
+    "samples_per_second": "records per second",
+    "memory_bytes": "memory, bytes",
+}
+HEIGHT = 260
+
+
+def name_of(key: str) -> str:
+    """Say what a number is, in words."""
+    return NAMES.get(key, key.removeprefix("val_").replace("_", " "))
+
+
+def measures_of(rows: Rows) -> list[str]:
+    """List the validation numbers of a run; the loss on validation records is drawn by itself."""
+    found = {key: None for row in rows for key, value in row.items() if is_number(value)}
+    return [key for key in found if key.startswith("val_") and key != "val_objective"]
+
+
+def stages_of(rows: Rows) -> list[str]:
+    """List the stages of a run, in their order; one without a name has ``""``."""
+    return list(dict.fromkeys(str(row.get("stage", "")) for row in rows))
+
+
+def of_stage(rows: Rows, stage: str) -> list[Mapping[str, Any]]:
+    """Keep the rows of one stage."""
+    return [row for row in rows if str(row.get("stage", "")) == stage]
+
+
+def points(rows: Rows, keys: Sequence[str], axis: str, series: str = "") -> list[dict[str, Any]]:
+    """Give what a chart draws.
+
+    Args:
+        rows: A run's numbers.
+        keys: Which of them to draw.
+        axis: A key of ``AXES``.
+        series: Name of the line; by default that of the number.
+
+    Returns:
+        One point a number: ``x``, ``y`` and ``line``.
+    """
+    return list(_points(rows, keys, axis, series))
+
+
+def _points(rows: Rows, keys: Sequence[str], axis: str, series: str) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        if not is_number(row.get(axis)):
+            continue
+        for key in keys:
+            if is_number(row.get(key)):
+                yield {"x": row[axis], "y": row[key], "line": series or name_of(key)}
+
+
+def draw_chart(
+    title: str,
+    data: Sequence[Mapping[str, Any]],
+    axis: str,
+    *,
+    levels: Mapping[str, float] | None = None,
+    height: int = HEIGHT,
+) -> None:
+    """Draw lines, with dashed levels to compare them with.
+
+    Args:
+        title: What the numbers are.
+        data: As ``points`` gives them.
+        axis: A key of ``AXES``.
+        levels: Name to value of what is drawn straight across.
+        height: In pixels.
+    """
+    st.markdown(f"**{title}**")
+    if not data:
+        st.caption("No numbers yet; the first come after the first epoch.")
+        return
+    lines = list(dict.fromkeys(str(point["line"]) for point in data))
+    scale = {
+        "color": {"domain": lines, "range": [COLOURS[i % 6] for i in range(len(lines))]},
+        "strokeDash": {"domain": lines, "range": [DASHES[i % 6] for i in range(len(lines))]},
+    }
+    shared = {"field": "line", "type": "nominal", "title": None}
+    curve = {
+        "mark": {"type": "line", "point": len(data) < 60, "tooltip": True},
+        "data": {"values": list(data)},
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative", "title": AXES[axis]},
+            "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}},
+            **{
+                channel: {**shared, "scale": scale[channel], "legend": {"orient": "bottom"}}
+                for channel in ("color", "strokeDash")
+            },
+        },
+    }
+    layers = [curve, *_levels(levels or {})]
+    words = ", ".join(f"{line} {_last(data, line):.4g}" for line in lines)
+    st.vega_lite_chart(
+        {"layer": layers, "height": height, "autosize": {"type": "fit", "contains": "padding"}},
+        width="stretch",
+        alt=f"{title}, latest: {words}",
+    )
+
+
+def _levels(levels: Mapping[str, float]) -> list[dict[str, Any]]:
+    if not levels:
+        return []
+    data = {"values": [{"y": value, "line": name} for name, value in levels.items()]}
+    y = {"field": "y", "type": "quantitative"}
+    return [
+        {"mark": {"type": "rule", "opacity": 0.6}, "data": data, "encoding": {"y": y}},
+        {
+            "mark": {"type": "text", "align": "left", "dy": -5, "x": 4, "fontSize": 11},
+            "data": data,
+            "encoding": {"y": y, "text": {"field": "line"}},
+        },
+    ]
+
+
+def _last(data: Sequence[Mapping[str, Any]], line: str) -> float:
+    return float([point["y"] for point in data if point["line"] == line][-1])

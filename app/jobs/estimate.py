@@ -1,0 +1,176 @@
+"""What a run would take: some of its steps are run by a process of its own, which answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from csp_core.errors import CspError
+from csp_core.runs.reading import is_number
+from jobs import listing
+from jobs.start import anchored, as_yaml
+from shared.words import escape_markdown
+
+SECONDS, MOST = 180.0, 2
+KEPT = "train-estimate"
+
+
+@dataclass
+class Trial:
+    """An estimate in work.
+
+    Args:
+        settings: What it is of, as YAML.
+        process: What computes it.
+        began: When, by the monotonic clock.
+        folder: Where its files are; gone with the trial.
+    """
+
+    settings: str
+    process: subprocess.Popen[bytes]
+    folder: tempfile.TemporaryDirectory[str]
+    began: float = field(default_factory=time.monotonic)
+
+    def answer(self) -> dict[str, Any] | str | None:
+        """Give what came out: numbers, or a sentence; None while it computes."""
+        if self.process.poll() is None:
+            if time.monotonic() - self.began < SECONDS:
+                return None
+            self.end()
+            return f"No answer within {SECONDS:.0f} s: loading the data alone may take longer."
+        said = Path(self.folder.name, "said").read_text("utf-8", "replace")
+        if self.process.returncode:
+            lines = [line for line in said.splitlines() if line.strip()] or ["no reason given"]
+            errors = [line for line in lines if line.startswith("Error: ")]
+            return (errors or lines)[-1].removeprefix("Error: ")
+        try:
+            found = json.loads(Path(self.folder.name, "answer").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            return f"The answer cannot be read ({error})."
+        return found if isinstance(found, dict) else "The answer is no estimate."
+
+    def end(self) -> None:
+        """End it, and remove its files."""
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+@st.cache_resource(show_spinner=False)
+def _under_way() -> list[Trial]:
+    """Keep the trials of all sessions, also of those that left."""
+    return []
+
+
+def begin(tree: Mapping[str, Any]) -> Trial:
+    """Start an estimate.
+
+    Args:
+        tree: Sections of plain values.
+
+    Returns:
+        The trial.
+
+    Raises:
+        CspError: If as many are under way as may be.
+    """
+    running = _under_way()
+    for trial in list(running):
+        if trial.process.poll() is not None or time.monotonic() - trial.began > SECONDS:
+            running.remove(trial)
+    if len(running) >= MOST:
+        raise CspError("Others are estimating now; try again in a minute.")
+    folder = tempfile.TemporaryDirectory(prefix="csp-estimate-")
+    home = Path(folder.name)
+    settings = as_yaml(tree)
+    home.joinpath("asked.yaml").write_text(as_yaml(anchored(tree)), encoding="utf-8")
+    command = [sys.executable, "-m", "csp_core", "train", str(home / "asked.yaml")]
+    with home.joinpath("answer").open("wb") as answer, home.joinpath("said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--estimate", "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=answer,
+            stderr=said,
+            start_new_session=True,
+        )
+    running.append(Trial(settings, process, folder))
+    return running[-1]
+
+
+def draw_estimate(tree: Mapping[str, Any]) -> None:
+    """Draw the button that asks for an estimate, and the answer; another's settings end it."""
+    trial: Trial | None = st.session_state.get(KEPT)
+    if trial and trial.settings != as_yaml(tree):
+        trial.end()
+        trial = st.session_state.pop(KEPT, None) and None
+    if trial is None:
+        st.button(
+            "Estimate time and memory",
+            key="train-estimate-button",
+            on_click=_begin,
+            args=(dict(tree),),
+            help="Runs some steps, which takes some seconds and as much memory as training.",
+        )
+        return
+    running = trial.process.poll() is None
+    st.fragment(_draw_answer, run_every=1.0 if running else None)()
+
+
+def _begin(tree: dict[str, Any]) -> None:
+    try:
+        st.session_state[KEPT] = begin(tree)
+    except CspError as error:
+        st.session_state["train-problem"] = str(error)
+
+
+def _draw_answer() -> None:
+    trial: Trial | None = st.session_state.get(KEPT)
+    if trial is None:
+        return
+    found = trial.answer()
+    if found is None:
+        seconds = time.monotonic() - trial.began
+        st.caption(f"Running some steps, {seconds:.0f} s so far …")
+        st.button("Cancel", key="train-estimate-cancel", on_click=_cancel)
+    elif isinstance(found, str):
+        st.error(escape_markdown(found))
+    else:
+        st.info(escape_markdown(sentence(found)))
+
+
+def _cancel() -> None:
+    trial: Trial | None = st.session_state.pop(KEPT, None)
+    if trial:
+        trial.end()
+
+
+def sentence(found: Mapping[str, Any]) -> str:
+    """Say an estimate in words.
+
+    Args:
+        found: What ``csp train --estimate --json`` answers.
+
+    Returns:
+        One or two sentences.
+    """
+    parts = []
+    if is_number(total := found.get("seconds_total")):
+        parts.append(f"About {listing.duration(total)} on {found.get('device', 'this machine')}")
+    if is_number(steps := found.get("total_steps")):
+        parts.append(f"{steps:,.0f} steps")
+    if is_number(memory := found.get("memory_bytes")):
+        parts.append(f"{listing.amount(memory)} of memory")
+    if is_number(weights := found.get("parameters")):
+        parts.append(f"{weights:,.0f} weights")
+    if is_number(size := found.get("checkpoint_bytes")):
+        parts.append(f"{listing.amount(3 * size)} of disk for checkpoints")
+    return "; ".join(parts) + ". Measured on a few steps now; other programs slow it down."

@@ -1,0 +1,197 @@
+"""The form of a new run: every part of it appears from the tables that the package keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from csp_core.config.presets import PRESETS
+from csp_core.config.schema import (
+    FAMILIES,
+    Option,
+    options,
+    summary,
+    training_options,
+)
+from csp_core.data import DATASETS
+from csp_core.errors import ConfigError, CspError
+from csp_core.files import parse_yaml
+from jobs import draft
+from jobs.basis import draw_basis
+from jobs.fields import draw_option, draw_options
+from shared.words import escape_markdown
+
+MOST_YAML = 200_000
+NONE = "none"
+# The keys of training that every run has to think of; the others stand below.
+FIRST = ("epochs", "batch_size", "learning_rate", "weight_decay", "device", "precision")
+NAME = Option("name", "text", "model", help="Letters, digits, dots, dashes; a time is added to it.")
+SEED = Option("seed", "int", 0, help="Everything that chance decides follows from it.")
+DIM = Option("dim", "int", 256, help="Numbers in the embedding that both sides share.")
+BIAS = Option("bias", "bool", True, help="Whether the classifier has a constant for each class.")
+INIT = Option(
+    "init_from",
+    "text",
+    None,
+    nullable=True,
+    help="A model or run to start from, by name or folder, such as one of CSP pre-training.",
+)
+
+
+def draw_start() -> None:
+    """Draw where the settings begin: a data set with a preset, or a file."""
+    data_set, name = draft.base()
+    left, middle, right = st.columns([2, 2, 3], vertical_alignment="bottom")
+    key = draft.key_of("data-set")
+    left.selectbox(
+        "Data set",
+        DATASETS,
+        list(DATASETS).index(data_set),
+        key=key,
+        on_change=partial(_begin, key, None),
+    )
+    key = draft.key_of("preset")
+    middle.selectbox(
+        "Start from the preset",
+        PRESETS,
+        list(PRESETS).index(name) if name else None,
+        placeholder="settings of a run or file",
+        key=key,
+        help="\n".join(f"- **{k}**: {v}" for k, v in PRESETS.items()),
+        on_change=partial(_begin, None, key),
+    )
+    with right.popover("Settings from a file", width="stretch"):
+        st.file_uploader(
+            "A YAML configuration",
+            type=["yaml", "yml"],
+            key="train-upload",
+            on_change=_upload,
+            max_upload_size=1,
+        )
+    if problem := st.session_state.get("train-upload-problem"):
+        st.error(escape_markdown(problem))
+    st.caption(escape_markdown(summary("data", data_set)))
+
+
+def _begin(set_key: str | None, preset_key: str | None) -> None:
+    data_set, name = draft.base()
+    data_set = st.session_state[set_key] if set_key else data_set
+    name = st.session_state[preset_key] if preset_key else name
+    draft.begin(data_set, name or draft.DEFAULT_PRESET)
+
+
+def _upload() -> None:
+    """Take the settings of a file, or say what is wrong with it."""
+    file = st.session_state["train-upload"]
+    st.session_state.pop("train-upload-problem", None)
+    if file is None:
+        return
+    try:
+        content = file.getvalue()
+        if len(content) > MOST_YAML:
+            raise ConfigError(f"{file.name} has more than {MOST_YAML:,} bytes; settings are short.")
+        tree = parse_yaml(content.decode("utf-8"), file.name)
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{file.name} holds no sections such as `data:` and `training:`.")
+        draft.replace(tree)
+    except (CspError, UnicodeDecodeError) as error:
+        st.session_state["train-upload-problem"] = str(error)
+
+
+def draw_settings() -> None:
+    """Draw all sections of the settings."""
+    left, right = st.columns([3, 1])
+    with left:
+        draw_option("name", NAME, label="Name of the run")
+    with right:
+        draw_option("seed", SEED)
+    data_set = draft.name_at("data") or draft.DEFAULT_SET
+    data = options("data", data_set)
+    with st.expander("Data and split", expanded=data_set != "demo"):
+        for option in (option for option in data if option.name == "root"):
+            draw_option("data.root", option, label="Folder or file of the data")
+        draw_options("data", data, skip=("root",))
+    with st.expander("Objective: what is learned"):
+        draw_component("objective", "objective", "Objective")
+    with st.expander("Location encoder"):
+        draw_location()
+    with st.expander("Image encoder"):
+        draw_component("model.image", "image", "Image encoder", may_be_none=True)
+        draw_options("model", (DIM, BIAS, INIT))
+    draw_training()
+
+
+def draw_training() -> None:
+    """Draw how it is trained: what everybody asks first, then the rest."""
+    known = training_options()
+    with st.expander("Training: length, optimiser, machine", expanded=True):
+        draw_options("training", [option for option in known if option.name in FIRST])
+        with st.expander("More"):
+            draw_options("training", [option for option in known if option.name not in FIRST])
+
+
+def draw_component(path: str, family: str, label: str, *, may_be_none: bool = False) -> None:
+    """Draw the box that picks a component of a table, with its sentence and its options."""
+    name = _pick(path, FAMILIES[family][0], label, may_be_none=may_be_none)
+    if name:
+        st.caption(escape_markdown(summary(family, name)))
+        draw_options(path, options(family, name))
+
+
+def draw_location() -> None:
+    """Draw the location encoder: its position encoding with a picture, network and inputs."""
+    path = "model.location"
+    name = _pick(path, FAMILIES["location"][0], "Position encoding", may_be_none=True)
+    if not name:
+        st.caption("Without a location side the model knows images alone.")
+        return
+    left, right = st.columns([3, 2])
+    with left:
+        st.caption(escape_markdown(summary("location", name)))
+        draw_options(path, options("location", name))
+    with right:
+        given = draft.value_at(path)
+        known = {option.name for option in options("location", name)}
+        draw_basis(name, {k: v for k, v in given.items() if k in known} if given else {})
+    network = _pick(f"{path}.network", FAMILIES["network"][0], "Network behind it")
+    if network:
+        st.caption(escape_markdown(summary("network", network)))
+        draw_options(f"{path}.network", options("network", network))
+    key = draft.key_of("time")
+    timed = isinstance(draft.value_at(f"{path}.time"), Mapping)
+    st.checkbox(
+        "Also knows the time",
+        timed or draft.value_at(f"{path}.time") is True,
+        key=key,
+        on_change=partial(_take_time, key),
+        help=escape_markdown(summary("input", "time")),
+    )
+    if timed:
+        draw_options(f"{path}.time", options("input", "time"))
+
+
+def _take_time(key: str) -> None:
+    draft.set_at("model.location.time", {"day_of_year": True} if st.session_state[key] else None)
+
+
+def _pick(path: str, table: Iterable[str], label: str, *, may_be_none: bool = False) -> str | None:
+    names = [*([NONE] if may_be_none else []), *table]
+    key, name = draft.key_of(f"{path}-name"), draft.name_at(path)
+    st.selectbox(
+        label,
+        names,
+        names.index(name) if name in names else (0 if may_be_none else None),
+        placeholder="the usual one",
+        key=key,
+        on_change=partial(_take_name, path, key),
+    )
+    return name if name in names else None
+
+
+def _take_name(path: str, key: str) -> None:
+    chosen: Any = st.session_state[key]
+    whole: dict[str, Any] | None = None if chosen in (NONE, None) else {"name": chosen}
+    draft.set_at(path, whole)

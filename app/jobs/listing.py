@@ -1,0 +1,142 @@
+"""The runs as every session sees them: read once for all, at most every second and a half."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from csp_core.errors import CspError
+from csp_core.runs.directory import ALIVE, RunDir
+from csp_core.runs.jobs import Job, list_jobs, runs_home
+from csp_core.runs.reading import is_number
+
+# Of the list's age, and of a page that follows a run; seconds.
+FRESH, POLL = 1.5, 2.0
+# A run that ended by an error this soon left nothing but its reason.
+AT_ONCE = 15.0
+# What a state is called, with a mark for those who do not see its colour.
+STATES = {
+    "queued": "◷ waiting",
+    "starting": "▶ starting",
+    "running": "▶ running",
+    "stopped": "◼ stopped",
+    "finished": "✔ finished",
+    "failed": "✖ failed",
+    "interrupted": "⚠ interrupted",
+    "unreadable": "⚠ unreadable",
+}
+
+
+def allowed() -> bool:
+    """Tell whether training may be started here; ``CSP_ALLOW_TRAINING=0`` turns it off."""
+    return os.environ.get("CSP_ALLOW_TRAINING", "1").strip().casefold() not in ("0", "false", "no")
+
+
+def jobs() -> list[Job]:
+    """List the runs, newest first; the list is shared by all sessions, so change nothing of it."""
+    return _jobs(str(runs_home().absolute()))
+
+
+@st.cache_resource(show_spinner=False, ttl=FRESH, max_entries=2)
+def _jobs(home: str) -> list[Job]:
+    try:
+        found = list_jobs(Path(home))
+    except CspError:
+        return []  # a folder that cannot be listed has no runs to show
+    return sorted(found, key=_order)
+
+
+def forget() -> None:
+    """Have the list read anew, after something was done to a run."""
+    _jobs.clear()
+
+
+def find(name: str) -> Job | None:
+    """Find a run by the name of its folder."""
+    return next((job for job in jobs() if job.path.name == name), None)
+
+
+def _order(job: Job) -> tuple[bool, float]:
+    return job.state not in ALIVE, -number(job, "heartbeat")
+
+
+def number(job: Job, key: str, default: float = 0.0) -> float:
+    """Read a number of a status, which anybody may have edited."""
+    value = job.status.get(key)
+    return float(value) if is_number(value) else default
+
+
+def is_alive(job: Job) -> bool:
+    """Tell whether a run is under way or waits for its turn."""
+    return job.state in ALIVE
+
+
+def failed_at_once(job: Job) -> bool:
+    """Tell whether a run failed so soon that it left nothing but its reason."""
+    lived = number(job, "heartbeat") - number(job, "pid_started")
+    return job.state == "failed" and not number(job, "step") and lived < AT_ONCE
+
+
+def progress(job: Job) -> float | None:
+    """Give the part of a run's steps that is done, in [0, 1]; None if not known yet."""
+    total = number(job, "total_steps")
+    return min(1.0, max(0.0, number(job, "step") / total)) if total > 0 else None
+
+
+def rows_of(job: Job) -> list[dict[str, Any]]:
+    """Read a run's numbers, one dictionary an epoch; none if they cannot be read."""
+    file = RunDir(job.path).metrics_file
+    try:
+        stat = file.stat()
+        return _rows(str(job.path), stat.st_mtime_ns, stat.st_size)
+    except (CspError, OSError):
+        return []
+
+
+@lru_cache(maxsize=64)
+def _rows(path: str, modified: int, size: int) -> list[dict[str, Any]]:
+    return RunDir(Path(path)).read_metrics()
+
+
+def duration(seconds: float) -> str:
+    """Write a time span in its two largest units.
+
+    Example:
+        >>> duration(8), duration(95), duration(7384), duration(200000)
+        ('8 s', '1 min 35 s', '2 h 3 min', '2 d 7 h')
+    """
+    whole = round(max(seconds, 0.0))
+    for unit, small, size, part in (
+        ("d", "h", 86400, 3600),
+        ("h", "min", 3600, 60),
+        ("min", "s", 60, 1),
+    ):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {small}"
+    return f"{whole} s"
+
+
+def ago(moment: float) -> str:
+    """Say how long ago something was."""
+    return f"{duration(time.time() - moment)} ago" if moment else "at a time unknown"
+
+
+def amount(size: float) -> str:
+    """Write an amount of memory.
+
+    Example:
+        >>> amount(3.1e6), amount(2.5e9)
+        ('3 MB', '2.5 GB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def remaining(job: Job) -> str:
+    """Say how long a run has still to go; empty if that is not known."""
+    left = job.status.get("seconds_left")
+    return f"about {duration(left)} left" if is_number(left) else ""

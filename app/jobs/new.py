@@ -1,0 +1,59 @@
+"""A new run: the form, what it would take, the command that does the same, and the start."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from csp_core.errors import CspError
+from jobs import draft, listing
+from jobs.estimate import draw_estimate
+from jobs.fields import problems
+from jobs.form import draw_settings, draw_start
+from jobs.sidebar import PROBLEM, start_once
+from jobs.start import as_yaml, check
+from shared.address import set_param
+from shared.words import escape_markdown
+
+
+def draw_new() -> None:
+    """Draw the form of a new run; nothing is written before *Train* is pressed."""
+    if not listing.allowed():
+        st.info("Training is turned off here (`CSP_ALLOW_TRAINING=0`).")
+        return
+    draw_start()
+    draw_settings()
+    found = problems()
+    try:
+        check(draft.draft())
+    except CspError as error:
+        found.append(str(error))
+    for problem in found:
+        st.error(escape_markdown(problem))
+    st.button(
+        "Train",
+        key="train-start",
+        type="primary",
+        disabled=bool(found),
+        on_click=_train,
+        help="It goes on when the page is closed.",
+    )
+    if not found:
+        draw_estimate(draft.draft())
+    with st.expander("The same on the command line"):
+        st.code(draft.command(), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download as YAML",
+            as_yaml(draft.draft()),
+            f"{draft.draft().get('name', 'run')}.yaml",
+            "text/yaml",
+            key="train-draft-yaml",
+        )
+
+
+def _train() -> None:
+    job = start_once(dict(draft.draft()))
+    if job is None:
+        st.session_state["train-problem"] = st.session_state.pop(PROBLEM, None)
+        return
+    set_param("new", None)
+    set_param("run", job.path.name)

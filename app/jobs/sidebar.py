@@ -1,0 +1,126 @@
+"""The sidebar of every page: start a run in three choices, and see what is under way."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import streamlit as st
+
+from csp_core.config.presets import PRESETS, preset
+from csp_core.data import DATASETS
+from csp_core.errors import CspError
+from csp_core.runs.jobs import Job
+from jobs import listing
+from jobs.draft import DEFAULT_PRESET, DEFAULT_SET
+from jobs.sparks import spark
+from jobs.start import launch
+from shared.widgets import TRAIN_PAGE
+from shared.words import escape_markdown
+
+# Data sets that are drawn on the spot.
+WITHOUT_FILES = ("demo",)
+SHOWN = 5
+# The same settings asked for twice within this many seconds are one press too many.
+TWICE = 5.0
+STARTED, PROBLEM, LAST = "jobs-started", "jobs-problem", "jobs-last"
+
+
+def draw_sidebar() -> None:
+    """Draw the launcher and the runs under way; nothing where training is not allowed."""
+    if not listing.allowed():
+        return
+    with st.sidebar:
+        draw_launcher()
+        alive = any(map(listing.is_alive, listing.jobs()))
+        st.fragment(draw_under_way, run_every=listing.POLL if alive else None)()
+
+
+def draw_launcher() -> None:
+    """Draw the few boxes that a first run needs."""
+    st.markdown("#### Train a model")
+    data_set = st.selectbox("Data set", DATASETS, list(DATASETS).index(DEFAULT_SET), key="jobs-set")
+    name = st.selectbox(
+        "Preset",
+        PRESETS,
+        list(PRESETS).index(DEFAULT_PRESET),
+        key="jobs-preset",
+        help="\n".join(f"- **{key}**: {value}" for key, value in PRESETS.items()),
+    )
+    if data_set not in WITHOUT_FILES:
+        st.text_input("Folder or file of the data", key="jobs-root", placeholder="path")
+    st.text_input("Name", key="jobs-name", placeholder=f"{data_set}-{name}")
+    st.button("Train", key="jobs-train", type="primary", width="stretch", on_click=_train)
+    st.page_link(TRAIN_PAGE, label="More settings", query_params={"new": "1"})
+    if problem := st.session_state.get(PROBLEM):
+        st.error(escape_markdown(problem))
+    if started := st.session_state.get(STARTED):
+        st.success(f"Started {escape_markdown(started)}.")
+
+
+def _train() -> None:
+    """Start a run from the sidebar's boxes."""
+    state = st.session_state
+    state.pop(PROBLEM, None)
+    data_set, name = state["jobs-set"], state["jobs-preset"]
+    tree = preset(data_set, name)
+    if given := state.get("jobs-name", "").strip():
+        tree["name"] = re.sub(r"\s+", "-", given)
+    if data_set not in WITHOUT_FILES:
+        tree["data"] = {**tree["data"], "root": state.get("jobs-root", "").strip() or None}
+    start_once(tree)
+
+
+def start_once(tree: dict[str, object]) -> Job | None:
+    """Start a run, unless the same one was started a moment ago.
+
+    Args:
+        tree: Sections of plain values.
+
+    Returns:
+        The job, or None where none was started; why is kept for the sidebar.
+    """
+    state, now = st.session_state, time.monotonic()
+    before, moment = state.get(LAST, (None, 0.0))
+    if before == tree and now - moment < TWICE:
+        return None
+    state[LAST] = tree, now
+    state.pop(STARTED, None)
+    try:
+        job = launch(tree)
+    except CspError as error:
+        state.pop(LAST, None)
+        state[PROBLEM] = str(error)
+        return None
+    state.pop(PROBLEM, None)
+    state[STARTED] = job.path.name
+    return job
+
+
+def draw_under_way() -> None:
+    """Draw the runs that live, each a link; polled only while there are any."""
+    found = [job for job in listing.jobs() if listing.is_alive(job)]
+    was = st.session_state.get("jobs-alive", 0)
+    st.session_state["jobs-alive"] = len(found)
+    if was and not found:
+        st.rerun()  # the whole page, so that nothing is polled any more
+    for job in found[:SHOWN]:
+        draw_line(job)
+    if len(found) > SHOWN:
+        st.caption(f"and {len(found) - SHOWN} more")
+    st.page_link(TRAIN_PAGE, label="All runs")
+
+
+def draw_line(job: Job) -> None:
+    """Draw one run: its name as a link, its state, a small curve and how long it has to go."""
+    with st.container(key=f"jobs-line-{job.path.name}", gap="xsmall"):
+        st.page_link(
+            TRAIN_PAGE, label=escape_markdown(job.path.name), query_params={"run": job.path.name}
+        )
+        done = listing.progress(job)
+        words = [listing.STATES[job.state]]
+        words += [f"{done:.0%}"] if done is not None else []
+        words += [listing.remaining(job)]
+        st.caption(escape_markdown(" · ".join(filter(None, words))))
+        if curve := spark(listing.rows_of(job)):
+            st.html(curve)

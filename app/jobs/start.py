@@ -1,0 +1,132 @@
+"""Starting runs: what is asked for is checked, kept beside the run, and handed to a process."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from csp_core.config.limits import check_limits
+
+from csp_core.config import RunConfig, parse_config
+from csp_core.config.paths import PATHS, anchor
+from csp_core.errors import ConfigError, CspError, DataNotFoundError
+from csp_core.files import parse_yaml, write_text
+from csp_core.runs import RunDir, jobs
+from csp_core.runs.jobs import Job
+from csp_core.runs.reading import read_regular
+from jobs.listing import forget
+
+ASKED, MOST_SETTINGS = "asked.yaml", 1 << 18
+ROOT_SETTING = "CSP_DATA_ROOT"
+
+
+def check(tree: Mapping[str, Any]) -> RunConfig:
+    """Check what is asked for, before anything is written.
+
+    Args:
+        tree: Sections of plain values.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        CspError: If it does not fit, passes a limit, or names a file outside the allowed folder.
+    """
+    config = parse_config(anchored(tree), source="these settings")
+    check_limits(config)
+    if not os.environ.get(ROOT_SETTING):
+        _check_inside(config)
+    return config
+
+
+def _check_inside(config: RunConfig) -> None:
+    """Without a folder that was allowed, the page reads none but that of the server."""
+    tree = config.model_dump(mode="json")
+    for key in (path.key for path in PATHS):
+        section, _, name = key.partition(".")
+        value = tree.get(section)
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if not isinstance(value, str) or os.sep not in value:
+            continue
+        if not Path(value).resolve().is_relative_to(home()):
+            raise ConfigError(
+                f"{key} is {value}, outside of {home()}, where the app was started. Start it with"
+                f" {ROOT_SETTING}=FOLDER to let the page read what is in there."
+            )
+
+
+def launch(tree: Mapping[str, Any]) -> Job:
+    """Start a run in a process of its own, which waits for its turn.
+
+    Args:
+        tree: Sections of plain values.
+
+    Returns:
+        The job; its process goes on when the page, the browser or the server ends.
+
+    Raises:
+        CspError: If it does not fit or cannot be started.
+    """
+    config = check(tree)
+    folder = jobs.new_run_dir(config.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / ASKED, as_yaml(anchored(tree)))
+    except OSError as error:
+        raise CspError(f"Cannot write to {folder} ({error.strerror}).") from error
+    job = jobs.start(folder / ASKED, run_dir=folder)
+    forget()
+    return job
+
+
+def anchored(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the paths of settings absolute: they are relative to the folder that may be read."""
+    found = copy.deepcopy(dict(tree))
+    anchor(found, home())
+    return found
+
+
+def home() -> Path:
+    """Give the folder that paths typed on a page are relative to."""
+    roots = [root for root in os.environ.get(ROOT_SETTING, "").split(os.pathsep) if root]
+    return Path(roots[0]).resolve() if roots else Path.cwd().resolve()
+
+
+def settings_text(job: Job) -> str:
+    """Give the settings of a run as a file; a comment where they cannot be read."""
+    for file in (RunDir(job.path).config, job.path / ASKED):
+        try:
+            return read_regular(file, limit=MOST_SETTINGS).decode("utf-8")
+        except DataNotFoundError:
+            continue
+        except (CspError, UnicodeDecodeError) as error:
+            return f"# {error}"
+    return "# There are none yet."
+
+
+def start_settings(job: Job) -> dict[str, Any]:
+    """Give the settings of a run to begin another one from.
+
+    Args:
+        job: The run.
+
+    Returns:
+        Sections of plain values.
+
+    Raises:
+        CspError: If they cannot be read.
+    """
+    tree = parse_yaml(settings_text(job), str(RunDir(job.path).config))
+    if not isinstance(tree, dict):
+        raise ConfigError(f"The settings of {job.path.name} cannot be read.")
+    return tree
+
+
+def as_yaml(tree: Mapping[str, Any]) -> str:
+    """Write settings as a file that ``csp train`` takes."""
+    return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,38 @@
+"""Train: the list of runs, the form of a new one, one run as it goes, or some beside each other."""
+
+from __future__ import annotations
+
+import shell
+import streamlit as st
+
+from jobs import listing
+from jobs.compare import draw_comparison
+from jobs.control import draw_notices
+from jobs.live import draw_run
+from jobs.new import draw_new
+from jobs.table import draw_runs
+from shared.widgets import TRAIN_PAGE
+
+
+def page() -> None:
+    """Draw what the address asks for."""
+    shell.title("Train")
+    asked = st.query_params
+    run, compared = asked.get("run"), asked.get("compare")
+    with st.container(horizontal=True, gap="small"):
+        st.page_link(TRAIN_PAGE, label="All runs")
+        st.page_link(TRAIN_PAGE, label="New run", query_params={"new": "1"})
+    if run:
+        draw_run(run)
+    elif compared:
+        draw_comparison(compared.split(","))
+    elif asked.get("new"):
+        draw_notices()
+        draw_new()
+    else:
+        draw_notices()
+        alive = any(map(listing.is_alive, listing.jobs()))
+        st.fragment(draw_runs, run_every=listing.POLL if alive else None)()
+
+
+shell.run("train", page)

@@ -1,0 +1,41 @@
+import pytest
+
+from csp_core.config import load_config, parse_config
+from csp_core.config.presets import CONFIGS, PRESETS, preset, preset_file, settings_of
+from csp_core.data import DATASETS
+from csp_core.errors import UnknownNameError
+
+PAIRS = [(data_set, name) for data_set in DATASETS for name in PRESETS]
+
+
+@pytest.mark.parametrize(("data_set", "name"), PAIRS)
+def test_every_data_set_has_every_preset(data_set: str, name: str) -> None:
+    tree = preset(data_set, name)
+    config = parse_config(tree)
+    assert config.name == f"{data_set}-{name}" and config.data.name == data_set
+    assert config.data.root is None and config.card.title == ""
+    load_config(preset_file(data_set, name))
+
+
+def test_a_preset_for_any_data_set_reads_no_images() -> None:
+    assert preset("inat2018", "seconds")["data"] == {"name": "inat2018", "images": False}
+    assert preset("occurrences", "seconds")["data"] == {"name": "occurrences"}
+
+
+def test_every_file_of_presets_is_used() -> None:
+    used = {preset_file(*pair) for pair in PAIRS}
+    assert set((CONFIGS / "presets").glob("*.yaml")) <= used
+
+
+def test_settings_are_given_anew() -> None:
+    preset("demo", "seconds")["training"]["epochs"] = 10**6
+    assert preset("demo", "seconds")["training"]["epochs"] < 1000
+    assert "card" in (CONFIGS / "demo.yaml").read_text()
+    assert "card" not in settings_of(CONFIGS / "demo.yaml")
+
+
+def test_unknown_names_are_told() -> None:
+    with pytest.raises(UnknownNameError, match="seconds"):
+        preset("demo", "hours")
+    with pytest.raises(UnknownNameError, match="photos"):
+        preset("nowhere", "small")
