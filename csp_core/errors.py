@@ -6,6 +6,7 @@ CspError
 ├── BadRecordError       a record, coordinate or table that cannot be used (also a ValueError)
 ├── CheckpointError      a model or run directory that cannot be read or written
 └── ConfigError          a configuration that does not fit (also a ValueError)
+    └── DivergedError    a run whose numbers are no longer finite
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ class CheckpointError(CspError):
 
 class ConfigError(CspError, ValueError):
     """A configuration with an unknown key, a value out of range, or parts that do not fit."""
+
+
+class DivergedError(ConfigError):
+    """A run whose loss, weights or learning rate are no longer finite."""

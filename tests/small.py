@@ -13,6 +13,7 @@ import torch
 from csp_core.config import RunConfig, parse_config
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.geo import unit_vectors
+from csp_core.runs.status import MACHINE
 
 # Two taxa share each city, one three times as frequent as the other, so no model can be certain.
 TAXA = (
@@ -111,3 +112,8 @@ def tree(root: Path, **sections: dict[str, Any]) -> dict[str, Any]:
 def config(root: Path, **sections: dict[str, Any]) -> RunConfig:
     """Give the same as a checked configuration."""
     return parse_config(tree(root, **sections))
+
+
+def without_time(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the lines of metrics without what they say of the machine."""
+    return [{key: value for key, value in row.items() if key not in MACHINE} for row in history]

@@ -7,10 +7,9 @@ and, at the end, ``model/``. Whoever watches a run reads only these files.
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,15 +20,10 @@ from typing import Any
 
 from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 from csp_core.files import write_json, write_text
-from csp_core.runs.owner import hold, identity, is_alive, refuse_if_alive
+from csp_core.runs.causes import FULL
+from csp_core.runs.owner import hold, identity, is_alive, is_here, refuse_if_alive
 from csp_core.runs.reading import is_number, read_object, read_rows
-
-ALIVE = ("starting", "running")
-STATES = (*ALIVE, "stopped", "finished", "failed")
-FORMAT = "csp-run/1"
-MESSAGE_LENGTH = 10000
-# What the system says of a place that takes no more.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+from csp_core.runs.status import ALIVE, FORMAT, PROGRESS, storable, wrong_fields
 
 
 @dataclass(frozen=True)
@@ -111,22 +105,27 @@ class RunDir:
             ) from error
         return self
 
-    def claim(self, config: str, *, resume: bool, message: str = "loading data") -> None:
+    def claim(
+        self, config: str, *, resume: bool, message: str = "loading data", name: str = ""
+    ) -> None:
         """Begin a run here, making sure that a new one overwrites nothing.
 
         Args:
             config: The configuration as YAML.
             resume: Whether a run that stands here goes on.
             message: What the run does first.
+            name: What the configuration calls it.
 
         Raises:
             CheckpointError: If a run stands here and none is to be resumed.
         """
         if not resume:
             self.check_free()
-        self.stop_file.unlink(missing_ok=True)
+        # Who launched this process may have asked it to end since.
+        if not self.awaits_this_process():
+            self.stop_file.unlink(missing_ok=True)
         write_text(self.config, config)
-        self.write_status("starting", message=message)
+        self.write_status("starting", message=message, **({"name": name} if name else {}))
 
     def check_free(self) -> None:
         """Make sure that a new run may begin here.
@@ -137,6 +136,7 @@ class RunDir:
         # A run that failed before its first checkpoint has nothing to lose.
         worth_keeping = self.model.exists() or any(self.checkpoints.glob("step-*"))
         under_way = self.status_file.exists() and self.read_status()["state"] in ALIVE
+        under_way = under_way and not self.awaits_this_process()
         if worth_keeping or under_way:
             raise CheckpointError(
                 f"{self.path} holds a run already. Go on with it by `csp resume {self.path}`, or"
@@ -166,9 +166,41 @@ class RunDir:
             state: ``starting``, ``running``, ``stopped``, ``finished`` or ``failed``.
             **fields: Progress and message.
         """
-        plain = {k: _storable(v) if isinstance(v, str) else v for k, v in fields.items()}
+        plain = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
         value = {"format": FORMAT, "state": state, **identity(), **plain}
         write_json(self.status_file, value)
+
+    def write_end(self, state: str, *, message: str, **fields: Any) -> None:
+        """Replace the status by a last one, which keeps how far the run was.
+
+        Args:
+            state: ``stopped`` or ``failed``.
+            message: Why it ended.
+            **fields: What else there is to say.
+        """
+        before = self.own_status() or {}
+        kept = {key: before[key] for key in (*PROGRESS, "name", "device") if key in before}
+        self.write_status(state, **kept, message=message, **fields)
+
+    def awaits_this_process(self) -> bool:
+        """Say whether somebody made the run for this process, which has not begun it yet.
+
+        Returns:
+            Whether the status says so.
+        """
+        return (self.own_status() or {}).get("begun") is False
+
+    def own_status(self) -> dict[str, Any] | None:
+        """Read the status if it says that this process is at the run.
+
+        Returns:
+            Its fields, or None.
+        """
+        with suppress(CspError):
+            status = self.read_status()
+            if status["state"] in ALIVE and is_here(status) and status.get("pid") == os.getpid():
+                return status
+        return None
 
     def read_status(self) -> dict[str, Any]:
         """Read the status; a run whose process is gone without a word is ``interrupted``.
@@ -186,7 +218,7 @@ class RunDir:
             raise DataNotFoundError(
                 f"{self.path} is not a run directory (no status.json). `csp runs` lists the runs."
             ) from error
-        if wrong := _wrong_fields(status):
+        if wrong := wrong_fields(status):
             raise CheckpointError(
                 f"{self.status_file} is not the status of a run of csp_core ({wrong})."
             )
@@ -274,58 +306,6 @@ class RunDir:
                 " allow writing there; `csp resume` goes on from the last whole checkpoint, if"
                 " there is one."
             ) from error
-
-
-@contextmanager
-def log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
-    """Append what a logger says to a file, with the time.
-
-    Args:
-        path: The file.
-        logger: The logger.
-
-    Yields:
-        Nothing.
-    """
-    handler = _LogFile(path, encoding="utf-8", errors="replace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        with suppress(OSError):  # a full disk has been spoken of by then
-            handler.close()
-
-
-class _LogFile(logging.FileHandler):
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Pass over a full disk: the run itself ends with a sentence on it."""
-
-
-def _wrong_fields(status: dict[str, Any]) -> str:
-    """Say which field of a status cannot be; empty if all can."""
-    if status.get("format") != FORMAT:
-        return f"its format is not {FORMAT!r}"
-    if status.get("state") not in STATES:
-        return f"its state is none of {', '.join(STATES)}"
-    if not is_number(status.get("heartbeat")):
-        return "its heartbeat is no number"
-    for key, value in status.items():
-        if isinstance(value, (dict, list)) or (type(value) is int and not is_number(value)):
-            return f"{key[:40]!r} is no plain value"
-    for key in ("step", "total_steps", "epoch", "epochs", "seconds"):
-        if not is_number(status.get(key, 0)):
-            return f"its {key} is no number"
-    return ""
-
-
-def _storable(text: str) -> str:
-    """Make a text one that a file can hold and a reader will take."""
-    return text[:MESSAGE_LENGTH].encode("utf-8", "replace").decode("utf-8")
 
 
 def _number(value: object) -> float:

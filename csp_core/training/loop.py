@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from csp_core.data.batch import Batch, collate
-from csp_core.errors import ConfigError
+from csp_core.errors import ConfigError, DivergedError
 from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.runs import RunDir
 from csp_core.training.average import OWN, Average, OwnState, copy_layers, split_own
 from csp_core.training.finish import finish_model
+from csp_core.training.pace import Pace
 from csp_core.training.plan import Plan, TrainResult, trained_epochs
 from csp_core.training.schedule import Schedule, monitored
 from csp_core.training.setup import make_parts
@@ -55,7 +56,7 @@ class Stage:
                 f" {accelerator.num_processes} processes; change training.batch_size."
             )
         self.steps_per_epoch = len(self.parts.train_set) // self.batch_size
-        self.total_steps = self.steps_per_epoch * self.options.epochs
+        self.total_steps = self.steps_per_epoch * self.epochs
         self.rate = Schedule(self.options, self.steps_per_epoch)
         named = self.parts.objective.named_weights()
         optimizer = torch.optim.AdamW(
@@ -70,6 +71,7 @@ class Stage:
         self.progress, self.best = load_state(
             plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
+        self.pace = Pace(accelerator.device, self.batch_size)
         self.last_beat = 0.0
         self.told_size = False
 
@@ -99,9 +101,11 @@ class Stage:
     def _train_epoch(self) -> bool:
         """Do the rest of the epoch under way; False if asked to stop."""
         self.wrapped.train()
+        self.pace.begin_epoch()
         done = self.progress.step - self.progress.epoch * self.steps_per_epoch
         for batch in self._batches(first=done):
             self._train_step(batch)
+            self.pace.step()
             step = self.progress.step
             if self.options.checkpoint_every and step % self.options.checkpoint_every == 0:
                 self._save()
@@ -139,7 +143,7 @@ class Stage:
         torch.manual_seed(derive_seed(self.config.seed, purpose, step))
         rate = self.rate(step)
         if not math.isfinite(rate):
-            raise ConfigError(
+            raise DivergedError(
                 f"The learning rate became {rate} in step {step + 1}. Change"
                 f" training.learning_rate (now {self.options.learning_rate:g}) or its schedule."
             )
@@ -193,15 +197,15 @@ class Stage:
                 progress.best, progress.best_epoch = value, progress.epoch
                 if self.options.keep == "best":
                     self.best = {k: v.detach().cpu().clone() for k, v in self._current_weights()}
-        row["seconds"] = round(self._seconds(), 3)
+        row |= {"seconds": round(self._seconds(), 3), **self.pace.numbers()}
         if self.accelerator.is_main_process:
             log.info("epoch %d: %s", progress.epoch, _line(row))
             self.run_dir.append_metrics(row)
         self._save()
         self._heartbeat(force=True)
 
-    def _diverged(self, what: str, epoch: int) -> ConfigError:
-        return ConfigError(
+    def _diverged(self, what: str, epoch: int) -> DivergedError:
+        return DivergedError(
             f"The {what} in epoch {epoch}. Lower training.learning_rate (now"
             f" {self.options.learning_rate:g})."
         )
@@ -300,7 +304,14 @@ class Stage:
                 epoch=self.progress.epoch,
                 epochs=self.epochs,
                 seconds=round(self._seconds(), 1),
+                seconds_left=0.0 if state == "finished" else self._seconds_left(),
+                name=self.config.name,
+                device=self.pace.name,
+                **self.pace.numbers(),
             )
+
+    def _seconds_left(self) -> float | None:
+        return self.pace.seconds_left(self.total_steps - self.progress.step)
 
     def _stop_requested(self) -> bool:
         asked = [self.run_dir.stop_file.exists()]

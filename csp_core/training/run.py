@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import accelerate
@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState
 from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
 from csp_core.runs import RunDir, log_to
+from csp_core.runs.causes import cause_of
 from csp_core.training.loop import Stage
 from csp_core.training.plan import Plan, TrainResult, plan_stages, trained_epochs
 
@@ -42,36 +43,65 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
     """
     run = RunDir(Path(run_dir))
     plans = plan_stages(config, run)
-    run.create()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     accelerator = _make_accelerator(config)
-    main = accelerator.is_main_process
+    run.create()
     with run.explain_unwritable(), ExitStack() as stack:
-        if main:
+        if accelerator.is_main_process:
             stack.enter_context(run.lock())
-            stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
-            what = "loading data, asking the teachers" if config.teachers else "loading data"
-            run.claim(config.to_yaml(), resume=resume, message=what)
-        stack.enter_context(run.stop_on_sigterm())
+            if not resume:
+                run.check_free()  # a run that stands here is left as it is
         try:
-            with run.explain_unwritable():
+            with run.explain_unwritable(), _explain_memory(config):
+                if accelerator.is_main_process:
+                    _begin(config, run, stack, resume=resume)
+                stack.enter_context(run.stop_on_sigterm())
                 result = _run_stages(plans, run, accelerator)
         except KeyboardInterrupt:
-            if main:
+            if accelerator.is_main_process:
                 with suppress(OSError):
-                    run.write_status("stopped", message="interrupted; `csp resume` goes on")
+                    run.write_end("stopped", message="interrupted; `csp resume` goes on")
             raise
         except BaseException as error:
-            if main:
-                kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
-                log.error("failed: %s%s", kind, error)
-                with suppress(OSError):  # a full disk takes no status either
-                    run.write_status("failed", message=f"{kind}{error}")
+            if accelerator.is_main_process:
+                _tell_failure(error, run)
             raise
         finally:
             accelerator.end_training()
     return result
+
+
+def _begin(config: RunConfig, run: RunDir, stack: ExitStack, *, resume: bool) -> None:
+    stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
+    what = "loading data, asking the teachers" if config.teachers else "loading data"
+    run.claim(config.to_yaml(), resume=resume, message=what, name=config.name)
+
+
+def _tell_failure(error: BaseException, run: RunDir) -> None:
+    """Say in the log and the status why the run ended."""
+    kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
+    log.error("failed: %s%s", kind, error)
+    with suppress(OSError):  # a full disk takes no status either
+        run.write_end("failed", message=f"{kind}{error}", cause=cause_of(error))
+
+
+@contextmanager
+def _explain_memory(config: RunConfig) -> Iterator[None]:
+    """Say in one sentence that memory ran out, and what to lower."""
+    try:
+        yield
+    except Exception as error:
+        if cause_of(error) != "memory":
+            raise
+        where = "GPU" if "CUDA" in str(error) else "machine"
+        said = str(error).strip().split("\n")[0][:200]
+        options = config.training
+        raise ConfigError(
+            f"The {where} has not enough memory for this run{f' ({said})' if said else ''}. Lower"
+            f" training.batch_size (now {options.batch_size}) or model.dim (now"
+            f" {config.model.dim}), or end other programs."
+        ) from error
 
 
 def _run_stages(
@@ -83,7 +113,7 @@ def _run_stages(
             if plan.name and accelerator.is_main_process:
                 log.info("%s", plan.name)
                 asks = "loading data, asking the teachers" if plan.networks else "loading data"
-                run.write_status("starting", message=f"{plan.name}, {asks}")
+                run.write_status("starting", message=f"{plan.name}, {asks}", name=plan.config.name)
             result = Stage(plan, run, accelerator).run()
             if result.state != "finished":
                 break

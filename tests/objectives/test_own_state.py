@@ -53,10 +53,6 @@ def undisturbed(records_csv, tmp_path_factory):
     return tensors(folder), result.history
 
 
-def without_time(history):
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
-
-
 def equal(found, want):
     assert set(found) == set(want)
     return all(torch.equal(found[name], want[name]) for name in want)
@@ -173,7 +169,7 @@ def test_a_crash_then_resume_is_equal_to_the_last_bit(
         train(config(records_csv), run_dir=tmp_path / "run")
     result = train(config(records_csv), run_dir=tmp_path / "run", resume=True)
     assert equal(tensors(tmp_path / "run"), undisturbed[0])
-    assert without_time(result.history) == without_time(undisturbed[1])
+    assert small.without_time(result.history) == small.without_time(undisturbed[1])
 
 
 def test_a_checkpoint_without_its_state_is_refused(records_csv, tmp_path, monkeypatch):

@@ -52,11 +52,7 @@ def undisturbed(records_csv, tmp_path_factory):
     """The hash of the weights, and the history, of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     result = train(resumable(records_csv), run_dir=folder)
-    return weights(folder), without_time(result.history)
-
-
-def without_time(history):
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+    return weights(folder), small.without_time(result.history)
 
 
 def interrupt_at(monkeypatch, call, action):
@@ -164,7 +160,7 @@ def test_the_same_configuration_gives_the_same_weights(records_csv, tmp_path, un
     torch.manual_seed(1234)
     result = train(resumable(records_csv), run_dir=tmp_path / "run")
     assert weights(tmp_path / "run") == undisturbed[0]
-    assert without_time(result.history) == undisturbed[1]
+    assert small.without_time(result.history) == undisturbed[1]
 
 
 def test_another_seed_gives_other_weights(records_csv, tmp_path, undisturbed):
@@ -311,7 +307,7 @@ def test_kill_9_inside_an_epoch_then_resume(records_csv, tmp_path, undisturbed):
     assert len(run.read_metrics()) == 1 and not run.model.exists()
     result = train(config, run_dir=run_dir, resume=True)
     assert weights(run_dir) == undisturbed[0]
-    assert without_time(result.history) == undisturbed[1]
+    assert small.without_time(result.history) == undisturbed[1]
     assert run.read_status()["state"] == "finished"
 
 
@@ -325,7 +321,7 @@ def test_a_crash_then_resume(records_csv, tmp_path, undisturbed, monkeypatch, st
     assert status["state"] == "failed" and "power cut" in status["message"]
     result = train(config, run_dir=tmp_path / "run", resume=True)
     assert weights(tmp_path / "run") == undisturbed[0]
-    assert without_time(result.history) == undisturbed[1]
+    assert small.without_time(result.history) == undisturbed[1]
 
 
 def test_a_stop_then_resume(records_csv, tmp_path, undisturbed, monkeypatch):
@@ -340,7 +336,7 @@ def test_a_stop_then_resume(records_csv, tmp_path, undisturbed, monkeypatch):
     result = train(config, run_dir=run.path, resume=True)
     assert result.state == "finished" and not run.stop_file.exists()
     assert weights(run.path) == undisturbed[0]
-    assert without_time(result.history) == undisturbed[1]
+    assert small.without_time(result.history) == undisturbed[1]
 
 
 def test_sigterm_means_stop(records_csv, tmp_path, monkeypatch):

@@ -1,0 +1,58 @@
+"""The status of a run: its states, and what its fields may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from csp_core.runs.reading import is_number
+
+ALIVE = ("starting", "running")
+STATES = (*ALIVE, "stopped", "finished", "failed")
+FORMAT = "csp-run/1"
+MESSAGE_LENGTH = 10000
+# How fast a run is and how long it will last are not known at first.
+UNKNOWN = ("seconds_left", "samples_per_second")
+PROGRESS = (
+    *("step", "total_steps", "epoch", "epochs", "seconds"),
+    *("samples_per_second", "memory_bytes"),
+)
+# What a line of metrics says of the machine: two runs that are equal differ in it.
+MACHINE = ("seconds", "samples_per_second", "memory_bytes")
+NUMBERS = (*PROGRESS, "seconds_left")
+
+
+def wrong_fields(status: Mapping[str, Any]) -> str:
+    """Say which field of a status cannot be.
+
+    Args:
+        status: As it was read.
+
+    Returns:
+        What is wrong with it; empty if nothing is.
+    """
+    if status.get("format") != FORMAT:
+        return f"its format is not {FORMAT!r}"
+    if status.get("state") not in STATES:
+        return f"its state is none of {', '.join(STATES)}"
+    if not is_number(status.get("heartbeat")):
+        return "its heartbeat is no number"
+    for key, value in status.items():
+        if isinstance(value, (dict, list)) or (type(value) is int and not is_number(value)):
+            return f"{key[:40]!r} is no plain value"
+    for key in NUMBERS:
+        if not is_number(status.get(key, 0)) and not (key in UNKNOWN and status[key] is None):
+            return f"its {key} is no number"
+    return ""
+
+
+def storable(text: str) -> str:
+    """Make a text one that a file can hold and a reader will take.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Its beginning, without halves of characters.
+    """
+    return text[:MESSAGE_LENGTH].encode("utf-8", "replace").decode("utf-8")
