@@ -32,6 +32,9 @@ NAMES = {
     "memory_bytes": "memory, bytes",
 }
 HEIGHT = 260
+LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
+# What is shown first, where there is a choice.
+FIRST = ("val_calibrated_log_loss", "val_log_loss", "val_mrr")
 
 
 def name_of(key: str) -> str:
@@ -43,6 +46,11 @@ def measures_of(rows: Rows) -> list[str]:
     """List the validation numbers of a run; the loss on validation records is drawn by itself."""
     found = {key: None for row in rows for key, value in row.items() if is_number(value)}
     return [key for key in found if key.startswith("val_") and key != "val_objective"]
+
+
+def first_of(measures: Sequence[str]) -> str | None:
+    """Choose the number to show first."""
+    return next((key for key in (*FIRST, *measures) if key in measures), None)
 
 
 def stages_of(rows: Rows) -> list[str]:
@@ -113,7 +121,7 @@ def draw_chart(
             "x": {"field": "x", "type": "quantitative", "title": AXES[axis]},
             "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}},
             **{
-                channel: {**shared, "scale": scale[channel], "legend": {"orient": "bottom"}}
+                channel: {**shared, "scale": scale[channel], "legend": LEGEND}
                 for channel in ("color", "strokeDash")
             },
         },

@@ -44,7 +44,11 @@ def draw_comparison(names: list[str]) -> None:
     with st.container(horizontal=True):
         axis = st.selectbox("Along", charts.AXES, format_func=charts.AXES.get, key="compare-axis")
         measure = st.selectbox(
-            "Validation number", measures, format_func=charts.name_of, key="compare-measure"
+            "Validation number",
+            measures,
+            measures.index(first) if (first := charts.first_of(measures)) else None,
+            format_func=charts.name_of,
+            key="compare-measure",
         )
     left, right = st.columns(2)
     with left:

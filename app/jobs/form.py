@@ -27,7 +27,7 @@ from shared.words import escape_markdown
 MOST_YAML = 200_000
 NONE = "none"
 # The keys of training that every run has to think of; the others stand below.
-FIRST = ("epochs", "batch_size", "learning_rate", "weight_decay", "device", "precision")
+FIRST = ("epochs", "batch_size", "learning_rate", "device", "precision", "watch")
 NAME = Option("name", "text", "model", help="Letters, digits, dots, dashes; a time is added to it.")
 SEED = Option("seed", "int", 0, help="Everything that chance decides follows from it.")
 DIM = Option("dim", "int", 256, help="Numbers in the embedding that both sides share.")

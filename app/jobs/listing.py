@@ -137,6 +137,7 @@ def amount(size: float) -> str:
 
 
 def remaining(job: Job) -> str:
-    """Say how long a run has still to go; empty if that is not known."""
+    """Say how long a run has still to go; empty if that is not known, or if it does not go on."""
     left = job.status.get("seconds_left")
-    return f"about {duration(left)} left" if is_number(left) else ""
+    known = is_alive(job) and is_number(left)
+    return f"about {duration(left)} left" if known else ""

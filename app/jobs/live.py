@@ -19,8 +19,6 @@ from jobs.start import settings_text
 from shared.words import escape_markdown
 
 TAIL_LINES, MOST_LOG = 50, 1 << 22
-# What is watched first, where there is a choice.
-FIRST = ("val_calibrated_log_loss", "val_log_loss", "val_mrr")
 WORDS = {
     "interrupted": (
         "Its process is gone without a word: the machine was restarted, or it was ended by force"
@@ -53,7 +51,9 @@ def draw_state(name: str, was_alive: bool) -> None:
     job = listing.find(name)
     if job is None or listing.is_alive(job) != was_alive:
         st.rerun()  # other buttons, and no more polling
-    message = escape_markdown(str(job.status.get("message", "")))
+    # What a stopped run says of itself is for the command line.
+    said = "" if job.state in WORDS else str(job.status.get("message", ""))
+    message = escape_markdown(said)
     st.markdown(f"**{listing.STATES.get(job.state, job.state)}** {message}")
     done = listing.progress(job)
     if done is not None:
@@ -102,13 +102,13 @@ def draw_curves(name: str) -> None:
         axis = st.selectbox("Along", charts.AXES, format_func=charts.AXES.get, key="train-axis")
         rows = [dict(row) for row in charts.of_stage(rows, stage)]
         measures = charts.measures_of(rows)
-        shown = next((key for key in FIRST if key in measures), None)
+        first = charts.first_of(measures)
         measure = st.selectbox(
             "Validation number",
             measures,
-            measures.index(shown) if shown else None,
+            measures.index(first) if first else None,
             format_func=charts.name_of,
-            key="train-measure",
+            key="train-measure" if measures else "train-measure-none",
             placeholder="none yet",
         )
     left, right = st.columns(2)

@@ -13,8 +13,9 @@ from csp_core.errors import CspError
 from csp_core.runs.jobs import Job
 from jobs import listing
 from jobs.draft import DEFAULT_PRESET, DEFAULT_SET
-from jobs.sparks import spark
+from jobs.sparks import losses, spark
 from jobs.start import launch
+from shared import style
 from shared.widgets import TRAIN_PAGE
 from shared.words import escape_markdown
 
@@ -54,8 +55,6 @@ def draw_launcher() -> None:
     st.page_link(TRAIN_PAGE, label="More settings", query_params={"new": "1"})
     if problem := st.session_state.get(PROBLEM):
         st.error(escape_markdown(problem))
-    if started := st.session_state.get(STARTED):
-        st.success(f"Started {escape_markdown(started)}.")
 
 
 def _train() -> None:
@@ -99,15 +98,18 @@ def start_once(tree: dict[str, object]) -> Job | None:
 
 def draw_under_way() -> None:
     """Draw the runs that live, each a link; polled only while there are any."""
-    found = [job for job in listing.jobs() if listing.is_alive(job)]
+    started = st.session_state.get(STARTED)
+    # The one that was started here stays in sight when it ends, so that its end is not missed.
+    shown = [job for job in listing.jobs() if listing.is_alive(job) or job.path.name == started]
+    found = [job for job in shown if listing.is_alive(job)]
     was = st.session_state.get("jobs-alive", 0)
     st.session_state["jobs-alive"] = len(found)
     if was and not found:
         st.rerun()  # the whole page, so that nothing is polled any more
-    for job in found[:SHOWN]:
+    for job in shown[:SHOWN]:
         draw_line(job)
-    if len(found) > SHOWN:
-        st.caption(f"and {len(found) - SHOWN} more")
+    if len(shown) > SHOWN:
+        st.caption(f"and {len(shown) - SHOWN} more")
     st.page_link(TRAIN_PAGE, label="All runs")
 
 
@@ -118,9 +120,13 @@ def draw_line(job: Job) -> None:
             TRAIN_PAGE, label=escape_markdown(job.path.name), query_params={"run": job.path.name}
         )
         done = listing.progress(job)
-        words = [listing.STATES[job.state]]
-        words += [f"{done:.0%}"] if done is not None else []
+        words = [listing.STATES.get(job.state, job.state)]
+        words += [f"{done:.0%}"] if done is not None and listing.is_alive(job) else []
         words += [listing.remaining(job)]
         st.caption(escape_markdown(" · ".join(filter(None, words))))
-        if curve := spark(listing.rows_of(job)):
-            st.html(curve)
+        if job.state == "failed":
+            st.caption(escape_markdown(str(job.status.get("message", ""))))
+        values = losses(listing.rows_of(job))
+        if len(values) > 1:
+            curve = spark(values, style.palette().text)
+            st.image(curve, alt=f"Loss, from {values[0]:.3g} to {values[-1]:.3g}")

@@ -10,24 +10,36 @@ from csp_core.runs.reading import is_number
 WIDTH, HEIGHT, POINTS = 200, 28, 60
 
 
-def spark(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the last losses as a line.
+def losses(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Read the last losses of a run.
 
     Args:
         rows: A run's numbers, one an epoch.
 
     Returns:
-        HTML; empty if there is no line to draw yet.
+        At most ``POINTS`` of them.
 
     Example:
-        >>> spark([{"loss": 2.0}, {"loss": 1.0}]).count("polyline")
-        1
-        >>> spark([{"loss": 2.0}])
-        ''
+        >>> losses([{"loss": 2.0}, {"loss": None}, {"loss": 1}])
+        [2.0, 1.0]
     """
-    values = [float(row["loss"]) for row in rows if is_number(row.get("loss"))][-POINTS:]
-    if len(values) < 2:
-        return ""
+    return [float(row["loss"]) for row in rows if is_number(row.get("loss"))][-POINTS:]
+
+
+def spark(values: Sequence[float], colour: str) -> str:
+    """Draw values as a line.
+
+    Args:
+        values: Two or more.
+        colour: Of the line.
+
+    Returns:
+        SVG.
+
+    Example:
+        >>> spark([2.0, 1.0], "#000000").count("polyline")
+        1
+    """
     least, most = min(values), max(values)
     span = (most - least) or 1.0
     step = WIDTH / (len(values) - 1)
@@ -35,9 +47,8 @@ def spark(rows: Sequence[Mapping[str, Any]]) -> str:
         f"{i * step:.1f},{2 + (HEIGHT - 4) * (most - value) / span:.1f}"
         for i, value in enumerate(values)
     )
-    said = f"Loss from {values[0]:.3g} to {values[-1]:.3g}"
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" height="{HEIGHT}" role="img"'
-        f' preserveAspectRatio="none" aria-label="{said}"><polyline points="{points}" fill="none"'
-        ' stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
+        f' height="{HEIGHT}"><polyline points="{points}" fill="none" stroke="{colour}"'
+        ' stroke-width="1.5"/></svg>'
     )

@@ -1,0 +1,147 @@
+"""The form: every entry of the tables appears by itself, and what does not fit is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from csp_core.config import parse_config
+from csp_core.config.presets import PRESETS
+from csp_core.config.schema import FAMILIES, options, summary
+from csp_core.data import DATASETS
+from tests.app.jobs.conftest import Open, texts
+
+
+def box(app: AppTest, kind: str, path: str):
+    """Find the box of a setting, whatever generation of boxes it is of."""
+    found = [
+        one
+        for one in app.get(kind)
+        if str(one.key).startswith("train-") and str(one.key).endswith(f"-{path}")
+    ]
+    assert found, f"no {kind} {path}"
+    return found[-1]
+
+
+def keys(app: AppTest, section: str) -> set[str]:
+    kinds = ("checkbox", "selectbox", "number_input", "text_input")
+    every = [str(one.key) for kind in kinds for one in app.get(kind)]
+    return {key.split(f"-{section}.")[1] for key in every if f"-{section}." in key}
+
+
+def test_every_objective_is_offered_with_all_its_options(open_train: Open) -> None:
+    app = open_train(new="1")
+    assert box(app, "selectbox", "objective-name").options == list(FAMILIES["objective"][0])
+    for name in FAMILIES["objective"][0]:
+        box(app, "selectbox", "objective-name").select(name).run()
+        assert not app.exception
+        assert keys(app, "objective") == {o.name for o in options("objective", name)}
+        assert summary("objective", name) in texts(app)
+
+
+def test_every_encoding_is_offered_with_a_picture_of_its_basis(open_train: Open) -> None:
+    app = open_train(new="1")
+    names = list(FAMILIES["location"][0])
+    assert box(app, "selectbox", "model.location-name").options == ["none", *names]
+    for name in names:
+        box(app, "selectbox", "model.location-name").select(name).run()
+        assert not app.exception
+        assert {o.name for o in options("location", name)} <= keys(app, "model.location")
+        assert len(app.get("imgs")) == 1
+        assert summary("location", name) in texts(app)
+    box(app, "selectbox", "model.location-name").select("none").run()
+    assert "knows images alone" in texts(app)
+    assert "give the model one side at least" in texts(app) or app.error
+
+
+def test_every_data_set_and_preset_begins_anew(open_train: Open) -> None:
+    app = open_train(new="1")
+    assert box(app, "selectbox", "data-set").options == list(DATASETS)
+    assert box(app, "selectbox", "preset").options == list(PRESETS)
+    for name in DATASETS:
+        box(app, "selectbox", "data-set").select(name).run()
+        assert not app.exception
+        assert keys(app, "data") == {o.name for o in options("data", name)}
+    box(app, "selectbox", "preset").select("paper").run()
+    assert box(app, "text_input", "name").value == f"{name}-paper"
+    assert parse_config(app.session_state["train-draft"]).data.name == name
+
+
+def test_what_is_typed_reaches_the_command(open_train: Open) -> None:
+    app = open_train(new="1")
+    box(app, "number_input", "training.epochs").set_value(3).run()
+    box(app, "text_input", "objective.jitter_km").set_value("[1, 50]").run()
+    box(app, "text_input", "name").set_value("mine").run()
+    assert "training.epochs=3" in app.code[0].value
+    assert "'objective.jitter_km=[1, 50]'" in app.code[0].value and "name=mine" in app.code[0].value
+    assert app.session_state["train-draft"]["objective"]["jitter_km"] == [1, 50]
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "said"),
+    [
+        ("objective.jitter_km", "[1, ", "jitter_km"),
+        ("objective.jitter_km", "", "needs a value"),
+        ("name", "no good/../name", "name"),
+        ("training.patience", "many", "patience"),
+        ("model.init_from", "/etc/passwd", "outside of"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_nothing_can_start(
+    open_train: Open, home: Path, path: str, typed: str, said: str
+) -> None:
+    app = open_train(new="1")
+    box(app, "text_input", path).set_value(typed).run()
+    assert not app.exception and said in "\n".join(error.value for error in app.error)
+    assert app.button(key="train-start").disabled
+    assert not (home / "runs").exists()
+
+
+def test_paths_stay_inside_the_folder_that_is_allowed(
+    open_train: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "data").mkdir()
+    records = "scientificName,decimalLatitude,decimalLongitude\nA b,1,2\n"
+    (home / "data" / "mine.csv").write_text(records)
+    (home / "data" / "link").symlink_to("/etc")
+    app = open_train(new="1")
+    box(app, "selectbox", "data-set").select("occurrences").run()
+    for typed, fits in (
+        ("data/mine.csv", True),
+        ("data/../data/mine.csv", True),
+        ("/etc/passwd", False),
+        ("data/link/passwd", False),
+        ("../../secret.csv", False),
+    ):
+        box(app, "text_input", "data.root").set_value(typed).run()
+        assert app.button(key="train-start").disabled == (not fits), typed
+    monkeypatch.setenv("CSP_DATA_ROOT", str(home / "data"))
+    for typed, fits in (("mine.csv", True), ("../other.csv", False), ("/etc/passwd", False)):
+        box(app, "text_input", "data.root").set_value(typed).run()
+        assert app.button(key="train-start").disabled == (not fits), typed
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name: from-file\nseed: 5\n", None),
+        (b"- a\n- b\n", "no sections"),
+        (b"a: &a [x]\nb: [" + b"*a," * 10_000 + b"]\n", "from.yaml"),
+        (b"\xff\xfe\x00", "utf-8"),
+        (b"seed: " + b"1" * 300_000, "bytes"),
+        (b"[" * 5000, "from.yaml"),
+    ],
+)
+def test_settings_come_from_a_file(open_train: Open, content: bytes, said: str | None) -> None:
+    app = open_train(new="1")
+    app.file_uploader(key="train-upload").upload("from.yaml", content, "text/yaml").run()
+    assert not app.exception
+    if said is None:
+        assert box(app, "text_input", "name").value == "from-file" and not app.error
+        assert app.code[0].value.startswith("csp train from-file.yaml")
+    else:
+        assert said in "\n".join(error.value for error in app.error).replace("\\", "")
+        assert box(app, "text_input", "name").value == "demo-seconds"

@@ -1,0 +1,147 @@
+"""The list of runs, a run's page, comparison, and what can be done to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from csp_core.runs import RunDir
+from csp_core.store import kept_runs
+from tests.app.jobs.conftest import MakeRun, Open, texts
+from tests.toy import save_toy_model
+
+
+def test_without_runs_the_page_explains_itself(open_train: Open) -> None:
+    app = open_train()
+    assert not app.exception and "half a minute" in texts(app)
+
+
+def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
+    open_train: Open, make_run: MakeRun, home: Path
+) -> None:
+    make_run("good")
+    make_run("halted", "stopped")
+    make_run("gone", "running")
+    for number in range(3):
+        make_run(f"typo-{number}", "failed", rows=0, lived=2.0, step=0, message="no such file")
+    make_run("late", "failed", message="the loss became nan", cause="diverged")
+    (home / "runs" / "broken").mkdir()
+    (home / "runs" / "broken" / "status.json").write_text('{"state": [[[')
+    app = open_train()
+    assert not app.exception
+    said = texts(app)
+    for words in ("✔ finished", "◼ stopped", "⚠ interrupted", "✖ failed", "⚠ unreadable"):
+        assert words in said
+    assert [e.label for e in app.expander if "Failed" in e.label] == ["Failed at once: 3 runs"]
+    assert "the loss became nan" in said and "not readable JSON" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "said"),
+    [
+        ("finished", {}, "✔ finished"),
+        ("stopped", {}, "Resume"),
+        ("running", {}, "its process is gone"),
+        ("failed", {"cause": "diverged", "message": "loss became nan"}, "learning_rate"),
+        ("failed", {"cause": "memory"}, "batch_size"),
+        ("failed", {"cause": "disk"}, "room"),
+        ("failed", {"cause": "data"}, "data.root"),
+        ("failed", {"cause": ["x"], "message": "\x1b[31m **bold**"}, "unreadable"),
+    ],
+)
+def test_a_run_says_how_it_stands_and_what_helps(
+    open_train: Open, make_run: MakeRun, state: str, fields: dict, said: str
+) -> None:
+    path = make_run("mine", state, **fields)
+    (path / "log.txt").write_text("\n".join(f"line {i}" for i in range(200)))
+    app = open_train(run="mine")
+    assert not app.exception and said.casefold() in texts(app).casefold()
+    if said != "unreadable":
+        assert "line 199" in texts(app) and "line 149" not in texts(app)
+        assert "csp resume" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["missing", "../../etc", "a\0b", "<b>x</b>", ".trash", "x" * 5000])
+def test_a_run_that_is_not_there_is_told(open_train: Open, make_run: MakeRun, name: str) -> None:
+    make_run("mine")
+    app = open_train(run=name)
+    assert not app.exception and "There is no run" in texts(app)
+
+
+def test_a_note_is_kept(open_train: Open, make_run: MakeRun) -> None:
+    path = make_run("mine")
+    app = open_train(run="mine")
+    app.text_input(key="train-note-mine").set_value("the *first* <one>").run()
+    assert (path / "note.txt").read_text() == "the *first* <one>"
+    assert open_train(run="mine").text_input(key="train-note-mine").value == "the *first* <one>"
+
+
+def test_a_deleted_run_can_be_brought_back(open_train: Open, make_run: MakeRun) -> None:
+    path = make_run("mine")
+    app = open_train(run="mine")
+    app.button(key="train-yes-delete-it").click().run()
+    assert not app.exception and not path.exists() and "brought back" in texts(app)
+    app.button(key="train-restore-mine").click().run()
+    assert not app.exception and (path / "status.json").is_file() and "mine is back" in texts(app)
+
+
+def test_a_finished_model_can_be_used_on_every_page(
+    open_train: Open, make_run: MakeRun, home: Path
+) -> None:
+    path = make_run("mine")
+    save_toy_model(path, "model")
+    app = open_train(run="mine")
+    app.button(key="train-use-this-model").click().run()
+    assert not app.exception and kept_runs() == ["mine"]
+    app.switch_page("views/explore.py").run()
+    assert "mine" in app.selectbox(key="model_box").options
+    app = open_train(run="mine")
+    app.button(key="train-take-it-off-the-pages").click().run()
+    assert kept_runs() == [] and (path / "model" / "config.json").is_file()
+
+
+def test_a_run_without_a_model_cannot_be_used(open_train: Open, make_run: MakeRun) -> None:
+    make_run("mine", "stopped")
+    app = open_train(run="mine")
+    assert "train-use-this-model" not in [button.key for button in app.button]
+
+
+def test_settings_of_a_run_begin_another(open_train: Open, make_run: MakeRun) -> None:
+    make_run("mine", rows=5)
+    app = open_train(run="mine")
+    app.button(key="train-duplicate-with-changes").click().run()
+    assert not app.exception and "settings of mine" in texts(app)
+    assert app.session_state["train-draft"]["training"]["epochs"] == 5
+
+
+def test_runs_are_compared_by_what_differs_and_what_came_out(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    make_run("one", rows=2)
+    make_run("other-one", rows=4)
+    app = open_train(compare="one,other-one,missing")
+    assert not app.exception and "There is no run missing" in texts(app)
+    outcome, settings = (table.value for table in app.dataframe)
+    assert list(outcome["best log-loss"]) == ["1.2500", "0.6250"]
+    assert list(outcome["epochs"]) == ["2", "4"]
+    assert sorted(settings["setting"]) == ["seed", "training.epochs"]
+    assert list(settings[settings["setting"] == "seed"].iloc[0]) == ["seed", "3", "9"]
+
+
+def test_a_comparison_needs_two_runs_and_takes_six(open_train: Open, make_run: MakeRun) -> None:
+    for number in range(8):
+        make_run(f"run-{number}")
+    assert "needs two runs" in texts(open_train(compare="run-1"))
+    app = open_train(compare=",".join(f"run-{i}" for i in range(8)))
+    assert len(app.dataframe[0].value) == 6 and "trained twice" not in texts(app)
+
+
+def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None:
+    path = make_run("mine", seconds=1e300, total_steps=-5, memory_bytes=1e17, seconds_left=-3)
+    RunDir(path).metrics_file.write_text(
+        '{"epoch": 1, "loss": "high", "seconds": null}\n{"epoch": [1], "stage": {"a": 1}}\nhalf'
+    )
+    for params in ({}, {"run": "mine"}, {"compare": "mine,mine"}):
+        app = open_train(**params)
+        assert not app.exception
