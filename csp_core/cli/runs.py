@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,9 @@ from rich.text import Text
 from csp_core.cli.console import AsJson, RunArgument, app, err, out, print_json
 
 SHOWN = 500  # letters of a message in a table
+Queued = Annotated[
+    bool, typer.Option("--queue", help="Wait until less than CSP_MAX_JOBS (1) runs are under way.")
+]
 
 
 @app.command()
@@ -24,47 +28,82 @@ def train(
         Path | None, typer.Option(help="Where the run lives; runs/NAME-TIME if not given.")
     ] = None,
     detach: Annotated[bool, typer.Option(help="Start it in a process of its own.")] = False,
+    queue: Queued = False,
 ) -> None:
     """Train a model as configured."""
     from csp_core.config import load_config
-    from csp_core.runs import jobs
+    from csp_core.runs import jobs, launch
 
-    settings = load_config(config, overrides or ())
-    folder = run_dir or jobs.new_run_dir(settings.name)
-    if detach:
-        job = jobs.launch(config, overrides or (), run_dir=folder)
-        out.print(f"Started {job.path} as process {job.status['pid']}.", highlight=False)
-        return
-    _train(settings, folder, resume=False)
+    launch.wait_for_launcher()
+    with launch.tell_failure(run_dir):
+        settings = load_config(config, overrides or ())
+        folder = run_dir or jobs.new_run_dir(settings.name)
+        try:
+            if not detach:
+                _train(settings, folder, resume=False, queue=queue)
+            elif queue:
+                job = jobs.start(config, overrides or (), run_dir=folder)
+                out.print(f"Queued {job.path} as process {job.status['pid']}.", highlight=False)
+            else:
+                job = jobs.launch(config, overrides or (), run_dir=folder)
+                out.print(f"Started {job.path} as process {job.status['pid']}.", highlight=False)
+        except BaseException:
+            if run_dir is None:
+                launch.discard(folder)
+            raise
 
 
 @app.command()
 def resume(
     run: RunArgument,
     detach: Annotated[bool, typer.Option(help="Go on in a process of its own.")] = False,
+    queue: Queued = False,
 ) -> None:
     """Go on with a run that was stopped or interrupted, as if nothing had happened."""
-    from csp_core.config import load_config
-    from csp_core.runs import jobs
+    from csp_core.runs import jobs, launch
 
+    launch.wait_for_launcher()
     found = jobs.find_run(run)
-    if found.read_status()["state"] == "finished":
-        out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
-        return
-    if detach:
-        job = jobs.resume(run)
-        out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
-        return
-    _train(load_config(found.config), found.path, resume=True)
+    with launch.tell_failure(found.path):
+        if found.read_status()["state"] == "finished":
+            out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
+        elif not detach:
+            _train(_configuration(found), found.path, resume=True, queue=queue)
+        elif queue:
+            job = jobs.resume_job(run)
+            out.print(f"Queued {job.path} as process {job.status['pid']}.", highlight=False)
+        else:
+            job = jobs.resume(run)
+            out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
 
 
-def _train(settings: Any, folder: Path, *, resume: bool) -> None:
+def _configuration(run: Any) -> Any:
+    """Read a run's configuration, or what it was launched with if it has not come to one."""
+    from csp_core.config import load_config
+    from csp_core.runs import launch
+
+    if (order := launch.read_order(run)) is None:
+        return load_config(run.config)
+    config, overrides, folder = order
+    with contextlib.chdir(folder):
+        return load_config(config, overrides)
+
+
+def _train(settings: Any, folder: Path, *, resume: bool, queue: bool = False) -> None:
+    """Train in this process, in one of the machine's slots if there is one."""
+    from csp_core.runs import RunDir, jobs
+    from csp_core.runs.queue import turn
     from csp_core.runs.watch import watch
     from csp_core.training import train as train_model
 
-    with watch(folder, err):
-        result = train_model(settings, run_dir=folder, resume=resume)
-    if result.model_directory is None:
+    config, name = settings.to_yaml(), settings.name
+    given: dict[str, Any] = {"wait": queue, "config": config, "name": name, "resume": resume}
+    result = None
+    with turn(RunDir(folder), jobs.runs_home(), say=_say, **given) as goes_on:
+        if goes_on:
+            with watch(folder, err):
+                result = train_model(settings, run_dir=folder, resume=resume)
+    if result is None or result.model_directory is None:
         out.print(f"Stopped. `csp resume {folder}` goes on.", highlight=False)
     else:
         out.print(f"Model: {result.model_directory}", highlight=False)
@@ -108,10 +147,13 @@ def sweep(
 
 
 def _run_cell(settings: Any, folder: Path, resume: bool) -> None:
+    from csp_core.runs import RunDir, jobs
+    from csp_core.runs.queue import turn
     from csp_core.runs.watch import watch
     from csp_core.training import train as train_model
 
-    with watch(folder, err):
+    given: dict[str, Any] = {"config": "", "name": settings.name, "resume": resume, "say": _say}
+    with turn(RunDir(folder), jobs.runs_home(), wait=False, **given), watch(folder, err):
         train_model(settings, run_dir=folder, resume=resume)
 
 

@@ -23,7 +23,7 @@ from csp_core.files import write_json, write_text
 from csp_core.runs.causes import FULL
 from csp_core.runs.owner import hold, identity, is_alive, is_here, refuse_if_alive
 from csp_core.runs.reading import is_number, read_object, read_rows
-from csp_core.runs.status import ALIVE, FORMAT, PROGRESS, storable, wrong_fields
+from csp_core.runs.status import ALIVE, FORMAT, KEPT, after_death, storable, wrong_fields
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,7 @@ class RunDir:
         """
         # A run that failed before its first checkpoint has nothing to lose.
         worth_keeping = self.model.exists() or any(self.checkpoints.glob("step-*"))
-        under_way = self.status_file.exists() and self.read_status()["state"] in ALIVE
-        under_way = under_way and not self.awaits_this_process()
-        if worth_keeping or under_way:
+        if worth_keeping or (self.is_under_way() and not self.awaits_this_process()):
             raise CheckpointError(
                 f"{self.path} holds a run already. Go on with it by `csp resume {self.path}`, or"
                 " give another run directory."
@@ -163,12 +161,34 @@ class RunDir:
         """Replace the status file.
 
         Args:
-            state: ``starting``, ``running``, ``stopped``, ``finished`` or ``failed``.
+            state: ``queued``, ``starting``, ``running``, ``stopped``, ``finished`` or ``failed``.
             **fields: Progress and message.
         """
         plain = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
         value = {"format": FORMAT, "state": state, **identity(), **plain}
         write_json(self.status_file, value)
+
+    def is_under_way(self) -> bool:
+        """Say whether a process is at the run, or is about to be.
+
+        Returns:
+            Whether its status says so.
+        """
+        return self.status_file.exists() and self.read_status()["state"] in ALIVE
+
+    def write_early(self, state: str, **fields: Any) -> None:
+        """Say that a process is there for the run, which has not begun.
+
+        Args:
+            state: ``queued`` or ``starting``.
+            **fields: What else there is to say; what an earlier process said of progress, name and
+                output stays.
+        """
+        kept: dict[str, Any] = {"name": self.path.name}
+        with suppress(CspError):
+            before = self.read_status()
+            kept |= {key: before[key] for key in KEPT if key in before}
+        self.write_status(state, **{**kept, **fields}, begun=False)
 
     def write_end(self, state: str, *, message: str, **fields: Any) -> None:
         """Replace the status by a last one, which keeps how far the run was.
@@ -179,7 +199,7 @@ class RunDir:
             **fields: What else there is to say.
         """
         before = self.own_status() or {}
-        kept = {key: before[key] for key in (*PROGRESS, "name", "device") if key in before}
+        kept = {key: before[key] for key in KEPT if key in before}
         self.write_status(state, **kept, message=message, **fields)
 
     def awaits_this_process(self) -> bool:
@@ -223,7 +243,7 @@ class RunDir:
                 f"{self.status_file} is not the status of a run of csp_core ({wrong})."
             )
         if status["state"] in ALIVE and not is_alive(status):
-            status["state"] = "interrupted"
+            return after_death(status, self.path)
         return status
 
     def append_metrics(self, row: dict[str, Any]) -> None:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csp_core.errors import CheckpointError, CspError
-from csp_core.runs.directory import ALIVE, RunDir
-from csp_core.runs.owner import kill as kill_owner
+import psutil
 
-START_SECONDS = 60.0
-OUTPUT = "output.txt"
+from csp_core.errors import CheckpointError, CspError
+from csp_core.runs import launch as launching
+from csp_core.runs.directory import RunDir
+from csp_core.runs.owner import kill as kill_owner
+from csp_core.runs.queue import Queue
+from csp_core.runs.status import ALIVE, OUTPUT
+
+__all__ = [
+    "OUTPUT",
+    "Job",
+    "find_run",
+    "launch",
+    "list_jobs",
+    "new_run_dir",
+    "resume",
+    "resume_job",
+    "runs_home",
+    "start",
+    "stop",
+]
+
+NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -46,22 +61,36 @@ def runs_home() -> Path:
 
 
 def new_run_dir(name: str, home: Path | None = None) -> Path:
-    """Choose a run directory that does not exist yet.
+    """Make a run directory that did not exist before, however many are made at once.
 
     Args:
         name: Name of the run.
         home: Folder to make it in; ``runs_home()`` if None.
 
     Returns:
-        ``home/name-YYYYMMDD-HHMMSS``, with a number behind it if that is taken.
+        ``home/name-YYYYMMDD-HHMMSS``, with a number behind it if that is taken; empty.
+
+    Raises:
+        CheckpointError: If it cannot be made.
     """
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:NAME_LENGTH].lstrip(".") or "run"
     base = (home or runs_home()) / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    shared = int(os.environ.get("WORLD_SIZE") or 1) > 1
+    if shared:  # the processes of one run find the same one, by who started them
+        parent = psutil.Process(os.getppid())
+        base = base.with_name(f"{stem}-{parent.create_time():.0f}-{parent.pid}")
     path, number = base, 1
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return path
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path.mkdir(exist_ok=shared)
+                return path
+            except FileExistsError:
+                number += 1
+                path = base.with_name(f"{base.name}-{number}")
+    except OSError as error:
+        raise CheckpointError(f"Cannot make the run directory {path} ({error}).") from error
 
 
 def find_run(name_or_path: str | Path) -> RunDir:
@@ -84,6 +113,73 @@ def find_run(name_or_path: str | Path) -> RunDir:
     return run
 
 
+def start(config: Path, overrides: Sequence[str] = (), *, run_dir: Path, queue: bool = True) -> Job:
+    """Start a run in a process of its own and return at once; its status says what becomes of it.
+
+    Args:
+        config: The configuration file.
+        overrides: ``section.key=value``.
+        run_dir: Where it shall live; must not hold a run.
+        queue: Whether it waits for its turn (``csp train --queue``).
+
+    Returns:
+        The job, ``queued`` or ``starting``.
+
+    Raises:
+        CheckpointError: If a run stands there, or no process can be started.
+        ConfigError: If as many runs wait as may.
+    """
+    run, file = RunDir(run_dir), Path(config).absolute()
+    options = ["--run-dir", str(run.path.absolute()), *(["--queue"] if queue else [])]
+
+    def prepare() -> list[str]:
+        run.check_free()
+        launching.write_order(run, file, overrides)
+        return ["train", *options, str(file), *overrides]
+
+    run.check_free()
+    try:
+        return _start(run, prepare, queue=queue)
+    except Exception:
+        launching.discard(run.path)
+        raise
+
+
+def resume_job(name_or_path: str | Path, queue: bool = True) -> Job:
+    """Go on with a run in a process of its own and return at once.
+
+    Args:
+        name_or_path: The run; one whose process ended before the run began is started again.
+        queue: Whether it waits for its turn.
+
+    Returns:
+        The job, ``queued`` or ``starting``.
+
+    Raises:
+        CheckpointError: If it is under way or finished, or no process can be started.
+        ConfigError: If as many runs wait as may.
+    """
+    run = find_run(name_or_path)
+
+    def prepare() -> list[str]:
+        state = run.read_status()["state"]
+        if state in ALIVE:
+            raise CheckpointError(f"{run.path} is under way already.")
+        if state == "finished":
+            raise CheckpointError(f"{run.path} is finished; its model is {run.model}.")
+        return ["resume", *(["--queue"] if queue else []), str(run.path.absolute())]
+
+    prepare()
+    return _start(run, prepare, queue=queue)
+
+
+def _start(run: RunDir, prepare: Callable[[], list[str]], *, queue: bool) -> Job:
+    if queue:
+        Queue(runs_home()).check_room()
+    launching.spawn_told(run, prepare, state="queued" if queue else "starting")
+    return _describe(run)
+
+
 def launch(config: Path, overrides: Sequence[str] = (), *, run_dir: Path) -> Job:
     """Start a run in a process of its own and wait until it has written its status.
 
@@ -98,13 +194,15 @@ def launch(config: Path, overrides: Sequence[str] = (), *, run_dir: Path) -> Job
     Raises:
         CheckpointError: If a run stands there, or the process ends before the run begins; says why.
     """
-    RunDir(run_dir).check_free()
+    run = RunDir(run_dir)
+    run.check_free()
     arguments = ["train", str(config), *overrides, "--run-dir", str(run_dir)]
-    return _spawn(arguments, run_dir)
+    launching.spawn_and_wait(arguments, run.create())
+    return _describe(run)
 
 
 def resume(name_or_path: str | Path) -> Job:
-    """Go on with a run in a process of its own.
+    """Go on with a run in a process of its own and wait until it has written its status.
 
     Args:
         name_or_path: The run.
@@ -118,7 +216,8 @@ def resume(name_or_path: str | Path) -> Job:
     run = find_run(name_or_path)
     if run.read_status()["state"] in ALIVE:
         raise CheckpointError(f"{run.path} is under way already.")
-    return _spawn(["resume", str(run.path)], run.path)
+    launching.spawn_and_wait(["resume", str(run.path)], run.create())
+    return _describe(run)
 
 
 def stop(name_or_path: str | Path, *, wait: float = 60.0, kill: bool = False) -> Job:
@@ -167,7 +266,8 @@ def list_jobs(home: Path | None = None) -> list[Job]:
     if not folder.is_dir():
         return []
     try:
-        runs = [RunDir(path) for path in folder.iterdir() if _has_status(path)]
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        runs = [RunDir(path) for path in paths if _has_status(path)]
     except OSError as error:
         raise CheckpointError(f"Cannot list the runs of {folder} ({error.strerror}).") from error
     return sorted(map(_describe, runs), key=lambda job: -job.status.get("heartbeat", 0.0))
@@ -191,33 +291,3 @@ def _describe(run: RunDir) -> Job:
         reason = str(error).encode("utf-8", "replace").decode("utf-8")
         return Job(run.path, "unreadable", {"message": reason})
     return Job(run.path, str(status["state"]), status)
-
-
-def _spawn(arguments: list[str], run_dir: Path) -> Job:
-    run = RunDir(run_dir).create()
-    with run.explain_unwritable(), (run_dir / OUTPUT).open("ab") as output:
-        offset = output.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "csp_core", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if run.status_file.is_file() and run.read_status().get("pid") == process.pid:
-            # A server lives on: somebody must take note when the process ends.
-            threading.Thread(target=process.wait, daemon=True).start()
-            return _describe(run)
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    with (run_dir / OUTPUT).open("rb") as output:
-        output.seek(offset)
-        said = output.read().decode("utf-8", "replace").strip()
-    process.poll()
-    lines = said.splitlines() or [f"exit code {process.returncode}"]
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
-    reason = (errors or lines)[-1]
-    raise CheckpointError(f"The run did not start: {reason}")

@@ -6,13 +6,16 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
-from csp_core.errors import CheckpointError, DataNotFoundError
+from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 
 OBJECT_BYTES = 1 << 16
 ROWS_BYTES = 1 << 28
+TAIL_BYTES = 1 << 16
 
 
 def read_regular(path: Path, *, limit: int) -> bytes:
@@ -29,6 +32,59 @@ def read_regular(path: Path, *, limit: int) -> bytes:
         DataNotFoundError: If there is no such file.
         CheckpointError: If it is of another kind, too large or cannot be read.
     """
+    with _regular(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise CheckpointError(f"{path} has more than the {limit} bytes that are read of it.")
+    return content
+
+
+def read_tail(path: Path, *, limit: int = TAIL_BYTES, start: int = 0) -> str:
+    """Read the end of a text that grows, such as a log.
+
+    Args:
+        path: The file.
+        limit: Bytes that are read at most.
+        start: Bytes of the file that are passed over in any case.
+
+    Returns:
+        The text, from the first whole line on; what is no UTF-8 is replaced.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        CheckpointError: If it is of another kind or cannot be read.
+    """
+    with _regular(path) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        first = max(0, start, size - limit)
+        stream.seek(first)
+        content = stream.read(limit)
+    text = content.decode("utf-8", "replace")
+    return text if first in (0, start) else text.partition("\n")[2]
+
+
+def last_error(path: Path, *, start: int = 0, otherwise: bool = False) -> str:
+    """Find what a process said last that went wrong.
+
+    Args:
+        path: What it printed.
+        start: Bytes that are of an earlier process.
+        otherwise: Whether the last line will do if none tells of an error.
+
+    Returns:
+        The sentence, or nothing.
+    """
+    try:
+        lines = read_tail(path, start=start).strip().splitlines()
+    except CspError:
+        return ""
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return (errors or (lines if otherwise else []) or [""])[-1]
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is nothing but a file."""
     try:
         kind = path.lstat().st_mode
         if stat.S_ISLNK(kind):
@@ -38,14 +94,11 @@ def read_regular(path: Path, *, limit: int) -> bytes:
         # It may have become a pipe or a link since: wait for no other end, follow nothing.
         flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as stream:
-            content = stream.read(limit + 1)
+            yield stream
     except FileNotFoundError as error:
         raise DataNotFoundError(f"No file {path}.") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-    if len(content) > limit:
-        raise CheckpointError(f"{path} has more than the {limit} bytes that are read of it.")
-    return content
 
 
 def read_object(path: Path, *, limit: int = OBJECT_BYTES) -> dict[str, Any]:

@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from csp_core.runs.reading import is_number
+from csp_core.runs.reading import is_number, last_error
 
-ALIVE = ("starting", "running")
+ALIVE = ("queued", "starting", "running")
 STATES = (*ALIVE, "stopped", "finished", "failed")
 FORMAT = "csp-run/1"
 MESSAGE_LENGTH = 10000
+# What the process of a run prints.
+OUTPUT = "output.txt"
 # How fast a run is and how long it will last are not known at first.
 UNKNOWN = ("seconds_left", "samples_per_second")
 PROGRESS = (
     *("step", "total_steps", "epoch", "epochs", "seconds"),
     *("samples_per_second", "memory_bytes"),
 )
+# What a status keeps of the one before.
+KEPT = (*PROGRESS, "name", "device", "output_from")
 # What a line of metrics says of the machine: two runs that are equal differ in it.
 MACHINE = ("seconds", "samples_per_second", "memory_bytes")
-NUMBERS = (*PROGRESS, "seconds_left")
+NUMBERS = (*PROGRESS, "seconds_left", "output_from")
+
+
+def after_death(status: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Say what a run is whose process is gone without a word.
+
+    Args:
+        status: The last that it said.
+        folder: The run's directory.
+
+    Returns:
+        The status, ``interrupted``; ``failed`` with what the process printed last if it had not
+        begun the run.
+    """
+    if status.get("begun") is not False:
+        return {**status, "state": "interrupted"}
+    # Without it, what was printed is of processes before.
+    start = status.get("output_from")
+    if start is not None and (reason := last_error(folder / OUTPUT, start=int(start))):
+        return {**status, "state": "failed", "message": storable(reason), "cause": "other"}
+    message = "its process ended before the run began; `csp resume` starts it again"
+    return {**status, "state": "interrupted", "message": message}
 
 
 def wrong_fields(status: Mapping[str, Any]) -> str:

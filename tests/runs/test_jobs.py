@@ -190,7 +190,7 @@ def test_new_run_directories_do_not_meet(home, monkeypatch):
     found = []
     for _ in range(3):
         found.append(jobs.new_run_dir("a/b c"))
-        found[-1].mkdir(parents=True)
+        assert found[-1].is_dir()
     assert [path.name for path in found] == [
         "a-b-c-20210102-030405", "a-b-c-20210102-030405-2", "a-b-c-20210102-030405-3"
     ]  # fmt: skip
