@@ -114,7 +114,7 @@ def draw_differences(found: list[Job]) -> None:
     if table:
         st.dataframe(table, hide_index=True, alt="Settings in which the runs differ")
     else:
-        st.caption("None: the same settings were trained twice.")
+        st.caption("None: all were trained with the same settings.")
 
 
 def settings_of(job: Job) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,13 @@ def launch(tree: Mapping[str, Any]) -> Job:
     config = check(tree)
     folder = jobs.new_run_dir(config.name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / ASKED, as_yaml(anchored(tree)))
-    except OSError as error:
-        raise CspError(f"Cannot write to {folder} ({error.strerror}).") from error
-    job = jobs.start(folder / ASKED, run_dir=folder)
+        with RunDir(folder).explain_unwritable():
+            write_text(folder / ASKED, as_yaml(anchored(tree)))
+        job = jobs.start(folder / ASKED, run_dir=folder)
+    except CspError:
+        if not RunDir(folder).status_file.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     forget()
     return job
 

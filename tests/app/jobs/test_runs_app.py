@@ -134,7 +134,7 @@ def test_a_comparison_needs_two_runs_and_takes_six(open_train: Open, make_run: M
         make_run(f"run-{number}")
     assert "needs two runs" in texts(open_train(compare="run-1"))
     app = open_train(compare=",".join(f"run-{i}" for i in range(8)))
-    assert len(app.dataframe[0].value) == 6 and "trained twice" not in texts(app)
+    assert len(app.dataframe[0].value) == 6 and "the same settings" in texts(app)
 
 
 def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None:

@@ -1,0 +1,126 @@
+"""Starting runs from the pages: once for each press, within limits, and not where it is off."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from csp_core.runs import RunDir
+from csp_core.runs.jobs import list_jobs, stop
+from tests.app.jobs.conftest import MAIN, Open, texts
+
+SMALL = """name: tiny
+data: {name: demo, size: 300, images: false}
+model:
+  dim: 8
+  location: {name: xyz, network: {name: residual_mlp, hidden_dim: 8}}
+training: {epochs: 2, batch_size: 64, device: cpu, threads: 1}
+"""
+
+
+def finish(path: Path, seconds: float = 60.0) -> dict:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = RunDir(path).read_status()
+        if status["state"] not in ("queued", "starting", "running"):
+            return status
+        time.sleep(0.2)
+    raise AssertionError(status)
+
+
+def upload(app: AppTest, text: str) -> AppTest:
+    return app.file_uploader(key="train-upload").upload("a.yaml", text.encode(), "text/yaml").run()
+
+
+def test_a_run_is_started_followed_and_finishes(open_train: Open, home: Path) -> None:
+    app = upload(open_train(new="1"), SMALL)
+    assert not app.error
+    app.button(key="train-start").click().run()
+    assert not app.exception and not app.error
+    (path,) = (home / "runs").glob("tiny-*")
+    assert app.query_params["run"] == path.name and "new" not in app.query_params
+    assert path.name in texts(app)
+    status = finish(path)
+    assert status["state"] == "finished", status
+    time.sleep(1.6)  # the list's age
+    app.run()
+    assert "✔ finished" in texts(app) and "Use this model" in texts(app)
+    assert (path / "model" / "model.safetensors").is_file()
+
+
+def test_two_presses_start_one_run(open_train: Open, home: Path) -> None:
+    app = open_train()
+    app.text_input(key="jobs-name").set_value("my first run").run()
+    app.button(key="jobs-train").click().run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception
+    (job,) = list_jobs()
+    assert job.path.name.startswith("my-first-run-") and job.path.name in texts(app)
+    stop(job.path, wait=30.0, kill=True)
+
+
+@pytest.mark.parametrize("name", ["..", "a/../../b", "<img src=x>", "ü", "x" * 300, "-rf"])
+def test_a_name_makes_no_path(open_train: Open, home: Path, name: str) -> None:
+    app = open_train()
+    app.text_input(key="jobs-name").set_value(name).run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception
+    found = list_jobs()
+    if found:
+        assert found[0].path.parent.resolve() == (home / "runs").resolve()
+        stop(found[0].path, wait=30.0, kill=True)
+    else:
+        assert app.error and not list((home / "runs").glob("*-*"))
+
+
+def test_data_that_is_not_there_is_told_in_the_list(open_train: Open, home: Path) -> None:
+    app = open_train()
+    app.selectbox(key="jobs-set").select("occurrences").run()
+    app.text_input(key="jobs-root").set_value("missing.csv").run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception
+    (job,) = list_jobs()
+    status = finish(job.path)
+    assert status["state"] == "failed" and status["cause"] == "data"
+    time.sleep(1.6)
+    app.run()
+    assert "missing.csv" in texts(app) and "✖ failed" in texts(app)
+
+
+def test_training_can_be_turned_off(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CSP_ALLOW_TRAINING", "0")
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    assert not app.exception and len(app.sidebar) == 0
+    assert "jobs-train" not in [button.key for button in app.button]
+    with pytest.raises(ValueError):
+        app.switch_page("views/train.py").run()
+
+
+def test_more_epochs_than_are_allowed_are_refused(
+    open_train: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CSP_MAX_EPOCHS", "5")
+    app = open_train()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception and "CSP_MAX_EPOCHS" in "".join(e.value for e in app.error).replace(
+        "\\", ""
+    )
+    assert list_jobs() == []
+
+
+def test_an_estimate_answers_and_another_draft_ends_it(open_train: Open, home: Path) -> None:
+    app = upload(open_train(new="1"), SMALL)
+    app.button(key="train-estimate-button").click().run()
+    assert not app.exception
+    end = time.monotonic() + 90
+    while time.monotonic() < end and "Cancel" in texts(app):
+        time.sleep(1)
+        app.run()
+    assert "About" in texts(app) and "weights" in texts(app), texts(app)
+    assert not list((home / "runs").glob("*"))
+    number = next(one for one in app.number_input if str(one.key).endswith("training.epochs"))
+    number.set_value(3).run()
+    assert "Estimate time and memory" in texts(app)

@@ -1,0 +1,129 @@
+"""Training from the sidebar: it goes on without page and server, stops, resumes, and is used."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from csp_core.runs import RunDir
+from csp_core.runs.jobs import stop
+from tests.browser.server import running_app
+from tests.browser.steps import WIDER, brightness, focus_by_tab, leaflet, params, settle
+
+OpenPage = Callable[..., Page]
+
+pytestmark = pytest.mark.browser
+SLOW = 180_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for runs; none of them outlives the test."""
+    yield tmp_path
+    for path in (tmp_path / "runs").glob("*-*"):
+        if RunDir(path).read_status()["state"] in ("queued", "starting", "running"):
+            stop(path, wait=1.0, kill=True)
+
+
+def sidebar(page: Page) -> Locator:
+    return page.locator('[data-testid="stSidebar"]')
+
+
+def one_run(folder: Path) -> Path:
+    (path,) = (folder / "runs").glob("first-*")
+    return path
+
+
+def state(folder: Path) -> dict[str, Any]:
+    return RunDir(one_run(folder)).read_status()
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.2)
+
+
+def test_a_run_outlives_page_and_server_and_its_model_is_used(
+    folder: Path, open_page: OpenPage
+) -> None:
+    with running_app(folder) as address:
+        page = open_page(address)
+        settle(page)
+        # By the keyboard alone.
+        focus_by_tab(page, ".st-key-jobs-name")
+        page.keyboard.type("first")
+        page.keyboard.press("Enter")
+        settle(page)
+        focus_by_tab(page, ".st-key-jobs-train")
+        page.keyboard.press("Enter")
+        expect(sidebar(page).get_by_role("link", name=re.compile("^first-"))).to_be_visible()
+        wait_until(lambda: state(folder)["state"] == "running")
+        page.close()
+    wait_until(lambda: state(folder).get("epoch", 0) >= 2)
+
+    with running_app(folder) as address:
+        page = open_page(f"{address}train")
+        settle(page)
+        page.locator(".stMain").get_by_role("link", name=re.compile("^first-")).click()
+        expect(page.get_by_text("▶ running")).to_be_visible()
+        expect(page.get_by_text("Range of", exact=False).first).to_be_visible()
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_text("◼ stopped")).to_be_visible()
+        step = state(folder)["step"]
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
+        found = state(folder)
+        assert 0 < step < found["step"] == found["total_steps"]
+        page.get_by_role("button", name="Use this model").click()
+        page.get_by_role("link", name="See it on Explore").click()
+        expect(page.locator(".st-key-model_box")).to_contain_text(one_run(folder).name)
+        assert params(page)["model"] == one_run(folder).name
+        leaflet(page)
+
+
+def test_on_a_phone_the_launcher_waits_until_it_is_asked_for(
+    folder: Path, open_page: OpenPage
+) -> None:
+    with running_app(folder) as address:
+        page = open_page(
+            f"{address}train?new=1",
+            viewport={"width": 390, "height": 844},
+            has_touch=True,
+            color_scheme="dark",
+        )
+        settle(page)
+        expect(sidebar(page)).not_to_be_in_viewport()
+        assert page.evaluate(WIDER) <= 0
+        background = page.locator(".stApp").evaluate("e => getComputedStyle(e).backgroundColor")
+        assert brightness(background) < 60
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+        page.get_by_test_id("stExpandSidebarButton").click()
+        expect(sidebar(page).get_by_role("button", name="Train")).to_be_in_viewport()
+
+
+def test_a_failure_says_why_where_it_was_started(folder: Path, open_page: OpenPage) -> None:
+    with running_app(folder) as address:
+        page = open_page(address)
+        settle(page)
+        page.locator(".st-key-jobs-set [role=combobox]").click()
+        page.get_by_role("option", name="occurrences").click()
+        page.locator(".st-key-jobs-root input").fill("none.csv")
+        page.keyboard.press("Enter")
+        settle(page)
+        page.locator(".st-key-jobs-train button").click()
+        expect(sidebar(page).get_by_text("✖ failed")).to_be_visible(timeout=60_000)
+        expect(sidebar(page).get_by_text("none.csv").last).to_be_visible()
+        # A second try after the mistake is mended is no trouble.
+        page.locator(".st-key-jobs-root input").fill("/etc/passwd")
+        page.keyboard.press("Enter")
+        settle(page)
+        page.locator(".st-key-jobs-train button").click()
+        expect(sidebar(page).get_by_text("outside of", exact=False)).to_be_visible()
