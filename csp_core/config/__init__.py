@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from csp_core.config.run import RunConfig, load_config, parse_config, set_key
+from csp_core.config.limits import check_limits
+from csp_core.config.run import RunConfig, derive_config, load_config, parse_config, set_key
 from csp_core.config.sections import (
     CardConfig,
     Component,
@@ -22,6 +23,8 @@ __all__ = [
     "Section",
     "TeacherConfig",
     "TrainingConfig",
+    "check_limits",
+    "derive_config",
     "load_config",
     "parse_config",
     "set_key",

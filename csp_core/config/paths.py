@@ -81,6 +81,26 @@ def anchor_value(key: str, value: Any, folder: Path, *, resolve: bool = False) -
     return holder[last]
 
 
+def named_paths(tree: dict[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
+    """List the paths that a configuration names.
+
+    Args:
+        tree: Plain values of sections.
+        folder: What relative ones are relative to.
+
+    Yields:
+        The key, as in ``PATHS``, and the path; a name of a bundled model or a word is none.
+    """
+    for holder, name, key in _found(tree):
+        value = holder[name]
+        path = key.absolute(value, folder)
+        # A way upwards is one wherever it begins.
+        if path is None and (PurePath(value).is_absolute() or ".." in PurePath(value).parts):
+            path = folder / value
+        if path is not None:
+            yield key.key, path
+
+
 def shorten(tree: dict[str, Any]) -> dict[str, Any]:
     """Cut the paths of a whole tree to their last part.
 

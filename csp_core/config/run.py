@@ -175,6 +175,32 @@ def parse_config(tree: Mapping[str, Any], *, source: str = "configuration") -> R
         raise ConfigError(f"{source}: {error}") from error
 
 
+def derive_config(
+    config: RunConfig, changes: Mapping[str, Any], *, source: str, seed: int | None = None
+) -> RunConfig:
+    """Give the configuration of another stage of a run, which has neither teachers nor stages.
+
+    Args:
+        config: The run.
+        changes: ``section.key`` to what the stage does otherwise.
+        source: What to call it in error messages.
+        seed: Its seed; that of the run if None.
+
+    Returns:
+        The frozen configuration.
+
+    Raises:
+        ConfigError: If a change does not fit.
+    """
+    tree = config.model_dump(mode="json")
+    tree["teachers"], tree["pretrain"] = [], None
+    tree["seed"] = config.seed if seed is None else seed
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        set_key(tree, sections, last, value, f"{source}: {key}")
+    return parse_config(tree, source=source)
+
+
 def _explain(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import yaml
-from torch.overrides import TorchFunctionMode
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, ConfigError, CspError
@@ -25,6 +24,7 @@ from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
 from csp_core.model import SIDES, DualEncoder, Heads, Support
+from csp_core.store.bounded import SPARE_CALLS, SPARE_VALUES, Bounded
 from csp_core.store.catalog import find_model
 from csp_core.store.folder import (
     FORMAT,
@@ -41,11 +41,6 @@ UNFIT = (
 )
 STATS = "image_stats.safetensors"
 # What building a model may allocate (16 MB) and call beside what its tensors account for.
-SPARE_VALUES, SPARE_CALLS = 4 << 20, 20_000
-FACTORIES = {
-    *(torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye),
-    *(torch.arange, torch.linspace, torch.logspace, torch.randperm, torch.randint),
-}
 
 
 def save_model(
@@ -198,40 +193,17 @@ def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-class _Bounded(TorchFunctionMode):
-    """Ends the building of a model that becomes larger than the tensors that belong to it.
-
-    What a layer allocates is known before it is: from the same call on torch's device without
-    memory. Modes hold for one thread, so models that are built beside this one do not notice.
-    """
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__()
-        held = sum(math.prod(shape) for shape in shapes.values())
-        # Some parts are made and discarded, so that a seed gives the weights it always gave.
-        self.values = SPARE_VALUES + 4 * held
-        self.calls = SPARE_CALLS + 200 * len(shapes)
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        options = dict(kwargs or {})
-        self.calls -= 1
-        if func in FACTORIES:
-            plan = {k: v for k, v in options.items() if k not in ("generator", "out", "pin_memory")}
-            self.values -= func(*args, **{**plan, "device": "meta"}).numel()
-        if self.values < 0 or self.calls < 0:
-            raise ConfigError("config.json describes far more weights than model.safetensors holds")
-        return func(*args, **options)
-
-
 def _build(contents: Contents) -> DualEncoder:
     config, heads = contents.config, contents.heads
     location, image = config.get("location"), config.get("image")
     if (image or {}).get("weights") or ((location or {}).get("covariates") or {}).get("source"):
         raise ConfigError("config.json names further files; a model holds all that it needs")
     columns = zip(*contents.classes, strict=True)
-    with _Bounded(contents.shapes):
+    held = sum(math.prod(shape) for shape in contents.shapes.values())
+    # Some parts are made and discarded, so that a seed gives the weights it always gave.
+    values, calls = SPARE_VALUES + 4 * held, SPARE_CALLS + 200 * len(contents.shapes)
+    reason = "config.json describes far more weights than model.safetensors holds"
+    with Bounded(values, reason, calls=calls):
         return DualEncoder(
             make_image_encoder(**image) if image else None,
             make_location_encoder(dim=config["dim"], **location) if location else None,

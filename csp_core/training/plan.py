@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csp_core.config import RunConfig, parse_config, set_key
+from csp_core.config import RunConfig, derive_config
 from csp_core.files import read_json
 from csp_core.model import DualEncoder
 from csp_core.runs import RunDir
@@ -116,13 +116,9 @@ def network_configs(config: RunConfig) -> list[RunConfig]:
     found: list[RunConfig] = []
     for index, teacher in enumerate(config.teachers):
         for member in range(count_members(teacher)):
-            tree = config.model_dump(mode="json")
-            tree["teachers"], tree["pretrain"] = [], None
-            tree["seed"] = derive_seed(config.seed, f"teacher {index}", member) % 2**31
-            for key, value in (teacher.options["overrides"] or {}).items():
-                *sections, last = key.split(".")
-                set_key(tree, sections, last, value, f"teachers: {key}")
-            found.append(parse_config(tree, source=f"teacher {index + 1}"))
+            seed = derive_seed(config.seed, f"teacher {index}", member) % 2**31
+            changes = teacher.options["overrides"] or {}
+            found.append(derive_config(config, changes, source=f"teacher {index + 1}", seed=seed))
     return found
 
 
@@ -141,13 +137,7 @@ def pretrain_config(config: RunConfig) -> RunConfig | None:
     """
     if not config.pretrain:
         return None
-    tree = config.model_dump(mode="json")
-    tree["teachers"], tree["pretrain"] = [], None
-    tree["training"]["refit"] = False
-    for key, value in config.pretrain.items():
-        *sections, last = key.split(".")
-        set_key(tree, sections, last, value, f"pretrain: {key}")
-    return parse_config(tree, source="pretrain")
+    return derive_config(config, {"training.refit": False, **config.pretrain}, source="pretrain")
 
 
 def trained_epochs(directory: Path) -> int | None:

@@ -15,6 +15,7 @@ from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
 from csp_core.runs import RunDir, log_to
 from csp_core.runs.causes import cause_of
+from csp_core.training.limits import check_limits
 from csp_core.training.loop import Stage
 from csp_core.training.plan import Plan, TrainResult, plan_stages, trained_epochs
 
@@ -37,12 +38,14 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
         The result.
 
     Raises:
-        ConfigError: If the parts do not fit, or the loss is no longer finite.
+        ConfigError: If the parts do not fit, this machine does not allow it, or the loss is
+            no longer finite.
         CheckpointError: If a run stands there already, cannot be resumed or cannot be written.
         DataNotFoundError: If the data is not there.
     """
     run = RunDir(Path(run_dir))
     plans = plan_stages(config, run)
+    check_limits(config)
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     accelerator = _make_accelerator(config)

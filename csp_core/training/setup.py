@@ -18,6 +18,7 @@ from csp_core.model import SIDES, DualEncoder
 from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
 from csp_core.store import load_model
 from csp_core.training.image_side import compute_once, describe_images, fit_bands
+from csp_core.training.limits import building_within_limits, check_parameters
 from csp_core.training.state import derive_seed
 from csp_core.training.teachers import make_teacher
 from csp_core.training.unseen import check_unseen
@@ -67,7 +68,9 @@ def make_parts(
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
-    model = _make_model(config, train_set.classes)
+    with building_within_limits():
+        model = _make_model(config, train_set.classes)
+    check_parameters(model)
     fit_bands(model, train_set)
     model.image_stats = describe_images(model, train_set)
     model.set_class_frequency(train_set.classes.frequency())
