@@ -22,7 +22,14 @@ APP = Path(__file__).parents[1] / "app"
 APP_FILES = sorted(path for path in APP.rglob("*.py") if "node_modules" not in path.parts)
 APP_MODULES = {".".join(path.relative_to(APP).with_suffix("").parts): path for path in APP_FILES}
 # From the ground up; the rooms of the pages stand beside each other.
-APP_ROWS = ({"shared"}, {"mapping"}, {"explore", "range_map", "photo"}, {"views"}, {"main"})
+APP_ROWS = (
+    {"shared"},
+    {"mapping"},
+    {"explore", "range_map", "photo", "jobs"},
+    {"shell"},
+    {"views"},
+    {"main"},
+)
 APP_ROW = {room: row for row, rooms in enumerate(APP_ROWS) for room in rooms}
 ROWS = (
     {"errors"},
@@ -189,13 +196,20 @@ def test_views_do_not_import_each_other():
         assert not app_imports(module) & set(views), module
 
 
+def test_every_page_stands_on_the_shell():
+    for module, path in APP_MODULES.items():
+        if module.startswith("views."):
+            last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
+            assert ast.unparse(last).startswith("shell.run("), module
+
+
 def test_rooms_of_the_app_hide_no_installed_package():
     # Streamlit puts app/ first on the path.
     names = {path.stem for path in APP.iterdir() if path.is_dir() or path.suffix == ".py"}
     taken = {*importlib.metadata.packages_distributions(), *sys.stdlib_module_names, "csp_core"}
     assert set(APP_ROW) <= names and not names & taken
     # A folder without this file would give way to one of its name anywhere on the path.
-    rooms = set(APP_ROW) - {"views", "main"}
+    rooms = set(APP_ROW) - {"shell", "views", "main"}
     assert [room for room in rooms if not (APP / room / "__init__.py").is_file()] == []
 
 

@@ -48,6 +48,11 @@ def measures_of(rows: Rows) -> list[str]:
     return [key for key in found if key.startswith("val_") and key != "val_objective"]
 
 
+def pick_axis(key: str) -> str:
+    """Draw the box that chooses along what curves are drawn."""
+    return st.selectbox("Along", AXES, format_func=AXES.__getitem__, key=key)
+
+
 def first_of(measures: Sequence[str]) -> str | None:
     """Choose the number to show first."""
     return next((key for key in (*FIRST, *measures) if key in measures), None)

@@ -42,7 +42,9 @@ def draw_comparison(names: list[str]) -> None:
     rows = {job.path.name: _last_stage(listing.rows_of(job)) for job in found}
     measures = list(dict.fromkeys(k for some in rows.values() for k in charts.measures_of(some)))
     with st.container(horizontal=True):
-        axis = st.selectbox("Along", charts.AXES, format_func=charts.AXES.get, key="compare-axis")
+        axis = st.selectbox(
+            "Along", charts.AXES, format_func=charts.AXES.__getitem__, key="compare-axis"
+        )
         measure = st.selectbox(
             "Validation number",
             measures,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,29 +32,35 @@ class Trial:
     Args:
         settings: What it is of, as YAML.
         process: What computes it.
+        home: Folder of its files, which go with its end.
         began: When, by the monotonic clock.
-        folder: Where its files are; gone with the trial.
+        found: What came out: numbers, or a sentence; None while it computes.
     """
 
     settings: str
     process: subprocess.Popen[bytes]
-    folder: tempfile.TemporaryDirectory[str]
+    home: Path
     began: float = field(default_factory=time.monotonic)
+    found: dict[str, Any] | str | None = None
 
-    def answer(self) -> dict[str, Any] | str | None:
-        """Give what came out: numbers, or a sentence; None while it computes."""
-        if self.process.poll() is None:
-            if time.monotonic() - self.began < SECONDS:
-                return None
+    def look(self) -> dict[str, Any] | str | None:
+        """Look whether it has an answer by now; one that takes too long is ended."""
+        if self.found is None and self.process.poll() is not None:
+            self.found = self._read()
             self.end()
-            return f"No answer within {SECONDS:.0f} s: loading the data alone may take longer."
-        said = Path(self.folder.name, "said").read_text("utf-8", "replace")
+        elif self.found is None and time.monotonic() - self.began > SECONDS:
+            self.found = f"No answer within {SECONDS:.0f} s; loading the data alone takes longer."
+            self.end()
+        return self.found
+
+    def _read(self) -> dict[str, Any] | str:
+        said = (self.home / "said").read_text("utf-8", "replace")
         if self.process.returncode:
             lines = [line for line in said.splitlines() if line.strip()] or ["no reason given"]
             errors = [line for line in lines if line.startswith("Error: ")]
             return (errors or lines)[-1].removeprefix("Error: ")
         try:
-            found = json.loads(Path(self.folder.name, "answer").read_text("utf-8"))
+            found = json.loads((self.home / "answer").read_text("utf-8"))
         except (OSError, ValueError) as error:
             return f"The answer cannot be read ({error})."
         return found if isinstance(found, dict) else "The answer is no estimate."
@@ -62,7 +69,7 @@ class Trial:
         """End it, and remove its files."""
         self.process.kill()
         self.process.wait()
-        self.folder.cleanup()
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 @st.cache_resource(show_spinner=False)
@@ -84,13 +91,11 @@ def begin(tree: Mapping[str, Any]) -> Trial:
         CspError: If as many are under way as may be.
     """
     running = _under_way()
-    for trial in list(running):
-        if trial.process.poll() is not None or time.monotonic() - trial.began > SECONDS:
-            running.remove(trial)
+    # Also those of sessions that left.
+    running[:] = [trial for trial in running if trial.look() is None]
     if len(running) >= MOST:
         raise CspError("Others are estimating now; try again in a minute.")
-    folder = tempfile.TemporaryDirectory(prefix="csp-estimate-")
-    home = Path(folder.name)
+    home = Path(tempfile.mkdtemp(prefix="csp-estimate-"))
     settings = as_yaml(tree)
     home.joinpath("asked.yaml").write_text(as_yaml(anchored(tree)), encoding="utf-8")
     command = [sys.executable, "-m", "csp_core", "train", str(home / "asked.yaml")]
@@ -102,7 +107,7 @@ def begin(tree: Mapping[str, Any]) -> Trial:
             stderr=said,
             start_new_session=True,
         )
-    running.append(Trial(settings, process, folder))
+    running.append(Trial(settings, process, home))
     return running[-1]
 
 
@@ -121,8 +126,7 @@ def draw_estimate(tree: Mapping[str, Any]) -> None:
             help="Runs some steps, which takes some seconds and as much memory as training.",
         )
         return
-    running = trial.process.poll() is None
-    st.fragment(_draw_answer, run_every=1.0 if running else None)()
+    st.fragment(_draw_answer, run_every=1.0 if trial.look() is None else None)()
 
 
 def _begin(tree: dict[str, Any]) -> None:
@@ -136,7 +140,7 @@ def _draw_answer() -> None:
     trial: Trial | None = st.session_state.get(KEPT)
     if trial is None:
         return
-    found = trial.answer()
+    found = trial.look()
     if found is None:
         seconds = time.monotonic() - trial.began
         st.caption(f"Running some steps, {seconds:.0f} s so far …")

@@ -46,7 +46,7 @@ def draw_option(path: str, option: Option, *, label: str | None = None) -> None:
     """
     key, value = draft.key_of(path), draft.value_at(path, option.default)
     text = label or option.name.replace("_", " ")
-    told = {"help": escape_markdown(option.help) or None, "key": key}
+    told: dict[str, Any] = {"help": escape_markdown(option.help) or None, "key": key}
     take = partial(_take, path, option, key)
     if option.kind == "bool" and not option.nullable:
         st.checkbox(text, bool(value), on_change=take, **told)

@@ -11,9 +11,10 @@ from typing import Any
 import streamlit as st
 
 from csp_core.errors import CspError
-from csp_core.runs.directory import ALIVE, RunDir
+from csp_core.runs.directory import RunDir
 from csp_core.runs.jobs import Job, list_jobs, runs_home
 from csp_core.runs.reading import is_number
+from csp_core.runs.status import ALIVE
 
 # Of the list's age, and of a page that follows a run; seconds.
 FRESH, POLL = 1.5, 2.0
@@ -139,5 +140,4 @@ def amount(size: float) -> str:
 def remaining(job: Job) -> str:
     """Say how long a run has still to go; empty if that is not known, or if it does not go on."""
     left = job.status.get("seconds_left")
-    known = is_alive(job) and is_number(left)
-    return f"about {duration(left)} left" if known else ""
+    return f"about {duration(left)} left" if is_alive(job) and is_number(left) else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
-from csp_core.runs.causes import remedy
 
 from csp_core.errors import CspError
 from csp_core.runs import artifacts
+from csp_core.runs.causes import remedy
 from csp_core.runs.directory import RunDir
 from csp_core.runs.jobs import OUTPUT, Job
 from csp_core.runs.reading import is_number, read_regular
@@ -99,7 +99,9 @@ def draw_curves(name: str) -> None:
                 "Stage", stages, len(stages) - 1, key=f"train-stage-{len(stages)}", width=260
             )
             stage = chosen or stage
-        axis = st.selectbox("Along", charts.AXES, format_func=charts.AXES.get, key="train-axis")
+        axis = st.selectbox(
+            "Along", charts.AXES, format_func=charts.AXES.__getitem__, key="train-axis"
+        )
         rows = [dict(row) for row in charts.of_stage(rows, stage)]
         measures = charts.measures_of(rows)
         first = charts.first_of(measures)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from csp_core.config.limits import check_limits
 
 from csp_core.config import RunConfig, parse_config
-from csp_core.config.paths import PATHS, anchor
+from csp_core.config.limits import check_limits, data_roots
+from csp_core.config.paths import anchor
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from csp_core.files import parse_yaml, write_text
 from csp_core.runs import RunDir, jobs
@@ -22,7 +21,6 @@ from csp_core.runs.reading import read_regular
 from jobs.listing import forget
 
 ASKED, MOST_SETTINGS = "asked.yaml", 1 << 18
-ROOT_SETTING = "CSP_DATA_ROOT"
 
 
 def check(tree: Mapping[str, Any]) -> RunConfig:
@@ -38,27 +36,9 @@ def check(tree: Mapping[str, Any]) -> RunConfig:
         CspError: If it does not fit, passes a limit, or names a file outside the allowed folder.
     """
     config = parse_config(anchored(tree), source="these settings")
-    check_limits(config)
-    if not os.environ.get(ROOT_SETTING):
-        _check_inside(config)
+    # Whoever may open the page is not thereby meant to read every file of the machine.
+    check_limits(config, default_root=home())
     return config
-
-
-def _check_inside(config: RunConfig) -> None:
-    """Without a folder that was allowed, the page reads none but that of the server."""
-    tree = config.model_dump(mode="json")
-    for key in (path.key for path in PATHS):
-        section, _, name = key.partition(".")
-        value = tree.get(section)
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if not isinstance(value, str) or os.sep not in value:
-            continue
-        if not Path(value).resolve().is_relative_to(home()):
-            raise ConfigError(
-                f"{key} is {value}, outside of {home()}, where the app was started. Start it with"
-                f" {ROOT_SETTING}=FOLDER to let the page read what is in there."
-            )
 
 
 def launch(tree: Mapping[str, Any]) -> Job:
@@ -96,8 +76,7 @@ def anchored(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def home() -> Path:
     """Give the folder that paths typed on a page are relative to."""
-    roots = [root for root in os.environ.get(ROOT_SETTING, "").split(os.pathsep) if root]
-    return Path(roots[0]).resolve() if roots else Path.cwd().resolve()
+    return (data_roots() or [Path.cwd().resolve()])[0]
 
 
 def settings_text(job: Job) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+import shell
 from csp_core.errors import CspError
 from csp_core.inference import VALUE_MEANING
 from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
-from shared import resources, style, widgets
-from shared.visits import AWAY
+from shared import resources, widgets
 from shared.words import escape_markdown, without_pictures
 
 
@@ -74,9 +74,7 @@ def draw_sources() -> None:
 
 def page() -> None:
     """Draw the page."""
-    style.apply_style()
-    st.session_state[AWAY] = True
-    st.title("About", anchor=False)
+    shell.title("About")
     with st.container(width=860):
         draw_about()
 
@@ -98,4 +96,4 @@ def draw_about() -> None:
     draw_sources()
 
 
-page()
+shell.run("about", page, shared=None)

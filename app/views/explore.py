@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+import shell
 from csp_core.errors import CspError
 from csp_core.inference import PlaceReport, describe_place, set_meaning
 from csp_core.model import DualEncoder
@@ -13,7 +14,7 @@ from explore.address import NAIROBI, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
-from shared import address, clicks, months, resources, style, typed, visits, widgets
+from shared import address, clicks, months, resources, style, typed, widgets
 from shared.address import set_taxon
 from shared.words import (
     escape_markdown,
@@ -184,20 +185,12 @@ def check_taxon(view: View, model: DualEncoder) -> None:
 
 def page() -> None:
     """Draw the page."""
-    style.apply_style()
-    visits.come_back("explore")
-    known = resources.models()
-    if not address.usable(known):
-        st.title("Which species are recorded here?", anchor=False)
-        widgets.no_models(known)
+    known = shell.usable_models("Which species are recorded here?")
+    if known is None:
         return
     view = read_view(known)
-    st.title(f"Which {plural(view.info)} are recorded here?", anchor=False)
-    try:
-        model = resources.model(view.info)
-    except CspError as error:
-        st.error(escape_markdown(str(error)))
-        return
+    shell.title(f"Which {plural(view.info)} are recorded here?")
+    model = resources.model(view.info)
     check_taxon(view, model)
     widgets.model_chip(view.info)
     draw_controls(view, known, model)
@@ -217,4 +210,4 @@ def page() -> None:
             st.markdown("Choose a place on the map, or correct the numbers above.")
 
 
-page()
+shell.run("explore", page)

@@ -12,7 +12,7 @@ import photo.chart
 import photo.files
 import photo.place
 import photo.world
-from csp_core.errors import CspError
+import shell
 from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
@@ -20,9 +20,10 @@ from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where
 from photo.world import World
-from shared import address, resources, style, visits, widgets
+from shared import address, resources, style, widgets
 from shared.words import escape_markdown
 
+TITLE = "What does the place add to a picture?"
 # Side of the square that holds the photo, pixels.
 LARGE = 150
 
@@ -111,20 +112,13 @@ def draw(
 
 def page() -> None:
     """Draw the page."""
-    style.apply_style()
     photo.chart.style()
-    visits.come_back("photo", shared=())
-    st.title("What does the place add to a picture?", anchor=False)
-    known = resources.models()
-    if not address.usable(known):
-        widgets.no_models(known)
+    known = shell.usable_models(TITLE)
+    if known is None:
         return
+    shell.title(TITLE)
     view = photo.address.read_view(known)
-    try:
-        model = resources.model(view.info)
-    except CspError as error:
-        st.error(escape_markdown(str(error)))
-        return
+    model = resources.model(view.info)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         pick_model(view, known)
         widgets.model_chip(view.info)
@@ -138,4 +132,4 @@ def page() -> None:
     draw(view, known, model, chosen, photo.place.find(view, chosen.photo))
 
 
-page()
+shell.run("photo", page, shared=())

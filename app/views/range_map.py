@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+import shell
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
@@ -15,7 +16,7 @@ from range_map import drawing, files, readout, threshold
 from range_map.address import RangeView, read_range
 from range_map.layer import Layer, titles
 from range_map.readout import Reading
-from shared import address, clicks, months, resources, style, typed, visits, widgets
+from shared import address, clicks, months, resources, typed, widgets
 from shared.address import set_param
 from shared.words import escape_markdown, place_title, singular, value_meaning
 
@@ -265,34 +266,27 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
 
 def page() -> None:
     """Draw the page."""
-    style.apply_style()
-    visits.come_back("range-map")
-    known = resources.models()
-    if not address.usable(known):
-        st.title("Where is a species recorded?", anchor=False)
-        widgets.no_models(known)
+    known = shell.usable_models("Where is a species recorded?")
+    if known is None:
         return
     view = read_range(known)
-    st.title(f"Where is a {singular(view.info)} recorded?", anchor=False)
-    try:
-        model = resources.model(view.info)
-        other = resources.model(view.other_info)
-        taxon = check_taxa(view, model, other)
-        layers = [(view.info, model, taxon)]
-        if view.other_taxon:
-            layers.append((view.other_info, other, view.other_taxon))
-        if view.difference and len(layers) == 2 and model.prior_kind != other.prior_kind:
-            view.difference = False
-            view.problems.append(
-                "Shares and relative scores cannot be subtracted from each other, so the maps stand"
-                " side by side."
-            )
-        view.difference = view.difference and len(layers) == 2
-        widgets.model_chip(view.info)
-        draw_controls(view, known, model, other, taxon)
-        draw(view, layers)
-    except CspError as error:
-        st.error(escape_markdown(str(error)))
+    shell.title(f"Where is a {singular(view.info)} recorded?")
+    model = resources.model(view.info)
+    other = resources.model(view.other_info)
+    taxon = check_taxa(view, model, other)
+    layers = [(view.info, model, taxon)]
+    if view.other_taxon:
+        layers.append((view.other_info, other, view.other_taxon))
+    if view.difference and len(layers) == 2 and model.prior_kind != other.prior_kind:
+        view.difference = False
+        view.problems.append(
+            "Shares and relative scores cannot be subtracted from each other, so the maps stand"
+            " side by side."
+        )
+    view.difference = view.difference and len(layers) == 2
+    widgets.model_chip(view.info)
+    draw_controls(view, known, model, other, taxon)
+    draw(view, layers)
 
 
-page()
+shell.run("range-map", page)

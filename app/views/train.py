@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shell
 import streamlit as st
 
+import shell
 from jobs import listing
 from jobs.compare import draw_comparison
 from jobs.control import draw_notices
@@ -35,4 +35,4 @@ def page() -> None:
         st.fragment(draw_runs, run_every=listing.POLL if alive else None)()
 
 
-shell.run("train", page)
+shell.run("train", page, shared=None)

@@ -21,16 +21,18 @@ UNLIMITED = 10**9
 EPOCHS, PARAMETERS, ROOT = "CSP_MAX_EPOCHS", "CSP_MAX_PARAMETERS", "CSP_DATA_ROOT"
 
 
-def check_limits(config: RunConfig) -> None:
+def check_limits(config: RunConfig, *, default_root: Path | None = None) -> None:
     """Make sure that a run keeps to the limits that its configuration alone tells of.
 
     Args:
         config: The run, its teachers and pre-training included.
+        default_root: Where data may lie if ``CSP_DATA_ROOT`` is unset; None for anywhere.
 
     Raises:
         ConfigError: If it does not; names the limit and the variable.
     """
-    limit, roots = most(EPOCHS, UNLIMITED), data_roots()
+    limit = most(EPOCHS, UNLIMITED)
+    roots = data_roots() or ([default_root.resolve()] if default_root else None)
     for stage, found in _stages(config):
         if found.training.epochs > limit:
             raise ConfigError(
@@ -88,5 +90,6 @@ def _check_paths(config: RunConfig, roots: list[Path]) -> None:
             # Not where a link leads to: that is nobody's business who may not read there.
             raise ConfigError(
                 f"{key} is {str(path)!r}, which does not lie in {' or '.join(map(str, roots))},"
-                f" where {ROOT} allows data on this machine. Put it there."
+                f" where data may lie. Put it there, or have {ROOT} name its folder when this is"
+                " started."
             )

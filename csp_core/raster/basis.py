@@ -69,4 +69,4 @@ def _coloured(feature: np.ndarray) -> np.ndarray:
     part = ((feature - least) / max(most - least, 1e-12))[..., None]
     low = LOW + (ZERO - LOW) * np.minimum(part * 2, 1)
     both = low + (HIGH - ZERO) * np.maximum(part * 2 - 1, 0)
-    return both.round().astype(np.uint8)
+    return np.asarray(both.round(), dtype=np.uint8)

@@ -126,4 +126,4 @@ def test_a_failure_says_why_where_it_was_started(folder: Path, open_page: OpenPa
         page.keyboard.press("Enter")
         settle(page)
         page.locator(".st-key-jobs-train button").click()
-        expect(sidebar(page).get_by_text("outside of", exact=False)).to_be_visible()
+        expect(sidebar(page).get_by_text("data may lie", exact=False)).to_be_visible()

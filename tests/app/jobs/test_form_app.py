@@ -87,7 +87,7 @@ def test_what_is_typed_reaches_the_command(open_train: Open) -> None:
         ("objective.jitter_km", "", "needs a value"),
         ("name", "no good/../name", "name"),
         ("training.patience", "many", "patience"),
-        ("model.init_from", "/etc/passwd", "outside of"),
+        ("model.init_from", "/etc/passwd", "data may lie"),
     ],
 )
 def test_what_does_not_fit_is_told_and_nothing_can_start(

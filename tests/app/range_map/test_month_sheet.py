@@ -6,16 +6,9 @@ from PIL import Image
 
 from csp_core.raster import heatmap
 from csp_core.store import checkpoint
+from mapping.small import HEIGHT, NORTH, SOUTH, WIDTH
 from mapping.values import value_scale
-from range_map.month_sheet import (
-    CAPTION,
-    NORTH,
-    SMALL_COLUMNS,
-    SMALL_HEIGHT,
-    SMALL_WIDTH,
-    SOUTH,
-    months_png,
-)
+from range_map.month_sheet import CAPTION, SMALL_COLUMNS, months_png
 from shared.palette import LIGHT
 from tests.toy import NAIROBI, SPECIES
 
@@ -48,8 +41,8 @@ def test_twelve_months_share_one_scale(seasonal: Path) -> None:
     pixels = sheet.convert("RGB")
 
     def colour(month: int) -> tuple[int, ...]:
-        x = (NAIROBI[0] + 180) / 360 * SMALL_WIDTH
-        y = (NORTH - NAIROBI[1]) / (NORTH - SOUTH) * SMALL_HEIGHT
+        x = (NAIROBI[0] + 180) / 360 * WIDTH
+        y = (NORTH - NAIROBI[1]) / (NORTH - SOUTH) * HEIGHT
         left, top = month % SMALL_COLUMNS * width, month // SMALL_COLUMNS * height
         found = pixels.getpixel((int(left + x), int(top + CAPTION + y)))
         assert isinstance(found, tuple)
