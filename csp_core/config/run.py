@@ -95,7 +95,19 @@ class RunConfig(Section):
         Returns:
             YAML that ``load_config`` reads back to an equal tree.
         """
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        tree = self.model_dump(mode="json")
+        if self.training.watch is None:
+            del tree["training"]["watch"]
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+    def unwatched(self) -> RunConfig:
+        """Give the same without what only changes how the run is watched.
+
+        Returns:
+            The configuration with ``training.watch`` null.
+        """
+        training = self.training.model_copy(update={"watch": None})
+        return self.model_copy(update={"training": training})
 
     def without_folders(self) -> dict[str, Any]:
         """Give the settings for a model's own files, where folders of one machine say nothing.
@@ -103,7 +115,7 @@ class RunConfig(Section):
         Returns:
             The tree as plain values, without the card, paths cut to their last part.
         """
-        return shorten(self.model_dump(mode="json", exclude={"card"}))
+        return shorten(self.model_dump(mode="json", exclude={"card": True, "training": {"watch"}}))
 
     def recipe_hash(self) -> str:
         """Hash what decides the weights besides the records: seed, model, objective, training.
@@ -111,7 +123,7 @@ class RunConfig(Section):
         Returns:
             64 hexadecimal digits. Where and how often the run is saved leaves them as they are.
         """
-        machine = {"device", "precision", "threads", "checkpoint_every", "saved_as"}
+        machine = {"device", "precision", "threads", "checkpoint_every", "saved_as", "watch"}
         parts = ["seed", "model", "objective", "teachers", "training"]
         # A run without pre-training keeps the hash it had before there was any.
         parts += ["pretrain"] if self.pretrain else []

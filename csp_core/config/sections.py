@@ -239,6 +239,9 @@ class TrainingConfig(Section):
     saved_as: Literal["float32", "float16"] = Field(
         "float32", description="Number type of the finished model's file."
     )
+    watch: str | None = Field(
+        None, description="A class by its name, whose range is drawn after each epoch."
+    )
 
 
 class CardConfig(Section):

@@ -57,6 +57,11 @@ class RunDir:
         return self.path / "log.txt"
 
     @property
+    def artifacts(self) -> Path:
+        """What whoever watches the run looks at."""
+        return self.path / "artifacts"
+
+    @property
     def checkpoints(self) -> Path:
         """What a run resumes from."""
         return self.path / "checkpoints"

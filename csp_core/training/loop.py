@@ -21,6 +21,7 @@ from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.runs import RunDir
+from csp_core.training.artifacts import Watched, write_baselines
 from csp_core.training.average import OWN, Average, OwnState, copy_layers, split_own
 from csp_core.training.finish import finish_model
 from csp_core.training.pace import Pace
@@ -71,6 +72,7 @@ class Stage:
         self.progress, self.best = load_state(
             plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
+        self.watched = Watched(config, self.parts.model, self.parts.train_set.classes)
         self.pace = Pace(accelerator.device, self.batch_size)
         self.last_beat = 0.0
         self.told_size = False
@@ -82,6 +84,10 @@ class Stage:
             self.run_dir.truncate_metrics(
                 self.progress.epoch + 1, stage=self.plan.name, before=self.plan.before
             )
+            write_baselines(self.run_dir, self.parts.train_set, self.parts.val_set)
+            self.watched.begin(self.run_dir, self.plan, self.progress.epoch)
+            if not self.progress.step:
+                self._draw_watched()
         log.info(
             "%d records, %d classes, %d steps an epoch, %d weights",
             len(self.parts.train_set),
@@ -201,8 +207,13 @@ class Stage:
         if self.accelerator.is_main_process:
             log.info("epoch %d: %s", progress.epoch, _line(row))
             self.run_dir.append_metrics(row)
+            self._draw_watched()
         self._save()
         self._heartbeat(force=True)
+
+    def _draw_watched(self) -> None:
+        model, epoch = self._current_model(), self.progress.epoch
+        self.watched.draw(self.run_dir, self.plan.name, model, epoch)
 
     def _diverged(self, what: str, epoch: int) -> DivergedError:
         return DivergedError(

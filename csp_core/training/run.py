@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -79,6 +80,8 @@ def _begin(config: RunConfig, run: RunDir, stack: ExitStack, *, resume: bool) ->
     stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
     what = "loading data, asking the teachers" if config.teachers else "loading data"
     run.claim(config.to_yaml(), resume=resume, message=what, name=config.name)
+    if not resume:  # of a run that failed here before
+        shutil.rmtree(run.artifacts, ignore_errors=True)
 
 
 def _tell_failure(error: BaseException, run: RunDir) -> None:

@@ -125,7 +125,7 @@ def make_cells(sweep: Sweep, folder: Path, overrides: Sequence[str] = ()) -> lis
         except ConfigError as error:
             cells.append(Cell(values, None, RunDir(folder / "none"), str(error)))
             continue
-        name = hashlib.sha256(config.to_yaml().encode()).hexdigest()[:12]
+        name = hashlib.sha256(config.unwatched().to_yaml().encode()).hexdigest()[:12]
         cells.append(Cell(values, config, RunDir(folder / name)))
     if all(cell.config is None for cell in cells):
         raise ConfigError(cells[0].problem)
