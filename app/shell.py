@@ -1,4 +1,4 @@
-"""What every page draws: style, way back, title, models or none, and errors as sentences."""
+"""What every page draws, and what a page keeps while it is open."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from shared.words import escape_markdown
 
 
 def run(
-    name: str, draw: Callable[[], None], *, shared: tuple[str, ...] | None = visits.SHARED
+    name: str,
+    draw: Callable[[], None],
+    *,
+    shared: tuple[str, ...] = (),
+    keeps: tuple[str, ...] = (),
 ) -> None:
-    """Draw a page.
+    """Draw a page: the styles, its address as it was left, and all of its own.
+
+    A ``CspError`` of it becomes one sentence below what is drawn already.
 
     Args:
-        name: What the session calls the page.
-        draw: Draws what stands on it; an error of the package becomes one sentence.
-        shared: What of its address it takes over from other pages and gives to them; None for a
-            page that is always opened as its address says.
+        name: Of the page, as in its address. What it keeps in the session's state beside its
+            widgets bears this name (``visits.own``), and is forgotten once another page is opened.
+        draw: Draws all that is the page's own.
+        shared: Parts of the address that it takes over from other pages and gives to them.
+        keeps: What it keeps all the same while another page is open, without the page's name.
     """
     style.apply_style()
-    if shared is None:
-        st.session_state[visits.AWAY] = True
-    else:
-        visits.come_back(name, shared)
+    visits.come_back(name, shared, keeps)
     try:
         draw()
     except CspError as error:
@@ -39,18 +43,20 @@ def title(text: str) -> None:
     st.title(text, anchor=False)
 
 
-def usable_models(otherwise: str) -> list[ModelInfo] | None:
-    """List the models, or say what to do where none can be asked.
+def usable_models(heading: str = "") -> list[ModelInfo] | None:
+    """Give the models of a page that cannot do without one.
 
     Args:
-        otherwise: Title of the page without a model.
+        heading: Title to draw if there is none, for a page whose own names what a model knows.
 
     Returns:
-        All models, of which at least one is usable; None if there is none such.
+        All models, of which at least one can be asked, with those that cannot and why; None where
+        there is none to ask, and the page says what to do.
     """
     known = resources.models()
     if address.usable(known):
         return known
-    title(otherwise)
+    if heading:
+        title(heading)
     widgets.no_models(known)
     return None

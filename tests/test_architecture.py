@@ -196,11 +196,23 @@ def test_views_do_not_import_each_other():
         assert not app_imports(module) & set(views), module
 
 
-def test_every_page_stands_on_the_shell():
-    for module, path in APP_MODULES.items():
-        if module.startswith("views."):
-            last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
-            assert ast.unparse(last).startswith("shell.run("), module
+def test_every_page_is_drawn_by_the_shell():
+    main = ast.parse(APP_MODULES["main"].read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(main) if isinstance(node, ast.Call)]
+    pages = {
+        ast.literal_eval(call.args[0]): {k.arg: ast.unparse(k.value) for k in call.keywords}
+        for call in calls
+        if ast.unparse(call.func) == "st.Page"
+    }
+    assert set(pages) == {f"views/{path.name}" for path in (APP / "views").glob("*.py")}
+    for path, options in pages.items():
+        code = ast.parse((APP / path).read_text(encoding="utf-8"))
+        # All that a page does as it is run.
+        (done,) = [node.value for node in code.body if isinstance(node, ast.Expr)][1:]
+        assert isinstance(done, ast.Call) and ast.unparse(done.func) == "shell.run", path
+        assert ast.unparse(done.args[0]) == options["url_path"], path
+        own = {ast.unparse(node.func) for node in ast.walk(code) if isinstance(node, ast.Call)}
+        assert not own & {"st.title", "style.apply_style", "visits.come_back"}
 
 
 def test_rooms_of_the_app_hide_no_installed_package():

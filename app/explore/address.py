@@ -16,6 +16,7 @@ from shared.address import (
     read_number,
     tidy,
 )
+from shared.visits import own
 
 NAIROBI = (36.8, -1.3)
 ZOOM = 4
@@ -71,7 +72,7 @@ def read_view(known: list[ModelInfo]) -> View:
 def link_to(view: View) -> str:
     """Give the full address of a view, defaults included."""
     params = {"model": view.info.name, **place_of(view.lon, view.lat)}
-    params["zoom"] = str(st.session_state.get("zoom") or view.zoom)
+    params["zoom"] = str(st.session_state.get(own("zoom")) or view.zoom)
     if view.taxon:
         params["taxon"] = view.taxon
     if view.month:

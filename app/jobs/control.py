@@ -15,7 +15,6 @@ from csp_core.store import keep_run, kept_runs, let_go_run
 from jobs import draft, listing
 from jobs.start import start_settings
 from shared import resources
-from shared.address import set_param
 from shared.widgets import EXPLORE_PAGE
 from shared.words import escape_markdown
 
@@ -124,8 +123,7 @@ def _duplicate(name: str) -> str:
     if job is None:
         raise DataNotFoundError(f"There is no run {name}.")
     draft.replace(start_settings(job))
-    set_param("run", None)
-    set_param("new", "1")
+    listing.show(new="1")
     return f"These are the settings of {name}; change what you like."
 
 
@@ -146,7 +144,7 @@ def _delete(name: str) -> str:
         let_go_run(name)
         resources.forget_models()
     manage.delete(_run(name))
-    set_param("run", None)
+    listing.show(all="1")
     return f"Deleted {name}; it can be brought back below the list of runs."
 
 

@@ -62,6 +62,11 @@ def find(name: str) -> Job | None:
     return next((job for job in jobs() if job.path.name == name), None)
 
 
+def show(**asked: str) -> None:
+    """Have the page show something else: a run, the list, or the form."""
+    st.query_params.from_dict(asked)
+
+
 def _order(job: Job) -> tuple[bool, float]:
     return job.state not in ALIVE, -number(job, "heartbeat")
 

@@ -11,7 +11,6 @@ from jobs.fields import problems
 from jobs.form import draw_settings, draw_start
 from jobs.sidebar import PROBLEM, start_once
 from jobs.start import as_yaml, check
-from shared.address import set_param
 from shared.words import escape_markdown
 
 
@@ -55,5 +54,4 @@ def _train() -> None:
     if job is None:
         st.session_state["train-problem"] = st.session_state.pop(PROBLEM, None)
         return
-    set_param("new", None)
-    set_param("run", job.path.name)
+    listing.show(run=job.path.name)

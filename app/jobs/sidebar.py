@@ -110,7 +110,7 @@ def draw_under_way() -> None:
         draw_line(job)
     if len(shown) > SHOWN:
         st.caption(f"and {len(shown) - SHOWN} more")
-    st.page_link(TRAIN_PAGE, label="All runs")
+    st.page_link(TRAIN_PAGE, label="All runs", query_params={"all": "1"})
 
 
 def draw_line(job: Job) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from csp_core.store import ModelInfo
 from shared import address
+from shared.visits import own
 
 # What the date box offers, beside the day of the photo's file.
 FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)
@@ -21,7 +22,7 @@ OWN = ("lat", "lon", "radius", "date", "place")
 UNKNOWN, IGNORED = "unknown", "ignored"
 MOST_KM, MOST_WEIGHT = 2000.0, 3.0
 # In the session's state: the photo whose data the address replaces, and what was said of others.
-SHOWN, SAID = "photo_shown", "photo_said"
+SHOWN, SAID = "photo-current", "photo-said"
 
 
 @dataclass
@@ -144,7 +145,7 @@ def turn_to(photo: str) -> bool:
         params.pop(name)
     params.update(said.get(photo, {}))
     for name in ("clicked", "shown"):
-        state.pop(name, None)
+        state.pop(own(name), None)
     return bool(said[before] or said.get(photo))
 
 

@@ -28,9 +28,11 @@ EXAMPLES = ASSETS / "examples"
 KEPT, SHOWN, SMALL = 1024, 480, 130
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
-READ = "photos_read"
-# And whether some were there when the page was left.
-DROPPED = "photos_dropped"
+READ = "photo-read"
+# Whether any are, which outlasts a visit elsewhere; and that they were lost on one.
+HAD, LOST = "photo-had", "photo-lost"
+# Which of several is shown.
+PICKED = "photo-picked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +124,25 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
     if shot is not None:
         files[shot.file_id] = ("Camera", shot)
     if not files:
-        st.session_state.pop(READ, None)
-        if st.session_state.get(DROPPED):
+        if _lost():
             st.info("Your photos were not kept while you were on another page; give them again.")
         return _read_example(example) if example else None
-    st.session_state.pop(DROPPED, None)
+    st.session_state.pop(LOST, None)
+    st.session_state[HAD] = True
     found = _read_all(files)
     for bad in (one for one in found if one.problem):
         st.error(f"**{escape_markdown(bad.name)}**: {escape_markdown(bad.problem)}")
     return _pick([one for one in found if not one.problem])
+
+
+def _lost() -> bool:
+    """Tell, where there are no files, whether a visit to another page took them away."""
+    state = st.session_state
+    had, read = state.pop(HAD, False), state.pop(READ, None)
+    # What the user took out is still known as read.
+    if had and read is None:
+        state[LOST] = True
+    return LOST in state
 
 
 def _choose_example(asked: str | None, problems: list[str], *, own: bool) -> Example | None:
@@ -165,8 +177,8 @@ def _pick(good: list[Chosen]) -> Chosen | None:
         st.info("None of these files can be looked at. Give another.")
         return None
     state, keys = st.session_state, [one.key for one in good]
-    if state.get("photo_pick") not in keys:
-        state["photo_pick"] = keys[0]
+    if state.get(PICKED) not in keys:
+        state[PICKED] = keys[0]
     if len(good) == 1:
         return good[0]
     with st.container(horizontal=True, gap="small", key="photo-row"):
@@ -176,11 +188,11 @@ def _pick(good: list[Chosen]) -> Chosen | None:
                 st.button(
                     escape_markdown(one.name),
                     key=f"photo-{number}",
-                    type="primary" if one.key == state["photo_pick"] else "secondary",
-                    on_click=partial(state.__setitem__, "photo_pick", one.key),
+                    type="primary" if one.key == state[PICKED] else "secondary",
+                    on_click=partial(state.__setitem__, PICKED, one.key),
                     width="stretch",
                 )
-    return good[keys.index(state["photo_pick"])]
+    return good[keys.index(state[PICKED])]
 
 
 def _read_all(files: Mapping[str, tuple[str, io.BytesIO]]) -> list[Chosen]:

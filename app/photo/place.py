@@ -22,6 +22,7 @@ from photo.address import (
 )
 from photo.files import Chosen
 from shared import address, clicks, typed
+from shared.visits import own
 from shared.words import escape_markdown, place_title
 
 SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
@@ -70,7 +71,7 @@ def find(view: PhotoView, photo: Photo) -> Where:
     place, source = photo.lonlat, f"From {SOURCES.get(photo.place_source or '', '')}"
     own_km = (photo.uncertainty_m or 0.0) / 1000
     if view.place is not None:
-        clicked = st.session_state.get("clicked") == address.place_params()
+        clicked = st.session_state.get(own("clicked")) == address.place_params()
         place, source, own_km = view.place, "Clicked on the map" if clicked else "Typed", 0.0
     elif place is None:
         source = photo.why_no_place

@@ -25,10 +25,13 @@ from photo.chart import SHOWN, key_style
 from photo.place import Where
 from shared import clicks, resources, style
 from shared.palette import Palette
+from shared.visits import own
 from shared.words import escape_markdown, percent
 
 STEP, OPACITY, HEIGHT = 2.0, 0.75, 420
 LETTERS = "ABCDEF"
+# In the session's state: the letters of the photo that was shown last.
+LETTERED = "photo-letters"
 # Okabe and Ito's, without the two that the pin has.
 COLOURS = ("#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 OTHERS = "#9a9a9a"
@@ -112,14 +115,14 @@ def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where)
 def last_keys(info: ModelInfo, photo: str) -> dict[str, tuple[str, str]]:
     """Give the letters of a photo as the last run had them."""
     kept: tuple[tuple[str, str], dict[str, tuple[str, str]]] | None
-    kept = st.session_state.get("photo_letters")
+    kept = st.session_state.get(LETTERED)
     return kept[1] if kept and kept[0] == (info.name, photo) else {}
 
 
 def keep_keys(world: World | None, info: ModelInfo, photo: str) -> dict[str, tuple[str, str]]:
     """Give the letters of a photo, and remember them for the next run."""
     keys = world.keys if world else {}
-    st.session_state["photo_letters"] = (info.name, photo), keys
+    st.session_state[LETTERED] = (info.name, photo), keys
     return keys
 
 
@@ -169,8 +172,8 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         palette: The theme's colours.
     """
     state, place = st.session_state, where.place
-    if "start" not in state:
-        state["start"] = (*place, view.zoom) if place and view.zoom is not None else None
+    seen = (*place, view.zoom) if place and view.zoom is not None else None
+    start = state.setdefault(own("start"), seen)
     picture, hatch = b"", None
     if world:
         drawn = raster(world)
@@ -183,7 +186,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
             hatch = outline_unsupported(drawn)
     if not resources.leaflet_ready():
         layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
-        deck.cell_map("photo_cells", layers, place, start=state["start"], palette=palette,
+        deck.cell_map("photo_cells", layers, place, start=start, palette=palette,
                       on_select=clicks.on_cell)  # fmt: skip
         st.caption(
             f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type the"
@@ -199,7 +202,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
     leaflet.click_map(
         "photo_map",
         groups,
-        start=state["start"],
+        start=start,
         center=clicks.map_center(place),
         palette=palette,
         on_change=clicks.on_map,

@@ -21,6 +21,7 @@ from range_map.threshold import write_value
 from shared import clicks, resources, style
 from shared.months import date_of
 from shared.palette import Palette
+from shared.visits import own
 from shared.words import escape_markdown
 
 # Of the colours, percent, until another is chosen.
@@ -53,8 +54,8 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     colours, layer, raster = style.palette(), drawing.layer, drawing.raster
     guesses = layer.guesses if layer else view.guesses
     state = st.session_state
-    if "start" not in state:
-        state["start"] = (*view.place, view.zoom) if view.place and view.zoom is not None else None
+    seen = (*view.place, view.zoom) if view.place and view.zoom is not None else None
+    start, center = state.setdefault(own("start"), seen), state.get(own("center"))
     line = None
     if layer and layer.threshold:
         line = _line(raster.model, raster.taxon, raster.date, layer.threshold.value, guesses,
@@ -74,8 +75,8 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
                 leaflet.outline_group(hatch, line, colours),
                 leaflet.pin_group(view.place, colours, label=drawing.value),
             ],
-            start=state["start"],
-            center=clicks.map_center(view.place) if drawing.key == "range" else state.get("center"),
+            start=start,
+            center=clicks.map_center(view.place) if drawing.key == "range" else center,
             palette=colours,
             on_change=clicks.on_map,
             halves=True,
@@ -83,7 +84,7 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
         )
     else:
         layers = deck.value_layers(picture, opacity, line, colours)
-        deck.cell_map(drawing.key, layers, view.place, start=state["start"], palette=colours,
+        deck.cell_map(drawing.key, layers, view.place, start=start, palette=colours,
                       on_select=clicks.on_cell)  # fmt: skip
 
 
@@ -141,7 +142,7 @@ def draw_maps(
         with boxes[0]:
             legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends)
         return
-    wire = st.session_state.setdefault("wire", uuid.uuid4().hex) if len(layers) == 2 else None
+    wire = st.session_state.setdefault(own("wire"), uuid.uuid4().hex) if len(layers) == 2 else None
     names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (layer, name, box) in enumerate(zip(layers, names, boxes, strict=True)):
         scale = values.value_scale(layer.raster.kind, colours)

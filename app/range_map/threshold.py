@@ -13,6 +13,7 @@ from csp_core.store import ModelInfo
 from range_map.address import FITTED, NO_LINE, OVERALL
 from range_map.held_out import HeldOut, given_file, held_out
 from shared.address import set_param
+from shared.visits import own
 from shared.words import count_of, escape_markdown, percent
 
 VALUE = "value"
@@ -51,7 +52,7 @@ def overall_share(model: DualEncoder, taxon: str) -> float | None:
 def on_choice() -> None:
     """Take over a kind of threshold; a value of one's own begins at the one in use."""
     choice = st.session_state["threshold_box"]
-    start = st.session_state.get("threshold_start", "")
+    start = st.session_state.get(own("start_value"), "")
     set_param("threshold", start if choice == VALUE else choice)
 
 
@@ -132,7 +133,7 @@ def _draw(
     words[NO_LINE] = "None"
     value = threshold.value if threshold else STARTS[kind]
     st.session_state["threshold_box"] = choice
-    st.session_state["threshold_start"] = f"{_nearest(value, kind):g}"
+    st.session_state[own("start_value")] = f"{_nearest(value, kind):g}"
     st.selectbox(
         "Threshold",
         list(words),

@@ -16,6 +16,7 @@ import streamlit as st
 from csp_core import gazetteer
 from csp_core.errors import BadRecordError
 from csp_core.store import ModelInfo
+from shared.visits import own
 
 MAX_ZOOM = 12
 
@@ -119,7 +120,7 @@ def place_params() -> tuple[str | None, str | None]:
 def set_place(lon: float, lat: float) -> None:
     """Write a place to the address, with the zoom of the map if it is known."""
     params = place_of(lon, lat)
-    if zoom := st.session_state.get("zoom"):
+    if zoom := st.session_state.get(own("zoom")):
         params["zoom"] = str(zoom)
     st.query_params.update(params)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from shared import address
+from shared.visits import own
 
 
 def choose_place(lon: float, lat: float) -> None:
@@ -17,8 +18,8 @@ def choose_place(lon: float, lat: float) -> None:
 
 def forget_messages() -> None:
     """Drop what was said of a typed place before."""
-    st.session_state.pop("lookup", None)
-    st.session_state.pop("lookup_error", None)
+    st.session_state.pop(own("lookup"), None)
+    st.session_state.pop(own("lookup_error"), None)
 
 
 def on_map(key: str) -> None:
@@ -28,14 +29,14 @@ def on_map(key: str) -> None:
         key: The map's key in the session's state.
     """
     value = st.session_state.get(key) or {}
-    st.session_state["zoom"] = value.get("zoom")
+    st.session_state[own("zoom")] = value.get("zoom")
     click = value.get("last_clicked")
-    seen = st.session_state.setdefault("seen_clicks", {})
+    seen = st.session_state.setdefault(own("seen_clicks"), {})
     # A zoom reports the last click again.
     if click and click != seen.get(key):
         seen[key] = click
         choose_place(click["lng"], click["lat"])
-        st.session_state["clicked"] = address.place_params()
+        st.session_state[own("clicked")] = address.place_params()
 
 
 def on_cell(key: str) -> None:
@@ -105,10 +106,10 @@ def map_center(place: tuple[float, float] | None) -> tuple[float, float] | None:
         Longitude and latitude, or None to leave the map alone.
     """
     state, key = st.session_state, address.place_params()
-    if place and key != state.get("shown", key) and key != state.get("clicked"):
+    if place and key != state.get(own("shown"), key) and key != state.get(own("clicked")):
         # The component ignores a centre that equals its last one, so it is made to differ.
-        state["moves"] = state.get("moves", 0) + 1
-        state["center"] = (place[0], place[1] + 1e-9 * state["moves"])
-    state["shown"] = key
-    center: tuple[float, float] | None = state.get("center")
+        state[own("moves")] = state.get(own("moves"), 0) + 1
+        state[own("center")] = (place[0], place[1] + 1e-9 * state[own("moves")])
+    state[own("shown")] = key
+    center: tuple[float, float] | None = state.get(own("center"))
     return center

@@ -9,6 +9,7 @@ import streamlit as st
 from csp_core import gazetteer
 from csp_core.errors import CspError
 from shared import clicks
+from shared.visits import own
 from shared.words import escape_markdown
 
 
@@ -36,12 +37,12 @@ def _on_text() -> None:
     try:
         found = gazetteer.look_up(text)
     except CspError as error:
-        st.session_state["lookup_error"] = str(error)
+        st.session_state[own("lookup_error")] = str(error)
         return
     if found.certain:
         clicks.choose_place(found.places[0].lon, found.places[0].lat)
     else:
-        st.session_state["lookup"] = found.places
+        st.session_state[own("lookup")] = found.places
 
 
 def offer_swap(lon: float | None, lat: float | None) -> None:
@@ -59,9 +60,9 @@ def offer_swap(lon: float | None, lat: float | None) -> None:
 
 def draw_lookup() -> None:
     """Say what is wrong with a typed place, or which ones it may mean."""
-    if error := st.session_state.get("lookup_error"):
+    if error := st.session_state.get(own("lookup_error")):
         st.error(escape_markdown(error))
-    if found := st.session_state.get("lookup"):
+    if found := st.session_state.get(own("lookup")):
         st.caption("Which one?")
         with st.container(horizontal=True, gap="small"):
             for number, place in enumerate(found):

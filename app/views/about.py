@@ -96,4 +96,4 @@ def draw_about() -> None:
     draw_sources()
 
 
-shell.run("about", page, shared=None)
+shell.run("about", page)

@@ -14,7 +14,7 @@ from explore.address import NAIROBI, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
-from shared import address, clicks, months, resources, style, typed, widgets
+from shared import address, clicks, months, resources, style, typed, visits, widgets
 from shared.address import set_taxon
 from shared.words import (
     escape_markdown,
@@ -28,6 +28,8 @@ from shared.words import (
 )
 
 ROWS = 10
+# In the session's state: how many species are listed.
+SHOWN = "explore-rows"
 RADIUS_KM = 500.0
 
 
@@ -68,9 +70,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    if "start" not in st.session_state:
-        st.session_state["start"] = (*(view.place or NAIROBI), view.zoom)
-    start = st.session_state["start"]
+    start = st.session_state.setdefault(visits.own("start"), (*(view.place or NAIROBI), view.zoom))
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             leaflet.click_map(
@@ -153,7 +153,7 @@ def draw_list(view: View, report: PlaceReport) -> None:
         st.caption(value_meaning(view.info, report.kind))
         if report.set_size is not None:
             st.caption(in_its_words(view.info, set_meaning(report.set_size)))
-    rows = st.session_state.setdefault("rows", ROWS)
+    rows = st.session_state.setdefault(SHOWN, ROWS)
     ranked.ranked_list(
         report,
         shown=rows,
@@ -168,7 +168,7 @@ def draw_list(view: View, report: PlaceReport) -> None:
 
 
 def _more_rows() -> None:
-    st.session_state["rows"] = st.session_state.get("rows", ROWS) + 20
+    st.session_state[SHOWN] = st.session_state.get(SHOWN, ROWS) + 20
 
 
 def check_taxon(view: View, model: DualEncoder) -> None:
@@ -210,4 +210,4 @@ def page() -> None:
             st.markdown("Choose a place on the map, or correct the numbers above.")
 
 
-shell.run("explore", page)
+shell.run("explore", page, shared=visits.SHARED, keeps=("rows",))

@@ -23,7 +23,6 @@ from photo.world import World
 from shared import address, resources, style, widgets
 from shared.words import escape_markdown
 
-TITLE = "What does the place add to a picture?"
 # Side of the square that holds the photo, pixels.
 LARGE = 150
 
@@ -113,10 +112,10 @@ def draw(
 def page() -> None:
     """Draw the page."""
     photo.chart.style()
-    known = shell.usable_models(TITLE)
+    shell.title("What does the place add to a picture?")
+    known = shell.usable_models()
     if known is None:
         return
-    shell.title(TITLE)
     view = photo.address.read_view(known)
     model = resources.model(view.info)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -132,4 +131,4 @@ def page() -> None:
     draw(view, known, model, chosen, photo.place.find(view, chosen.photo))
 
 
-shell.run("photo", page, shared=())
+shell.run("photo", page, keeps=("current", "said", "letters", "had"))

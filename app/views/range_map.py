@@ -16,7 +16,7 @@ from range_map import drawing, files, readout, threshold
 from range_map.address import RangeView, read_range
 from range_map.layer import Layer, titles
 from range_map.readout import Reading
-from shared import address, clicks, months, resources, typed, widgets
+from shared import address, clicks, months, resources, typed, visits, widgets
 from shared.address import set_param
 from shared.words import escape_markdown, place_title, singular, value_meaning
 
@@ -138,7 +138,7 @@ def draw_controls(
 
 def draw_recent(view: RangeView, model: DualEncoder, taxon: str) -> None:
     """Offer the species that were looked at before."""
-    seen: list[tuple[str, str]] = st.session_state.setdefault("recent", [])
+    seen: list[tuple[str, str]] = st.session_state.setdefault("range-map-recent", [])
     now = view.info.name, taxon
     seen[:] = [now, *(one for one in seen if one != now)][: RECENT + 1]
     before = [name for by, name in seen[1:] if by == view.info.name and name in model.classes.names]
@@ -289,4 +289,4 @@ def page() -> None:
     draw(view, layers)
 
 
-shell.run("range-map", page)
+shell.run("range-map", page, shared=visits.SHARED, keeps=("recent",))

@@ -13,6 +13,9 @@ from jobs.new import draw_new
 from jobs.table import draw_runs
 from shared.widgets import TRAIN_PAGE
 
+# The settings in work outlast a look at another page.
+KEPT = ("draft", "base", "generation", "estimate", "picked")
+
 
 def page() -> None:
     """Draw what the address asks for."""
@@ -20,7 +23,7 @@ def page() -> None:
     asked = st.query_params
     run, compared = asked.get("run"), asked.get("compare")
     with st.container(horizontal=True, gap="small"):
-        st.page_link(TRAIN_PAGE, label="All runs")
+        st.page_link(TRAIN_PAGE, label="All runs", query_params={"all": "1"})
         st.page_link(TRAIN_PAGE, label="New run", query_params={"new": "1"})
     if run:
         draw_run(run)
@@ -35,4 +38,4 @@ def page() -> None:
         st.fragment(draw_runs, run_every=listing.POLL if alive else None)()
 
 
-shell.run("train", page, shared=None)
+shell.run("train", page, keeps=KEPT)

@@ -239,8 +239,12 @@ class TrainingConfig(Section):
     saved_as: Literal["float32", "float16"] = Field(
         "float32", description="Number type of the finished model's file."
     )
+    # It changes no weight, so no hash and no model tells of it.
     watch: str | None = Field(
-        None, description="A class by its name, whose range is drawn after each epoch."
+        None,
+        min_length=1,
+        max_length=200,
+        description="A class by its scientific name, whose range is drawn after each epoch.",
     )
 
 

@@ -357,9 +357,9 @@ def test_a_clock_set_to_another_century_breaks_nothing(open_page: Open) -> None:
 
 def test_photos_are_forgotten_on_another_page(open_page: Open) -> None:
     app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
-    assert len(app.session_state["photos_read"]) == 1
+    assert len(app.session_state["photo-read"]) == 1
     app.switch_page("views/explore.py").run()
-    assert not app.exception and "photos_read" not in app.session_state
+    assert not app.exception and "photo-read" not in app.session_state
     app.switch_page("views/photo.py").run()
     assert "Your photos were not kept" in texts(app)
     app = upload(app, ("here.jpg", placed_jpeg(-110.0, 39.0)))
@@ -375,7 +375,7 @@ def test_where_there_are_no_records_no_set_is_promised(open_page: Open) -> None:
 
 def test_the_zoom_of_an_address_is_one_of_the_map(open_page: Open) -> None:
     app = open_page(zoom="99", **ROCKIES)
-    assert not app.exception and app.session_state["start"][2] == 12
+    assert not app.exception and app.session_state["photo-start"][2] == 12
 
 
 def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> None:
