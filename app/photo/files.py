@@ -19,10 +19,13 @@ from csp_core.data.pictures import MAX_MEGAPIXELS, READABLE, Photo
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from shared import address, uploads
+from shared.quota import MOST_FILES, MOST_MEGABYTES, TOLD
 from shared.uploads import read_photo
 from shared.words import escape_markdown
 
 MEGABYTES = 50
+# Above this, bytes, a photo more may have no room.
+ROOM = (MOST_MEGABYTES - MEGABYTES) << 20
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
@@ -104,7 +107,8 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
     keep_uploads_in_memory()
     with st.container(horizontal=True, gap="medium", key="photo-input"):
         given = st.file_uploader(
-            f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each",
+            f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each,"
+            f" {TOLD}",
             type=list(TYPES),
             accept_multiple_files=True,
             max_upload_size=MEGABYTES,
@@ -129,6 +133,9 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
         return _read_example(example) if example else None
     st.session_state.pop(LOST, None)
     st.session_state[HAD] = True
+    # What was refused for want of room is not among them, and the browser gives no reason.
+    if len(files) >= MOST_FILES or sum(file.size for file in given) >= ROOM:
+        st.warning(f"There is room for {TOLD}; more are not taken until you remove some.")
     found = _read_all(files)
     for bad in (one for one in found if one.problem):
         st.error(f"**{escape_markdown(bad.name)}**: {escape_markdown(bad.problem)}")

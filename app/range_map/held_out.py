@@ -21,7 +21,7 @@ from csp_core.store import ModelInfo, read_mapping
 from shared import resources, uploads
 
 MAX_MEGABYTES = 200
-MOST_RECORDS = 2_000_000
+MOST_RECORDS = 1_000_000
 # The name of a file of records that whoever starts the app may give.
 VARIABLE = "CSP_RECORDS"
 

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.hosts import Hosts
+from shared.quota import Quota
 from shared.tiles import tiles
 
 SETTING = "CSP_ALLOWED_HOSTS"
@@ -35,6 +36,7 @@ class Gate:
             st.get_option("server.address"), os.environ.get(SETTING, "")
         )
         self.headers = answer_headers()
+        self.quota = Quota()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -44,12 +46,14 @@ class Gate:
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         answer = self._refusal(hosts, origins) or _missing(scope["path"])
+        answer = answer or self.quota.refusal(scope)
         if answer is None:
             if scope["type"] == "websocket" and origins:
                 # Behind a proxy that changes the host, Streamlit would take the page for foreign.
                 asked = origins[0].partition("://")[2]
                 scope = {**scope, "headers": _with_host(scope["headers"], asked)}
-            await self.app(scope, receive, self._with_headers(send))
+            with self.quota.arriving(scope):
+                await self.app(scope, receive, self._with_headers(send))
         elif scope["type"] == "websocket":
             # Closed before it is accepted, it is answered with status 403.
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})

@@ -8,13 +8,14 @@ from csp_core import gazetteer
 from csp_core.data.records import ClassTable
 from csp_core.data.sets.facts import names_taxa
 from csp_core.errors import CspError
+from csp_core.files import harmless
 from csp_core.inference import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config
 
 
 def escape_markdown(text: str) -> str:
     """Keep text from being read as Markdown, Streamlit's own directives included."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", harmless(text))
 
 
 def without_pictures(markdown: str) -> str:
@@ -27,7 +28,7 @@ def without_pictures(markdown: str) -> str:
         '[a](https://x.y/z.png) [b][c] Wow! [d](e)'
     """
     # All of the marks: of two in a row one would be left, and make a picture of the link.
-    return re.sub(r"!+(?=\[)", "", markdown)
+    return re.sub(r"!+(?=\[)", "", harmless(markdown))
 
 
 def percent(share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -11,7 +12,11 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from csp_core.files import harmless
 
 app = typer.Typer(
     name="csp",
@@ -20,10 +25,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-# What users and files say is printed as it is: brackets are no markup, :words: no pictures. The
-# console does so for tables too, so that no command has to think of it.
-out = Console(soft_wrap=True, markup=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+
+
+class PlainConsole(Console):
+    """Prints what users and files say as it is: no markup, no pictures, nothing a terminal obeys.
+
+    It does so for tables and progress bars too, so that no command has to think of it.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turn a string to text, before its width is measured."""
+        return super().render_str(harmless(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Give the parts of anything that is printed."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(harmless(part.text), part.style)
+
+
+out = PlainConsole(soft_wrap=True, markup=False, emoji=False)
+err = PlainConsole(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory or its name.")]
@@ -53,4 +76,11 @@ def print_json(value: Any) -> None:
     Args:
         value: Plain values.
     """
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # Escaped they are the same values, and no terminal obeys them.
+    text = re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", _escaped, text)
+    sys.stdout.write(text + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

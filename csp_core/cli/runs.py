@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from csp_core.cli.console import AsJson, RunArgument, app, err, out, print_json
+from csp_core.files import harmless
 
 SHOWN = 500  # letters of a message in a table
 Queued = Annotated[
@@ -190,8 +191,7 @@ def _text(value: object) -> str:
 
 def _as_it_is(value: object) -> Text:
     """Show what a file or a name says, and not what it would have the terminal do."""
-    words = " ".join(_text(value).split())
-    shown = "".join(letter if letter.isprintable() else "�" for letter in words)
+    shown = harmless(" ".join(_text(value).split()))
     return Text(shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…")
 
 

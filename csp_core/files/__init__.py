@@ -19,6 +19,7 @@ from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.files.plain import (
     MOST_JSON,
     check_plain,
+    harmless,
     parse_yaml,
     printable,
     read_json,
@@ -36,6 +37,7 @@ __all__ = [
     "cache_folder",
     "check_plain",
     "check_tensors",
+    "harmless",
     "hash_file",
     "load_tensors",
     "parse_yaml",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ MOST_JSON, MOST_YAML = 4 << 20, 64 << 10
 MOST_VALUES, MOST_DEPTH, MOST_WHOLE = 10_000, 64, 2**63
 # What a spreadsheet takes for the beginning of a formula, in full width too.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+# What a terminal obeys, what turns the direction of the text around it, halves of characters.
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def read_text(path: str | Path, *, most_bytes: int = MOST_JSON, errors: str = "strict") -> str:
@@ -193,6 +196,23 @@ def printable(text: str) -> str:
         The text, halves of surrogate pairs as escapes.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def harmless(text: str) -> str:
+    r"""Keep text of others from doing anything but being read, in a terminal or on a page.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, with a sign in the place of each character that a terminal would obey or that
+        changes the direction of what stands beside it; line ends and tabs stay.
+
+    Example:
+        >>> harmless("Pica\x1b[2J pica")
+        'Pica�[2J pica'
+    """
+    return OBEYED.sub("�", text)
 
 
 def spreadsheet_cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a run says, appended to a file."""
+"""What a run says, in its log and in a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from csp_core.files import harmless
+
+
+class PlainFormatter(logging.Formatter):
+    """Writes what is said without what a terminal would obey: names come from files of others."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one message."""
+        return harmless(super().format(record))
 
 
 @contextmanager
@@ -20,7 +30,7 @@ def log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
         Nothing.
     """
     handler = _LogFile(path, encoding="utf-8", errors="replace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from csp_core.errors import CspError
+from csp_core.files import harmless
 from csp_core.runs.directory import RunDir
+from csp_core.runs.logs import PlainFormatter
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
     """
     logger, handler = logging.getLogger("csp_core.training"), logging.StreamHandler(sys.stderr)
     if not console.is_terminal:
+        handler.setFormatter(PlainFormatter())
         # What went wrong is said once, at the end.
         handler.addFilter(lambda record: record.levelno < logging.ERROR)
         logger.addHandler(handler)
@@ -40,7 +42,10 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
             logger.removeHandler(handler)
         return
     done = threading.Event()
-    with Progress(console=console) as progress:
+    # What a run says is its own text: brackets are no markup, :words: no pictures.
+    said = TextColumn("{task.description}", style="progress.description", markup=False)
+    columns = (said, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
         thread = threading.Thread(target=_follow, args=(folder, progress, done), daemon=True)
         thread.start()
         try:
@@ -60,7 +65,7 @@ def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:
         note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""
         progress.update(
             task,
-            description=escape(f"{status.get('message', '')}{note}"),
+            description=harmless(" ".join(f"{status.get('message', '')}{note}".split())),
             total=status.get("total_steps"),
             completed=status.get("step", 0),
         )

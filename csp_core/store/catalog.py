@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
-from csp_core.files import ASSETS, printable
+from csp_core.files import ASSETS, harmless, printable
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
 from csp_core.store.kept import kept_folders
 
@@ -151,7 +151,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
 
 def _line(value: Any, most: int = MOST_LINE) -> str:
     """Write a value of a card as one line of bounded length."""
-    line = " ".join(str(value).split())
+    line = harmless(" ".join(str(value).split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -166,7 +166,7 @@ def _open(content: bytes, name: str) -> Image.Image | None:
         ) from error
     except DAMAGE as error:
         raise _damaged(name, error) from error
-    check_size(*picture.size, name)
+    check_size(*picture.size, name, picture.format or "")
     return picture
 
 

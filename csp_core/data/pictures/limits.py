@@ -10,6 +10,8 @@ from csp_core.errors import BadRecordError
 
 # A phone makes 12 to 50 megapixels; decoded, 100 take 300 to 400 MB.
 MAX_MEGAPIXELS = 100
+# WebP is decoded to three copies of four bytes a pixel, HEIC to two.
+FEWER_MEGAPIXELS = {"WEBP": 36, "HEIF": 75}
 # What a TIFF's values take as they are stored; 100 megapixels of three bands of 16 bits take 600.
 MAX_MEGABYTES = 1000
 # What the picture that comes out takes: read in strips, a file may be larger than this.
@@ -185,20 +187,22 @@ def is_bomb(exif: bytes) -> bool:
     return any(folder.claimed > len(block) for folder in folders(block, 8))
 
 
-def check_size(width: int, height: int, name: str) -> None:
+def check_size(width: int, height: int, name: str, kind: str = "") -> None:
     """Refuse a picture of too many pixels, before any is decoded.
 
     Args:
         width: Pixels.
         height: Pixels.
         name: What to call it.
+        kind: Its format as Pillow names it.
 
     Raises:
-        BadRecordError: If there are 100 million or more.
+        BadRecordError: If there are 100 million or more, or more than its format may have.
     """
-    if width * height >= MAX_MEGAPIXELS * 1_000_000:
+    most = FEWER_MEGAPIXELS.get(kind, MAX_MEGAPIXELS)
+    if width * height >= most * 1_000_000:
         raise BadRecordError(
-            f"The picture has {width} × {height} pixels; fewer than {MAX_MEGAPIXELS} megapixels are"
-            " read: make it smaller.",
+            f"The picture has {width} × {height} pixels; fewer than {most} megapixels are"
+            f" read{f' of {kind}' if kind in FEWER_MEGAPIXELS else ''}: make it smaller.",
             file=name or None,
         )

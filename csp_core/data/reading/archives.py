@@ -17,7 +17,7 @@ from csp_core.errors import BadRecordError
 MAX_RATIO = 200
 RATIO_COUNTS_FROM = 1 << 25
 # A stream is never held as a whole, so one packed file may unpack to more before it is doubted.
-GZIP_RATIO_COUNTS_FROM = 1 << 28
+GZIP_RATIO_COUNTS_FROM = 1 << 27
 MAX_UNPACKED = 1 << 38
 # What is copied to disk out of an archive, because it must be read from its end.
 MAX_COPIED = 1 << 31

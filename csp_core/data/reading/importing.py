@@ -23,6 +23,8 @@ from csp_core.data.reading.text import RAGGED
 from csp_core.errors import BadRecordError, ConfigError, CspError
 from csp_core.files import atomic_path
 
+# Each chunk costs time of its own, so that small ones are put together up to so much.
+FEW_ROWS, FEW_BYTES = 20_000, 1 << 22
 REPEATED = "same name, place and day as an earlier record"
 # A dictionary of values that hardly repeat costs time and saves nothing.
 REPETITIVE = ("scientific_name", "common_name", "recorder", "license", "reason")
@@ -61,7 +63,7 @@ class Import:
         """
         names: Sequence[str] = list(dict.fromkeys(self._columns.values()))
         with plainly(self._path):
-            for chunk in _ahead(self._source.chunks(names)):
+            for chunk in _ahead(_together(self._source.chunks(names))):
                 yield self._count(chunk, judge(chunk, self._columns, self._rules))
             if not self._read:
                 raise BadRecordError("The file has a header but no records.")
@@ -120,6 +122,34 @@ class Import:
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
             notes=tuple(self._source.notes),
         )
+
+
+def _together(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Put small chunks together, as a file may come in as many as it has records."""
+    held: list[Chunk] = []
+    rows = size = 0
+    for chunk in chunks:
+        if held and held[0].table.schema != chunk.table.schema:
+            yield _joined(held)
+            held, rows, size = [], 0, 0
+        held.append(chunk)
+        rows += len(chunk.table) + len(chunk.rejected)
+        size += int(chunk.table.estimated_size())
+        if rows >= FEW_ROWS or size >= FEW_BYTES:
+            yield _joined(held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    return Chunk(
+        pl.concat([chunk.table for chunk in chunks]),
+        pl.concat([chunk.lines.cast(pl.Int64) for chunk in chunks]),
+        tuple(row for chunk in chunks for row in chunk.rejected),
+    )
 
 
 def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -10,6 +10,8 @@ from csp_core.errors import BadRecordError
 
 # A description of columns is some kilobytes; more is no description.
 MAX_XML = 1 << 24
+# Files that count as one table; each costs time of its own.
+MAX_FILES = 100
 ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\r\\n": "\r\n", "&#9;": "\t"}
 
 
@@ -78,6 +80,8 @@ def _refuse_dtd(data: bytes) -> None:
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(data, True)
+    except BadRecordError:
+        raise
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise BadRecordError(f"meta.xml is damaged ({error}).") from error
 
@@ -110,6 +114,11 @@ def _part(element: ET.Element, key: str) -> Part:
     files = [e.text.strip() for e in element.iter() if _tag(e) == "location" and e.text]
     if not files:
         raise BadRecordError("meta.xml names no file for its core or an extension.")
+    if len(files) > MAX_FILES or len(set(files)) < len(files):
+        raise BadRecordError(
+            f"meta.xml names {len(files):,} files for one table; up to {MAX_FILES} are read, each"
+            " once."
+        )
     return Part(
         row_type=_last(element.get("rowType", "")),
         files=tuple(files),

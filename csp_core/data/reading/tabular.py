@@ -27,6 +27,8 @@ ROWS = 100_000
 MAX_EXPANDED, MAX_RATIO = 1 << 28, 200
 # What is written out at once, and what a column of a row group takes before that.
 PIECE, MAX_CHUNK = 1 << 26, 1 << 29
+# Each row group costs a millisecond, whatever it holds.
+MANY_GROUPS, FEW_ROWS = 5_000, 1_000
 
 
 class ParquetSource(Source):
@@ -177,7 +179,14 @@ def _check_metadata(about: pq.FileMetaData, columns: Sequence[str], most: int) -
     """Refuse what the file itself says would grow too much: rows cost time whatever they hold."""
     if about.num_rows * 8 * len(columns) > most:
         raise _bomb(about.num_rows)
-    for number in range(about.num_row_groups):
+    groups = about.num_row_groups
+    if groups > MANY_GROUPS and about.num_rows < FEW_ROWS * groups:
+        raise BadRecordError(
+            f"The Parquet file holds {about.num_rows:,} records in {groups:,} row groups; more than"
+            f" {MANY_GROUPS:,} groups are read if they hold {FEW_ROWS:,} records and more: write it"
+            " in fewer."
+        )
+    for number in range(groups):
         group = about.row_group(number)
         for at in range(group.num_columns):
             chunk = group.column(at)

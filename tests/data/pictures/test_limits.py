@@ -169,3 +169,10 @@ def test_what_comes_out_is_bounded_too(tmp_path):
     with pytest.raises(BadRecordError, match="MB once read; up to 400 are"):
         read_photo(tmp_path / "a.tif")
     assert read_photo(tmp_path / "a.tif", fit=64).image.shape == (6, 64, 64)
+
+
+def test_a_webp_of_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "a.webp"
+    Image.new("RGB", (SIDE, SIDE)).save(path, lossless=True, method=0)
+    assert path.stat().st_size < 100
+    assert "fewer than 36 megapixels are read of WEBP" in read_in_a_child(path)

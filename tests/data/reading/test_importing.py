@@ -329,6 +329,7 @@ def test_full_disk_leaves_nothing(load, tmp_path, monkeypatch, at):
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     monkeypatch.setattr("csp_core.data.reading.lines.BLOCK", 100)
+    monkeypatch.setattr("csp_core.data.reading.importing.FEW_ROWS", 1)
     with pytest.raises(BadRecordError, match=r"Cannot write .*No space left on device"):
         load(HEADER + "Aus bus,1,2,,\nAus bus,,2,,\n" * 50)
     assert files_in(tmp_path) == ["source.csv"]

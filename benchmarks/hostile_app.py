@@ -1,0 +1,171 @@
+"""Hostile inputs through a running app, while a second session clicks the map of Explore."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as BrowserError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.server import CHROMIUM_FLAGS, find_chromium, running_app
+
+PATIENCE, SECONDS, MEGABYTES = 60.0, 10.0, 1500.0
+RESTS = "[data-test-script-state='notRunning']"
+# Which page takes which kind of file.
+BOXES = {"pictures": ("photo", "photo_files"), "records": ("range-map", "records_file")}
+Rows = list[dict[str, Any]]
+
+
+class Second:
+    """A session that clicks the map of Explore again and again."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.number, self.slowest = page, 0, 0.0
+        page.goto(f"{address}?lat=38&lon=-100")
+        rest(page)
+
+    def click(self) -> float:
+        """Click another place and wait for its answer; give the seconds that it took."""
+        self.number += 1
+        began, before = time.monotonic(), self.page.url
+        frame = self.page.frame_locator(".st-key-map-box iframe")
+        x, y = 150 + 37 * (self.number % 9), 100 + 29 * (self.number % 7)
+        frame.locator("#map_div").click(position={"x": x, "y": y}, timeout=PATIENCE * 1000)
+        self.page.wait_for_function(
+            "before => location.href !== before", arg=before, timeout=PATIENCE * 1000
+        )
+        rest(self.page)
+        seconds = time.monotonic() - began
+        self.slowest = max(self.slowest, seconds)
+        return seconds
+
+
+def rest(page: Page) -> None:
+    """Wait until a page has been drawn."""
+    page.wait_for_timeout(200)
+    page.locator(RESTS).first.wait_for(state="attached", timeout=PATIENCE * 1000)
+
+
+def server_of(address: str) -> int:
+    """Find the process that listens on an address."""
+    port = urlsplit(address).port
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return process.pid
+    raise RuntimeError(f"No process listens on {address}.")
+
+
+def upload(browser: Browser, address: str, path: Path, kind: str, second: Second) -> list[float]:
+    """Give a page a file and click in the second session until the page rests; give its times."""
+    place, box = BOXES[kind]
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}{place}")
+        rest(page)
+        field = page.locator(f".st-key-{box} input[type=file]")
+        if not field.count():
+            choose_records(page)
+        began, clicks = time.monotonic(), []
+        field.first.set_input_files(
+            [{"name": path.name, "mimeType": "application/octet-stream",
+              "buffer": path.read_bytes()}]
+        )  # fmt: skip
+        while True:
+            clicks.append(second.click())
+            over = time.monotonic() - began
+            if over > PATIENCE or page.locator(RESTS).count():
+                break
+        rest(page)
+        if page.locator("[data-testid=stException]").count():
+            raise BrowserError("the page shows a raw error")
+        return [time.monotonic() - began, *clicks]
+
+
+def choose_records(page: Page) -> None:
+    """Have the Range map ask for a file of records."""
+    page.get_by_text("max_tss", exact=False).first.click()
+    rest(page)
+
+
+def through_the_app(
+    files: dict[str, list[Path]], folder: Path, peak: Callable[[int], Any], *, quick: bool
+) -> Rows:
+    """Give each file to its page, and have the pages list hostile models.
+
+    Args:
+        files: Kind to paths.
+        folder: Where ``models`` and ``runs`` lie.
+        peak: Watches the memory of a process while a block runs.
+        quick: Whether to take one file of each kind.
+
+    Returns:
+        One row an input, and one for the second session.
+    """
+    rows: Rows = []
+    (folder / "app").mkdir()
+    program = find_chromium()
+    variables = {"CSP_MODELS": str(folder / "models"), "CSP_RUNS": str(folder / "runs")}
+    with (
+        running_app(folder / "app", before="", **variables) as address,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS)) as browser,
+    ):
+        pid, second = server_of(address), Second(browser.new_page(), address)
+        for place in ("", "range-map", "photo", "about"):
+            rows.append(measured("page", place or "explore", pid, peak, [],
+                                 lambda place=place: visit(browser, address, place)))  # fmt: skip
+        for kind in BOXES:
+            for path in files[kind][: 1 if quick else None]:
+                rows.append(measured(kind, path.name, pid, peak, [],
+                                     lambda p=path, k=kind: upload(browser, address, p, k, second)))  # fmt: skip
+        rows.append({"by": "app", "kind": "second session", "input": f"{second.number} clicks",
+                     "seconds": round(second.slowest, 1), "megabytes": 0, "said": "",
+                     "wrong": ["slow"] if second.slowest > SECONDS else []})  # fmt: skip
+    return rows
+
+
+def visit(browser: Browser, address: str, place: str) -> Sequence[float]:
+    """Open a page and wait until it rests."""
+    with browser.new_context() as context:
+        page, began = context.new_page(), time.monotonic()
+        page.goto(f"{address}{place}")
+        rest(page)
+        page.locator("h1, h2, h3").first.wait_for(timeout=PATIENCE * 1000)
+        # What the browser itself needs to draw it counts as well.
+        page.evaluate("() => document.body.innerText.length")
+        return [time.monotonic() - began]
+
+
+def measured(
+    kind: str,
+    name: str,
+    pid: int,
+    peak: Callable[[int], Any],
+    wrong: list[str],
+    work: Callable[[], Sequence[float]],
+) -> dict[str, Any]:
+    """Do something to the app and see what it costs the server."""
+    said, seconds = "", PATIENCE
+    with peak(pid) as watched:
+        try:
+            seconds = work()[0]
+        except BrowserError as error:
+            said, wrong = str(error)[:200], [*wrong, "raw"]
+    if not psutil.pid_exists(pid):
+        wrong = [*wrong, "ended"]
+    wrong += ["slow"] * (seconds > SECONDS) + ["large"] * (watched.megabytes > MEGABYTES)
+    print("app", kind, ascii(name), round(seconds, 1), round(watched.megabytes), wrong, said)
+    return {"by": "app", "kind": kind, "input": name, "seconds": round(seconds, 1),
+            "megabytes": round(watched.megabytes), "wrong": wrong, "said": said}  # fmt: skip
