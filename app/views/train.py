@@ -14,7 +14,7 @@ from jobs.table import draw_runs
 from shared.widgets import TRAIN_PAGE
 
 # The settings in work outlast a look at another page.
-KEPT = ("draft", "base", "generation", "estimate", "picked")
+KEPT = ("draft", "base", "generation", "estimate")
 
 
 def page() -> None:
