@@ -10,7 +10,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from csp_core.cli.console import AsJson, RunArgument, app, err, out, print_json
+from csp_core.cli.console import AsJson, RunArgument, app, clearing_up, err, out, print_json
 from csp_core.files import harmless
 
 SHOWN = 500  # letters of a message in a table
@@ -30,11 +30,18 @@ def train(
     ] = None,
     detach: Annotated[bool, typer.Option(help="Start it in a process of its own.")] = False,
     queue: Queued = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only try some steps: how long, how much memory.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model as configured."""
     from csp_core.config import load_config
     from csp_core.runs import jobs, launch
 
+    if estimate:
+        _estimate(load_config(config, overrides or ()), as_json=as_json)
+        return
     launch.wait_for_launcher()
     with launch.tell_failure(run_dir):
         settings = load_config(config, overrides or ())
@@ -52,6 +59,23 @@ def train(
             if run_dir is None:
                 launch.discard(folder)
             raise
+
+
+def _estimate(settings: Any, *, as_json: bool) -> None:
+    from csp_core.training.estimate import describe
+    from csp_core.training.estimate import estimate as try_run
+
+    with clearing_up():
+        found = try_run(settings)
+    if as_json:
+        print_json(found)
+        return
+    out.print(describe(found), highlight=False)
+    for stage in found["stages"] if len(found["stages"]) > 1 else ():
+        name, seconds = stage["name"] or "the model", stage["seconds_total"]
+        note = f" ({stage['assumed']})" if stage["assumed"] else ""
+        out.print(f"  {name}: {seconds:.3g} s{note}", highlight=False)
+    out.print(f"Assumed: {found['assumed']}.", highlight=False)
 
 
 @app.command()

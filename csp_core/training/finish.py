@@ -56,7 +56,7 @@ def finish_model(
         model.calibration = load_model(held_out).calibration
     elif val_set is not None and measure is not None:
         metrics = _calibrate(measure, model, val_set, config)
-    provenance = _provenance(train_set, config, epochs)
+    about = provenance(train_set, config, epochs)
     card = write_card(
         model,
         config,
@@ -74,7 +74,7 @@ def finish_model(
         model,
         directory,
         metrics=metrics,
-        provenance=provenance,
+        provenance=about,
         texts=texts,
         dtype=config.training.saved_as,
     )
@@ -95,7 +95,17 @@ def _calibrate(
     return {**metrics, **({"sets": sets} if sets else {})}
 
 
-def _provenance(train_set: RecordDataset, config: RunConfig, epochs: int) -> dict[str, Any]:
+def provenance(train_set: RecordDataset, config: RunConfig, epochs: int) -> dict[str, Any]:
+    """Say what a model is made from and with.
+
+    Args:
+        train_set: What it learned from.
+        config: How it was trained.
+        epochs: Epochs that its weights saw.
+
+    Returns:
+        Plain values for its ``config.json``.
+    """
     return {
         "config": config.without_folders(),
         "epochs": epochs,

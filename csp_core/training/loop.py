@@ -74,12 +74,11 @@ class Stage:
         )
         self.watched = Watched(config, self.parts.model, self.parts.train_set.classes)
         self.pace = Pace(accelerator.device, self.batch_size)
-        self.last_beat = 0.0
+        self.clock, self.last_beat = time.monotonic(), 0.0
         self.told_size = False
 
     def run(self) -> TrainResult:
         """Train to the end, to the stop or to the patience's end."""
-        self.clock = time.monotonic()
         if self.accelerator.is_main_process:
             self.run_dir.truncate_metrics(
                 self.progress.epoch + 1, stage=self.plan.name, before=self.plan.before
@@ -280,18 +279,22 @@ class Stage:
     def _seconds(self) -> float:
         return self.progress.seconds + time.monotonic() - self.clock
 
+    def save(self) -> int:
+        """Write a checkpoint; gives the bytes that it takes."""
+        progress = dataclasses.replace(self.progress, seconds=self._seconds())
+        return save_state(
+            self.plan.checkpoints,
+            progress,
+            self._stateful(),
+            self._plain_optimizer(),
+            self.names,
+            self.best,
+            self.origin,
+        )
+
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            progress = dataclasses.replace(self.progress, seconds=self._seconds())
-            size = save_state(
-                self.plan.checkpoints,
-                progress,
-                self._stateful(),
-                self._plain_optimizer(),
-                self.names,
-                self.best,
-                self.origin,
-            )
+            size = self.save()
             if not self.told_size:
                 self.told_size = True
                 log.info(

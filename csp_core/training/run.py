@@ -49,7 +49,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
     check_limits(config)
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
-    accelerator = _make_accelerator(config)
+    accelerator = make_accelerator(config)
     run.create()
     with run.explain_unwritable(), ExitStack() as stack:
         if accelerator.is_main_process:
@@ -57,7 +57,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
             if not resume:
                 run.check_free()  # a run that stands here is left as it is
         try:
-            with run.explain_unwritable(), _explain_memory(config):
+            with run.explain_unwritable(), explain_memory(config):
                 if accelerator.is_main_process:
                     _begin(config, run, stack, resume=resume)
                 stack.enter_context(run.stop_on_sigterm())
@@ -93,8 +93,18 @@ def _tell_failure(error: BaseException, run: RunDir) -> None:
 
 
 @contextmanager
-def _explain_memory(config: RunConfig) -> Iterator[None]:
-    """Say in one sentence that memory ran out, and what to lower."""
+def explain_memory(config: RunConfig) -> Iterator[None]:
+    """Say in one sentence that memory ran out, and what to lower.
+
+    Args:
+        config: The run.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ConfigError: In the place of what was raised for want of memory.
+    """
     try:
         yield
     except Exception as error:
@@ -126,7 +136,18 @@ def _run_stages(
     return result
 
 
-def _make_accelerator(config: RunConfig) -> accelerate.Accelerator:
+def make_accelerator(config: RunConfig) -> accelerate.Accelerator:
+    """Make what moves models and batches to the device and between processes.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The accelerator.
+
+    Raises:
+        ConfigError: If the machine has no such device, or it cannot compute so.
+    """
     # Accelerate keeps one state a process; a second run in it may ask for another device.
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     device, precision = config.training.device, config.training.precision
