@@ -48,7 +48,7 @@ def draw_film(name: str) -> None:
     st.markdown(f"**Range of {escape_markdown(raster.label)}, {labels[chosen]}**")
     colours = style.palette()
     scale = value_scale(raster.kind, colours)
-    picture = small_map(raster, scale, colours, resources.world("land"), guesses=True, hatch=False)
+    picture = small_map(raster, scale, colours, resources.world("land"), guesses=False, hatch=True)
     stream = io.BytesIO()
     size = picture.width * ZOOM, picture.height * ZOOM
     picture.resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
@@ -57,7 +57,7 @@ def draw_film(name: str) -> None:
 
 
 def _label(frame: artifacts.RangeFrame) -> str:
-    stage = f"{frame.stage}, " if frame.stage else ""
+    stage = f"{frame.stage}, " if frame.stage != artifacts.MAIN else ""
     return f"{stage}before training" if frame.epoch == 0 else f"{stage}epoch {frame.epoch}"
 
 
@@ -74,6 +74,6 @@ def _draw_legend(scale: object) -> None:
     )
     st.html(f'<div class="csp-legend">{steps}</div>')
     st.caption(
-        "Values by the weights at that epoch, also where few records stand; a finished model's map"
-        " says where it extrapolates."
+        "Values by the weights at that epoch. Hatched: too few training records stand near, so the"
+        " model only continues what it learned elsewhere."
     )

@@ -144,7 +144,9 @@ def _levels(job: Job | None, measure: str) -> dict[str, float]:
         found = artifacts.baselines(RunDir(job.path))
     except CspError:
         return {}
-    same = {name: values.get(measure) for name, values in found.items()}
+    # Counting has no temperature: its log-loss stands beside the calibrated one.
+    plain = measure.replace("calibrated_", "")
+    same = {name: values.get(measure, values.get(plain)) for name, values in found.items()}
     return {
         name.replace("_", " "): float(value) for name, value in same.items() if is_number(value)
     }

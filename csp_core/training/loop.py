@@ -72,7 +72,7 @@ class Stage:
         self.progress, self.best = load_state(
             plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
-        self.watched = Watched(config, self.parts.model, self.parts.train_set.classes)
+        self.watched = Watched(config, self.parts.model, self.parts.train_set)
         self.pace = Pace(accelerator.device, self.batch_size)
         self.clock, self.last_beat = time.monotonic(), 0.0
         self.told_size = False

@@ -9,6 +9,9 @@ import psutil
 import torch
 
 
+WARM_SECONDS, WARM_STEPS = 20.0, 50
+
+
 class Pace:
     """Counts what is done, and the time that it takes.
 
@@ -53,11 +56,13 @@ class Pace:
             steps: Steps that are left.
 
         Returns:
-            Seconds, at the mean pace of this process; None before the first step.
+            Seconds, at the mean pace of this process; None while too few were made.
         """
-        if not self.steps:
+        passed = time.monotonic() - self.began
+        # The first steps are slow, as everything is made ready in them.
+        if not self.steps or (passed < WARM_SECONDS and self.steps < WARM_STEPS):
             return None
-        return round((time.monotonic() - self.began) / self.steps * max(steps, 0), 1)
+        return round(passed / self.steps * max(steps, 0), 1)
 
 
 def name_device(device: torch.device) -> str:
