@@ -160,7 +160,7 @@ def draw_trash() -> None:
         return
     with st.expander(f"Deleted: {len(found)}"):
         st.caption("They are removed for good some time after seven days.")
-        for name in found[:50]:
+        for name in [one.name for one in found[:50]]:
             left, right = st.columns([4, 1], vertical_alignment="center")
             left.markdown(escape_markdown(name))
             right.button(

@@ -8,7 +8,6 @@ from typing import Any
 import psutil
 import torch
 
-
 WARM_SECONDS, WARM_STEPS = 20.0, 50
 
 

@@ -91,7 +91,9 @@ def test_data_lies_inside_the_root(records_csv, tmp_path, monkeypatch):
         "/etc/passwd",
         tmp_path / "into" / "records.csv",
     ):
-        with pytest.raises(ConfigError, match=r"does not lie in .*where data may lie.*CSP_DATA_ROOT"):
+        with pytest.raises(
+            ConfigError, match=r"does not lie in .*where data may lie.*CSP_DATA_ROOT"
+        ):
             check_limits(small.config(path))
 
 

@@ -73,7 +73,7 @@ def test_a_note_is_kept(open_train: Open, make_run: MakeRun) -> None:
     path = make_run("mine")
     app = open_train(run="mine")
     app.text_input(key="train-note-mine").set_value("the *first* <one>").run()
-    assert (path / "note.txt").read_text() == "the *first* <one>"
+    assert (path / "note.txt").read_text().strip() == "the *first* <one>"
     assert open_train(run="mine").text_input(key="train-note-mine").value == "the *first* <one>"
 
 
