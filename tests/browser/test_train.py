@@ -35,6 +35,10 @@ def sidebar(page: Page) -> Locator:
     return page.locator('[data-testid="stSidebar"]')
 
 
+def main(page: Page) -> Locator:
+    return page.locator(".stMain")
+
+
 def one_run(folder: Path) -> Path:
     (path,) = (folder / "runs").glob("first-*")
     return path
@@ -72,14 +76,14 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
     with running_app(folder) as address:
         page = open_page(f"{address}train")
         settle(page)
-        page.locator(".stMain").get_by_role("link", name=re.compile("^first-")).click()
-        expect(page.get_by_text("▶ running")).to_be_visible()
-        expect(page.get_by_text("Range of", exact=False).first).to_be_visible()
+        main(page).get_by_role("link", name=re.compile("^first-")).click()
+        expect(main(page).get_by_text("▶ running")).to_be_visible()
+        expect(main(page).get_by_text("Range of", exact=False).first).to_be_visible()
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("◼ stopped")).to_be_visible()
+        expect(main(page).get_by_text("◼ stopped")).to_be_visible()
         step = state(folder)["step"]
         page.get_by_role("button", name="Resume").click()
-        expect(page.get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
+        expect(main(page).get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
         found = state(folder)
         assert 0 < step < found["step"] == found["total_steps"]
         page.get_by_role("button", name="Use this model").click()
@@ -104,7 +108,7 @@ def test_on_a_phone_the_launcher_waits_until_it_is_asked_for(
         assert page.evaluate(WIDER) <= 0
         background = page.locator(".stApp").evaluate("e => getComputedStyle(e).backgroundColor")
         assert brightness(background) < 60
-        expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+        expect(main(page).get_by_role("button", name="Train", exact=True)).to_be_visible()
         page.get_by_test_id("stExpandSidebarButton").click()
         expect(sidebar(page).get_by_role("button", name="Train")).to_be_in_viewport()
 
