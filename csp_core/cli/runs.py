@@ -88,7 +88,7 @@ def resume(
     from csp_core.runs import jobs, launch
 
     launch.wait_for_launcher()
-    found = jobs.find_run(run)
+    found = jobs.find_run(run, mend=True)
     with launch.tell_failure(found.path):
         if found.read_status()["state"] == "finished":
             out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)

@@ -130,7 +130,9 @@ class RunDir:
         if not self.awaits_this_process():
             self.stop_file.unlink(missing_ok=True)
         write_text(self.config, config)
-        self.write_status("starting", message=message, **({"name": name} if name else {}))
+        known = self._kept() if resume else {}
+        known |= {"name": name} if name else {}
+        self.write_status("starting", **{**known, "message": message})
 
     def check_free(self) -> None:
         """Make sure that a new run may begin here.
@@ -189,11 +191,15 @@ class RunDir:
             **fields: What else there is to say; what an earlier process said of progress, name and
                 output stays.
         """
-        kept: dict[str, Any] = {"name": self.path.name}
+        known = {"name": self.path.name, **self._kept()}
+        self.write_status(state, **{**known, **fields}, begun=False)
+
+    def _kept(self) -> dict[str, Any]:
+        """Read what a new status keeps of the one before."""
         with suppress(CspError):
             before = self.read_status()
-            kept |= {key: before[key] for key in KEPT if key in before}
-        self.write_status(state, **{**kept, **fields}, begun=False)
+            return {key: before[key] for key in KEPT if key in before}
+        return {}
 
     def write_end(self, state: str, *, message: str, **fields: Any) -> None:
         """Replace the status by a last one, which keeps how far the run was.
@@ -203,9 +209,7 @@ class RunDir:
             message: Why it ended.
             **fields: What else there is to say.
         """
-        before = self.own_status() or {}
-        kept = {key: before[key] for key in KEPT if key in before}
-        self.write_status(state, **kept, message=message, **fields)
+        self.write_status(state, **self._kept(), message=message, **fields)
 
     def awaits_this_process(self) -> bool:
         """Say whether somebody made the run for this process, which has not begun it yet.

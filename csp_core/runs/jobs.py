@@ -93,11 +93,12 @@ def new_run_dir(name: str, home: Path | None = None) -> Path:
         raise CheckpointError(f"Cannot make the run directory {path} ({error}).") from error
 
 
-def find_run(name_or_path: str | Path) -> RunDir:
+def find_run(name_or_path: str | Path, *, mend: bool = False) -> RunDir:
     """Find a run by its path, or by its folder's name in ``runs_home()``.
 
     Args:
         name_or_path: The path or name.
+        mend: Whether a status that cannot be read is set aside, so that the run can go on.
 
     Returns:
         The run.
@@ -109,6 +110,8 @@ def find_run(name_or_path: str | Path) -> RunDir:
     if not path.exists() and (runs_home() / path).is_dir():
         path = runs_home() / path
     run = RunDir(path)
+    if mend:
+        launching.mend_status(run)
     run.read_status()
     return run
 
@@ -159,7 +162,7 @@ def resume_job(name_or_path: str | Path, queue: bool = True) -> Job:
         CheckpointError: If it is under way or finished, or no process can be started.
         ConfigError: If as many runs wait as may.
     """
-    run = find_run(name_or_path)
+    run = find_run(name_or_path, mend=True)
 
     def prepare() -> list[str]:
         state = run.read_status()["state"]
@@ -213,7 +216,7 @@ def resume(name_or_path: str | Path) -> Job:
     Raises:
         CheckpointError: If it is under way, or the process ends before the run begins.
     """
-    run = find_run(name_or_path)
+    run = find_run(name_or_path, mend=True)
     if run.read_status()["state"] in ALIVE:
         raise CheckpointError(f"{run.path} is under way already.")
     launching.spawn_and_wait(["resume", str(run.path)], run.create())

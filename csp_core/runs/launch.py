@@ -19,6 +19,7 @@ from csp_core.errors import CheckpointError, CspError
 from csp_core.files import write_json
 from csp_core.runs.causes import cause_of
 from csp_core.runs.directory import RunDir
+from csp_core.runs.owner import hold
 from csp_core.runs.reading import last_error, read_object
 from csp_core.runs.status import OUTPUT
 
@@ -26,6 +27,7 @@ START_SECONDS = 60.0
 # What ended a moment ago gives its lock back a moment later.
 LOCK_SECONDS = 5.0
 ORDER = "launched.json"
+DAMAGED = "status.damaged.json"
 # Set for a process that begins once its launcher has written who it is.
 GATE = "CSP_GATE"
 
@@ -154,6 +156,30 @@ def tell_failure(folder: Path | None) -> Iterator[None]:
             with suppress(OSError):
                 RunDir(folder).write_end("failed", message=f"{kind}{error}", cause=cause_of(error))
         raise
+
+
+def mend_status(run: RunDir) -> None:
+    """Set a status aside that cannot be read, of a run that nobody is at and that has all else.
+
+    Args:
+        run: The run.
+
+    Raises:
+        CheckpointError: If the run has no configuration, or a process is at it.
+        DataNotFoundError: If it is no run.
+    """
+    try:
+        run.read_status()
+        return
+    except CspError:
+        if not run.config.is_file() or not any(run.checkpoints.glob("step-*")):
+            raise
+    with run.create().explain_unwritable(), hold(run.stop_file.parent):
+        message = "its status was missing"
+        if os.path.lexists(run.status_file):
+            os.replace(run.status_file, run.path / DAMAGED)
+            message = f"its status could not be read and is kept as {DAMAGED}"
+        run.write_status("stopped", message=message)
 
 
 def discard(folder: Path) -> None:
