@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,12 +18,15 @@ from playwright.sync_api import Error as BrowserError
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.server import CHROMIUM_FLAGS, find_chromium, running_app
+from tests.browser.server import CHROMIUM_FLAGS, find_chromium, running_app  # noqa: E402
 
 PATIENCE, SECONDS, MEGABYTES = 60.0, 10.0, 1500.0
 RESTS = "[data-test-script-state='notRunning']"
 # Which page takes which kind of file.
-BOXES = {"pictures": ("photo", "photo_files"), "records": ("range-map", "records_file")}
+BOXES = {
+    "pictures": ("photo", "photo_files"),
+    "records": ("range-map?threshold=max_tss", "records_file"),
+}
 Rows = list[dict[str, Any]]
 
 
@@ -75,8 +79,6 @@ def upload(browser: Browser, address: str, path: Path, kind: str, second: Second
         page.goto(f"{address}{place}")
         rest(page)
         field = page.locator(f".st-key-{box} input[type=file]")
-        if not field.count():
-            choose_records(page)
         began, clicks = time.monotonic(), []
         field.first.set_input_files(
             [{"name": path.name, "mimeType": "application/octet-stream",
@@ -91,12 +93,6 @@ def upload(browser: Browser, address: str, path: Path, kind: str, second: Second
         if page.locator("[data-testid=stException]").count():
             raise BrowserError("the page shows a raw error")
         return [time.monotonic() - began, *clicks]
-
-
-def choose_records(page: Page) -> None:
-    """Have the Range map ask for a file of records."""
-    page.get_by_text("max_tss", exact=False).first.click()
-    rest(page)
 
 
 def through_the_app(
@@ -118,18 +114,18 @@ def through_the_app(
     program = find_chromium()
     variables = {"CSP_MODELS": str(folder / "models"), "CSP_RUNS": str(folder / "runs")}
     with (
-        running_app(folder / "app", before="", **variables) as address,
+        running_app(folder / "app", **variables) as address,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS)) as browser,
     ):
         pid, second = server_of(address), Second(browser.new_page(), address)
         for place in ("", "range-map", "photo", "about"):
-            rows.append(measured("page", place or "explore", pid, peak, [],
-                                 lambda place=place: visit(browser, address, place)))  # fmt: skip
+            work = partial(visit, browser, address, place)
+            rows.append(measured("page", place or "explore", pid, peak, [], work))
         for kind in BOXES:
             for path in files[kind][: 1 if quick else None]:
-                rows.append(measured(kind, path.name, pid, peak, [],
-                                     lambda p=path, k=kind: upload(browser, address, p, k, second)))  # fmt: skip
+                work = partial(upload, browser, address, path, kind, second)
+                rows.append(measured(kind, path.name, pid, peak, [], work))
         rows.append({"by": "app", "kind": "second session", "input": f"{second.number} clicks",
                      "seconds": round(second.slowest, 1), "megabytes": 0, "said": "",
                      "wrong": ["slow"] if second.slowest > SECONDS else []})  # fmt: skip

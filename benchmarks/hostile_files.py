@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import time
@@ -241,25 +242,24 @@ def zip_of(members: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+def features(geometry: str, name: str) -> bytes:
+    """Write GeoJSON of one feature, of JSON texts."""
+    head = '{"type":"FeatureCollection","features":[{"type":"Feature","geometry":'
+    return f'{head}{geometry},"properties":{{"scientificName":{name}}}}}]}}'.encode()
+
+
+POINT = '{"type":"Point","coordinates":[1,2]}'
+
+
 def deep_features(depth: int) -> bytes:
     """GeoJSON whose properties lie as deep as given."""
-    deep = "[" * depth + "]" * depth
-    point = '{"type":"Point","coordinates":[1,2]}'
-    return (
-        f'{{"type":"FeatureCollection","features":[{{"type":"Feature","geometry":{point},"properties":'
-        f'{{"scientificName":{deep}}}}}]}}'
-    ).encode()
+    return features(POINT, "[" * depth + "]" * depth)
 
 
 def deep_geometry(depth: int) -> bytes:
     """GeoJSON whose geometries stand inside each other."""
-    start = '{"type":"GeometryCollection","geometries":[' * depth
-    return (
-        '{{"type":"FeatureCollection","features":[{{"type":"Feature","properties":'
-        '{{"scientificName":"Pica pica"}},"geometry":{}{{"type":"Point","coordinates":[1,2]}}{}}}]}}'.format(
-            start, "]}" * depth
-        )
-    ).encode()
+    start = '{"type":"GeometryCollection","geometries":['
+    return features(start * depth + POINT + "]}" * depth, '"Pica pica"')
 
 
 def many_corners(corners: int) -> bytes:
@@ -350,7 +350,7 @@ CONFIGS: dict[str, Callable[[], str]] = {
         f"b{n}: &b{n}\n  <<: [{', '.join(['*a'] * 50)}]" for n in range(200)),
     "tag.yaml": lambda: "name: !!python/object/apply:os.system ['touch owned']",
     "number.yaml": lambda: demo() + "\nseed: 1e999\n",
-    "nan_rate.yaml": lambda: demo().replace("training:", "training:\n  learning_rate: .nan", 1),
+    "nan_rate.yaml": lambda: re.sub(r"learning_rate: .*", "learning_rate: .nan", demo()),
     "escape.yaml": lambda: demo().replace("name:", 'name: "\\e[31m:bomb: [red]x" #', 1),
     "surrogate.yaml": lambda: 'name: "\\ud800"\n',
     "digits.yaml": lambda: f"seed: {'9' * 50_000}\n",

@@ -12,6 +12,10 @@ from csp_core.files import harmless
 from csp_core.inference import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config
 
+# Of a text that is drawn as Markdown; the longest card of the bundled models has a tenth.
+MOST_MARKDOWN, MOST_LINES, MOST_MARKS, MOST_NESTED = 64 << 10, 2000, 1000, 60
+MARKS = re.compile(r"[\[\]*_<>~`$!&:]")
+
 
 def escape_markdown(text: str) -> str:
     """Keep text from being read as Markdown, Streamlit's own directives included."""
@@ -29,6 +33,24 @@ def without_pictures(markdown: str) -> str:
     """
     # All of the marks: of two in a row one would be left, and make a picture of the link.
     return re.sub(r"!+(?=\[)", "", harmless(markdown))
+
+
+def is_plain_enough(markdown: str) -> bool:
+    r"""Tell whether a text from anybody is drawn as Markdown in reasonable time.
+
+    What draws it takes time that grows with the square of the marks that stand together, and as
+    many levels of its own as there are of quotations and lists.
+
+    Example:
+        >>> is_plain_enough("*a* [b](c)\n\n> d"), is_plain_enough("[" * 10_000)
+        (True, False)
+    """
+    if len(markdown) > MOST_MARKDOWN or markdown.count("\n") > MOST_LINES:
+        return False
+    blocks = re.split(r"\n[ \t]*\n", markdown)
+    if any(len(MARKS.findall(block)) > MOST_MARKS for block in blocks):
+        return False
+    return all(len(found) <= MOST_NESTED for found in re.findall(r"^[ \t>*+-]+", markdown, re.M))
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ from csp_core.inference import VALUE_MEANING
 from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
 from shared import resources, widgets
-from shared.words import escape_markdown, without_pictures
+from shared.words import escape_markdown, is_plain_enough, without_pictures
 
 
 def draw_meaning() -> None:
@@ -47,7 +47,9 @@ def draw_limits() -> None:
 def draw_model(info: ModelInfo) -> None:
     """Show a model's card, licence and attribution."""
     try:
-        st.markdown(without_pictures(resources.card(info)))
+        card = without_pictures(resources.card(info))
+        # What would hold up the browser is shown as it is.
+        (st.markdown if is_plain_enough(card) else st.text)(card)
         texts = resources.text_files(info)
     except (CspError, OSError) as error:
         st.error(escape_markdown(str(error)))

@@ -2,7 +2,7 @@ import pytest
 
 from csp_core.files import ASSETS
 from csp_core.store import catalog
-from shared.words import knows_species, percent, without_pictures
+from shared.words import is_plain_enough, knows_species, percent, without_pictures
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,14 @@ def test_land_cover_is_not_called_species() -> None:
 @pytest.mark.parametrize("text", ["![a](u)", "!![a](u)", "\\![a][r]", "a!!![a](u)", "[![a](u)](v)"])
 def test_a_card_fetches_no_pictures(text: str) -> None:
     assert "![" not in without_pictures(text) and "[a]" in without_pictures(text)
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, ">" * 100 + "x", "*a_ " * 800, "- a\n" * 3000,
+                                  "a" * 70_000, "- " * 40 + "a"])  # fmt: skip
+def test_what_would_hold_up_the_browser_is_no_markdown(text):
+    assert not is_plain_enough(text)
+
+
+@pytest.mark.parametrize("path", sorted((ASSETS / "models").glob("*/README.md")))
+def test_the_bundled_cards_are_drawn(path):
+    assert is_plain_enough(path.read_text(encoding="utf-8"))
