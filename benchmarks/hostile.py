@@ -189,7 +189,7 @@ def main() -> None:
     wrong = [row for row in rows if row["wrong"]]
     body = (
         f"{summary(rows)}\n\nLimits: {SECONDS:.0f} s of processor time and {MEGABYTES:.0f} MB"
-        " of a command with all below it, or by the clock and of the server with all below it;"
+        " of a command with all below it, or by the clock and of the server above its rest;"
         " no traceback, nothing that a terminal"
         " obeys, and no command ends by a signal. While the app has an input, a second session"
         " clicks the map of Explore; its slowest answer stands in the line *second session*.\n"

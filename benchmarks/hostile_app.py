@@ -154,6 +154,8 @@ def measured(
 ) -> dict[str, Any]:
     """Do something to the app and see what it costs the server."""
     said, seconds = "", PATIENCE
+    with peak(pid) as rest_of_it:
+        time.sleep(0.1)
     with peak(pid) as watched:
         try:
             seconds = work()[0]
@@ -161,7 +163,10 @@ def measured(
             said, wrong = str(error)[:200], [*wrong, "raw"]
     if not psutil.pid_exists(pid):
         wrong = [*wrong, "ended"]
-    wrong += ["slow"] * (seconds > SECONDS) + ["large"] * (watched.megabytes > MEGABYTES)
+    wrong += ["slow"] * (seconds > SECONDS) + ["large"] * (
+        watched.megabytes - rest_of_it.megabytes > MEGABYTES
+    )
     print("app", kind, ascii(name), round(seconds, 1), round(watched.megabytes), wrong, said)
+    above = watched.megabytes - rest_of_it.megabytes
     return {"by": "app", "kind": kind, "input": name, "seconds": round(seconds, 1),
-            "megabytes": round(watched.megabytes), "wrong": wrong, "said": said}  # fmt: skip
+            "megabytes": round(above), "wrong": wrong, "said": said}  # fmt: skip

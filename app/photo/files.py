@@ -10,7 +10,7 @@ from functools import partial
 
 import streamlit as st
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from starlette.formparsers import MultiPartParser
 from torch import Tensor
 
@@ -29,6 +29,8 @@ ROOM = (MOST_MEGABYTES - MEGABYTES) << 20
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
+# How many times as long as wide a photo is shown at most.
+LONGEST = 16
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photo-read"
@@ -63,7 +65,7 @@ class Chosen:
         if self.photo is None:
             return side
         height, width = self.photo.image.shape[1:]
-        return max(1, round(side * min(1.0, width / height)))
+        return max(1, round(side * min(1.0, max(width / height, 1 / LONGEST))))
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,11 @@ def _encode(picture: Image.Image, side: int) -> bytes:
     """Write a picture small, without anything beside its pixels."""
     shown = picture.copy()
     shown.thumbnail((side, side))
+    # The page may make it smaller yet, and a line of pixels would come to none.
+    least = -(-max(shown.size) // LONGEST)
+    if min(shown.size) < least:
+        sides = max(shown.width, least), max(shown.height, least)
+        shown = ImageOps.pad(shown, sides, color="white")
     stream = io.BytesIO()
     small = max(picture.size) <= SMALL
     shown.save(stream, *(("PNG",) if small else ("JPEG",)), quality=88)

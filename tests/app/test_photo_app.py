@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -217,6 +218,14 @@ def test_other_formats_give_their_place_too(open_page: Open, kind: str) -> None:
     app = upload(open_page(), (f"bird.{kind.lower()[:4]}", content))
     assert not app.exception and not app.error
     assert box(app.number_input, "lat_box").value == 39
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000)])
+def test_a_photo_of_one_line_of_pixels(open_page: Open, size: tuple[int, int]) -> None:
+    stream = io.BytesIO()
+    Image.new("L", size).save(stream, "PNG")
+    app = upload(open_page(), ("line.png", stream.getvalue()), ("other.jpg", encode(picture())))
+    assert not app.exception and not app.error
 
 
 def test_a_geotiff_gives_its_place_by_its_georeference(open_page: Open) -> None:
