@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import struct
 import sys
 from collections.abc import Callable
@@ -148,6 +149,8 @@ def limit_seconds() -> None:
 
 def main() -> None:
     """Answer tasks until the parent ends."""
+    # Ctrl+C reaches all that runs in a terminal; the parent, which ends by it, ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks, answers = sys.stdin.buffer, sys.stdout.buffer
     # What a library prints shall not stand between the answers.
     sys.stdout = sys.stderr

@@ -51,13 +51,14 @@ def serve_command(
     if headless is not None:
         settings["server.headless"] = headless
     flags = [f"--{name}={_flag_value(value)}" for name, value in settings.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(main), *flags]
+    return [sys.executable, str(main.with_name("listen.py")), "run", str(main), *flags]
 
 
 def serve(host: str = "127.0.0.1", port: int = 8501, headless: bool | None = None) -> int:
     """Run the app until it is stopped.
 
-    On POSIX this process becomes the server, so that a signal sent to it reaches the server.
+    On POSIX this process becomes the server, so that a signal sent to it reaches the server. Ctrl+C
+    ends it with status 0.
 
     Args:
         host: Address to listen on.
@@ -76,7 +77,10 @@ def serve(host: str = "127.0.0.1", port: int = 8501, headless: bool | None = Non
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(command[0], command)
-    return subprocess.call(command)
+    try:
+        return subprocess.call(command)
+    except KeyboardInterrupt:  # which the server got too
+        return 0
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -49,13 +49,30 @@ def running_app(
     Yields:
         The app's address.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = serve_command(host=host, port=port, headless=True)
     if before:
         start = "from streamlit.web.cli import main; main()"
-        command = [command[0], "-c", f"{before}\n{start}", *command[3:]]
+        command = [command[0], "-c", f"{before}\n{start}", *command[command.index("run") :]]
+    with running_server(command, folder, port, **environment):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
+def running_server(
+    command: list[str], folder: Path, port: int, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends.
+
+    Args:
+        command: Program and arguments.
+        folder: Working directory; its log, ``app.log``, goes there.
+        port: Where it listens.
+        **environment: Variables to set for it.
+
+    Yields:
+        The process, which answers.
+    """
     with (folder / "app.log").open("wb") as log:
         server = subprocess.Popen(
             command,
@@ -67,7 +84,7 @@ def running_app(
         )
         try:
             _wait_until_healthy(server, port, folder / "app.log")
-            yield f"http://127.0.0.1:{port}/"
+            yield server
         finally:
             server.terminate()
             try:
@@ -75,6 +92,13 @@ def running_app(
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def free_port() -> int:
+    """Find a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

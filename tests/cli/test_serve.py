@@ -10,8 +10,8 @@ from csp_core.errors import ConfigError
 
 def test_every_setting_is_a_flag() -> None:
     command = serve_command(port=8600, headless=True)
-    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
-    assert command[4].endswith("main.py")
+    assert command[0] == sys.executable and command[2] == "run"
+    assert command[1].endswith("listen.py") and command[3].endswith("main.py")
     for flag in (
         "--server.port=8600",
         "--server.address=127.0.0.1",
@@ -28,7 +28,7 @@ def test_streamlit_knows_every_flag() -> None:
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
     known = found.stdout
     assert found.returncode == 0
-    for flag in command[5:-1]:
+    for flag in command[4:-1]:
         assert flag.split("=")[0] in known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ def test_a_photo_comes_back_as_it_was(readers: uploads.Readers) -> None:
     assert ask(readers, placed_jpeg(8.0, 47.0)) == (3, 32, 32)
     with pytest.raises(BadRecordError, match="no picture that can be read"):
         ask(readers, b"This is no picture.")
+
+
+def test_a_child_leaves_the_end_by_ctrl_c_to_its_parent(readers: uploads.Readers) -> None:
+    ask(readers, placed_jpeg(8.0, 47.0))
+    (child,) = children(readers)
+    child.send_signal(signal.SIGINT)
+    assert ask(readers, placed_jpeg(8.0, 47.0)) == (3, 32, 32) and children(readers) == [child]
 
 
 def test_a_child_that_ends_is_replaced(readers: uploads.Readers) -> None:
