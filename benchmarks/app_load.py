@@ -32,7 +32,7 @@ from csp_core.files import write_json
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-SESSIONS, EVERY, SECONDS = (1, 5, 20), 2.0, 60.0
+SESSIONS, EVERY, SECONDS, PATIENCE = (1, 5, 20), 2.0, 60.0, 180.0
 ADDRESSES = {"Explore": "", "Range map": "range-map"}
 HEAD = ("page", "sessions", "app", "clicks", "of due", "click p50, s", "p95, s", "browser p50, s",
         "p95, s", "processor, s a click", "server busy", "MB at rest", "MB a session",
@@ -185,7 +185,9 @@ def cell(checkout: Path, page: str, count: int, seconds: float) -> dict[str, Any
         with running_server(command, Path(folder), port, **known) as server:
             watched = psutil.Process(server.pid)
             address = f"http://127.0.0.1:{port}/"
-            found = asyncio.run(measure(watched, address, ADDRESSES[page], count, seconds))
+            work = measure(watched, address, ADDRESSES[page], count, seconds)
+            # A browser that the machine has ended answers no more.
+            found = asyncio.run(asyncio.wait_for(work, PATIENCE + seconds))
     return {"load": load, **found}
 
 
@@ -205,7 +207,12 @@ def kept(path: Path, make: Any, *words: Any) -> Any:
     """Read a finished cell, or measure it and keep it."""
     if not path.is_file():
         print(f"{path.stem} …", flush=True)
-        write_json(path, make(*words))
+        try:
+            found = make(*words)
+        except TimeoutError:
+            print("once more: it came to no end", flush=True)
+            found = make(*words)
+        write_json(path, found)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
