@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import streamlit as st
@@ -52,7 +53,9 @@ def draw_film(name: str) -> None:
     stream = io.BytesIO()
     size = picture.width * ZOOM, picture.height * ZOOM
     picture.resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
-    st.image(stream.getvalue(), width="stretch")
+    # In the page itself: a file of its own may be gone before the browser asks for it.
+    coded = base64.b64encode(stream.getvalue()).decode("ascii")
+    st.image(f"data:image/png;base64,{coded}", width="stretch", alt=f"Range, {labels[chosen]}")
     _draw_legend(scale)
 
 
