@@ -163,10 +163,8 @@ def measured(
             said, wrong = str(error)[:200], [*wrong, "raw"]
     if not psutil.pid_exists(pid):
         wrong = [*wrong, "ended"]
-    wrong += ["slow"] * (seconds > SECONDS) + ["large"] * (
-        watched.megabytes - rest_of_it.megabytes > MEGABYTES
-    )
-    print("app", kind, ascii(name), round(seconds, 1), round(watched.megabytes), wrong, said)
     above = watched.megabytes - rest_of_it.megabytes
+    wrong += ["slow"] * (seconds > SECONDS) + ["large"] * (above > MEGABYTES)
+    print("app", kind, ascii(name), round(seconds, 1), round(above), wrong, said)
     return {"by": "app", "kind": kind, "input": name, "seconds": round(seconds, 1),
             "megabytes": round(above), "wrong": wrong, "said": said}  # fmt: skip
