@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import graphlib
 import importlib
 import importlib.metadata
@@ -12,8 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import csp_core
+from csp_core import inference, raster
+from csp_core.data import pictures
 
 PACKAGE = Path(csp_core.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -63,6 +67,18 @@ CONFINED = {
     "umap": {"inference.clusters"},
     **{name: set() for name in ("streamlit", "folium", "streamlit_folium", "pydeck", "app")},
     **{name: set() for name in ("pickle", "dill", "joblib", "marshal", "shelve")},
+}
+# Rooms of the app that handle pixels, and nothing else of numbers: colours of a map, and pictures
+# that come from another process as bytes.
+PIXELS = ("mapping.values", "range_map.month_sheet", "shared.reader", "shared.uploads")
+# What tensors can do and text, numbers, lists and paths cannot.
+PLAIN = (str, bytes, int, float, list, dict, set, tuple, memoryview, Path)
+OF_TENSORS = {name for name in dir(torch.Tensor) if not name.startswith("_")}
+OF_TENSORS -= {name for kind in PLAIN for name in dir(kind)}
+# Tensors that the app is given.
+GIVEN = (raster.Raster, raster.WinningMap, raster.HeldOut, inference.PhotoAnswer, pictures.Photo)
+TENSOR_FIELDS = {
+    field.name for kind in GIVEN for field in dataclasses.fields(kind) if field.type == "Tensor"
 }
 
 
@@ -299,6 +315,60 @@ def test_the_app_imports_nothing_that_trains():
     for module, path in APP_MODULES.items():
         names = {n.removeprefix("csp_core.").split(".")[0] for n in imports(path)}
         assert not names & above, module
+
+
+def computed(code: str) -> list[int]:
+    """List the lines that import torch or numpy, or compute with tensors."""
+    found = []
+    tree = ast.parse(code)
+    brought = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {alias.asname or alias.name for node in brought for alias in node.names}
+    for node in ast.walk(tree):
+        names: list[str] = []
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            # Not those of a module or class that is named, such as math.floor.
+            if ast.unparse(node.func.value) not in modules and node.func.attr in OF_TENSORS:
+                found.append(node.lineno)
+        elif isinstance(node, ast.BinOp):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.UnaryOp):
+            parts = [node.operand]
+        elif isinstance(node, (ast.Subscript, ast.AugAssign)):
+            parts = [node.value]
+        fields = {part.attr for part in parts if isinstance(part, ast.Attribute)}
+        if fields & TENSOR_FIELDS or {name.split(".")[0] for name in names} & {"torch", "numpy"}:
+            found.append(node.lineno)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("module", sorted(set(APP_MODULES) - set(PIXELS)))
+def test_the_app_computes_with_no_tensors(module):
+    assert computed(APP_MODULES[module].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("module", sorted(PIXELS))
+def test_who_handles_pixels_has_numpy_for_it(module):
+    names = {name.split(".")[0] for name in imports(APP_MODULES[module])}
+    assert "numpy" in names and "torch" not in names
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from torch import Tensor", "import numpy as np", "import torch.nn.functional as F",
+     "mask = layer.raster.values >= 0.5", "there = ~raster.extrapolated", "found.winner[mask] = 1",
+     "area = (a & b).sum(dim=1)", "if raster.extrapolated.any(): pass", "best = share.argmax()"],
+)  # fmt: skip
+def test_tensor_maths_is_seen(line):
+    assert computed(line) == [1] and {"values", "winner", "image", "presence"} <= TENSOR_FIELDS
+    plain = "import math\nimport re\nx = math.floor(y / 2) + rows.values()\nz = re.sub('a', 'b', t)"
+    assert computed(plain) == [] and computed("Raster(values=found.numbered(k))") == []
 
 
 def test_the_manual_names_every_package():

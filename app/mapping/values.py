@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import shapely
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from csp_core.raster import Grid, Raster
 from csp_core.raster.polygons import cell_polygons
@@ -109,26 +106,6 @@ def _rgb(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def subtract(raster: Raster, other: Raster, unsupported: Sequence[Tensor]) -> Raster:
-    """Subtract a raster of the same grid.
-
-    Args:
-        raster: From which.
-        other: What to subtract.
-        unsupported: ``(H, W)`` bool each, where a model is known to extrapolate; there the
-            difference has no support.
-
-    Returns:
-        Values in [-1, 1].
-    """
-    nowhere = torch.zeros_like(raster.extrapolated)
-    return replace(
-        raster,
-        values=raster.values - other.values,
-        extrapolated=reduce(torch.logical_or, unsupported, nowhere),
-    )
-
-
 def mercator_png(
     raster: Raster, scale: Scale, palette: Palette, *, guesses: bool, hatch: bool = False
 ) -> bytes:
@@ -198,8 +175,8 @@ def outline_above(raster: Raster, threshold: float, *, guesses: bool) -> str:
     Returns:
         GeoJSON text.
     """
-    above = raster.values >= threshold
-    return _geojson(raster, above if guesses else above & ~raster.extrapolated)
+    above = raster.reaches(threshold, extrapolated=None if guesses else False)
+    return _geojson(raster, above)
 
 
 def outline_unsupported(raster: Raster) -> str:

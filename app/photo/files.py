@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
-import torch
-from PIL import Image, ImageOps
 from starlette.formparsers import MultiPartParser
-from torch import Tensor
 
 from csp_core.data import pictures
-from csp_core.data.pictures import MAX_MEGAPIXELS, READABLE, Photo
+from csp_core.data.pictures import LONGEST, MAX_MEGAPIXELS, READABLE, Photo, thumbnail
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from shared import address, uploads
@@ -29,8 +26,6 @@ ROOM = (MOST_MEGABYTES - MEGABYTES) << 20
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
-# How many times as long as wide a photo is shown at most.
-LONGEST = 16
 TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photo-read"
@@ -225,8 +220,7 @@ def _read(key: str, name: str, content: bytes) -> Chosen:
 
 
 def _chosen(key: str, photo: Photo) -> Chosen:
-    picture = Image.fromarray(_plain(photo).permute(1, 2, 0).contiguous().numpy())
-    return Chosen(key, photo.name, photo, _encode(picture, SHOWN))
+    return Chosen(key, photo.name, photo, thumbnail(photo.image, SHOWN))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -238,27 +232,3 @@ def _read_example(example: Example) -> Chosen:
     except CspError as error:
         return Chosen(key, example.label, None, problem=str(error), example=example.file)
     return replace(chosen, name=example.label, example=example.file)
-
-
-def _plain(photo: Photo) -> Tensor:
-    """Give a photo's first three bands as 8 bits."""
-    pixels = photo.image[:3] if len(photo.image) >= 3 else photo.image[:1].expand(3, -1, -1)
-    if pixels.dtype != torch.uint8:
-        # What is brightest becomes white.
-        pixels = (pixels.float() / max(1.0, float(pixels.max())) * 255).clamp(0, 255).byte()
-    return pixels
-
-
-def _encode(picture: Image.Image, side: int) -> bytes:
-    """Write a picture small, without anything beside its pixels."""
-    shown = picture.copy()
-    shown.thumbnail((side, side))
-    # The page may make it smaller yet, and a line of pixels would come to none.
-    least = -(-max(shown.size) // LONGEST)
-    if min(shown.size) < least:
-        sides = max(shown.width, least), max(shown.height, least)
-        shown = ImageOps.pad(shown, sides, color="white")
-    stream = io.BytesIO()
-    small = max(picture.size) <= SMALL
-    shown.save(stream, *(("PNG",) if small else ("JPEG",)), quality=88)
-    return stream.getvalue()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import math
 from dataclasses import dataclass
 
 import streamlit as st
 
 from csp_core.data.pictures import Photo, parts_of_time
+from csp_core.inference import When, taken
 from csp_core.model import DualEncoder
 from photo.address import (
     FIRST_DAY,
@@ -68,34 +68,30 @@ def find(view: PhotoView, photo: Photo) -> Where:
     Returns:
         Place and time with their sources.
     """
-    place, source = photo.lonlat, f"From {SOURCES.get(photo.place_source or '', '')}"
-    own_km = (photo.uncertainty_m or 0.0) / 1000
-    if view.place is not None:
-        clicked = st.session_state.get(own("clicked")) == address.place_params()
-        place, source, own_km = view.place, "Clicked on the map" if clicked else "Typed", 0.0
-    elif place is None:
-        source = photo.why_no_place
-    day, day_source = _own_day(photo), "from the photo's file"
-    date, hour = (None if math.isnan(part) else part for part in (photo.date, photo.hour))
+    when = None
     if isinstance(view.date, datetime.date):
-        day, day_source, hour = view.date, "typed", None
-        date = parts_of_time(datetime.datetime.combine(day, datetime.time()))[0]
-    elif view.date == UNKNOWN:
-        day, date, hour, day_source = None, None, None, "left out"
+        midnight = datetime.datetime.combine(view.date, datetime.time())
+        when = When(parts_of_time(midnight)[0], day=view.date.isoformat())
+    found = taken(photo, view.place, when, undated=view.date == UNKNOWN)
+    source = f"From {SOURCES.get(photo.place_source or '', '')}"
+    if not found.own_place:
+        clicked = st.session_state.get(own("clicked")) == address.place_params()
+        source = "Clicked on the map" if clicked else "Typed"
+    elif found.place is None:
+        source = photo.why_no_place
+    day_source = "from the photo's file" if found.when.day else "not in the file"
+    if not found.own_date:
+        day_source = "typed" if found.when.day else "left out"
     return Where(
-        place=place,
+        place=found.place,
         source=source,
-        radius_km=min(MOST_KM, own_km if view.radius_km is None else view.radius_km),
+        radius_km=min(MOST_KM, found.radius_km if view.radius_km is None else view.radius_km),
         ignored=view.ignored,
-        day=day,
-        date=date,
-        hour=hour,
-        day_source=day_source if day or view.date == UNKNOWN else "not in the file",
+        day=datetime.date.fromisoformat(found.when.day) if found.when.day else None,
+        date=found.when.date,
+        hour=found.when.hour,
+        day_source=day_source,
     )
-
-
-def _own_day(photo: Photo) -> datetime.date | None:
-    return datetime.date.fromisoformat(photo.taken[:10]) if photo.taken else None
 
 
 def badges(where: Where, photo: Photo) -> None:

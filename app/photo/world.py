@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
 
 import folium
 import streamlit as st
-import torch
-from torch import Tensor
 
-from csp_core.geo import WORLD
 from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
-from csp_core.raster import Raster, WinningMap, make_grid, winning_map
-from csp_core.raster.prior import extrapolates
+from csp_core.raster import Raster, WinningMap, winning_map
 from csp_core.store import ModelInfo
 from mapping import deck, leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
@@ -44,13 +39,11 @@ class World:
     Args:
         model: The model.
         found: The winners.
-        unsupported: ``(H, W)`` bool, where the model extrapolates.
         lettered: Labels of the classes with letters.
     """
 
     model: DualEncoder
     found: WinningMap
-    unsupported: Tensor
     lettered: tuple[int, ...]
 
     def name(self, label: int) -> str:
@@ -63,24 +56,6 @@ class World:
         """Taxon to letter and colour."""
         rows = zip(self.lettered, LETTERS, COLOURS, strict=False)
         return {self.model.classes.names[k]: (letter, colour) for k, letter, colour in rows}
-
-    def best_place(self, label: int) -> tuple[float, float]:
-        """Find where a class wins most clearly: longitude and latitude."""
-        grid = self.found.grid
-        wins = (self.found.winner == label) & ~self.unsupported
-        at = int(torch.where(wins, self.found.share, -1.0).argmax())
-        row, column = divmod(at, grid.columns)
-        return float(grid.lon[column]), float(grid.lat[row])
-
-    @cached_property
-    def areas(self) -> dict[int, float]:
-        """Label to the part of the supported area where it wins, the largest first."""
-        size = self.found.grid.cell_areas_km2()[:, None] * ~self.unsupported
-        total = float(size.sum()) or 1.0
-        parts = {k: float((size * (self.found.winner == k)).sum()) / total
-                 for k in self.found.classes}  # fmt: skip
-        return dict(sorted(((k, part) for k, part in parts.items() if part > 0),
-                           key=lambda row: -row[1]))  # fmt: skip
 
 
 def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where) -> World | None:
@@ -101,15 +76,13 @@ def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where)
     date = where.date if model.uses_date else None
     hour = where.hour if model.uses_hour else None
     probs = tuple(answer.image_probs.tolist())
-    found = _winners(str(info.directory), content, probs, date, hour, answer.weight, model)
-    unsupported = _unsupported(str(info.directory), content, model)
-    world = World(model, found, unsupported, ())
+    found = _winners(str(info.directory), content, probs, date, hour, answer.weight, answer, model)
     # The same letters wherever the pin is: by the image's own order.
     ranks = {row.taxon: row.rank for row in answer.image_only[:SHOWN]}
-    names, areas = model.classes.names, world.areas
+    names, areas = model.classes.names, found.areas
     listed = sorted((k for k in areas if names[k] in ranks), key=lambda k: ranks[names[k]])
     others = [k for k in areas if k not in listed]
-    return World(model, found, unsupported, tuple([*listed, *others][: len(LETTERS)]))
+    return World(model, found, tuple([*listed, *others][: len(LETTERS)]))
 
 
 def last_keys(info: ModelInfo, photo: str) -> dict[str, tuple[str, str]]:
@@ -130,27 +103,17 @@ def keep_keys(world: World | None, info: ModelInfo, photo: str) -> dict[str, tup
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _winners(
     directory: str, content: str, probs: tuple[float, ...], date: float | None,
-    hour: float | None, weight: float, _model: DualEncoder,
+    hour: float | None, weight: float, _answer: PhotoAnswer, _model: DualEncoder,
 ) -> WinningMap:  # fmt: skip
-    return winning_map(_model, torch.tensor(probs), step=STEP, date=date, hour=hour, weight=weight)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _unsupported(directory: str, content: str, _model: DualEncoder) -> Tensor:
-    grid = make_grid(WORLD, STEP)
-    if _model.support is None:
-        return torch.zeros(grid.shape, dtype=torch.bool)
-    return extrapolates(_model, grid)
+    image = _answer.image_probs
+    return winning_map(_model, image, step=STEP, date=date, hour=hour, weight=weight)
 
 
 def raster(world: World) -> Raster:
     """Number the lettered winners from 1, and all others after them."""
-    values = torch.full(world.found.grid.shape, float(len(world.lettered) + 1))
-    for number, label in enumerate(world.lettered):
-        values[world.found.winner == label] = number + 1.0
     grid = world.found.grid
     return Raster(
-        values=values,
+        values=world.found.numbered(world.lettered),
         bounds=grid.bounds,
         step=grid.step,
         taxon="",
@@ -158,7 +121,7 @@ def raster(world: World) -> Raster:
         kind="share",
         model=world.model.name,
         date=None,
-        extrapolated=world.unsupported,
+        extrapolated=world.found.extrapolated,
     )
 
 
@@ -182,7 +145,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
                       (*COLOURS[: count - 1], OTHERS), "", "")  # fmt: skip
         with_leaflet = resources.leaflet_ready()
         picture = mercator_png(drawn, scale, palette, guesses=False, hatch=not with_leaflet)
-        if with_leaflet and drawn.extrapolated.any():
+        if with_leaflet and drawn.any_extrapolated:
             hatch = outline_unsupported(drawn)
     if not resources.leaflet_ready():
         layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
@@ -217,7 +180,7 @@ def _letters(world: World, pin: tuple[float, float] | None) -> folium.FeatureGro
     frame = "display:block;line-height:20px;text-align:center;border-radius:4px;font-size:12px"
     for taxon, (letter, colour) in world.keys.items():
         label = world.model.classes.label(taxon)
-        lon, lat = world.best_place(label)
+        lon, lat = world.found.best_place(label)
         title = escape(world.name(label))
         icon = folium.DivIcon(
             f'<b title="{title}" style="{frame};{key_style(colour)}">{letter}</b>',
@@ -252,9 +215,9 @@ def legend(world: World) -> None:
         f"{escape(world.name(world.model.classes.label(taxon)))}</span>"
         for taxon, (letter, colour) in keys.items()
     )
-    if len(world.areas) > len(keys):
+    if len(world.found.areas) > len(keys):
         items += f'<span><i style="background:{OTHERS}"></i>others</span>'
-    if world.unsupported.any():
+    if world.found.any_extrapolated:
         line = style.palette().hatch
         stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
         items += f'<span><i style="background:{stripes}"></i>too few records near</span>'
@@ -270,12 +233,12 @@ def table(world: World) -> None:
     with st.expander("The winners as a table"):
         st.dataframe(
             {
-                "Class": [world.name(k) for k in world.areas],
+                "Class": [world.name(k) for k in world.found.areas],
                 "Part of the area with enough records": [
-                    percent(part) for part in world.areas.values()
+                    percent(part) for part in world.found.areas.values()
                 ],
                 "Wins most clearly at": [
-                    "{1:.1f}, {0:.1f}".format(*world.best_place(k)) for k in world.areas
+                    "{1:.1f}, {0:.1f}".format(*world.found.best_place(k)) for k in world.found.areas
                 ],
             },
             hide_index=True,
@@ -296,4 +259,4 @@ def moves(world: World, winner: str) -> None:
         for number, label in enumerate(others):
             name = escape_markdown(world.name(label))
             st.button(f"Pin to where {name} wins", key=f"flip-{number}",
-                      on_click=clicks.choose_place, args=world.best_place(label))  # fmt: skip
+                      on_click=clicks.choose_place, args=world.found.best_place(label))  # fmt: skip

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from csp_core.raster import Raster
+from csp_core.raster import Raster, subtract
 from mapping import deck, leaflet, values
 from mapping.values import Scale
 from range_map import month_sheet
@@ -96,20 +95,12 @@ def _line(
     return values.outline_above(_raster, value, guesses=guesses)
 
 
-def _content(raster: Raster) -> str:
-    """Tell a raster from every other by what is drawn of it."""
-    found = hashlib.sha256(repr(raster.grid).encode())
-    for part in (raster.values, raster.extrapolated):
-        found.update(part.numpy().tobytes())
-    return found.hexdigest()
-
-
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: _content})
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: Raster.content_hash})
 def _picture(raster: Raster, scale: Scale, colours: Palette, guesses: bool, hatch: bool) -> bytes:
     return values.mercator_png(raster, scale, colours, guesses=guesses, hatch=hatch)
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: _content})
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: Raster.content_hash})
 def _outline_unsupported(raster: Raster) -> str:
     return values.outline_unsupported(raster)
 
@@ -164,13 +155,13 @@ def difference_of(first: Layer, other: Layer) -> Raster:
     """Subtract one map from another; a model without counts of its records hides nothing."""
     known = [layer for layer in (first, other) if layer.model.support is not None]
     unsupported = [layer.raster.extrapolated for layer in known]
-    return values.subtract(first.raster, other.raster, unsupported)
+    return subtract(first.raster, other.raster, unsupported)
 
 
 def _hatched(raster: Raster, layer: Layer | None) -> bool:
     """Tell whether some of a map is hatched: of a model without counts nobody knows what."""
     known = layer is None or layer.model.support is not None
-    return known and bool(raster.extrapolated.any())
+    return known and raster.any_extrapolated
 
 
 def draw_months(layer: Layer) -> None:

@@ -1,4 +1,4 @@
-"""Records that a user gives to fit thresholds: which part of them lies above a value."""
+"""Records that a user gives to fit thresholds, read and asked about once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
-import torch
-from torch import Tensor
 
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
-from csp_core.inference import CHUNK, location_prior
 from csp_core.model import DualEncoder
-from csp_core.raster import Threshold, find_class, fit_threshold, read_held_out
+from csp_core.raster import HeldOut, read_held_out, values_at_records
 from csp_core.store import ModelInfo, read_mapping
 from shared import resources, uploads
 
@@ -59,45 +56,6 @@ def given_file() -> Given | None:
         return Given(uploaded.name, hashlib.sha256(content).hexdigest(), content=content)
     named = Path(os.environ.get(VARIABLE, ""))
     return Given(named.name, resources.file_hash(named), named) if named.is_file() else None
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Values of one species at records that the model has not learned from.
-
-    Args:
-        presence: ``(P,)`` values at records of the species.
-        background: ``(B,)`` values at records of others.
-    """
-
-    presence: Tensor
-    background: Tensor
-
-    def fit(self, method: str) -> Threshold:
-        """Fit a threshold.
-
-        Args:
-            method: A key of ``csp_core.raster.THRESHOLDS``.
-
-        Returns:
-            The threshold.
-
-        Raises:
-            BadRecordError: If there are no records of the species, or none of others.
-        """
-        return fit_threshold(self.presence, self.background, method)
-
-    def above(self, value: float) -> tuple[float, float]:
-        """Tell which parts of the records reach a value.
-
-        Args:
-            value: The value.
-
-        Returns:
-            The part of the species' records, and that of the others; NaN where there are none.
-        """
-        own, others = (part >= value for part in (self.presence, self.background))
-        return float(own.double().mean()), float(others.double().mean())
 
 
 def held_out(info: ModelInfo, taxon: str, given: Given) -> HeldOut:
@@ -155,13 +113,4 @@ def _values(
     _model: DualEncoder,
     _records: RecordDataset,
 ) -> HeldOut:
-    label = find_class(_model, taxon)
-    matched = _model.classes.match(_records.classes.names)
-    keep = (_records.label >= 0) & ~_records.lonlat.isnan().any(dim=1)
-    own = matched[_records.label[keep]] == label
-    parts = []
-    for rows in torch.split(keep.nonzero()[:, 0], CHUNK):
-        date = _records.date[rows] if _model.uses_date else None
-        parts.append(location_prior(_model, _records.lonlat[rows], date=date)[:, label])
-    values = torch.cat(parts) if parts else torch.zeros(0)
-    return HeldOut(values[own], values[~own])
+    return values_at_records(_model, taxon, _records)

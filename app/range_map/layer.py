@@ -35,12 +35,16 @@ class Layer:
         """The species' names."""
         return species_label(self.model.classes, self.taxon)
 
+    @property
+    def counted(self) -> bool | None:
+        """Which cells count by whether the model extrapolates there, as ``area_km2`` takes it."""
+        return None if self.guesses else False
+
     def area_km2(self) -> float:
         """Measure the area above the threshold that is outlined."""
         if self.threshold is None:
             return 0.0
-        counted = None if self.guesses else False
-        return self.raster.area_km2(self.threshold.value, extrapolated=counted)
+        return self.raster.area_km2(self.threshold.value, extrapolated=self.counted)
 
 
 def write_area(km2: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from csp_core.inference import PlaceReport, RankedTaxon, describe_place
+from csp_core.raster import common_area_km2
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
 from shared import widgets
@@ -24,7 +25,7 @@ def one_area(layer: Layer) -> None:
     words = f"Cells of {layer.raster.step:g}° with {value} or more. Not the size of its range."
     if not layer.guesses:
         # How much, nobody has computed: nine tenths of the world would wait for this one number.
-        if layer.raster.extrapolated.any():
+        if layer.raster.any_extrapolated:
             words += " More may lie where the model only extrapolates; colour the hatched area"
             words += " to see it."
     elif layer.model.support is not None:
@@ -38,14 +39,12 @@ def two_areas(first: Layer, other: Layer) -> None:
     if first.threshold is None or other.threshold is None:
         st.caption("Choose a threshold to outline and measure the area above it.")
         return
-    size = first.raster.grid.cell_areas_km2()
-    inside = [
-        (layer.raster.values >= layer.threshold.value)
-        & (~layer.raster.extrapolated | layer.guesses)
-        for layer in (first, other)
-        if layer.threshold is not None
-    ]
-    common = float(((inside[0] & inside[1]).sum(dim=1) * size).sum())
+    common = common_area_km2(
+        first.raster,
+        other.raster,
+        (first.threshold.value, other.threshold.value),
+        extrapolated=(first.counted, other.counted),
+    )
     rows = [(title_of(layer, first, other), layer.area_km2()) for layer in (first, other)]
     lines = [f"- {escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
     st.markdown("\n".join([*lines, f"- above both: **{write_area(common)}**"]))

@@ -8,10 +8,10 @@ import streamlit as st
 
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
-from csp_core.raster import Threshold, given_threshold
+from csp_core.raster import HeldOut, Threshold, given_threshold
 from csp_core.store import ModelInfo
 from range_map.address import FITTED, NO_LINE, OVERALL
-from range_map.held_out import HeldOut, given_file, held_out
+from range_map.held_out import given_file, held_out
 from shared.address import set_param
 from shared.visits import own
 from shared.words import count_of, escape_markdown, percent

@@ -94,8 +94,8 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
-    from csp_core.cli.photo import When, predict_photo
-    from csp_core.inference import describe_place
+    from csp_core.cli.photo import predict_photo
+    from csp_core.inference import When, describe_place
     from csp_core.store import load_model
 
     loaded = load_model(model)

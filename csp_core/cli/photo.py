@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from csp_core.cli.console import out, print_json
-from csp_core.data.pictures import Photo, read_photo
-from csp_core.inference import PhotoAnswer, PlaceReport, answer_photo, describe_place
+from csp_core.data.pictures import read_photo
+from csp_core.inference import PhotoAnswer, PlaceReport, When, answer_photo, describe_place, taken
 from csp_core.model import LEVEL_MEANING, DualEncoder
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
 FIT = 2048
 # Of a longer set only the size is told.
 MOST_NAMED = 8
-
-
-@dataclass(frozen=True)
-class When:
-    """When a picture was taken.
-
-    Args:
-        date: Part of the year in [0, 1), or None.
-        hour: Part of the day in [0, 1), or None.
-        day: The date as YYYY-MM-DD, or None.
-    """
-
-    date: float | None = None
-    hour: float | None = None
-    day: str | None = None
 
 
 def predict_photo(
@@ -51,8 +34,7 @@ def predict_photo(
         model: A model with an image classifier.
         file: The picture.
         place: Longitude and latitude, degrees; those that the file names if None.
-        given: Date and hour; those of the file where they are None, but with a date of one's own
-            the file's hour counts no more.
+        given: Date and hour, which come before those of the file as ``taken`` says.
         top: How many classes to list.
         as_json: Whether to print data rather than tables.
 
@@ -60,12 +42,17 @@ def predict_photo(
         CspError: If the model sees no pictures, or the file is none.
     """
     photo = read_photo(file, fit=FIT)
-    where = place or photo.lonlat
-    source = "given" if place else photo.place_source
-    radius = 0.0 if place or photo.uncertainty_m is None else photo.uncertainty_m / 1000
-    when = _when(given, photo)
+    found = taken(photo, place, given)
+    where, when = found.place, found.when
+    source = photo.place_source if found.own_place else "given"
     answer = answer_photo(
-        model, photo.image, lonlat=where, radius_km=radius, date=when.date, hour=when.hour, top=top
+        model,
+        photo.image,
+        lonlat=where,
+        radius_km=found.radius_km,
+        date=when.date,
+        hour=when.hour,
+        top=top,
     )
     report = None
     if where is not None and model.classifier is not None:
@@ -77,7 +64,7 @@ def predict_photo(
             "shape": list(photo.stored or photo.image.shape),
             "place_source": source,
             "why_no_place": "" if where else photo.why_no_place,
-            "radius_km": radius,
+            "radius_km": found.radius_km,
             "day": when.day,
             "date": when.date,
             "hour": when.hour,
@@ -89,7 +76,7 @@ def predict_photo(
     known = f"Place: {where[0]:.4f}, {where[1]:.4f} ({source})." if where else ""
     lines = [known or f"No place: {photo.why_no_place}"]
     if report:
-        lines += [support_line(model, report), *_day_line(model, when, own=given.day is None)]
+        lines += [support_line(model, report), *_day_line(model, when, own=found.own_date)]
     _print(answer, [*lines, *_set_line(answer, report), *photo.notes])
 
 
@@ -106,13 +93,6 @@ def support_line(model: DualEncoder, report: PlaceReport) -> str:
     if model.support is None:
         return "Support: not known; the model came without counts of its training records."
     return f"Support: {report.level} ({LEVEL_MEANING[report.level]})."
-
-
-def _when(given: When, photo: Photo) -> When:
-    if given.date is None:
-        hour = _known(photo.hour) if given.hour is None else given.hour
-        return When(_known(photo.date), hour, photo.taken[:10] or None)
-    return given
 
 
 def _day_line(model: DualEncoder, when: When, *, own: bool) -> list[str]:
@@ -146,7 +126,3 @@ def _print(answer: PhotoAnswer, lines: list[str]) -> None:
     out.print(table)
     for line in lines if answer.fits else [*lines, answer.fits_reason]:
         out.print(line, markup=False, highlight=False)
-
-
-def _known(time: float) -> float | None:
-    return None if math.isnan(time) else time

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from csp_core.inference.combine import combine, posterior
-from csp_core.inference.photo import PhotoAnswer, RankedAnswer, Terms, answer_photo, image_fits
+from csp_core.inference.photo import (
+    PhotoAnswer,
+    RankedAnswer,
+    Taken,
+    Terms,
+    When,
+    answer_photo,
+    image_fits,
+    taken,
+)
 from csp_core.inference.place import PlaceReport, RankedTaxon, describe_place, set_meaning
 from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
 
@@ -14,7 +23,9 @@ __all__ = [
     "PlaceReport",
     "RankedAnswer",
     "RankedTaxon",
+    "Taken",
     "Terms",
+    "When",
     "answer_photo",
     "combine",
     "describe_place",
@@ -23,4 +34,5 @@ __all__ = [
     "posterior",
     "prior_around",
     "set_meaning",
+    "taken",
 ]

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from csp_core.raster.blocks import write_zarr
+from csp_core.raster.compare import common_area_km2, subtract
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.grid import Grid, make_grid
+from csp_core.raster.held_out import (
+    HeldOut,
+    fit_class_threshold,
+    read_held_out,
+    values_at_records,
+)
 from csp_core.raster.output import SUPPORT_MEANING, Credit, check_writable, read_credit
 from csp_core.raster.picture import write_png
 from csp_core.raster.polygons import write_geojson
 from csp_core.raster.prior import GridPrior, forget_grids, heatmap
 from csp_core.raster.raster import UNITS, Raster, find_class
-from csp_core.raster.thresholds import (
-    THRESHOLDS,
-    Threshold,
-    fit_class_threshold,
-    fit_threshold,
-    given_threshold,
-    read_held_out,
-)
+from csp_core.raster.thresholds import THRESHOLDS, Threshold, fit_threshold, given_threshold
 from csp_core.raster.winners import WinningMap, winning_map
 
 # What writes a raster to a file of this ending; each takes threshold and credit too. A ``.zarr`` is
@@ -40,10 +40,12 @@ __all__ = [
     "Credit",
     "Grid",
     "GridPrior",
+    "HeldOut",
     "Raster",
     "Threshold",
     "WinningMap",
     "check_writable",
+    "common_area_km2",
     "find_class",
     "fit_class_threshold",
     "fit_threshold",
@@ -54,6 +56,8 @@ __all__ = [
     "read_credit",
     "read_geotiff",
     "read_held_out",
+    "subtract",
+    "values_at_records",
     "winning_map",
     "write_geojson",
     "write_geotiff",

@@ -129,6 +129,17 @@ class Grid:
         below = area_to_equator_km2(90 - row * 180 / self.per_half)
         return math.radians(self.step) * (below[:-1] - below[1:])
 
+    def area_km2(self, cells: Tensor) -> float:
+        """Measure cells on the WGS84 ellipsoid.
+
+        Args:
+            cells: ``(H, W)`` bool, which of them count.
+
+        Returns:
+            Square kilometres.
+        """
+        return float((cells.sum(dim=1) * self.cell_areas_km2()).sum())
+
 
 def area_to_equator_km2(lat: Tensor) -> Tensor:
     """Measure the WGS84 ellipsoid between the equator and parallels, for a radian of longitude.

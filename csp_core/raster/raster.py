@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -82,8 +83,24 @@ class Raster:
         """
         return float(self.values[self.grid.cell(lon, lat)])
 
-    def area_km2(self, threshold: float, *, extrapolated: bool | None = None) -> float:
-        """Measure the cells that reach a threshold, on the WGS84 ellipsoid.
+    @property
+    def any_extrapolated(self) -> bool:
+        """Whether the model extrapolates somewhere on the map."""
+        return bool(self.extrapolated.any())
+
+    def content_hash(self) -> str:
+        """Tell the map from every other by its cells and what they hold.
+
+        Returns:
+            SHA-256 of grid, values and support, in hexadecimal.
+        """
+        found = hashlib.sha256(repr(self.grid).encode())
+        for part in (self.values, self.extrapolated):
+            found.update(part.numpy().tobytes())
+        return found.hexdigest()
+
+    def reaches(self, threshold: float, *, extrapolated: bool | None = None) -> Tensor:
+        """Find the cells that reach a threshold.
 
         Args:
             threshold: Cells with this value or more count.
@@ -91,12 +108,22 @@ class Raster:
                 extrapolate.
 
         Returns:
-            Square kilometres above the threshold; not the size of a range.
+            ``(H, W)`` bool.
         """
         reached = self.values >= threshold
-        if extrapolated is not None:
-            reached = reached & (self.extrapolated == extrapolated)
-        return float((reached.sum(dim=1) * self.grid.cell_areas_km2()).sum())
+        return reached if extrapolated is None else reached & (self.extrapolated == extrapolated)
+
+    def area_km2(self, threshold: float, *, extrapolated: bool | None = None) -> float:
+        """Measure the cells that reach a threshold, on the WGS84 ellipsoid.
+
+        Args:
+            threshold: Cells with this value or more count.
+            extrapolated: As for ``reaches``.
+
+        Returns:
+            Square kilometres above the threshold; not the size of a range.
+        """
+        return self.grid.area_km2(self.reaches(threshold, extrapolated=extrapolated))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the raster in plain values, without its cells.

@@ -9,21 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from csp_core.data import load_dataset
-from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.files import hash_file
-from csp_core.inference import CHUNK, location_prior
-from csp_core.model import Prior
-from csp_core.raster.raster import find_class
-from csp_core.store import find_model, read_mapping
 from csp_core.tables import lookup
 
 
@@ -143,85 +134,6 @@ def fit_threshold(presence: Tensor, background: Tensor, method: str = "max_tss")
         presences=len(presence),
         background=len(background),
     )
-
-
-def fit_class_threshold(
-    model: Prior, taxon: str | int, records: RecordDataset, method: str = "max_tss"
-) -> Threshold:
-    """Fit the threshold of one class of a model to records.
-
-    Classes are matched by scientific name; records of classes that the model does not know count as
-    background, and those without a place or a label are left out.
-
-    Args:
-        model: A model or a baseline.
-        taxon: Scientific name, common name or label.
-        records: Records that the model has not learned from.
-        method: A key of ``THRESHOLDS``.
-
-    Returns:
-        The threshold.
-
-    Raises:
-        UnknownNameError: If there is no such class or method.
-        BadRecordError: If there is no record of the class, or none of another.
-    """
-    lookup("threshold", THRESHOLDS, method)
-    label = find_class(model, taxon)
-    matched = model.classes.match(records.classes.names)
-    keep = (records.label >= 0) & ~records.lonlat.isnan().any(dim=1)
-    own = matched[records.label[keep]] == label
-    if not own.any():
-        raise BadRecordError(
-            f"None of {int(keep.sum())} held-out records is of {model.classes.names[label]!r}, so"
-            " its threshold cannot be fitted. Give other records, or a threshold as a number."
-        )
-    places = torch.split(records.lonlat[keep], CHUNK)
-    dates = torch.split(records.date[keep], CHUNK)
-    values = torch.cat(
-        [
-            location_prior(model, here, date=when if model.uses_date else None)[:, label]
-            for here, when in zip(places, dates, strict=True)
-        ]
-    )
-    return fit_threshold(values[own], values[~own], method)
-
-
-def read_held_out(model: str | Path, file: str | Path) -> RecordDataset:
-    """Read records, leaving out those that a model has learned from if the file is its own.
-
-    Args:
-        model: As for ``load_model``.
-        file: Occurrence records, in any form that ``read_occurrences`` takes.
-
-    Returns:
-        The validation and test records of the model's own file, or all records of another.
-
-    Raises:
-        UnknownNameError: If there is no such model.
-        DataNotFoundError: If there is no such file.
-        BadRecordError: If it cannot be read, or the model has learned from all of it.
-    """
-    provenance: Any = read_mapping(find_model(model) / "config.json").get("provenance") or {}
-    data = provenance.get("data") or {}
-    path = Path(file)
-    if not path.exists() or data.get("sha256") != hash_file(path):
-        return load_dataset("occurrences", "all", root=path)
-    settings = dict((provenance.get("config") or {}).get("data") or {})
-    held_out: list[RecordDataset] = []
-    if settings.pop("name", None) == "occurrences":
-        settings.pop("root", None)
-        train = load_dataset("occurrences", "train", root=path, **settings)
-        if train.content_hash() == data.get("hash"):
-            for split in ("val", "test"):
-                if settings.get(f"{split}_fraction"):
-                    held_out.append(load_dataset("occurrences", split, root=path, **settings))
-    if not held_out:
-        raise BadRecordError(
-            f"The model has learned from {path.name}, and none of its records is known to be held"
-            " out. Give records that it has not seen, or a threshold as a number."
-        )
-    return reduce(join_records, held_out)
 
 
 def given_threshold(value: float) -> Threshold:

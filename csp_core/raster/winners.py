@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from csp_core.errors import ConfigError
 from csp_core.inference import CHUNK, combine, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster.grid import Grid, make_grid
+from csp_core.raster.prior import extrapolates
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +26,57 @@ class WinningMap:
         winner: ``(H, W)`` int64 class.
         share: ``(H, W)`` its share.
         classes: The classes that win somewhere, the most common first.
+        extrapolated: ``(H, W)`` bool, where the model is known to extrapolate; nowhere if it keeps
+            no counts of its training records.
     """
 
     grid: Grid
     winner: Tensor
     share: Tensor
     classes: tuple[int, ...]
+    extrapolated: Tensor
+
+    @property
+    def any_extrapolated(self) -> bool:
+        """Whether the model is known to extrapolate somewhere."""
+        return bool(self.extrapolated.any())
+
+    @cached_property
+    def areas(self) -> dict[int, float]:
+        """Label to the part of the supported area where it wins, the largest first."""
+        size = self.grid.cell_areas_km2()[:, None] * ~self.extrapolated
+        total = float(size.sum()) or 1.0
+        parts = {k: float((size * (self.winner == k)).sum()) / total for k in self.classes}
+        return dict(sorted(((k, part) for k, part in parts.items() if part > 0),
+                           key=lambda row: -row[1]))  # fmt: skip
+
+    def best_place(self, label: int) -> tuple[float, float]:
+        """Find where a class wins most clearly, among cells with support.
+
+        Args:
+            label: A class of ``areas``.
+
+        Returns:
+            Longitude and latitude of the cell's centre, degrees.
+        """
+        wins = (self.winner == label) & ~self.extrapolated
+        at = int(torch.where(wins, self.share, -1.0).argmax())
+        row, column = divmod(at, self.grid.columns)
+        return float(self.grid.lon[column]), float(self.grid.lat[row])
+
+    def numbered(self, labels: Sequence[int]) -> Tensor:
+        """Number the cells by who wins there.
+
+        Args:
+            labels: Classes, which get the numbers from 1.
+
+        Returns:
+            ``(H, W)`` float32; all other classes have the number after the last.
+        """
+        numbers = torch.full(self.grid.shape, float(len(labels) + 1))
+        for number, label in enumerate(labels):
+            numbers[self.winner == label] = number + 1.0
+        return numbers
 
 
 def winning_map(
@@ -74,9 +122,11 @@ def winning_map(
     winner = torch.cat([part.indices for part in best])
     count = torch.bincount(winner, minlength=len(model.classes))
     order = count.argsort(descending=True, stable=True)
+    nowhere = torch.zeros(grid.shape, dtype=torch.bool)
     return WinningMap(
         grid=grid,
         winner=winner.view(grid.shape),
         share=torch.cat([part.values for part in best]).view(grid.shape),
         classes=tuple(order[count[order] > 0].tolist()),
+        extrapolated=nowhere if model.support is None else extrapolates(model, grid),
     )

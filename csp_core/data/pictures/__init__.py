@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from csp_core.data.pictures.photo import Photo, describe_photo, make_photo, read_photo
     from csp_core.data.pictures.position import parts_of_time
     from csp_core.data.pictures.tensors import Picture, open_picture, open_plain
+    from csp_core.data.pictures.thumbnails import LONGEST, thumbnail
 
 _HOMES = {
+    "LONGEST": "csp_core.data.pictures.thumbnails",
     "MAX_MEGAPIXELS": "csp_core.data.pictures.limits",
     "Photo": "csp_core.data.pictures.photo",
     "Picture": "csp_core.data.pictures.tensors",
@@ -24,9 +26,11 @@ _HOMES = {
     "open_plain": "csp_core.data.pictures.tensors",
     "parts_of_time": "csp_core.data.pictures.position",
     "read_photo": "csp_core.data.pictures.photo",
+    "thumbnail": "csp_core.data.pictures.thumbnails",
 }
 
 __all__ = [
+    "LONGEST",
     "MAX_MEGAPIXELS",
     "READABLE",
     "Photo",
@@ -37,6 +41,7 @@ __all__ = [
     "open_plain",
     "parts_of_time",
     "read_photo",
+    "thumbnail",
 ]
 
 __getattr__ = lazily(__name__, _HOMES)

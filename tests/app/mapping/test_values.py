@@ -7,7 +7,7 @@ from PIL import Image
 
 from csp_core.raster import Raster
 from mapping.evidence import EDGE
-from mapping.values import difference_scale, mercator_png, subtract, value_scale
+from mapping.values import difference_scale, mercator_png, value_scale
 from shared.palette import DARK, LIGHT
 
 
@@ -69,14 +69,6 @@ def test_the_scale_is_the_same_for_every_map() -> None:
 
 
 def test_a_difference_is_even_around_zero() -> None:
-    values = torch.full((360, 720), 0.3)
-    some = torch.zeros(360, 720, dtype=torch.bool)
-    some[0, 0] = True
-    a, b = make_raster(values, some), make_raster(values - 0.05, ~some & some)
-    difference = subtract(a, b, [some])
-    assert not subtract(a, b, []).extrapolated.any()
-    assert float(difference.values[5, 5]) == pytest.approx(0.05)
-    assert difference.extrapolated.sum() == 1
     scale = difference_scale("share", DARK)
     steps = scale.step_of(np.array([-1, -0.05, 0, 0.05, 1], dtype=np.float32)).tolist()
     middle = len(scale.colours) // 2 + 1

@@ -58,5 +58,3 @@ def test_anything_else_is_drawn_anew() -> None:
     # Where all is supported there is nothing to hatch, but the picture is as wide as if there were.
     assert len(pictures) == 7
     assert drawing._outline_unsupported(raster) != drawing._outline_unsupported(nowhere)
-    elsewhere = replace(raster, bounds=(0, -90, 180, 0), step=0.25)
-    assert drawing._content(raster) != drawing._content(elsewhere)
