@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import streamlit as st
-from PIL import Image
 
 from csp_core.errors import CspError
 from csp_core.raster import Raster, read_geotiff
 from csp_core.runs import artifacts
 from csp_core.runs.directory import RunDir
 from jobs import listing
-from mapping.small import small_map
+from mapping.small import enlarged, small_map
 from mapping.values import legend_steps, value_scale
 from shared import resources, style
 from shared.words import escape_markdown
@@ -49,12 +47,11 @@ def draw_film(name: str) -> None:
     st.markdown(f"**Range of {escape_markdown(raster.label)}, {labels[chosen]}**")
     colours = style.palette()
     scale = value_scale(raster.kind, colours)
-    picture = small_map(raster, scale, colours, resources.world("land"), guesses=False, hatch=True)
-    stream = io.BytesIO()
-    size = picture.width * ZOOM, picture.height * ZOOM
-    picture.resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
+    picture = enlarged(
+        small_map(raster, scale, colours, resources.world("land"), guesses=False, hatch=True), ZOOM
+    )
     # In the page itself: a file of its own may be gone before the browser asks for it.
-    coded = base64.b64encode(stream.getvalue()).decode("ascii")
+    coded = base64.b64encode(picture).decode("ascii")
     st.image(f"data:image/png;base64,{coded}", width="stretch", alt=f"Range, {labels[chosen]}")
     _draw_legend(scale)
 

@@ -44,6 +44,22 @@ def small_map(
     return image
 
 
+def enlarged(picture: Image.Image, times: int) -> bytes:
+    """Write a picture with larger pixels, as it is shown by itself.
+
+    Args:
+        picture: The picture.
+        times: How many times as wide and high.
+
+    Returns:
+        A PNG.
+    """
+    size = picture.width * times, picture.height * times
+    stream = io.BytesIO()
+    picture.resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def _rings(land: str) -> list[list[tuple[float, float]]]:
     shapes = shapely.get_parts(shapely.from_geojson(land))
     rings = shapely.get_rings(shapely.get_parts(shapes))
