@@ -21,6 +21,8 @@ def page() -> None:
     """Draw what the address asks for."""
     shell.title("Train")
     asked = st.query_params
+    # A link from a page to itself changes what is asked for, but not what the browser shows of it.
+    asked.from_dict(asked.to_dict())
     run, compared = asked.get("run"), asked.get("compare")
     with st.container(horizontal=True, gap="small"):
         st.page_link(TRAIN_PAGE, label="All runs", query_params={"all": "1"})
