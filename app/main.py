@@ -23,6 +23,6 @@ else:
     from starlette.middleware import Middleware
 
     from shared.gate import Gate
-    from shared.start import open_browser
+    from shared.start import serving
 
-    app = st.App(__file__, middleware=[Middleware(Gate)], lifespan=open_browser)
+    app = st.App(__file__, middleware=[Middleware(Gate)], lifespan=serving)

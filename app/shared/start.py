@@ -1,4 +1,4 @@
-"""What happens when the server starts."""
+"""What happens when the server starts, and until it ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
+from shared.imports import Imports
+
 
 @asynccontextmanager
-async def open_browser(app: st.App) -> AsyncIterator[None]:
-    """Open a browser unless the server runs without one; Streamlit does so for scripts alone."""
+async def serving(app: st.App) -> AsyncIterator[None]:
+    """Open a browser unless the server runs without one, and keep clicks cheap.
+
+    Streamlit opens a browser for scripts alone.
+    """
     if not st.get_option("server.headless"):
         # In a thread, as a browser for terminals runs until it is closed.
         asyncio.get_running_loop().run_in_executor(None, webbrowser.open, app_address())
+    watching = asyncio.create_task(Imports().watch())
     yield
+    watching.cancel()
 
 
 def app_address() -> str:

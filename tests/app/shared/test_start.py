@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from shared.start import app_address, open_browser
+from shared.start import app_address, serving
 from tests.workers import run_apart
 
 STATIC = Path(__file__).parents[3] / "app" / "static"
@@ -34,7 +34,7 @@ def test_a_browser_is_opened_unless_headless(
     options["server.headless"] = headless
 
     async def start() -> None:
-        async with open_browser(None):  # type: ignore[arg-type]
+        async with serving(None):  # type: ignore[arg-type]
             pass
         await asyncio.get_running_loop().shutdown_default_executor()
 
