@@ -42,10 +42,11 @@ COMMAND = (
     " print(json.dumps(serve_command(port=int(sys.argv[1]), headless=True)))"
 )
 SETTLED = "[data-test-script-state='notRunning']"
-SHOWN = (
-    "before => document.querySelector('input[aria-label=Latitude]')?.value !== before"
-    f' && !!document.querySelector("{SETTLED}")'
+PLACE = (
+    "['Latitude', 'Longitude'].map(name =>"
+    " document.querySelector(`input[aria-label=${name}]`)?.value).join()"
 )
+SHOWN = f'before => {PLACE} !== before && !!document.querySelector("{SETTLED}")'
 
 
 def environment(checkout: Path) -> dict[str, str]:
@@ -122,7 +123,7 @@ async def watch(tab: Any, until: float) -> list[float]:
     chance, seconds, due = random.Random(0), [], time.monotonic()
     while due < until:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        before = await tab.locator("input[aria-label=Latitude]").input_value()
+        before = await tab.evaluate(PLACE)
         spot = {"x": chance.randint(80, 460), "y": chance.randint(80, 380)}
         began = time.perf_counter()
         await world.click(position=spot)
