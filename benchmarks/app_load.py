@@ -280,7 +280,7 @@ def main() -> None:
     apps = checkouts(options.app)
     seconds = options.seconds or (4.0 if options.quick else SECONDS)
     plan = [(page, count) for page in PAGES for count in SESSIONS]
-    plan = [("Explore", 1), ("Range map", 3)] if options.quick else plan
+    plan = [("Range map", 3)] if options.quick else plan
     marks = {name: f"{content(folder)}-{seconds:g}s" for name, folder in apps.items()}
     rows, cells = [], {}
     for page, count in plan:

@@ -67,3 +67,15 @@ def test_the_files_that_a_page_names_are_there(page):
     words = {word for line in commands(page) for word in line}
     files = {word for word in words if word.startswith(("configs/", "assets/"))}
     assert missing == [] and [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_every_variable_of_the_environment_is_told():
+    told = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    code = [path for home in ("csp_core", "app") for path in (ROOT / home).rglob("*.py")]
+    named = {
+        name
+        for path in code
+        for name in re.findall(r'"(CSP_[A-Z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    # Between a launcher and what it launches.
+    assert sorted(name for name in named - {"CSP_GATE"} if f"`{name}`" not in told) == []
