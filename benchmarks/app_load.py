@@ -328,7 +328,8 @@ NOTE = (
 PARTS_NOTE = (
     "Milliseconds of processor time of the script's thread, median over clicks at other places,"
     " `st.testing.v1`; what a part calls counts where it has a row of its own. What comes on top:"
-    " the socket, the messages and, for a browser, its files."
+    " the socket, the messages, for a browser its files, and Streamlit's pass for garbage after"
+    " each run, .15 s where it goes through everything that was imported."
 )
 
 if __name__ == "__main__":
