@@ -88,7 +88,7 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
         assert 0 < step < found["step"] == found["total_steps"]
         page.get_by_role("button", name="Use this model").click()
         page.get_by_role("link", name="See it on Explore").click()
-        expect(page.locator(".st-key-model_box")).to_contain_text(one_run(folder).name)
+        expect(page.get_by_role("combobox", name="Model")).to_have_value(one_run(folder).name)
         assert params(page)["model"] == one_run(folder).name
         leaflet(page)
 
