@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from csp_core.runs.reading import is_number
+from shared import style
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -123,7 +124,12 @@ def draw_chart(
         "mark": {"type": "line", "point": len(data) < 60, "tooltip": True},
         "data": {"values": list(data)},
         "encoding": {
-            "x": {"field": "x", "type": "quantitative", "title": AXES[axis]},
+            "x": {
+                "field": "x",
+                "type": "quantitative",
+                "title": AXES[axis],
+                "axis": {"tickMinStep": 1},
+            },
             "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}},
             **{
                 channel: {**shared, "scale": scale[channel], "legend": LEGEND}
@@ -145,10 +151,13 @@ def _levels(levels: Mapping[str, float]) -> list[dict[str, Any]]:
         return []
     data = {"values": [{"y": value, "line": name} for name, value in levels.items()]}
     y = {"field": "y", "type": "quantitative"}
+    colour = style.palette().text
+    rule = {"type": "rule", "opacity": 0.6, "color": colour}
+    words = {"type": "text", "align": "left", "dy": -5, "x": 4, "fontSize": 11, "color": colour}
     return [
-        {"mark": {"type": "rule", "opacity": 0.6}, "data": data, "encoding": {"y": y}},
+        {"mark": rule, "data": data, "encoding": {"y": y}},
         {
-            "mark": {"type": "text", "align": "left", "dy": -5, "x": 4, "fontSize": 11},
+            "mark": words,
             "data": data,
             "encoding": {"y": y, "text": {"field": "line"}},
         },

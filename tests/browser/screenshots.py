@@ -6,7 +6,9 @@ Names of pages, such as ``range-map``, draw those alone.
 from __future__ import annotations
 
 import io
+import itertools
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 200_000
+RUNS = itertools.count(1)
 SHOTS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 960}},
     "dark": {"viewport": {"width": 1280, "height": 960}, "color_scheme": "dark"},
@@ -90,6 +93,31 @@ def _photo(page: Any, address: str) -> None:
     page.wait_for_timeout(2000)
 
 
+def _train(page: Any, address: str) -> None:
+    """Start a run from the sidebar and watch it until the range has a shape."""
+    page.goto(address)
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    page.locator(".st-key-map-box iframe").wait_for()
+    if menu.is_visible():
+        menu.click()
+    name = f"demo-{next(RUNS)}"
+    page.locator(".st-key-jobs-name input").fill(name)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(1000)
+    page.locator(".st-key-jobs-train button").click()
+    link = page.get_by_test_id("stSidebar").get_by_role("link", name=f"{name}-")
+    link.first.wait_for()
+    page.goto(f"{address}train?run={link.first.inner_text()}")
+    main = page.locator(".stMain")
+    main.get_by_text(re.compile(r"running epoch [23]\d")).wait_for(timeout=180_000)
+    main.get_by_text("Range of", exact=False).first.wait_for()
+    if page.viewport_size["width"] > 1000:
+        page.set_viewport_size({"width": 1280, "height": 1330})
+    else:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    page.wait_for_timeout(2500)
+
+
 def _stand_ins(pages: list[str], folder: Path) -> str:
     """Train a model that sees pictures where none is bundled, and give the folder it is in."""
     from csp_core.files import ASSETS
@@ -105,6 +133,7 @@ PAGES: dict[str, Callable[[Any, str], None]] = {
     "explore": _explore,
     "range-map": _range_map,
     "photo": _photo,
+    "train": _train,
 }
 
 
