@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 
@@ -40,6 +42,37 @@ class PositionEncoding(nn.Module):
     differentiable: ClassVar[bool] = True
     default_network: ClassVar[str] = "residual_mlp"
     example_options: ClassVar[Options] = {}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PositionEncoding:
+        """Move what is fixed with the module, and leave its kind of number as it is.
+
+        ``half()`` on a model is about its weights: a frequency of 1e4 in half precision is another
+        one, and every phase behind it wrong.
+        """
+        fixed = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, before in fixed.items():
+            now = self._buffers[name]
+            if before is not None and now is not None and now.dtype != before.dtype:
+                self._buffers[name] = before.to(now.device)
+        return self
+
+
+def reduced(phases: Tensor) -> Tensor:
+    """Take whole turns off phases, so that single precision holds what is left of them.
+
+    Args:
+        phases: ``(...)`` radians, float64.
+
+    Returns:
+        The same shape, in [-π, π].
+
+    Example:
+        >>> reduced(torch.tensor([2 * torch.pi + 0.5], dtype=torch.float64)).round(decimals=6)
+        tensor([0.5000], dtype=torch.float64)
+    """
+    turns = phases / (2 * math.pi)
+    return (turns - turns.round()).mul_(2 * math.pi)
 
 
 def is_reference(compat: str | None) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from csp_core.errors import CheckpointError, ConfigError
-from csp_core.location.base import Options, PositionEncoding
+from csp_core.location.base import Options, PositionEncoding, reduced
 
 # Coefficients of the Equal Earth projection, and GeoCLIP's scale, which brings x to [-1, 1].
 A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
@@ -117,8 +117,9 @@ class GeoCLIP(PositionEncoding):
         Returns:
             ``(N, out_dim)``: scales outermost, in each the cosines and then the sines.
         """
-        waves = equal_earth(lonlat) @ self.frequencies.flatten(0, 1).T
-        angle = 2 * math.pi * waves.view(-1, *self.frequencies.shape[:2])  # (N, scales, F)
+        waves = equal_earth(lonlat.double()) @ self.frequencies.double().flatten(0, 1).T
+        angle = reduced(2 * math.pi * waves).to(lonlat.dtype)
+        angle = angle.view(-1, *self.frequencies.shape[:2])  # (N, scales, F)
         return torch.cat((angle.cos(), angle.sin()), dim=2).flatten(1)
 
 

@@ -218,15 +218,22 @@ class LocationEncoder(nn.Module):
         # In half precision 180° at a frequency of 100 is off by whole waves, so mixed precision
         # begins behind the encoding.
         with _full_precision(lonlat.device.type):
-            features: Tensor = self.encoding(lonlat)
+            # Places may be given in any precision; what is known of them is not made less.
+            lonlat = lonlat if lonlat.dtype == torch.float64 else lonlat.float()
+            features: Tensor = self.encoding(lonlat).to(self._weights_dtype(lonlat.dtype))
             if self.time is None and self.covariates is None:
                 return features
             parts = [features]
             if self.time is not None:
                 parts.append(self.time(len(lonlat), date, hour).to(features.dtype))
             if self.covariates is not None:
-                parts.append(self.covariates(lonlat))
+                parts.append(self.covariates(lonlat).to(features.dtype))
             return torch.cat(parts, dim=1)
+
+    def _weights_dtype(self, otherwise: torch.dtype) -> torch.dtype:
+        """Give the kind of number that the network computes with."""
+        weight = next((p for p in self.network.parameters() if p.is_floating_point()), None)
+        return otherwise if weight is None else weight.dtype
 
     def forward(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None

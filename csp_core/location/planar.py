@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from csp_core import geo
 from csp_core.errors import ConfigError
-from csp_core.location.base import Options, PositionEncoding
+from csp_core.location.base import Options, PositionEncoding, reduced
 
 Extent = tuple[float, float, float, float]
 # A table of this many numbers takes 256 MB, which no model directory should.
@@ -179,7 +179,8 @@ class RandomFourier(PositionEncoding):
         Returns:
             ``(N, num_features)``.
         """
-        return fourier_features(scaled(lonlat, self.extent), self.omega, self.phase)
+        points = scaled(lonlat.double(), self.extent)
+        return fourier_features(points, self.omega, self.phase, lonlat.dtype)
 
 
 def random_frequencies(
@@ -212,18 +213,20 @@ def random_frequencies(
     return omega, 2 * math.pi * torch.rand(num_features, generator=generator)
 
 
-def fourier_features(points: Tensor, omega: Tensor, phase: Tensor) -> Tensor:
+def fourier_features(points: Tensor, omega: Tensor, phase: Tensor, dtype: torch.dtype) -> Tensor:
     """Compute √(2/S) cos(ωᵀx + b), whose inner products approach a Gaussian kernel.
 
     Args:
-        points: ``(N, D)``.
+        points: ``(N, D)`` float64, as the phases need more digits than the features have.
         omega: ``(D, S)``.
         phase: ``(S,)``.
+        dtype: Of the features.
 
     Returns:
         ``(N, S)``.
     """
-    return math.sqrt(2 / len(phase)) * torch.cos(points @ omega + phase)
+    angle = reduced(points @ omega.double() + phase.double())
+    return math.sqrt(2 / len(phase)) * torch.cos(angle.to(dtype))
 
 
 class Tile(PositionEncoding):

@@ -82,7 +82,8 @@ class RandomFourierSphere(PositionEncoding):
         Returns:
             ``(N, num_features)``.
         """
-        return fourier_features(geo.unit_vectors(lonlat), self.omega, self.phase)
+        points = geo.unit_vectors(lonlat.double())
+        return fourier_features(points, self.omega, self.phase, lonlat.dtype)
 
 
 class NeRF(Multiscale):
@@ -121,5 +122,5 @@ class NeRF(Multiscale):
             ``(N, 6 S)``: the sines of x over scales, of y, of z, then the cosines alike; the lowest
             frequency first.
         """
-        angle = geo.unit_vectors(lonlat)[:, :, None] * self.frequencies.to(lonlat.dtype)
+        angle = self.phases(geo.unit_vectors(lonlat.double())).to(lonlat.dtype)
         return torch.cat((angle.sin(), angle.cos()), dim=1).flatten(1)  # (N, 6, S) before

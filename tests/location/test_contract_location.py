@@ -345,3 +345,46 @@ def test_modules_of_ones_own():
     assert make_location_encoder(Halves(), 3)(PLACES.float()).shape == (len(PLACES), 3)
     with pytest.raises(ConfigError, match="out_dim"):
         make_location_encoder(nn.Identity(), 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scales", [None, 16, 20, 32])
+def test_single_precision_loses_no_phase(name, scales):
+    options = {} if scales is None else {"num_scales": scales}
+    if scales and ("num_scales" not in option_names(ENCODINGS[name]) or (name, scales) == BEYOND):
+        pytest.skip("has no such scales")
+    torch.manual_seed(0)
+    part = ENCODINGS[name](**options)
+    # Places that single precision holds exactly, so that nothing differs but the computing.
+    lonlat = random_places(500).float()
+    exact = copy.deepcopy(part).double()(lonlat.double())
+    assert (part(lonlat).double() - exact).abs().max() < 1e-6
+
+
+# The finest wavelength of NeRF at 32 scales would be 3 mm.
+BEYOND = ("nerf", 32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_casting_a_model_casts_its_weights_and_no_frequency(name, dtype):
+    part = encoding(name)
+    fixed = {key: value.clone() for key, value in part.named_buffers()}
+    cast = copy.deepcopy(part).to(dtype)
+    for key, value in cast.named_buffers():
+        assert value.dtype == fixed[key].dtype and torch.equal(value, fixed[key]), key
+    if ENCODINGS[name].differentiable:
+        assert torch.equal(cast(PLACES.float()), part(PLACES.float()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_places_come_in_any_precision(name):
+    whole = encoder(name).eval()
+    lonlat = random_places(50)
+    exact = whole(lonlat.float())
+    assert exact.dtype == torch.float32
+    assert (whole(lonlat) - exact).abs().max() < 1e-3
+    assert whole(lonlat.half()).dtype == torch.float32
+    for dtype in (torch.float16, torch.bfloat16):
+        low = copy.deepcopy(whole).to(dtype)(lonlat)
+        assert low.dtype == dtype and (low.float() - exact).abs().max() < 0.05

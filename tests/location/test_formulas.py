@@ -55,7 +55,7 @@ def unit(lon, lat):
 
 
 def slow_random_fourier(point, module):
-    omega, phase = module.omega.numpy(), module.phase.numpy()
+    omega, phase = module.omega.double().numpy(), module.phase.double().numpy()
     return [
         math.sqrt(2 / len(phase))
         * math.cos(sum(point[d] * omega[d, i] for d in range(len(point))) + phase[i])
@@ -75,7 +75,7 @@ def slow_equal_earth(lon, lat):
 def slow_geoclip(lon, lat, module):
     x, y = slow_equal_earth(lon, lat)
     out = []
-    for scale in module.frequencies.numpy():
+    for scale in module.frequencies.double().numpy():
         waves = [2 * math.pi * (x * b[0] + y * b[1]) for b in scale]
         out += [math.cos(w) for w in waves] + [math.sin(w) for w in waves]
     return out
