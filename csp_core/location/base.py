@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
@@ -50,7 +49,7 @@ class PositionEncoding(nn.Module):
         one, and every phase behind it wrong.
         """
         fixed = dict(self._buffers)
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, before in fixed.items():
             now = self._buffers[name]
             if before is not None and now is not None and now.dtype != before.dtype:
@@ -68,6 +67,7 @@ def reduced(phases: Tensor) -> Tensor:
         The same shape, in [-π, π].
 
     Example:
+        >>> import torch
         >>> reduced(torch.tensor([2 * torch.pi + 0.5], dtype=torch.float64)).round(decimals=6)
         tensor([0.5000], dtype=torch.float64)
     """
