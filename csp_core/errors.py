@@ -2,6 +2,7 @@
 
 CspError
 ├── UnknownNameError     a name that is in no table (also a LookupError)
+│   └── AmbiguousNameError   a name that several entries of a table have
 ├── DataNotFoundError    a file or folder that is not there (also a FileNotFoundError)
 ├── BadRecordError       a record, coordinate or table that cannot be used (also a ValueError)
 ├── CheckpointError      a model or run directory that cannot be read or written
@@ -12,7 +13,7 @@ CspError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class CspError(Exception):
@@ -35,6 +36,23 @@ class UnknownNameError(CspError, LookupError):
         listed = ", ".join(names[:40]) or "none"
         more = f", … ({len(names)} in all)" if len(names) > 40 else ""
         super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {listed}{more}.")
+        self.name = name
+
+
+class AmbiguousNameError(UnknownNameError):
+    """A name was asked for that several entries of its table have.
+
+    Args:
+        kind: What the name should have named.
+        name: The name that was given.
+        meant: The entries that have it.
+    """
+
+    def __init__(self, kind: str, name: object, meant: Sequence[str]) -> None:
+        listed = ", ".join(map(repr, meant[:10]))
+        CspError.__init__(
+            self, f"{name!r} may be several: {listed}. Give one of these as it is written here."
+        )
         self.name = name
 
 

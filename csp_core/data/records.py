@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from csp_core.data.batch import Batch, Sample
-from csp_core.errors import BadRecordError, UnknownNameError
+from csp_core.data.names import clashes, identity
+from csp_core.errors import AmbiguousNameError, BadRecordError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -46,26 +47,40 @@ class ClassTable:
         return len(self.names)
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        index = {name.casefold(): i for i, name in enumerate(self.common_names) if name}
-        return index | {name.casefold(): i for i, name in enumerate(self.names)}
+    def _exact(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _labels(self) -> dict[str, list[int]]:
+        return _by_identity(self.names)
+
+    @cached_property
+    def _common(self) -> dict[str, list[int]]:
+        return _by_identity(self.common_names)
 
     def label(self, name: str) -> int:
-        """Find a class by scientific or common name, in any case.
+        """Find a class by scientific or common name, whatever its case, spaces and Unicode form.
 
         Args:
-            name: The name.
+            name: The name. Written just as the class is, it is that class.
 
         Returns:
             Its label.
 
         Raises:
-            UnknownNameError: If no class has that name; near misses are named.
+            UnknownNameError: If no class has that name, when near misses are named; or if several
+                have, when all of them are.
         """
-        label = self._index.get(name.strip().casefold())
-        if label is None:
-            raise UnknownNameError("taxon", name, [*self.names, *filter(None, self.common_names)])
-        return label
+        if name in self._exact:
+            return self._exact[name]
+        key = identity(name)
+        found = self._labels.get(key) or self._common.get(key) or []
+        if len(found) == 1:
+            return found[0]
+        if found:
+            meant = [self.names[label] for label in found]
+            raise AmbiguousNameError("taxon", name, meant)
+        raise UnknownNameError("taxon", name, [*self.names, *filter(None, self.common_names)])
 
     def match(self, names: Sequence[str]) -> Tensor:
         """Match other classes to these by scientific name.
@@ -74,10 +89,27 @@ class ClassTable:
             names: Scientific names.
 
         Returns:
-            ``(len(names),)`` int64: the label here, or -1 where there is none.
+            ``(len(names),)`` int64: the label here, or -1 where there is none, or where several
+            could be meant and none is written just so.
         """
-        index = {name.casefold(): i for i, name in enumerate(self.names)}
-        return torch.tensor([index.get(n.casefold(), -1) for n in names], dtype=torch.int64)
+        return torch.tensor([self._matching(name) for name in names], dtype=torch.int64)
+
+    def _matching(self, name: str) -> int:
+        found = self._labels.get(identity(name), [])
+        return self._exact.get(name, found[0] if len(found) == 1 else -1)
+
+    def check_distinct(self) -> None:
+        """Make sure that no two classes have one name, before a model learns to tell them apart.
+
+        Raises:
+            BadRecordError: If some do.
+        """
+        if same := clashes(self.names):
+            groups = "; ".join(" = ".join(map(repr, group)) for group in same[:5])
+            raise BadRecordError(
+                f"Some classes differ only in case, spaces or the form of a letter: {groups}."
+                " Bring them to one name, as they would be one class."
+            )
 
     def frequency(self) -> Tensor:
         """Return P(class), the share of each class among the training records.
@@ -88,6 +120,40 @@ class ClassTable:
         counts = torch.tensor(self.counts, dtype=torch.float64)
         counts = counts if counts.sum() > 0 else torch.ones_like(counts)
         return (counts / counts.sum()).to(torch.float32)
+
+    def usual(self) -> Tensor:
+        """Return the answer of somebody who knows the training records but no place.
+
+        Returns:
+            ``(K,)`` float32, sums to 1: the share of each class, where one without training records
+            counts as half a record, as no class that is listed is impossible.
+
+        Example:
+            >>> ClassTable(("a", "b"), ("", ""), (3, 0)).usual().round(decimals=3).tolist()
+            [0.8569999933242798, 0.14300000667572021]
+        """
+        return usual_shares(torch.tensor(self.counts, dtype=torch.float64))
+
+
+def _by_identity(names: Sequence[str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for label, name in enumerate(names):
+        if name:
+            found.setdefault(identity(name), []).append(label)
+    return found
+
+
+def usual_shares(counts: Tensor) -> Tensor:
+    """Turn counts of classes into shares of which none is 0.
+
+    Args:
+        counts: ``(K,)`` training records of each class.
+
+    Returns:
+        ``(K,)`` float32, sums to 1; a class without records counts as half a record.
+    """
+    counts = counts.double().clamp_min(0.5)
+    return (counts / counts.sum()).to(torch.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,8 @@ def measure_places(
     Args:
         model: A model or a baseline.
         dataset: The records.
-        prior: Whether the place is used; without it the class frequency answers everywhere.
+        prior: Whether the place is used; without it the class frequency answers everywhere, as
+            the baseline ``class_frequency`` does.
 
     Returns:
         Metrics of the one answer.
@@ -58,7 +59,7 @@ def measure_places(
     keep = (label >= 0) & ~dataset.lonlat.isnan().any(dim=1)
     label, lonlat = label[keep], dataset.lonlat[keep]
     if not prior:
-        scores = model.classes.frequency().expand(len(label), -1)
+        scores = model.classes.usual().expand(len(label), -1)
     else:
         columns = (lonlat, dataset.date[keep], dataset.hour[keep])
         parts = zip(*(torch.split(column, CHUNK) for column in columns), strict=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core import geo
-from csp_core.data.records import RecordDataset
+from csp_core.data.records import RecordDataset, usual_shares
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.model.prior import Prior
 from csp_core.model.support import Support
@@ -43,10 +43,7 @@ class Baseline:
             raise BadRecordError("A baseline needs records with a place and a label; none given.")
         self.lonlat, self.label = dataset.lonlat[known], dataset.label[known]
         self.classes = dataset.classes
-        counts = torch.bincount(self.label, minlength=len(self.classes)).float()
-        # A class that a split left no training record of counts as half a record: no share is zero.
-        counts = counts.clamp_min(0.5)
-        self.frequency = counts / counts.sum()
+        self.frequency = usual_shares(torch.bincount(self.label, minlength=len(self.classes)))
         self.support: Support | None = Support.from_records(
             self.lonlat, self.label, len(self.classes)
         )

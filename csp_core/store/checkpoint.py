@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,17 @@ from typing import Any
 import torch
 import yaml
 
+from csp_core.data.names import clashes
 from csp_core.data.records import ClassTable
 from csp_core.errors import CheckpointError, ConfigError, CspError
-from csp_core.files import atomic_directory, load_tensors, save_tensors, write_json, write_text
+from csp_core.files import (
+    atomic_directory,
+    harmless,
+    load_tensors,
+    save_tensors,
+    write_json,
+    write_text,
+)
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
@@ -34,6 +43,7 @@ from csp_core.store.folder import (
     read_model_config,
 )
 
+log = logging.getLogger(__name__)
 # What the parts of a model raise on values that they were not made for.
 UNFIT = (
     *(CspError, ArithmeticError, AttributeError, LookupError, OSError),
@@ -198,7 +208,14 @@ def _build(contents: Contents) -> DualEncoder:
     location, image = config.get("location"), config.get("image")
     if (image or {}).get("weights") or ((location or {}).get("covariates") or {}).get("source"):
         raise ConfigError("config.json names further files; a model holds all that it needs")
-    columns = zip(*contents.classes, strict=True)
+    columns = list(zip(*contents.classes, strict=True))
+    if same := clashes(columns[0] if columns else ()):
+        log.warning(
+            "%s has classes that differ only in case, spaces or the form of a letter: %s. Ask for"
+            " them just as they are written.",
+            harmless(str(config["name"])[:200]),
+            harmless("; ".join(" = ".join(map(repr, group)) for group in same[:5])),
+        )
     held = sum(math.prod(shape) for shape in contents.shapes.values())
     # Some parts are made and discarded, so that a seed gives the weights it always gave.
     values, calls = SPARE_VALUES + 4 * held, SPARE_CALLS + 200 * len(contents.shapes)

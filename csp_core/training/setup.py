@@ -64,6 +64,7 @@ def make_parts(
     """
     options = {"root": config.data.root, **config.data.options}
     train_set = load_dataset(config.data.name, "train", **options)
+    train_set.classes.check_distinct()
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None

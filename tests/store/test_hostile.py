@@ -208,7 +208,7 @@ catalog.ASSETS = Path("none")
 worst, before = 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     started = time.process_time()
-    catalog._describe(folder)
+    catalog._describe(folder.name, folder)
     worst = max(worst, time.process_time() - started)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(worst, (after - before) // 1024)
