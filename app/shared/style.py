@@ -26,7 +26,11 @@ def apply_style() -> None:
     colours = palette()
     st.html(
         f"""<style>
-        .stMainBlockContainer {{padding-top: 4.2rem; padding-bottom: 2rem}}
+        .stMainBlockContainer {{padding: 4.2rem 2.5rem 2rem}}
+        /* A number that is cut off is none. */
+        [data-testid="stMetricValue"], [data-testid="stMetricValue"] * {{white-space: normal;
+            overflow: visible; text-overflow: clip}}
+        [data-testid="stMetricValue"] {{font-size: 1.8rem; line-height: 1.2}}
         h1 {{font-size: 1.9rem !important; padding-bottom: 0 !important}}
         [class*="st-key-row-"] {{padding: 0.15rem 0 0.45rem;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}

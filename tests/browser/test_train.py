@@ -79,15 +79,15 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
         main(page).get_by_role("link", name=re.compile("^first-")).click()
         expect(main(page).get_by_text("▶ running")).to_be_visible()
         expect(main(page).get_by_text("Range of", exact=False).first).to_be_visible()
-        page.get_by_role("button", name="Stop").click()
+        main(page).get_by_role("button", name="Stop").click()
         expect(main(page).get_by_text("◼ stopped")).to_be_visible()
         step = state(folder)["step"]
-        page.get_by_role("button", name="Resume").click()
+        main(page).get_by_role("button", name="Resume").click()
         expect(main(page).get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
         found = state(folder)
         assert 0 < step < found["step"] == found["total_steps"]
-        page.get_by_role("button", name="Use this model").click()
-        page.get_by_role("link", name="See it on Explore").click()
+        main(page).get_by_role("button", name="Use this model").click()
+        main(page).get_by_role("link", name="See it on Explore").click()
         expect(page.get_by_role("combobox", name="Model")).to_have_value(one_run(folder).name)
         assert params(page)["model"] == one_run(folder).name
         leaflet(page)

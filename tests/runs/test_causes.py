@@ -20,6 +20,7 @@ from csp_core.runs import RunDir
 from csp_core.runs.causes import CAUSES, cause_of, remedy
 from csp_core.runs.status import MACHINE
 from csp_core.training import train
+from csp_core.training.pace import WARM_STEPS, Pace
 from tests import small
 
 
@@ -121,4 +122,14 @@ def test_a_run_says_how_fast_it_is_and_what_it_takes(records_csv, tmp_path, monk
     assert (status["name"], status["device"], status["seconds_left"]) == ("tiny", "cpu", 0.0)
     assert status["samples_per_second"] > 0 and status["memory_bytes"] > 1e7
     left = [fields["seconds_left"] for fields in told if "seconds_left" in fields]
-    assert left[0] is not None and left == sorted(left, reverse=True)
+    # Of so few steps nothing can be said yet.
+    assert left[0] is None and left[-1] == 0.0
+
+
+def test_the_time_left_is_told_once_some_steps_were_made():
+    pace = Pace(torch.device("cpu"), batch_size=8)
+    assert pace.seconds_left(100) is None
+    for _ in range(WARM_STEPS):
+        pace.step()
+    assert pace.seconds_left(100) == pytest.approx(2 * pace.seconds_left(50), abs=0.2)
+    assert pace.seconds_left(0) == 0.0
