@@ -104,10 +104,21 @@ class RunConfig(Section):
         """Give the same without what only changes how the run is watched.
 
         Returns:
-            The configuration with ``training.watch`` null.
+            The configuration with ``training.watch`` null, and neither pre-training nor a network
+            that teaches saying anything of it.
         """
-        training = self.training.model_copy(update={"watch": None})
-        return self.model_copy(update={"training": training})
+        teachers = tuple(
+            t.model_copy(update={"overrides": _unwatched(changes)})
+            if (changes := t.options.get("overrides"))
+            else t
+            for t in self.teachers
+        )
+        changed = {
+            "training": self.training.model_copy(update={"watch": None}),
+            "pretrain": self.pretrain and _unwatched(self.pretrain),
+            "teachers": teachers,
+        }
+        return self.model_copy(update=changed)
 
     def without_folders(self) -> dict[str, Any]:
         """Give the settings for a model's own files, where folders of one machine say nothing.
@@ -115,7 +126,8 @@ class RunConfig(Section):
         Returns:
             The tree as plain values, without the card, paths cut to their last part.
         """
-        return shorten(self.model_dump(mode="json", exclude={"card": True, "training": {"watch"}}))
+        exclude: Any = {"card": True, "training": {"watch"}}
+        return shorten(self.unwatched().model_dump(mode="json", exclude=exclude))
 
     def recipe_hash(self) -> str:
         """Hash what decides the weights besides the records: seed, model, objective, training.
@@ -127,11 +139,23 @@ class RunConfig(Section):
         parts = ["seed", "model", "objective", "teachers", "training"]
         # A run without pre-training keeps the hash it had before there was any.
         parts += ["pretrain"] if self.pretrain else []
-        kept = self.model_dump_json(
+        kept = self.unwatched().model_dump_json(
             include=dict.fromkeys(parts, True),
             exclude={"training": machine},
         )
         return hashlib.sha256(kept.encode()).hexdigest()
+
+
+def _unwatched(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a stage's changes what only changes how it is watched."""
+    kept = {}
+    for key, value in changes.items():
+        if key == "training" and isinstance(value, Mapping):
+            kept[key] = {name: v for name, v in value.items() if name != "watch"}
+        elif key != "training.watch":
+            kept[key] = value
+    # A stage that changes nothing is a stage, and an empty mapping says that there is none.
+    return kept or {"training.watch": None}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -143,6 +143,30 @@ def test_watch_is_part_of_no_hash(records_csv):
     assert watched.without_folders() == watched.unwatched().without_folders()
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_watch_of_another_stage_is_part_of_no_hash(records_csv, nested):
+    def stages(watch):
+        plain = {"training": {"epochs": 1, **watch}}
+        flat = {f"training.{key}": value for key, value in plain["training"].items()}
+        own = plain if nested else flat
+        teacher = {"name": "network", "members": 1, "overrides": {"objective": "softmax", **own}}
+        parts = {"objective": {"name": "soft_targets"}, "teachers": [teacher], "pretrain": own}
+        return small.parse_config({**small.tree(records_csv), **parts})
+
+    plain, watched = stages({}), stages({"watch": "Ceta alta"})
+    assert plain != watched and plain.recipe_hash() == watched.recipe_hash()
+    assert plain.without_folders() == watched.without_folders()
+    assert plain == plain.unwatched() == watched.unwatched()
+
+
+def test_a_stage_that_only_watches_is_a_stage(records_csv):
+    alone = small.parse_config(
+        {**small.tree(records_csv), "pretrain": {"training.watch": "Ceta alta"}}
+    )
+    assert alone.unwatched().pretrain
+    assert alone.recipe_hash() != small.config(records_csv).recipe_hash()
+
+
 def test_baselines_have_the_keys_of_the_metrics(plain):
     found = baselines(plain)
     row = plain.read_metrics()[-1]
