@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from csp_core.errors import BadRecordError, CspError
 
@@ -147,6 +148,11 @@ def limit_seconds() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
+def held_bytes() -> int:
+    """Measure the memory that this process holds, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def main() -> None:
     """Answer tasks until the parent ends."""
     # Ctrl+C reaches all that runs in a terminal; the parent, which ends by it, ends this process.
@@ -159,8 +165,12 @@ def main() -> None:
         while True:
             told, content = receive(tasks)
             limit_seconds()
-            send(answers, *answer(told["task"], told["options"], bytes(content)))
+            found, pixels = answer(told["task"], told["options"], bytes(content))
             del content
+            # What it holds beside the answer: the parent decides whether that is too much.
+            held = held_bytes() - memoryview(pixels).nbytes
+            send(answers, {**found, "holds": held}, pixels)
+            del pixels
 
 
 if __name__ == "__main__":

@@ -27,10 +27,18 @@ from csp_core.errors import BadRecordError
 from shared.reader import SECONDS, TOO_MUCH_MEMORY, receive, send
 
 MOST = 2
+# A child that holds more than this after a task has grown by it, and a new one takes its place.
+KEPT_BYTES = 256 << 20
 # A child that waits for the processor is given longer by the clock than its processor time.
 PATIENCE = 3 * SECONDS
 # How often a session that waits looks whether it is still wanted, seconds.
 TICK = 0.1
+# After a large file allocators keep hundreds of megabytes for the next: glibc, unless its threshold
+# is set, and jemalloc, which polars brings, for some seconds in which nothing may be asked of it.
+GIVES_BACK = {
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",
+}
 TOO_LONG = (
     f"Reading the file takes more than the {SECONDS} seconds of processor time that one upload may"
     " take: make it smaller, or read it with the command line."
@@ -79,6 +87,8 @@ class Child:
             done.set()
             stop.set()
             late.join()
+        if told.pop("holds") > KEPT_BYTES:
+            self.end()
         if "error" in told:
             raise BadRecordError(told["error"])
         return told, found
@@ -89,6 +99,7 @@ class Child:
             # One core each; Arrow's own allocator reserves more than a process may have here.
             few = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
             few["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+            few |= GIVES_BACK
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "shared.reader"],
                 stdin=subprocess.PIPE,

@@ -8,10 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from affine import Affine
 from PIL import Image
+from rasterio.io import MemoryFile
 
 from csp_core.errors import BadRecordError
 from shared import uploads
@@ -59,6 +62,37 @@ def test_a_child_that_ends_is_replaced(readers: uploads.Readers) -> None:
     assert process
     process.kill()
     process.wait()
+    assert ask(readers, placed_jpeg(8.0, 47.0)) == (3, 32, 32)
+
+
+def _sparse_tiff() -> bytes:
+    size: dict[str, Any] = {"width": 7000, "height": 7000, "count": 1, "dtype": "float64"}
+    size["transform"] = Affine(0.001, 0, 0, 0, -0.001, 10)
+    with MemoryFile() as file:
+        with file.open(driver="GTiff", **size, sparse_ok=True, tiled=True):
+            pass
+        return bytes(file.read())
+
+
+def test_a_child_gives_memory_back_after_a_large_file(readers: uploads.Readers) -> None:
+    told, _ = readers.run("photo", {"name": "a.tif", "fit": 2048}, _sparse_tiff())
+    assert max(told["shape"]) == 2048
+    ask(readers, placed_jpeg(8.0, 47.0))
+    (child,) = children(readers)
+    # 60 of them are its libraries; 360 were left without giving back.
+    assert child.memory_info().rss < 180e6
+
+
+def test_a_child_that_has_grown_is_replaced(
+    readers: uploads.Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(readers, placed_jpeg(8.0, 47.0))
+    (child,) = children(readers)
+    monkeypatch.setattr(uploads, "KEPT_BYTES", 1)
+    assert ask(readers, placed_jpeg(8.0, 47.0)) == (3, 32, 32)
+    assert not child.is_running() and children(readers) == []
+    with pytest.raises(BadRecordError, match="no picture that can be read"):
+        ask(readers, b"This is no picture.")
     assert ask(readers, placed_jpeg(8.0, 47.0)) == (3, 32, 32)
 
 
