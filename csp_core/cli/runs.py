@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from csp_core.cli.apart import Asked, read_apart, read_here
 from csp_core.cli.console import AsJson, RunArgument, app, clearing_up, err, out, print_json
 from csp_core.files import harmless
 
@@ -36,19 +36,22 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model as configured."""
-    from csp_core.config import load_config
     from csp_core.runs import jobs, launch
 
     if estimate:
+        from csp_core.config import load_config
+
         _estimate(load_config(config, overrides or ()), as_json=as_json)
         return
     launch.wait_for_launcher()
     with launch.tell_failure(run_dir):
-        settings = load_config(config, overrides or ())
-        folder = run_dir or jobs.new_run_dir(settings.name)
+        read = read_apart if queue and not detach else read_here
+        asked = read(config, overrides or ())
+        folder = run_dir or jobs.new_run_dir(asked.name)
+    with launch.tell_failure(folder):
         try:
             if not detach:
-                _train(settings, folder, resume=False, queue=queue)
+                _train(asked, folder, resume=False, queue=queue)
             elif queue:
                 job = jobs.start(config, overrides or (), run_dir=folder)
                 out.print(f"Queued {job.path} as process {job.status['pid']}.", highlight=False)
@@ -93,7 +96,8 @@ def resume(
         if found.read_status()["state"] == "finished":
             out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
         elif not detach:
-            _train(_configuration(found), found.path, resume=True, queue=queue)
+            asked = _asked_of(found, read_apart if queue else read_here)
+            _train(asked, found.path, resume=True, queue=queue)
         elif queue:
             job = jobs.resume_job(run)
             out.print(f"Queued {job.path} as process {job.status['pid']}.", highlight=False)
@@ -102,30 +106,30 @@ def resume(
             out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
 
 
-def _configuration(run: Any) -> Any:
+def _asked_of(run: Any, read: Any) -> Any:
     """Read a run's configuration, or what it was launched with if it has not come to one."""
-    from csp_core.config import load_config
     from csp_core.runs import launch
 
     if (order := launch.read_order(run)) is None:
-        return load_config(run.config)
+        return read(run.config)
     config, overrides, folder = order
-    with contextlib.chdir(folder):
-        return load_config(config, overrides)
+    return read(config, overrides, folder=folder)
 
 
-def _train(settings: Any, folder: Path, *, resume: bool, queue: bool = False) -> None:
+def _train(asked: Asked, folder: Path, *, resume: bool, queue: bool = False) -> None:
     """Train in this process, in one of the machine's slots if there is one."""
     from csp_core.runs import RunDir, jobs
     from csp_core.runs.queue import turn
     from csp_core.runs.watch import watch
-    from csp_core.training import train as train_model
 
-    config, name = settings.to_yaml(), settings.name
-    given: dict[str, Any] = {"wait": queue, "config": config, "name": name, "resume": resume}
+    given: dict[str, Any] = {"wait": queue, "config": asked.text, "name": asked.name}
     result = None
-    with turn(RunDir(folder), jobs.runs_home(), say=_say, **given) as goes_on:
+    with turn(RunDir(folder), jobs.runs_home(), say=_say, resume=resume, **given) as goes_on:
         if goes_on:
+            # Only now, as a process that waits need not hold all that trains.
+            from csp_core.training import train as train_model
+
+            settings = asked.read()
             with watch(folder, err):
                 result = train_model(settings, run_dir=folder, resume=resume)
     if result is None or result.model_directory is None:

@@ -7,8 +7,6 @@ and, at the end, ``model/``. Whoever watches a run reads only these files.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import signal
 import threading
@@ -22,7 +20,7 @@ from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 from csp_core.files import write_json, write_text
 from csp_core.runs.causes import FULL
 from csp_core.runs.owner import hold, identity, is_alive, is_here, refuse_if_alive
-from csp_core.runs.reading import is_number, read_object, read_rows
+from csp_core.runs.reading import as_line, is_number, read_object, read_rows
 from csp_core.runs.status import ALIVE, FORMAT, KEPT, after_death, storable, wrong_fields
 
 
@@ -133,6 +131,18 @@ class RunDir:
         known = self._kept() if resume else {}
         known |= {"name": name} if name else {}
         self.write_status("starting", **{**known, "message": message})
+
+    def check_there(self) -> None:
+        """Make sure that the run's folder is where it was made.
+
+        Raises:
+            CheckpointError: If it was moved or deleted; what writes there would make it anew.
+        """
+        if not self.stop_file.parent.is_dir():
+            raise CheckpointError(
+                f"{self.path} was moved or deleted while its process was at it, which ends. Where"
+                " the folder is now, `csp resume` goes on."
+            )
 
     def check_free(self) -> None:
         """Make sure that a new run may begin here.
@@ -262,7 +272,7 @@ class RunDir:
             row: Plain values; NaN and infinity become null.
         """
         with self.metrics_file.open("a", encoding="utf-8") as stream:
-            stream.write(_metrics_line(row))
+            stream.write(as_line(row))
             stream.flush()
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -288,9 +298,9 @@ class RunDir:
             row
             for row in self.read_metrics()
             if row.get("stage", "") in before
-            or (row.get("stage", "") == stage and _number(row.get("epoch")) < epoch)
+            or (row.get("stage", "") == stage and is_number(n := row.get("epoch", 0)) and n < epoch)
         ]
-        write_text(self.metrics_file, "".join(map(_metrics_line, rows)))
+        write_text(self.metrics_file, "".join(map(as_line, rows)))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -319,13 +329,15 @@ class RunDir:
             Nothing.
 
         Raises:
-            CheckpointError: If a disk is full or the directory is read-only.
+            CheckpointError: If a disk is full, or the directory is read-only or gone.
         """
         try:
             yield
         except CspError:
             raise
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self.check_there()
             place = Path(error.filename or self.path).absolute()
             inside = place.is_relative_to(self.path.absolute())
             if error.errno not in FULL and not (inside and isinstance(error, PermissionError)):
@@ -335,14 +347,3 @@ class RunDir:
                 " allow writing there; `csp resume` goes on from the last whole checkpoint, if"
                 " there is one."
             ) from error
-
-
-def _number(value: object) -> float:
-    return value if is_number(value) else 0.0
-
-
-def _metrics_line(row: dict[str, Any]) -> str:
-    clean = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
-    }
-    return json.dumps(clean, allow_nan=False) + "\n"

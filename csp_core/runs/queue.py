@@ -62,12 +62,32 @@ class Queue:
     @contextmanager
     def _door(self) -> Iterator[None]:
         """Let one process at a time look and change."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        door = FileLock(self.folder / "door", timeout=DOOR_SECONDS)
+        with self._explained():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            door.acquire()
         try:
-            with FileLock(self.folder / "door", timeout=DOOR_SECONDS):
+            with self._explained():
                 yield
+        finally:
+            door.release()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say in one sentence that the queue's folder is of no use."""
+        try:
+            yield
         except Timeout as error:
-            raise CheckpointError(f"The queue in {self.folder} did not answer.") from error
+            raise CheckpointError(
+                f"The queue in {self.folder} did not answer for {DOOR_SECONDS:.0f} seconds: a"
+                " process that looks at it hangs. End that, or start without the queue."
+            ) from error
+        except OSError as error:
+            raise CheckpointError(
+                f"The queue in {self.folder} cannot be written to ({error.strerror or error})."
+                " Allow writing there, have CSP_RUNS name another folder of runs, or start without"
+                " the queue."
+            ) from error
 
     def check_room(self) -> None:
         """Make sure that one more run may wait.
@@ -80,11 +100,13 @@ class Queue:
         with self._door():
             self._refuse_if_full(self._waiting())
 
-    def enter(self, run: Path) -> tuple[Path, FileLock]:
-        """Take the last place.
+    def enter(self, run: Path, since: float | None = None) -> tuple[Path, FileLock]:
+        """Take the last place, or the one before those that came later.
 
         Args:
             run: Who waits.
+            since: When it was launched, seconds since 1970, as its process may have been slow to
+                start; None for now.
 
         Returns:
             The ticket, and the lock that holds it.
@@ -95,8 +117,13 @@ class Queue:
         with self._door():
             waiting = self._waiting()
             self._refuse_if_full(waiting)
-            number = max((int(ticket.name[7:16]) for ticket in waiting), default=0) + 1
-            ticket = self.folder / f"ticket-{number:09d}"
+            taken = [int(ticket.name[7:]) for ticket in waiting]
+            number = max(int(time.time() * 1000), *(n + 1 for n in taken), 0)
+            if since is not None:
+                number = max(0, min(int(since * 1000), number))
+            while number in taken:
+                number += 1
+            ticket = self.folder / f"ticket-{number:015d}"
             # Who waits is written first: a ticket is there only once it is held.
             write_json(ticket.with_suffix(".json"), {"run": _text(run.absolute())})
             held = FileLock(ticket, timeout=0)
@@ -156,7 +183,7 @@ class Queue:
     def _waiting(self) -> list[Path]:
         """List the tickets that somebody holds; those of processes that ended go."""
         found = []
-        for path in sorted(self.folder.glob("ticket-?????????")):
+        for path in sorted(self.folder.glob("ticket-" + "?" * 15)):
             if not path.name[7:].isdecimal():
                 continue
             if _is_free(path):
@@ -219,7 +246,8 @@ def turn(
         raise ConfigError("--queue is for a run of one process; start this one without it.")
     slot = _wait(queue, run.create(), config=config, name=name, resume=resume, say=say)
     try:
-        yield slot is not None
+        with run.stop_on_sigterm():  # what it waited for may take long to begin
+            yield slot is not None
     finally:
         if slot is not None:
             slot.release(force=True)
@@ -232,26 +260,37 @@ def _wait(
     with run.explain_unwritable(), run.lock(), run.stop_on_sigterm():
         if not resume:
             run.check_free()
-        if not run.awaits_this_process():
+        since = None
+        if run.awaits_this_process():
+            since = (run.own_status() or {}).get("heartbeat")
+        else:
             run.stop_file.unlink(missing_ok=True)
-        write_text(run.config, config)
-        ticket, held = queue.enter(run.path)
-        run.write_early("queued", message="waits for its turn", name=name)
+        # First, as a run that may not wait leaves nothing.
+        ticket, held = queue.enter(run.path, since)
         told, beat = "", 0.0
         try:
+            write_text(run.config, config)
+            run.write_early("queued", message="waits for its turn", name=name)
+            look = 0.0
             while True:
+                run.check_there()
                 if run.stop_file.exists():
                     message = "stopped before its turn came; `csp resume` goes on"
                     run.write_end("stopped", message=message)
                     return None
-                if (slot := queue.slot(run.path, ticket)) is not None:
-                    return slot
-                message = _describe(queue.ahead(ticket))
-                if message != told or time.monotonic() - beat > BEAT_SECONDS:
+                if time.monotonic() >= look:
+                    if (slot := queue.slot(run.path, ticket)) is not None:
+                        run.write_early("starting", message="its turn has come", name=name)
+                        return slot
+                    ahead = queue.ahead(ticket)
+                    # The more there are before it, the less there is to look for.
+                    look = time.monotonic() + POLL_SECONDS * (min(len(ahead), 8) - 0.5)
+                    message = _describe(ahead)
                     if message != told:
                         say(message)
-                    told, beat = message, time.monotonic()
-                    run.write_early("queued", message=message, name=name)
+                    if message != told or time.monotonic() - beat > BEAT_SECONDS:
+                        told, beat = message, time.monotonic()
+                        run.write_early("queued", message=message, name=name)
                 time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             run.write_end("stopped", message="interrupted; `csp resume` goes on")

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
@@ -150,6 +150,21 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             break
         rows.append(row)
     return rows
+
+
+def as_line(row: Mapping[str, Any]) -> str:
+    """Write an object as a line that ``read_rows`` reads.
+
+    Args:
+        row: Plain values; NaN and infinity become null.
+
+    Returns:
+        The line.
+    """
+    clean = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+    }
+    return json.dumps(clean, allow_nan=False) + "\n"
 
 
 def is_number(value: object) -> TypeGuard[float]:

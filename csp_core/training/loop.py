@@ -294,6 +294,7 @@ class Stage:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
+            self.run_dir.check_there()
             size = self.save()
             if not self.told_size:
                 self.told_size = True
@@ -305,6 +306,7 @@ class Stage:
     def _heartbeat(self, force: bool = False) -> None:
         if force or time.monotonic() - self.last_beat > HEARTBEAT_SECONDS:
             self.last_beat = time.monotonic()
+            self.run_dir.check_there()
             which = f"{self.plan.name}, " if self.plan.name else ""
             self._status("running", message=f"{which}epoch {self.progress.epoch + 1}")
 

@@ -64,7 +64,8 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
                 result = _run_stages(plans, run, accelerator)
         except KeyboardInterrupt:
             if accelerator.is_main_process:
-                with suppress(OSError):
+                with suppress(OSError, CspError):
+                    run.check_there()
                     run.write_end("stopped", message="interrupted; `csp resume` goes on")
             raise
         except BaseException as error:
@@ -88,7 +89,8 @@ def _tell_failure(error: BaseException, run: RunDir) -> None:
     """Say in the log and the status why the run ended."""
     kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
     log.error("failed: %s%s", kind, error)
-    with suppress(OSError):  # a full disk takes no status either
+    with suppress(OSError, CspError):  # a full disk takes no status either, nor what is gone
+        run.check_there()
         run.write_end("failed", message=f"{kind}{error}", cause=cause_of(error))
 
 

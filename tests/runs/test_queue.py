@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from csp_core.files import hash_file
 from csp_core.runs import RunDir, jobs, launch
 from csp_core.runs.queue import Queue, most, turn
 from csp_core.runs.reading import last_error, read_tail
-from csp_core.training import train
+from csp_core.training import loop, train
 from tests import small
 
 
@@ -91,6 +92,22 @@ def test_first_come_first_served(home):
     assert not list(queue.folder.glob("ticket-*"))
 
 
+def test_whose_process_is_slow_to_start_keeps_its_place(home):
+    queue, now = Queue(home), time.time()
+    with taken(home, "before"):
+        places = [
+            queue.enter(home / name, since)
+            for name, since in (("late", None), ("first", now - 9), ("second", now - 5))
+        ]
+        later = queue.enter(home / "ahead of time", now + 10**9)
+        same = queue.enter(home / "third", now - 5)
+        order = ["before", "first", "second", "third", "late"]
+        assert queue.ahead(later[0]) == order and queue.ahead(places[0][0]) == order[:-1]
+        for ticket, held in (*places, later, same):
+            queue.leave(ticket, held)
+    assert not list(queue.folder.glob("ticket-*"))
+
+
 def test_as_many_slots_as_are_allowed(home, monkeypatch):
     monkeypatch.setenv("CSP_MAX_JOBS", "2")
     with taken(home, "one"), taken(home, "two"):
@@ -149,6 +166,22 @@ def test_who_is_killed_gives_back_slot_and_place(home):
     assert slot is not None and Queue(home).ahead(ticket) == ["me"]
     slot.release()
     held.release()
+
+
+def test_a_queue_that_cannot_be_written_to(home, short, csp):
+    home.mkdir()
+    (home / ".slots").write_text("in the way")
+    for ask in (Queue(home).enter, Queue(home).slot):
+        with pytest.raises(CheckpointError, match=r"queue in .*cannot be written to.*CSP_RUNS"):
+            ask(home / "mine")
+    code, _, said = csp("train", short, "--queue")
+    assert code == 1 and "cannot be written to" in said
+    assert [path.name for path in home.iterdir()] == [".slots"]
+    jobs.start(short, run_dir=home / "mine")
+    wait_until(lambda: state(RunDir(home / "mine")) == "failed")
+    assert "cannot be written to" in RunDir(home / "mine").read_status()["message"]
+    code, said, _ = csp("train", short, "--run-dir", home / "other")
+    assert code == 0 and "Model:" in said, "who does not wait needs no queue"
 
 
 def waiting(run, home, **options):
@@ -324,3 +357,62 @@ def test_the_command_waits_for_its_turn(home, short, csp):
     assert code == 0 and "Stopped." in said and "waits for other" in errors
     code, said, _ = csp("resume", run.path, "--queue")
     assert code == 0 and "Model:" in said
+
+
+@pytest.mark.parametrize("change", ["moved", "deleted"])
+def test_a_run_whose_folder_goes_while_it_waits(home, short, change):
+    run, there = RunDir(jobs.new_run_dir("goes")), RunDir(home / "elsewhere")
+    with taken(home):
+        job = jobs.start(short, run_dir=run.path)
+        wait_until(lambda: run.config.exists() and "waits for other" in str(run.read_status()))
+        process = psutil.Process(job.status["pid"])
+        # It has not imported what trains, as many may wait.
+        assert process.memory_info().rss < 120e6
+        if change == "moved":
+            run.path.rename(there.path)
+        else:
+            shutil.rmtree(run.path)
+        wait_until(lambda: not process.is_running() or process.status() == "zombie")
+    assert not run.path.exists(), "nothing makes it anew"
+    if change == "moved":
+        assert state(there) == "failed" and "moved or deleted" in there.read_status()["message"]
+        jobs.resume_job(there.path)
+        wait_until(lambda: state(there) == "finished")
+
+
+def test_a_run_whose_folder_goes_while_it_trains(home, short, monkeypatch):
+    run, there = RunDir(home / "goes"), RunDir(home / "elsewhere")
+    close = loop.Stage._close_epoch
+
+    def move(self):
+        close(self)
+        if self.progress.epoch == 1 and run.path.exists():
+            run.path.rename(there.path)
+            self.last_beat = 0.0
+
+    monkeypatch.setattr(loop.Stage, "_close_epoch", move)
+    with pytest.raises(CheckpointError, match=r"moved or deleted.*csp resume"):
+        train(load_config(short), run_dir=run.path)
+    assert not run.path.exists()
+    assert "moved or deleted" in there.log.read_text()
+    train(load_config(short), run_dir=there.path, resume=True)
+    train(load_config(short), run_dir=home / "undisturbed")
+    files = [folder / "model/model.safetensors" for folder in (there.path, home / "undisturbed")]
+    assert hash_file(files[0]) == hash_file(files[1])
+
+
+def test_its_turn_is_told_before_it_begins(home):
+    run = RunDir(home / "mine")
+    with waiting(run, home):
+        status = run.read_status()
+        assert (status["state"], status["message"]) == ("starting", "its turn has come")
+
+
+def test_settings_that_do_not_fit_are_told_before_it_waits(home, short, csp, monkeypatch):
+    monkeypatch.setenv("CSP_MAX_EPOCHS", "1")
+    with taken(home):
+        code, _, said = csp("train", short, "--queue")
+        assert code == 1 and "CSP_MAX_EPOCHS allows 1" in said
+        code, _, said = csp("train", short, "training.epochs=0", "--queue")
+        assert code == 1 and "training.epochs" in said
+    assert jobs.list_jobs() == []
