@@ -148,7 +148,7 @@ class RunConfig(Section):
 
 def _unwatched(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a stage's changes what only changes how it is watched."""
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in changes.items():
         if key == "training" and isinstance(value, Mapping):
             kept[key] = {name: v for name, v in value.items() if name != "watch"}
