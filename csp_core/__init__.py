@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from csp_core.image import make_image_encoder
     from csp_core.importers import import_checkpoint
     from csp_core.inference import location_prior, posterior
+    from csp_core.inference.clusters import embedding_clusters
     from csp_core.inference.rerank import rerank
     from csp_core.location import make_location_encoder
     from csp_core.model import DualEncoder
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DualEncoder": "csp_core.model",
+    "embedding_clusters": "csp_core.inference.clusters",
     "evaluate": "csp_core.evaluation",
     "heatmap": "csp_core.raster",
     "import_checkpoint": "csp_core.importers",
@@ -49,6 +51,7 @@ _HOMES = {
 
 __all__ = [
     "DualEncoder",
+    "embedding_clusters",
     "evaluate",
     "heatmap",
     "import_checkpoint",

@@ -38,7 +38,7 @@ APP_ROW = {room: row for row, rooms in enumerate(APP_ROWS) for room in rooms}
 ROWS = (
     {"errors"},
     {"geo", "files", "tables", "calibrate"},
-    {"location", "image", "text", "augment", "losses", "runs", "land", "gazetteer"},
+    {"location", "image", "text", "augment", "losses", "runs", "land", "gazetteer", "grid"},
     {"data"},
     {"model"},
     {"objectives", "inference", "store", "importers"},
@@ -64,7 +64,9 @@ CONFINED = {
     "zarr": {"raster.blocks"},
     "matplotlib": {"raster.picture"},
     "rasterio": {"data.pictures.geotiff", "location.surfaces", "raster.geotiff", "raster.polygons"},
-    "umap": {"inference.clusters"},
+    "umap": {"inference.clusters.projection"},
+    "hdbscan": set(),
+    "geopandas": {"inference.clusters.tables"},
     **{name: set() for name in ("streamlit", "folium", "streamlit_folium", "pydeck", "app")},
     **{name: set() for name in ("pickle", "dill", "joblib", "marshal", "shelve")},
 }

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from csp_core.files.writing import check_writable
+from csp_core.grid import Grid, make_grid
 from csp_core.raster.blocks import write_zarr
 from csp_core.raster.compare import common_area_km2, subtract
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
-from csp_core.raster.grid import Grid, make_grid
 from csp_core.raster.held_out import (
     HeldOut,
     fit_class_threshold,
     read_held_out,
     values_at_records,
 )
-from csp_core.raster.output import SUPPORT_MEANING, Credit, check_writable, read_credit
+from csp_core.raster.output import SUPPORT_MEANING, Credit, read_credit
 from csp_core.raster.picture import write_png
 from csp_core.raster.polygons import write_geojson
 from csp_core.raster.prior import GridPrior, forget_grids, heatmap

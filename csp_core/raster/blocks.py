@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import atomic_directory
+from csp_core.files.writing import writing
 from csp_core.geo import WORLD
+from csp_core.grid import Bounds, Grid, make_grid
 from csp_core.model import Prior
-from csp_core.raster.grid import Bounds, Grid, make_grid
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe, writing
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe
 from csp_core.raster.prior import MAX_CELLS, GridPrior, extrapolates
 from csp_core.raster.raster import Raster, find_class
 from csp_core.raster.thresholds import Threshold

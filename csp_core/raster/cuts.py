@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csp_core.raster.grid import Grid
+from csp_core.grid import Grid
 
 # Some rows, and a stretch of their columns or the numbers of some.
 Piece = tuple[slice, slice | Tensor]

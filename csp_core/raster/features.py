@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from csp_core import geo
+from csp_core.grid import Grid
 from csp_core.location import LocationEncoder
 from csp_core.location.network import ResidualMLP
 from csp_core.location.separable import SPLITS, Split
@@ -27,7 +28,6 @@ from csp_core.location.spherical import RandomFourierSphere
 from csp_core.model import DualEncoder
 from csp_core.raster.beside import Beside
 from csp_core.raster.cuts import Cut, Piece, cut_all, cut_some
-from csp_core.raster.grid import Grid
 
 # Cells worked on at a time: on a processor as many as its cache holds, on a GPU as fill it.
 BLOCK_CELLS, BLOCK_CELLS_GPU = 1440, 1 << 16

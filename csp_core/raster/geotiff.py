@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from csp_core.errors import BadRecordError, DataNotFoundError
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe, writing
+from csp_core.files.writing import writing
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe
 from csp_core.raster.raster import UNITS, Raster
 from csp_core.raster.thresholds import Threshold
 

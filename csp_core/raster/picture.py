@@ -10,10 +10,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from csp_core.files.writing import writing
 from csp_core.geo import wrap_longitude
 from csp_core.inference import VALUE_MEANING
 from csp_core.land import land_shape
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, writing
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit
 from csp_core.raster.polygons import cell_polygons
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from csp_core.errors import ConfigError
-from csp_core.raster.grid import Grid, area_to_equator_km2
-from csp_core.raster.output import NO_CREDIT, Credit, describe, writing
+from csp_core.files.writing import writing
+from csp_core.grid import Grid, area_to_equator_km2
+from csp_core.raster.output import NO_CREDIT, Credit, describe
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
 

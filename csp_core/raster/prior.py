@@ -15,10 +15,10 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.geo import WORLD
+from csp_core.grid import Bounds, Grid, make_grid
 from csp_core.inference import CHUNK, location_prior
 from csp_core.model import LEVELS, DualEncoder, Prior, calibration_of
 from csp_core.raster.features import GridFeatures, can_split, grid_features
-from csp_core.raster.grid import Bounds, Grid, make_grid
 from csp_core.raster.raster import Raster, find_class
 
 # What one grid keeps for its next class, and all kept grids together, in bytes.

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, UnknownNameError
+from csp_core.grid import Bounds, Grid, make_grid
 from csp_core.model import Prior
-from csp_core.raster.grid import Bounds, Grid, make_grid
 
 UNITS = {
     "share": "share of the recordings of the listed classes, 0 to 1",

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from csp_core import geo
 from csp_core.errors import ConfigError
+from csp_core.grid import Grid, make_grid
 from csp_core.inference import CHUNK, combine, location_prior
 from csp_core.model import DualEncoder
-from csp_core.raster.grid import Grid, make_grid
 from csp_core.raster.prior import extrapolates
 
 

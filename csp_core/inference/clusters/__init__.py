@@ -1,0 +1,49 @@
+"""Clusters of what a model has learned of places: found, laid out, described and written."""
+
+from __future__ import annotations
+
+from csp_core.inference.clusters.facts import ClusterFacts, TypicalClass, describe
+from csp_core.inference.clusters.files import WRITERS, write_clusters
+from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, match
+from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb
+from csp_core.inference.clusters.quality import CAUTION, Quality, quality
+from csp_core.inference.clusters.result import (
+    STAGES,
+    Clusters,
+    colour_of,
+    embedding_clusters,
+)
+from csp_core.inference.clusters.sampling import WHERE, Sample, make_sample
+from csp_core.inference.clusters.similar import Similar, SimilarPlace, similar
+from csp_core.inference.clusters.vectors import class_vectors, embed
+
+__all__ = [
+    "CAUTION",
+    "MEANING",
+    "METHODS",
+    "NOISE",
+    "PROJECTIONS",
+    "STAGES",
+    "WHERE",
+    "WRITERS",
+    "ClusterFacts",
+    "Clusters",
+    "Quality",
+    "Sample",
+    "Similar",
+    "SimilarPlace",
+    "TypicalClass",
+    "class_vectors",
+    "cluster",
+    "colour_of",
+    "describe",
+    "embed",
+    "embedding_clusters",
+    "make_sample",
+    "match",
+    "project",
+    "quality",
+    "rgb",
+    "similar",
+    "write_clusters",
+]

@@ -1,0 +1,206 @@
+"""What is typical of each cluster: area, classes, countries, latitudes, climate, and a name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import ConfigError
+from csp_core.inference.clusters.classes import CONTRAST, TypicalClass, typical_classes
+from csp_core.inference.clusters.countries import ASSUMED, continents, country_of
+from csp_core.inference.clusters.groups import NOISE
+from csp_core.inference.clusters.sampling import Sample
+
+LISTED_COUNTRIES = 5
+# A country names a cluster if so much of it lies there, a continent else.
+NAMES_IT = 0.6
+# Up to which latitude, on either side of the equator.
+BANDS = ((23.44, "tropics"), (35.0, "subtropics"), (50.0, "temperate zone"),
+         (66.56, "cool temperate zone"), (90.0, "polar zone"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What is typical of a cluster.
+
+    Args:
+        label: Its number; -1 for what is in no cluster.
+        area_km2: Its area on the WGS84 ellipsoid.
+        share: Its part of the sample's area.
+        classes: Up to five classes that are more frequent here than elsewhere, the one with the
+            highest lift first; none if the model ranks none, or only one.
+        countries: Up to five countries with their parts of the cluster's area.
+        latitude: Of a twentieth, half and nineteen twentieths of the area, degrees.
+        climate: Means of the model's own covariates, by name, where it has some.
+        name: One line.
+        evidence: What the classes rest on, in a sentence.
+    """
+
+    label: int
+    area_km2: float
+    share: float
+    classes: tuple[TypicalClass, ...]
+    countries: tuple[tuple[str, float], ...]
+    latitude: tuple[float, float, float]
+    climate: tuple[tuple[str, float], ...]
+    name: str
+    evidence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def describe(model: Any, sample: Sample, labels: Tensor) -> list[ClusterFacts]:
+    """Tell what is typical of each cluster.
+
+    Assumes the countries of ``countries.ASSUMED``; classes by lift as in ``classes.CONTRAST``.
+
+    Args:
+        model: A model; one without classes gives none.
+        sample: The places.
+        labels: ``(N,)`` int64, -1 for noise.
+
+    Returns:
+        One for each cluster by number, and the noise last.
+
+    Raises:
+        ConfigError: If labels and places differ in number.
+    """
+    if labels.shape != (len(sample),):
+        raise ConfigError(f"{tuple(labels.shape)} labels for {len(sample)} places; give one each.")
+    own, row = torch.unique(labels, return_inverse=True)
+    order = sorted(range(len(own)), key=lambda i: (int(own[i]) == NOISE, int(own[i])))
+    classes = typical_classes(model, sample, row, len(own))
+    countries, parts = country_of(sample.lonlat), continents(sample.lonlat)
+    climate = _climate(model, sample.lonlat)
+    facts = []
+    for index in order:
+        mine = row == index
+        area = sample.area_km2[mine]
+        rows = mine.nonzero()[:, 0].tolist()
+        shares = _shares([countries[i] for i in rows], area)
+        latitude = _quantiles(sample.lonlat[mine, 1].double(), area)
+        label = int(own[index])
+        facts.append(
+            ClusterFacts(
+                label=label,
+                area_km2=float(area.sum()),
+                share=float(area.sum() / sample.area_km2.sum()),
+                classes=classes[index].classes,
+                countries=tuple((name, part) for name, part in shares if name)[:LISTED_COUNTRIES],
+                latitude=latitude,
+                climate=_means(climate, mine, sample.area_km2),
+                name=_name(label, latitude, mine, countries, parts, sample),
+                evidence=classes[index].evidence,
+            )
+        )
+    return _told_apart(facts)
+
+
+def _shares(names: list[str], area: Tensor) -> list[tuple[str, float]]:
+    total: dict[str, float] = {}
+    for name, part in zip(names, area.tolist(), strict=True):
+        total[name] = total.get(name, 0.0) + part
+    whole = float(area.sum())
+    return sorted(((n, a / whole) for n, a in total.items()), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _quantiles(lat: Tensor, area: Tensor) -> tuple[float, float, float]:
+    order = lat.argsort()
+    reached = area[order].cumsum(0) / area.sum()
+    at = torch.searchsorted(reached, torch.tensor([0.05, 0.5, 0.95], dtype=reached.dtype))
+    low, median, high = lat[order][at.clamp(max=len(lat) - 1)].tolist()
+    return low, median, high
+
+
+def _climate(model: Any, lonlat: Tensor) -> dict[str, Tensor]:
+    """Read the covariates of a model in their own units, NaN where there is no value."""
+    covariates = getattr(getattr(model, "location", None), "covariates", None)
+    columns = getattr(covariates, "columns", ())
+    if covariates is None or not columns:
+        return {}
+    with torch.inference_mode():
+        read = covariates(lonlat.to(covariates.values.device)).cpu()
+    standard, missing = read.chunk(2, dim=1)
+    values = standard * covariates.deviation.cpu() + covariates.mean.cpu()
+    values = values.masked_fill(missing > 0.5, float("nan"))
+    return dict(zip(columns, values.unbind(1), strict=True))
+
+
+def _means(climate: dict[str, Tensor], mine: Tensor, area: Tensor) -> tuple[tuple[str, float], ...]:
+    means = []
+    for name, values in climate.items():
+        known = mine & values.isfinite()
+        if bool(known.any()):
+            weight = area[known]
+            means.append((name, float((values[known].double() * weight).sum() / weight.sum())))
+    return tuple(means)
+
+
+def band(low: float, median: float, high: float) -> str:
+    """Name the zone of some latitudes.
+
+    Args:
+        low: Degrees.
+        median: Degrees.
+        high: Degrees.
+
+    Returns:
+        A few words, such as ``southern subtropics``; ``several zones`` if they span more than 60°.
+
+    Example:
+        >>> band(-4.0, 2.0, 9.0), band(40.0, 44.0, 49.0)
+        ('tropics', 'northern temperate zone')
+    """
+    zone = next(name for limit, name in BANDS if abs(median) <= limit)
+    if high - low > 60:
+        return "several zones"
+    if zone == "tropics" or low < 0 < high:
+        return zone
+    return f"{'southern' if median < 0 else 'northern'} {zone}"
+
+
+def _name(
+    label: int,
+    latitude: tuple[float, float, float],
+    mine: Tensor,
+    countries: list[str],
+    parts: list[str],
+    sample: Sample,
+) -> str:
+    if label == NOISE:
+        return "in no cluster"
+    zone = band(*latitude)
+    rows = mine.nonzero()[:, 0].tolist()
+    for names in (countries, parts):
+        (name, inside), *_ = _shares([names[i] for i in rows], sample.area_km2[mine])
+        if name and (inside >= NAMES_IT or names is parts):
+            there = torch.tensor([other == name for other in names])
+            of_it = float(sample.area_km2[mine & there].sum() / sample.area_km2[there].sum())
+            return f"{zone}: {of_it:.0%} of {name}".replace("%", " %")
+    return f"{zone}: open sea"
+
+
+def _told_apart(facts: list[ClusterFacts]) -> list[ClusterFacts]:
+    """Add to names that two clusters share what is typical of each."""
+    from dataclasses import replace
+
+    names = [fact.name for fact in facts]
+    told = []
+    for fact in facts:
+        name = fact.name
+        if names.count(name) > 1:
+            where = next((n for n, _ in fact.countries if n not in name), "")
+            name += f", with {where}" if where else ""
+        told.append(name)
+    return [
+        replace(fact, name=name if told.count(name) == 1 else f"{name} ({fact.label + 1})")
+        for fact, name in zip(facts, told, strict=True)
+    ]
+
+
+__all__ = ["ASSUMED", "CONTRAST", "ClusterFacts", "TypicalClass", "band", "describe"]
