@@ -62,8 +62,11 @@ CONFINED = {
     "timm": {"image.backbones"},
     "dask": {"raster.blocks"},
     "zarr": {"raster.blocks"},
-    "matplotlib": {"raster.picture"},
-    "rasterio": {"data.pictures.geotiff", "location.surfaces", "raster.geotiff", "raster.polygons"},
+    "matplotlib": {"raster.picture", "inference.clusters.picture"},
+    "rasterio": {
+        *("data.pictures.geotiff", "location.surfaces", "raster.geotiff", "raster.polygons"),
+        "inference.clusters.geotiff",
+    },
     "umap": {"inference.clusters.projection"},
     "hdbscan": set(),
     "geopandas": {"inference.clusters.tables"},

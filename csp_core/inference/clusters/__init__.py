@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from csp_core.inference.clusters.facts import ClusterFacts, TypicalClass, describe
-from csp_core.inference.clusters.files import WRITERS, write_clusters
+from csp_core.inference.clusters.files import WRITERS, check_ending, write_clusters
 from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, match
 from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb
 from csp_core.inference.clusters.quality import CAUTION, Quality, quality
@@ -33,6 +33,7 @@ __all__ = [
     "Similar",
     "SimilarPlace",
     "TypicalClass",
+    "check_ending",
     "class_vectors",
     "cluster",
     "colour_of",

@@ -39,7 +39,22 @@ _POINTS = (
     ("Uruguay", -55.8, -32.4), ("Japan", 143.4, 43.7), ("Chile", -69.8, -54.0),
     ("Philippines", 125.2, 7.6), ("Australia", 146.8, -42.2), ("France", -53.0, 3.9),
     ("Sierra Leone", -11.8, 8.6), ("Italy", 12.5, 43.0), ("France", 2.5, 47.0),
-    ("China", 104.0, 35.0), ("Austria", 14.5, 47.5),
+    ("China", 104.0, 35.0), ("Austria", 14.5, 47.5), ("Denmark", 9.3, 56.0),
+    ("Denmark", 10.3, 55.3),
+    ("Italy", 9.0, 40.0), ("Italy", 14.0, 37.5), ("France", 9.1, 42.2),
+    ("Equatorial Guinea", 10.4, 1.6),
+    ("Philippines", 122.6, 11.1), ("Philippines", 121.1, 13.0), ("Philippines", 118.7, 9.8),
+    ("Philippines", 125.0, 12.0), ("Indonesia", 128.0, 0.9), ("Indonesia", 129.5, -3.1),
+    ("Indonesia", 120.0, -9.7), ("Indonesia", 121.2, -8.6), ("Indonesia", 117.8, -8.6),
+    ("Papua New Guinea", 150.5, -5.7), ("Papua New Guinea", 152.0, -3.8),
+    ("Papua New Guinea", 155.2, -6.2), ("China", 109.8, 19.2), ("Japan", 133.5, 33.7),
+    ("Russia", 21.5, 54.6), ("United Kingdom", -6.8, 54.6), ("Canada", -125.5, 49.7),
+    ("Canada", -63.2, 46.3), ("Canada", -98.0, 69.0), ("Canada", -118.0, 77.0),
+    ("Canada", -79.0, 73.0), ("Russia", -179.5, 71.0), ("Russia", 104.0, 79.0),
+    ("United States of America", -154.0, 57.5), ("Argentina", -67.5, -54.3),
+    ("Angola", 12.4, -5.1), ("Azerbaijan", 45.5, 39.3), ("New Caledonia", 165.5, -21.3),
+    ("Solomon Islands", 160.0, -9.6), ("Vanuatu", 167.0, -15.5), ("Puerto Rico", -66.4, 18.2),
+    ("Cyprus", 33.0, 35.0), ("East Timor", 126.0, -8.7), ("Falkland Islands", -58.9, -51.8),
 )  # fmt: skip
 
 
@@ -55,7 +70,7 @@ def _pieces() -> tuple[shapely.STRtree, tuple[str, ...]]:
     tree = shapely.STRtree(pieces)
     named: dict[int, str] = {}
     for name, lon, lat in reversed(_POINTS):
-        for index in tree.query(shapely.Point(lon, lat), predicate="intersects"):
+        for index in tree.query_nearest(shapely.Point(lon, lat), max_distance=_OFF_COAST):
             named[int(index)] = name
     places = load_places()
     towns = shapely.points([[place.lon, place.lat] for place in places])

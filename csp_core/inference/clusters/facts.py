@@ -17,6 +17,8 @@ from csp_core.inference.clusters.sampling import Sample
 LISTED_COUNTRIES = 5
 # A country names a cluster if so much of it lies there, a continent else.
 NAMES_IT = 0.6
+# A covariate names a cluster if its mean there is so many standard deviations off.
+STANDS_OUT = 0.75
 # Up to which latitude, on either side of the equator.
 BANDS = ((23.44, "tropics"), (35.0, "subtropics"), (50.0, "temperate zone"),
          (66.56, "cool temperate zone"), (90.0, "polar zone"))  # fmt: skip
@@ -94,7 +96,7 @@ def describe(model: Any, sample: Sample, labels: Tensor) -> list[ClusterFacts]:
                 countries=tuple((name, part) for name, part in shares if name)[:LISTED_COUNTRIES],
                 latitude=latitude,
                 climate=_means(climate, mine, sample.area_km2),
-                name=_name(label, latitude, mine, countries, parts, sample),
+                name=_name(label, _mark(climate, mine), mine, countries, parts, sample),
                 evidence=classes[index].evidence,
             )
         )
@@ -141,32 +143,54 @@ def _means(climate: dict[str, Tensor], mine: Tensor, area: Tensor) -> tuple[tupl
     return tuple(means)
 
 
-def band(low: float, median: float, high: float) -> str:
-    """Name the zone of some latitudes.
+def _mark(climate: dict[str, Tensor], mine: Tensor) -> str:
+    """Say by which covariate a cluster stands out most, if by any."""
+    best, words = STANDS_OUT, ""
+    for name, values in climate.items():
+        known = values.isfinite()
+        if bool((known & mine).any()) and int(known.sum()) > 1:
+            spread = float(values[known].std().clamp(min=1e-12))
+            off = float(values[known & mine].mean() - values[known].mean()) / spread
+            if abs(off) >= best:
+                best, words = abs(off), f"{'high' if off > 0 else 'low'} {name}, "
+    return words
+
+
+def zone_of(lat: Tensor, area: Tensor) -> str:
+    """Name the zone that most of some area lies in.
 
     Args:
-        low: Degrees.
-        median: Degrees.
-        high: Degrees.
+        lat: ``(N,)`` degrees.
+        area: ``(N,)`` areas.
 
     Returns:
-        A few words, such as ``southern subtropics``; ``several zones`` if they span more than 60°.
+        A zone with half of the area, two that have three quarters together, or ``several zones``.
 
     Example:
-        >>> band(-4.0, 2.0, 9.0), band(40.0, 44.0, 49.0)
-        ('tropics', 'northern temperate zone')
+        >>> zone_of(torch.tensor([2.0, -9.0, 30.0]), torch.ones(3))
+        'tropics'
     """
-    zone = next(name for limit, name in BANDS if abs(median) <= limit)
-    if high - low > 60:
-        return "several zones"
-    if zone == "tropics" or low < 0 < high:
-        return zone
-    return f"{'southern' if median < 0 else 'northern'} {zone}"
+    number = torch.bucketize(lat.abs().double(), torch.tensor([b[0] for b in BANDS]).double())
+    names = []
+    for zone, south in zip(number.tolist(), (lat < 0).tolist(), strict=True):
+        name = BANDS[min(zone, len(BANDS) - 1)][1]
+        side = "southern" if south else "northern"
+        names.append(name if zone == 0 else f"{side} {name}")
+    shares = _shares(names, area)
+    if shares[0][1] >= 0.5:
+        return shares[0][0]
+    if sum(part for _, part in shares[:2]) >= 0.75:
+        first, second = (name for name, _ in shares[:2])
+        words = first.split()
+        if second.startswith(words[0]) and second.endswith("zone") and first.endswith("zone"):
+            return f"{' '.join(words[:-1])} and {' '.join(second.split()[1:])}"
+        return f"{first} and {second}"
+    return "several zones"
 
 
 def _name(
     label: int,
-    latitude: tuple[float, float, float],
+    climate: str,
     mine: Tensor,
     countries: list[str],
     parts: list[str],
@@ -174,7 +198,7 @@ def _name(
 ) -> str:
     if label == NOISE:
         return "in no cluster"
-    zone = band(*latitude)
+    zone = climate + zone_of(sample.lonlat[mine, 1], sample.area_km2[mine])
     rows = mine.nonzero()[:, 0].tolist()
     for names in (countries, parts):
         (name, inside), *_ = _shares([names[i] for i in rows], sample.area_km2[mine])
@@ -203,4 +227,4 @@ def _told_apart(facts: list[ClusterFacts]) -> list[ClusterFacts]:
     ]
 
 
-__all__ = ["ASSUMED", "CONTRAST", "ClusterFacts", "TypicalClass", "band", "describe"]
+__all__ = ["ASSUMED", "CONTRAST", "ClusterFacts", "TypicalClass", "describe", "zone_of"]

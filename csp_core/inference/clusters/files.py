@@ -1,70 +1,78 @@
-"""Clusters as files: tables of points, polygons, rasters and a picture."""
+"""Clusters as files, the kind told by the ending; whole or not at all."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from csp_core.errors import ConfigError
-from csp_core.files import spreadsheet_cell
 from csp_core.files.writing import writing
+from csp_core.inference.clusters import geotiff, picture, tables
+from csp_core.inference.clusters.written import Written
 
-if TYPE_CHECKING:
-    from csp_core.inference.clusters.result import Clusters
-
-
-def columns(clusters: Clusters) -> dict[str, list[Any]]:
-    """Give the points of clusters as columns of plain values.
-
-    Args:
-        clusters: The clusters.
-
-    Returns:
-        Name to values: place, area, cluster with its name and colour, projection.
-    """
-    names = {fact.label: fact.name for fact in clusters.facts}
-    colours, labels = clusters.colours, clusters.labels.tolist()
-    lon, lat = (column.tolist() for column in clusters.sample.lonlat.double().unbind(1))
-    x, y = (column.tolist() for column in clusters.projection.unbind(1))
-    return {
-        "lon": [round(value, 6) for value in lon],
-        "lat": [round(value, 6) for value in lat],
-        "cluster": labels,
-        "name": [names[label] for label in labels],
-        "colour": [colours[label] for label in labels],
-        "area_km2": [round(area, 3) for area in clusters.sample.area_km2.tolist()],
-        "x": x,
-        "y": y,
-    }
+# Each takes the clusters, a path, and as keywords polygons, license and attribution.
+WRITERS: Mapping[str, Callable[..., Any]] = {
+    ".parquet": tables.write_parquet,
+    ".geojson": tables.write_geojson,
+    ".gpkg": tables.write_geopackage,
+    ".csv": tables.write_csv,
+    ".tif": geotiff.write_geotiff,
+    ".tiff": geotiff.write_geotiff,
+    ".png": picture.write_png,
+}
+# What can hold the areas of the clusters in the place of points.
+OUTLINED = (".geojson", ".parquet")
 
 
-def _write_csv(clusters: Clusters, path: Path) -> None:
-    table = columns(clusters)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(table)
-        for row in zip(*table.values(), strict=True):
-            writer.writerow([spreadsheet_cell(value) for value in row])
-
-
-WRITERS: Mapping[str, Callable[[Any, Path], None]] = {".csv": _write_csv}
-
-
-def write_clusters(clusters: Clusters, path: str | Path) -> None:
-    """Write clusters to a file, whole or not at all.
+def write_clusters(
+    clusters: Written,
+    path: str | Path,
+    *,
+    polygons: bool = False,
+    license: str = "",
+    attribution: str = "",
+) -> None:
+    """Write clusters to a file.
 
     Args:
         clusters: The clusters.
-        path: File to write, its kind told by its ending.
+        path: File to write: ``.parquet`` (GeoParquet), ``.geojson``, ``.gpkg`` (points and areas),
+            ``.csv``, ``.tif`` (numbers on a grid) or ``.png``.
+        polygons: Write the dissolved areas instead of points, as GeoJSON or GeoParquet.
+        license: Licence of the model, to be named.
+        attribution: Whose records it learned from, to be named.
 
     Raises:
-        ConfigError: If the ending is not known.
+        ConfigError: If the ending is not known, or polygons are asked of one that holds none.
         BadRecordError: If the file cannot be written.
+    """
+    suffix = check_ending(path, polygons=polygons)
+    with writing(path) as temporary:
+        WRITERS[suffix](
+            clusters, temporary, polygons=polygons, license=license, attribution=attribution
+        )
+
+
+def check_ending(path: str | Path, *, polygons: bool = False) -> str:
+    """Check that a file of this name can hold clusters.
+
+    Args:
+        path: The file.
+        polygons: Whether it shall hold areas in the place of points.
+
+    Returns:
+        Its ending.
+
+    Raises:
+        ConfigError: If it cannot.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         raise ConfigError(f"{path} has no known ending; give one of {', '.join(WRITERS)}.")
-    with writing(path) as temporary:
-        WRITERS[suffix](clusters, temporary)
+    if polygons and suffix not in OUTLINED:
+        raise ConfigError(
+            f"Areas in the place of points are written to {' or '.join(OUTLINED)}, not to {suffix};"
+            " a GeoPackage holds both anyway."
+        )
+    return suffix

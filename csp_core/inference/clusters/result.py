@@ -92,11 +92,12 @@ class Clusters:
             "facts": [f.to_dict() | {"colour": colour_of(f.label)} for f in self.facts],
         }
 
-    def to_files(self, *paths: str | Path) -> None:
+    def to_files(self, *paths: str | Path, **about: Any) -> None:
         """Write the clusters to files; see ``write_clusters``.
 
         Args:
             *paths: Files to write, their kinds told by their endings.
+            **about: Keywords of ``write_clusters``.
 
         Raises:
             ConfigError: If an ending is not known.
@@ -105,7 +106,7 @@ class Clusters:
         from csp_core.inference.clusters.files import write_clusters
 
         for path in paths:
-            write_clusters(self, path)
+            write_clusters(self, path, **about)
 
 
 def colour_of(label: int) -> str:
