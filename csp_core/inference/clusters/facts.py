@@ -205,7 +205,7 @@ def _name(
         if name and (inside >= NAMES_IT or names is parts):
             there = torch.tensor([other == name for other in names])
             of_it = float(sample.area_km2[mine & there].sum() / sample.area_km2[there].sum())
-            return f"{zone}: {of_it:.0%} of {name}".replace("%", " %")
+            return f"{zone}: {of_it * 100:.0f} % of {name}"
     return f"{zone}: open sea"
 
 
@@ -222,7 +222,7 @@ def _told_apart(facts: list[ClusterFacts]) -> list[ClusterFacts]:
             name += f", with {where}" if where else ""
         told.append(name)
     return [
-        replace(fact, name=name if told.count(name) == 1 else f"{name} ({fact.label + 1})")
+        replace(fact, name=name if told.count(name) == 1 else f"{name} ({fact.label})")
         for fact, name in zip(facts, told, strict=True)
     ]
 

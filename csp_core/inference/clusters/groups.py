@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core.errors import ConfigError
-from csp_core.inference.clusters.vectors import check_finite
+from csp_core.inference.clusters.vectors import check_finite, components
 
 Method = Literal["kmeans", "hdbscan"]
 METHODS: tuple[Method, ...] = ("kmeans", "hdbscan")
 MOST_CLUSTERS = 100
 NOISE = -1
 STARTS = 4
+# In which density is measured.
+DENSE_DIMS = 10
 # What is tried, as shares of the smallest size asked for, to say which would find something.
 _SMALLER = (0.5, 0.25, 0.1, 0.05, 0.0)
 
@@ -35,7 +37,8 @@ def cluster(
     Args:
         vectors: ``(N, D)``.
         method: ``kmeans``, the best of four starts, or ``hdbscan``, which finds the number of
-            clusters itself and leaves out what belongs to none.
+            clusters itself and leaves out what belongs to none. It takes the ten leading components
+            of longer vectors: density means little in many dimensions, and takes minutes there.
         count: Clusters of k-means, from 2.
         min_size: The smallest cluster of HDBSCAN, from 2; a hundredth of the vectors if not given.
         seed: Of the starts of k-means; HDBSCAN leaves nothing to chance.
@@ -81,7 +84,9 @@ def _kmeans(points: NDArray[np.float32], count: int, seed: int) -> NDArray[np.in
     return np.asarray(fit.labels_, dtype=np.int64)
 
 
-def _hdbscan(points: NDArray[np.float32], min_size: int | None) -> NDArray[np.int64]:
+def _hdbscan(points: NDArray[Any], min_size: int | None) -> NDArray[np.int64]:
+    if points.shape[1] > DENSE_DIMS:
+        points = components(points, DENSE_DIMS)[0]
     size = max(5, len(points) // 100) if min_size is None else min_size
     if not 2 <= size <= len(points):
         raise ConfigError(
@@ -105,7 +110,7 @@ def _hdbscan(points: NDArray[np.float32], min_size: int | None) -> NDArray[np.in
     )
 
 
-def _density(points: NDArray[np.float32], size: int) -> NDArray[np.int64]:
+def _density(points: NDArray[Any], size: int) -> NDArray[np.int64]:
     from sklearn.cluster import HDBSCAN
 
     return np.asarray(HDBSCAN(min_cluster_size=size, copy=True).fit(points).labels_, dtype=np.int64)

@@ -68,7 +68,9 @@ def _draw_legend(figure: Any, clusters: Written, top: float) -> None:
     handles = [
         Patch(
             facecolor=clusters.colours[fact.label],
-            label=textwrap.shorten(f"{_number(fact.label)}{fact.name} ({fact.share:.0%})", 74),
+            label=textwrap.shorten(
+                f"{_number(fact.label)}{fact.name} ({fact.share * 100:.0f} %)", 74
+            ),
         )
         for fact in clusters.facts
     ]
@@ -85,7 +87,7 @@ def _draw_legend(figure: Any, clusters: Written, top: float) -> None:
 
 
 def _number(label: int) -> str:
-    return "" if label < 0 else f"{label + 1} · "
+    return "" if label < 0 else f"{label} · "
 
 
 def _draw_land(axes: Any, crosses: bool) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.inference.clusters.groups import check_seed
-from csp_core.inference.clusters.vectors import check_finite
+from csp_core.inference.clusters.vectors import check_finite, components
 
 Projection = Literal["pca", "umap"]
 PROJECTIONS: tuple[Projection, ...] = ("pca", "umap")
@@ -60,21 +60,8 @@ def project(
         )
     if method == "umap":
         return torch.from_numpy(_umap(points, dims, check_seed(seed))), None
-    scores, share = _components(points, dims)
+    scores, share = components(points, dims)
     return torch.from_numpy(scores.astype(np.float32)), torch.from_numpy(share)
-
-
-def _components(
-    points: NDArray[np.float32], dims: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give principal components; the sign is that of the largest part of each direction."""
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    variance, directions = np.linalg.eigh(centred.T @ centred / max(len(points) - 1, 1))
-    variance, directions = variance[::-1].clip(min=0), directions[:, ::-1][:, :dims]
-    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
-    total = variance.sum()
-    share = variance[:dims] / total if total > 0 else np.zeros(dims)
-    return centred @ (directions * np.where(largest < 0, -1.0, 1.0)), share
 
 
 def _umap(points: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from csp_core.errors import ConfigError
 from csp_core.geo import WORLD, unit_vectors
 from csp_core.grid import Bounds
 from csp_core.inference.clusters.facts import ClusterFacts, describe
-from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, match
+from csp_core.inference.clusters.groups import METHODS, MOST_CLUSTERS, cluster, match
 from csp_core.inference.clusters.projection import PROJECTIONS, project, rgb
 from csp_core.inference.clusters.quality import Quality, quality
 from csp_core.inference.clusters.sampling import Sample, Where, make_sample
@@ -194,7 +194,8 @@ def embedding_clusters(
     vectors = embed(model, sample.lonlat, date=date)
     tell("cluster", 0.3)
     labels = cluster(vectors, method=method, count=count, min_size=min_size, seed=seed)
-    labels = match(labels, _reference(sample, vectors, labels, count, like))
+    if like is not None or method != "kmeans" or seed != 0:
+        labels = match(labels, _reference(sample, vectors, count, like))
     tell("project", 0.5)
     layout, explained = project(vectors, method=projection, seed=seed)
     tell("describe", 0.7)
@@ -212,12 +213,11 @@ def _silently(stage: str, part: float) -> None:
     """Tell nobody."""
 
 
-def _reference(
-    sample: Sample, vectors: Tensor, labels: Tensor, count: int, like: Clusters | None
-) -> Tensor:
+def _reference(sample: Sample, vectors: Tensor, count: int, like: Clusters | None) -> Tensor:
     if like is None:
-        found = max(2, int(torch.unique(labels[labels != NOISE]).numel()))
-        return cluster(vectors, count=min(max(count, found), len(vectors)), seed=0)
+        # As many as were asked for, so that another method, which finds its own, has the same.
+        asked = min(max(count, 2), len(vectors), MOST_CLUSTERS)
+        return cluster(vectors, count=asked, seed=0)
     from sklearn.neighbors import KDTree
 
     tree = KDTree(unit_vectors(like.sample.lonlat.double()).numpy())

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import shapely
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.geo import WORLD
 from csp_core.grid import Bounds, area_to_equator_km2, check_bounds, describe_bounds, make_grid
-from csp_core.land import on_land
+from csp_core.land import land_shape, on_land
 
 Where = Literal["land", "world"]
 WHERE: tuple[Where, ...] = ("land", "world")
@@ -23,6 +25,8 @@ GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
 PROBE, MOST_PROBE = 4_000, 1_000_000
 # Latitudes from which the one that cuts off a given area is interpolated: to 1e-7 degrees.
 _TABLE = 18_001
+# Degrees.
+SHORT = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,21 +96,22 @@ def make_sample(
     if not 2 <= count <= MOST_POINTS:
         raise ConfigError(f"{count} points; give from 2 to {MOST_POINTS:,}.")
     tried = count if where == "world" else _first_guess(count, bounds)
-    best: tuple[int, Tensor] | None = None
+    best: Tensor | None = None
     for _ in range(24):
         places = _lattice(tried, bounds)
         kept = places if where == "world" else places[on_land(places)]
-        if len(kept) >= count and (best is None or len(kept) < len(best[1])):
-            best = tried, kept
+        if len(kept) >= count and (best is None or len(kept) < len(best)):
+            best = kept
         if len(kept) == count:
             break
         missing = (count - len(kept)) * tried / max(len(kept), 1)
         # At least a step, so that it ends at once when hit, and never stands still.
         tried += int(math.copysign(max(1, round(abs(missing))), missing))
     if best is None:
-        best = 2 * tried, (places := _lattice(2 * tried, bounds))[on_land(places)]
-    tried, kept = best
-    region = _region_km2(bounds) * len(kept) / tried
+        places = _lattice(2 * tried, bounds)
+        best = places[on_land(places)]
+    kept = best
+    region = _region_km2(bounds) if where == "world" else land_km2(bounds)
     # The few too many are left out here and there.
     kept = kept[torch.linspace(0, len(kept) - 1, count, dtype=torch.float64).round().long()]
     area = torch.full((count,), region / count, dtype=torch.float64)
@@ -162,6 +167,35 @@ def _width(bounds: Bounds) -> float:
 def _region_km2(bounds: Bounds) -> float:
     below, above = area_to_equator_km2(torch.tensor([bounds[1], bounds[3]]))
     return math.radians(_width(bounds)) * float(above - below)
+
+
+def land_km2(bounds: Bounds = WORLD) -> float:
+    """Measure the land within bounds on the WGS84 ellipsoid, by the bundled outlines.
+
+    Args:
+        bounds: West, south, east, north, degrees.
+
+    Returns:
+        Square kilometres.
+
+    Example:
+        >>> round(land_km2() / 1e6, 1)
+        147.4
+    """
+    west, south, east, north = bounds
+    turns = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+    total = 0.0
+    for left, right in turns:
+        land = shapely.intersection(land_shape(), shapely.box(left, south, right, north))
+        # Straight lines of the outlines bend where areas are kept, so they are cut short before.
+        flat = shapely.transform(shapely.segmentize(land, SHORT), _equal_area)
+        total += float(shapely.area(flat))
+    return total
+
+
+def _equal_area(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+    height = area_to_equator_km2(torch.from_numpy(lonlat[:, 1])).numpy()
+    return np.stack((np.deg2rad(lonlat[:, 0]), height), axis=1)
 
 
 def _lattice(count: int, bounds: Bounds) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core import geo
@@ -128,3 +130,24 @@ def check_finite(vectors: Tensor, whose: str) -> None:
             f"{int(bad.sum())} of {len(vectors)} vectors of {whose} are not finite, so they cannot"
             " be clustered: train the model anew, with a lower learning rate if its loss was none."
         )
+
+
+def components(
+    points: NDArray[np.float32], dims: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute principal components; the sign is that of the largest part of each direction.
+
+    Args:
+        points: ``(N, D)``, finite.
+        dims: How many, at most D.
+
+    Returns:
+        ``(N, dims)`` and the ``(dims,)`` shares of the variance that they hold.
+    """
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    variance, directions = np.linalg.eigh(centred.T @ centred / max(len(points) - 1, 1))
+    variance, directions = variance[::-1].clip(min=0), directions[:, ::-1][:, :dims]
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
+    total = variance.sum()
+    share = variance[:dims] / total if total > 0 else np.zeros(dims)
+    return centred @ (directions * np.where(largest < 0, -1.0, 1.0)), share

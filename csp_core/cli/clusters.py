@@ -1,0 +1,110 @@
+"""The command on clusters: what a model has learned of places, grouped, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from csp_core.cli.console import AsJson, ModelArgument, app, clearing_up, err, out, print_json
+from csp_core.cli.models import DATE_CHANGES_NOTHING, part_of_year
+
+WORDS = {
+    "sample": "Spreading places",
+    "embed": "Embedding places",
+    "cluster": "Grouping them",
+    "project": "Laying them out",
+    "describe": "Describing the clusters",
+    "measure": "Measuring the clusters",
+    "write": "Writing",
+}
+
+
+@app.command()
+def clusters(
+    model: ModelArgument,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="File to write: .parquet, .geojson, .gpkg, .csv, .tif or .png."
+        ),
+    ],
+    method: Annotated[str, typer.Option(help="kmeans or hdbscan.")] = "kmeans",
+    count: Annotated[int, typer.Option("--clusters", help="How many, for kmeans.")] = 8,
+    min_size: Annotated[
+        int | None, typer.Option(help="Points of the smallest cluster, for hdbscan.")
+    ] = None,
+    points: Annotated[int, typer.Option(help="Places, each of an equal area.")] = 4000,
+    step: Annotated[
+        float | None, typer.Option(help="Take cells of this side in degrees instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of kmeans and umap.")] = 0,
+    where: Annotated[str, typer.Option(help="land or world.")] = "land",
+    bounds: Annotated[
+        tuple[float, float, float, float],
+        typer.Option(metavar="W S E N", help="Degrees; W above E crosses the antimeridian."),
+    ] = (-180, -90, 180, 90),
+    projection: Annotated[str, typer.Option(help="pca or umap, of the columns x and y.")] = "pca",
+    date: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
+    polygons: Annotated[
+        bool, typer.Option("--polygons", help="Areas in the place of points (.geojson, .parquet).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Group places by what a model has learned of them, and write the groups."""
+    from csp_core.files.writing import check_writable
+    from csp_core.inference.clusters import check_ending, embedding_clusters, write_clusters
+    from csp_core.raster import read_credit
+    from csp_core.store import load_model
+
+    check_ending(output, polygons=polygons)
+    check_writable(output)
+    loaded, credit, when = load_model(model), read_credit(model), part_of_year(date)
+    kinds: dict[str, Any] = {"method": method, "where": where, "projection": projection}
+    numbers = {"count": count, "min_size": min_size, "points": points, "step": step, "seed": seed}
+    shown = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=err, transient=True) as bar, clearing_up():
+        task = bar.add_task(WORDS["sample"], total=1.0)
+
+        def tell(stage: str, part: float) -> None:
+            bar.update(task, description=WORDS.get(stage, WORDS["write"]), completed=part)
+
+        found = embedding_clusters(
+            loaded, bounds=bounds, date=when, progress=tell, **kinds, **numbers
+        )
+        write_clusters(
+            found,
+            output,
+            polygons=polygons,
+            license=credit.license,
+            attribution=credit.attribution,
+        )
+    told = {"path": str(output), **found.to_dict()}
+    told["ignored_date"] = bool(date) and not loaded.uses_date
+    if as_json:
+        print_json(told)
+    else:
+        _say(told)
+
+
+def _say(told: dict[str, Any]) -> None:
+    table = Table("cluster", "area, million km²", "share", "what it is", "typical classes (lift)")
+    for fact in told["facts"]:
+        classes = [f"{c['common_name'] or c['taxon']} ({c['lift']:.1f}x)" for c in fact["classes"]]
+        table.add_row(
+            "–" if fact["label"] < 0 else str(fact["label"]),
+            f"{fact['area_km2'] / 1e6:.2f}",
+            f"{fact['share']:.0%}",
+            fact["name"],
+            ", ".join(classes[:3]) or "–",
+        )
+    out.print(table)
+    measured = told["quality"]
+    for sentence in (*measured["sentences"].values(), measured["caution"]):
+        out.print(sentence, highlight=False)
+    if told["ignored_date"]:
+        out.print(DATE_CHANGES_NOTHING, highlight=False)
+    out.print(f"Wrote {told['points']} places of {told['model']} to {told['path']}.")
