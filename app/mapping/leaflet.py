@@ -10,12 +10,11 @@ from functools import partial
 from html import escape
 from typing import Any
 
-import branca.element
 import folium
-from branca.element import Element, MacroElement
-from jinja2 import Template
+from branca.element import Element
 from streamlit_folium import st_folium
 
+from mapping.elements import GeoJson, Script
 from mapping.evidence import EDGE, Evidence, square, step_of
 from shared import resources
 from shared.address import MAX_ZOOM
@@ -23,61 +22,9 @@ from shared.palette import Palette
 from shared.style import HEIGHT, PHONE_HEIGHT
 from shared.tiles import tiles
 
-
-class _Text:
-    """What is rendered already, as it is."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def render(self, **kwargs: Any) -> str:
-        return self.text
-
-
-# branca takes what a template made, names from a model's files among it, for a template once more:
-# a name with `{%` in it would end the map, and every click compile some twenty texts of 120 kB.
-branca.element.Template = _Text  # type: ignore[assignment,attr-defined]
-
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
-
-
-class _GeoJson(MacroElement):
-    """GeoJSON text put on the map as it is; folium's own class would restyle every feature.
-
-    It is drawn on the neighbouring worlds too, as a map near longitude 180 shows both sides.
-    """
-
-    _template = Template(
-        "{% macro script(this, kwargs) %}"
-        "(function (data) { {{ this.options }}.forEach(function (options) {"
-        " [0, -360, 360].forEach(function (shift) { L.geoJSON(data, Object.assign("
-        "{coordsToLatLng: function (at) { return L.latLng(at[1], at[0] + shift); }},"
-        " options)).addTo({{ this._parent.get_name() }}); }); }); })({{ this.data }});"
-        "{% endmacro %}"
-    )
-
-    def __init__(self, data: str, *options: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = "geo_json"
-        # One layer for each set of options.
-        self.data, self.options = data, f"[{', '.join(options)}]"
-
-
-class _Script(MacroElement):
-    """JavaScript that is run once on what it is added to, which it calls ``here``."""
-
-    _template = Template(
-        "{% macro script(this, kwargs) %}"
-        "(function (here) { {{ this.code }} })({{ this._parent.get_name() }});"
-        "{% endmacro %}"
-    )
-
-    def __init__(self, code: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = "script"
-        self.code = code
 
 
 # As much of the inhabited world as the map is wide, so that a phone shows it too.
@@ -116,11 +63,11 @@ def _base_map(
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
     figure: Any = view.get_root()
     figure.header.add_child(Element(f"<style>{_css(palette)}</style>"))
-    view.add_child(_Script(RAISE_PIN))
+    view.add_child(Script(RAISE_PIN))
     if start is None:
-        view.add_child(_Script(WHOLE_WORLD))
+        view.add_child(Script(WHOLE_WORLD))
     if wire:
-        view.add_child(_Script(_follow(wire)))
+        view.add_child(Script(_follow(wire)))
     chosen = tiles()
     if chosen:
         folium.TileLayer(chosen.url, attr=chosen.attribution).add_to(view)
@@ -130,8 +77,8 @@ def _base_map(
     border = {"color": palette.border, "weight": 0.7, "fill": False}
     # Land lies below the pictures of values, its coast above them.
     land = _world_options(fill) | {"pane": "tilePane"}, _world_options(coast)
-    view.add_child(_GeoJson(resources.world("land"), *map(json.dumps, land)))
-    view.add_child(_GeoJson(resources.world("borders"), json.dumps(_world_options(border))))
+    view.add_child(GeoJson(resources.world("land"), *map(json.dumps, land)))
+    view.add_child(GeoJson(resources.world("borders"), json.dumps(_world_options(border))))
     return view
 
 
@@ -154,6 +101,8 @@ def _css(palette: Palette) -> str:
         ".leaflet-attribution-flag{display:none!important}"
         # Cells must look like cells, also where the map is zoomed in.
         ".csp-values{image-rendering:pixelated}"
+        ".csp-number{text-align:center;font:700 12px/16px sans-serif;color:#fff;"
+        "text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000}"
         "body{margin:0}"
     )
 
@@ -173,7 +122,7 @@ def value_group(picture: bytes, opacity: float, label: str) -> folium.FeatureGro
     options = {"opacity": opacity, "className": "csp-values", "alt": label}
     group = folium.FeatureGroup(name="values")
     group.add_child(
-        _Script(
+        Script(
             "[0, -360, 360].forEach(function (shift) {"
             f" L.imageOverlay({json.dumps(data)}, [[{-EDGE}, shift - 180], [{EDGE}, shift + 180]],"
             f" {json.dumps(options)}).addTo(here); }});"
@@ -197,15 +146,15 @@ def outline_group(
     """
     group = folium.FeatureGroup(name="outlines")
     if unsupported:
-        group.add_child(_Script(_pattern(palette)))
+        group.add_child(Script(_pattern(palette)))
         fill = f"url(#{_pattern_name(palette)})"
         style = {"fillColor": fill, "fillOpacity": 1, "stroke": False}
         options = {"interactive": False, "style": style | {"className": "csp-hatch"}}
-        group.add_child(_GeoJson(unsupported, json.dumps(options)))
+        group.add_child(GeoJson(unsupported, json.dumps(options)))
     if above:
         style = {"color": palette.line, "weight": 1.5, "fill": False}
         options = {"interactive": False, "style": style | {"className": "csp-above"}}
-        group.add_child(_GeoJson(above, json.dumps(options)))
+        group.add_child(GeoJson(above, json.dumps(options)))
     return group
 
 
@@ -236,7 +185,7 @@ def evidence_group(evidence: Evidence | None, palette: Palette) -> folium.Featur
             " onEachFeature: (f, l) => l.bindTooltip("
             "f.properties.records + (f.properties.records > 1 ? ' records' : ' record'))}"
         )
-        group.add_child(_GeoJson(json.dumps(_cells_geojson(evidence)), options))
+        group.add_child(GeoJson(json.dumps(_cells_geojson(evidence)), options))
     return group
 
 

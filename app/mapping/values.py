@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from csp_core.raster import Grid, Raster
+from csp_core.raster import Raster
 from csp_core.raster.polygons import cell_polygons
 from mapping.evidence import EDGE
 from shared.palette import Palette
@@ -121,9 +121,9 @@ def mercator_png(
     Returns:
         A PNG with a palette; what is not coloured is transparent.
     """
-    steps = steps_of(raster, scale, guesses)[_mercator_rows(raster.grid)]
+    steps = steps_of(raster, scale, guesses)[mercator_rows(raster.grid.step)]
     if hatch:
-        mask = raster.extrapolated.numpy()[_mercator_rows(raster.grid)]
+        mask = raster.extrapolated.numpy()[mercator_rows(raster.grid.step)]
         steps = hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))
     return png_of(steps, scale, palette)
 
@@ -136,11 +136,19 @@ def steps_of(raster: Raster, scale: Scale, guesses: bool) -> NDArray[np.uint8]:
     return steps.astype(np.uint8)
 
 
-def _mercator_rows(grid: Grid) -> NDArray[np.int64]:
+def mercator_rows(step: float) -> NDArray[np.int64]:
+    """Find the row of a grid of the world, from the north, for every row of a Mercator picture.
+
+    Args:
+        step: Side of the grid's cells, degrees.
+
+    Returns:
+        ``(MERCATOR_ROWS,)`` rows.
+    """
     top = np.arctanh(np.sin(np.deg2rad(EDGE)))
     y = top * (1 - 2 * (np.arange(MERCATOR_ROWS) + 0.5) / MERCATOR_ROWS)
     lat = np.rad2deg(np.arcsin(np.tanh(y)))
-    return np.asarray(np.floor((90 - lat) / grid.step), dtype=np.int64)
+    return np.asarray(np.floor((90 - lat) / step), dtype=np.int64)
 
 
 def hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

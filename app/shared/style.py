@@ -66,6 +66,16 @@ def apply_style() -> None:
             font-variant-numeric: tabular-nums}}
         .csp-ticks span:first-child {{transform: none}}
         .csp-ends {{display: flex; justify-content: space-between; gap: 1rem}}
+        .csp-facts {{overflow-x: auto; font-size: 0.88rem}}
+        .csp-facts table {{border-collapse: collapse; width: 100%; min-width: 40rem}}
+        .csp-facts th, .csp-facts td {{text-align: left; vertical-align: top; padding: 0.35rem
+            0.9rem 0.35rem 0; font-variant-numeric: tabular-nums; border-bottom: 1px solid
+            color-mix(in srgb, currentColor 14%, transparent)}}
+        .csp-facts th {{font-weight: 600}}
+        .csp-facts i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.4rem;
+            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
+            transparent)}}
+        .csp-quality {{margin: 0; padding-left: 1.2rem}}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         {_phone_css()}

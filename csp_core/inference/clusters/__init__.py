@@ -7,6 +7,7 @@ from csp_core.inference.clusters.files import WRITERS, check_ending, write_clust
 from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, match
 from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb
 from csp_core.inference.clusters.quality import CAUTION, Quality, quality
+from csp_core.inference.clusters.related import similar_classes
 from csp_core.inference.clusters.result import (
     STAGES,
     Clusters,
@@ -46,5 +47,6 @@ __all__ = [
     "quality",
     "rgb",
     "similar",
+    "similar_classes",
     "write_clusters",
 ]

@@ -1,0 +1,87 @@
+"""Clusters as files: points, outlines, a raster and a picture, made as they are asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from clusters.address import View
+from clusters.study import Study
+from csp_core.inference.clusters import Clusters, write_clusters
+
+KINDS = {
+    ".csv": ("CSV", "text/csv"),
+    ".geojson": ("GeoJSON", "application/geo+json"),
+    ".gpkg": ("GeoPackage", "application/geopackage+sqlite3"),
+    ".parquet": ("GeoParquet", "application/vnd.apache.parquet"),
+    ".tif": ("GeoTIFF", "image/tiff"),
+    ".png": ("PNG", "image/png"),
+}
+
+
+def downloads(view: View, found: Study) -> None:
+    """Offer the clusters as files.
+
+    Args:
+        view: What is asked for.
+        found: The clusters.
+    """
+    st.subheader("Files", anchor=False)
+    stem = f"{view.info.name}_{view.method}_{view.points}"
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
+    clusters = to_clusters(view, found)
+    with st.container(horizontal=True, gap="small"):
+        for suffix, (label, mime) in KINDS.items():
+            st.download_button(
+                label,
+                partial(file_of, suffix, clusters),
+                f"{stem}{suffix}",
+                mime,
+                key=f"clusters-file{suffix}",
+                on_click="ignore",
+            )
+    st.caption(
+        "CSV: every place with its cluster. GeoJSON, GeoPackage and GeoParquet: for maps. GeoTIFF:"
+        " the cluster of every cell. PNG: a picture with legend."
+    )
+
+
+def to_clusters(view: View, found: Study) -> Clusters:
+    """Give what is shown as `csp_core` writes it, with the numbers and colours of the page."""
+    return Clusters(
+        sample=found.sample,
+        labels=found.shown,
+        vectors=found.vectors,
+        projection=found.plane,
+        explained=found.shares,
+        facts=tuple(found.facts),
+        quality=found.quality,
+        method=view.method,
+        layout=view.projection,
+        count=view.count,
+        min_size=None if view.method == "kmeans" else view.size,
+        seed=view.seed,
+        model=view.info.name,
+    )
+
+
+def file_of(suffix: str, clusters: Clusters) -> bytes:
+    """Write clusters as a file.
+
+    Args:
+        suffix: A key of ``KINDS``.
+        clusters: The clusters.
+
+    Returns:
+        The file's content.
+
+    Raises:
+        CspError: If it cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"clusters{suffix}")
+        write_clusters(clusters, path)
+        return path.read_bytes()

@@ -1,0 +1,252 @@
+"""What the page shows of a model: its sample, vectors, clusters and two directions, by stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from clusters import pixels
+from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
+from clusters.kept import Kept, kept
+from csp_core.inference import clusters
+from csp_core.model import DualEncoder
+from shared import resources
+from shared.visits import own
+from shared.words import count_of
+
+# In the session's state: the clusters that models had last, and the address that was shown.
+NUMBERS, LAST = "numbers", "last"
+STAGES = 6
+
+Do = Callable[[int, str, Kept, Hashable, Callable[[], Any]], Any]
+
+
+@dataclass(frozen=True)
+class Places:
+    """A sample as the page needs it.
+
+    Args:
+        sample: The places.
+        lonlat: They as N pairs, degrees.
+        cells: As ``pixels.nearest_points`` gives them.
+    """
+
+    sample: clusters.Sample
+    lonlat: list[list[float]]
+    cells: Any
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known of a model for one choice of sample, method and layout.
+
+    Args:
+        key: Tells it from every other; the first three parts tell model and sample.
+        places: The sample.
+        vectors: ``(N, D)`` embeddings.
+        shown: ``(N,)`` labels, so numbered that a cluster keeps its number; -1 for none.
+        labels: The same as a list.
+        plane: ``(N, 2)``, where the points lie in the scatter.
+        x: Its first column.
+        y: Its second column.
+        shares: Shares of all differences that the two directions hold, or None.
+        facts: Of each cluster, by number.
+        quality: How good the clusters are.
+    """
+
+    key: tuple[Any, ...]
+    places: Places
+    vectors: Any
+    shown: Any
+    labels: list[int]
+    plane: Any
+    x: list[float]
+    y: list[float]
+    shares: Any
+    facts: list[clusters.ClusterFacts]
+    quality: clusters.Quality
+
+    @property
+    def sample(self) -> clusters.Sample:
+        """The places."""
+        return self.places.sample
+
+    @property
+    def explained(self) -> list[float] | None:
+        """Shares of all differences that the two directions hold, or None."""
+        return None if self.shares is None else self.shares.tolist()
+
+    def nearest_to(self, lon: float, lat: float) -> int:
+        """Find the point nearest to a place, degrees; its position in the sample."""
+        return pixels.nearest_to(self.sample.lonlat, lon, lat)
+
+
+def study(view: View, model: DualEncoder) -> Study:
+    """Find the clusters of a model, with a word for each stage that is not known yet.
+
+    Args:
+        view: What is asked for.
+        model: The model.
+
+    Returns:
+        All that the page shows of them.
+
+    Raises:
+        CspError: If the model places nothing, or the method finds no clusters.
+    """
+    where = (view.where, view.points)
+    of = (resources.content_hash(view.info), *where)
+    size = view.count if view.method == "kmeans" else view.size
+    group = (*of, view.method, size, view.seed)
+    layout = (*of, view.projection, view.seed)
+    with announced() as do:
+        places = do(1, "Choosing the places", kept("places", 6), where,
+                    lambda: _choose(*where))  # fmt: skip
+        lonlat = places.sample.lonlat
+        vectors = do(2, f"Asking the model about {view.points:,} places", kept("vectors", 3), of,
+                     lambda: clusters.embed(model, lonlat))  # fmt: skip
+        found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
+                   lambda: _cluster(view, vectors))  # fmt: skip
+        shown, labels = _numbered(group, places, found, vectors)
+        plane, shares, x, y = do(
+            4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
+            lambda: _layout(view, vectors),
+        )  # fmt: skip
+        quality = do(5, "Measuring how well the clusters hold together", kept("quality", 24), group,
+                     lambda: _measure(view, vectors, found, lonlat))  # fmt: skip
+        facts = do(6, "Finding what is typical of each cluster", kept("facts", 24),
+                   (group, tuple(sorted({*zip(found.tolist(), labels, strict=True)}))),
+                   lambda: clusters.describe(model, places.sample, shown))  # fmt: skip
+    st.session_state[own(LAST)] = st.query_params.to_dict()
+    names = tuple(one.label for one in facts)
+    key = (*group, view.projection, names, labels[0])
+    return Study(key, places, vectors, shown, labels, plane, x, y, shares, facts, quality)
+
+
+@contextmanager
+def announced() -> Iterator[Do]:
+    """Announce the stages of work that is not done yet, with a button that goes back.
+
+    Yields:
+        What does a stage: it is given its number, its words, where its result is kept, under which
+        key, and how it is made.
+    """
+    box = st.empty()
+    status: list[Any] = []
+
+    def do(number: int, words: str, store: Kept, key: Hashable, make: Callable[[], Any]) -> Any:
+        if not store.known(key):
+            if not status:
+                with box.container():
+                    status.append(st.status(words, expanded=True))
+                    with status[0]:
+                        status.append(st.empty())
+                        st.button("Cancel", key="clusters-cancel", on_click=_go_back)
+            status[0].update(label=f"{words} …")
+            status[1].caption(f"Stage {number} of {STAGES}. A change above starts anew.")
+        return store.get(key, make)
+
+    try:
+        yield do
+    finally:
+        if status:
+            box.empty()
+
+
+def _go_back() -> None:
+    """Show what was shown before, or little where there was nothing."""
+    last = st.session_state.get(own(LAST))
+    if last:
+        st.query_params.from_dict(last)
+    else:
+        st.query_params.update({"points": "500", "method": "kmeans", "projection": "pca"})
+
+
+def _choose(where: Any, points: int) -> Places:
+    sample = clusters.make_sample(points, where=where)
+    cells = pixels.nearest_points(sample.lonlat, land=where == "land")
+    return Places(sample, sample.lonlat.tolist(), cells)
+
+
+def _cluster(view: View, vectors: Any) -> Any:
+    if view.method == "kmeans":
+        return clusters.cluster(vectors, method="kmeans", count=view.count, seed=view.seed)
+    return clusters.cluster(vectors, method="hdbscan", min_size=view.size, seed=view.seed)
+
+
+def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float]]:
+    plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
+    x, y = zip(*plane.tolist(), strict=True)
+    return plane, shares, list(x), list(y)
+
+
+def _measure(view: View, vectors: Any, found: Any, lonlat: Any) -> clusters.Quality:
+    size = None if view.method == "kmeans" else view.size
+    return clusters.quality(
+        vectors, found, lonlat, seed=view.seed, method=view.method, min_size=size
+    )
+
+
+def _numbered(
+    group: tuple[Any, ...], places: Places, found: Any, vectors: Any
+) -> tuple[Any, list[int]]:
+    """Number clusters as those of the same model before, wherever they are the same."""
+    last: dict[str, tuple[Any, Places, Any]] = st.session_state.setdefault(own(NUMBERS), {})
+    before = last.get(group[0])
+    if before is None:
+        # As `embedding_clusters` does, so that a file of the command line has these numbers too.
+        shown = clusters.match(found, _first_numbers(group, found, vectors))
+    elif before[0] == group:
+        shown = before[2]
+    else:
+        _, other, reference = before
+        if other is not places:
+            reference = reference[pixels.nearest_of(other.sample.lonlat, places.sample.lonlat)]
+        shown = clusters.match(found, reference)
+    # The tensors are as many bytes as there are points.
+    last[group[0]] = (group, places, shown)
+    while len(last) > 4:
+        del last[next(iter(last))]
+    return shown, shown.tolist()
+
+
+def _first_numbers(group: tuple[Any, ...], found: Any, vectors: Any) -> Any:
+    method, size, seed = group[3:]
+    if method == "kmeans" and seed == 0:
+        return found
+    count = len({label for label in found.tolist() if label >= 0})
+    count = max(2, count, size if method == "kmeans" else 8)
+    return clusters.cluster(vectors, count=min(count, len(found)), seed=0)
+
+
+def colours_of(study: Study, shown: str) -> list[str]:
+    """Give every point its colour.
+
+    Args:
+        study: The study.
+        shown: A key of ``clusters.address.SHOWN``.
+
+    Returns:
+        ``#rrggbb`` a point.
+    """
+    if shown == "components":
+        return kept("components", 6).get(
+            study.key[:3], lambda: pixels.hex_colours(clusters.rgb(study.vectors))
+        )
+    colours = {label: clusters.colour_of(label) for label in set(study.labels)}
+    return [colours[label] for label in study.labels]
+
+
+def title_of(view: View) -> str:
+    """Say in a line what is shown."""
+    size = (
+        count_of(view.count, "cluster", "clusters")
+        if view.method == "kmeans"
+        else f"clusters of {view.size:,} places or more"
+    )
+    where = SAMPLES[view.where].lower()
+    return f"{METHODS[view.method]}, {size}, {view.points:,} places on {where}, seed {view.seed}"

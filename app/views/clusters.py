@@ -1,0 +1,102 @@
+"""Clusters: which places a model sees alike, on the map and as a scatter, linked both ways."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import shell
+from clusters import alike, classes, drawing, facts, files, scatter
+from clusters.address import View, read_clusters, whole
+from clusters.form import draw_controls
+from clusters.kept import kept
+from clusters.study import NUMBERS, Study, colours_of, study, title_of
+from csp_core.inference.clusters import CAUTION, MEANING
+from csp_core.model import DualEncoder
+from mapping import deck
+from shared import clicks, resources, style, typed, visits, widgets
+from shared.words import escape_markdown
+
+
+def draw_map(view: View, found: Study, lit: list[bool] | None) -> None:
+    """Draw the map with its legend."""
+    drawing.draw_map(view, found, lit)
+    if resources.leaflet_ready():
+        st.caption("Click the map: its point is ringed in the scatter, and places like it follow.")
+    else:
+        st.caption(
+            f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
+            " the place for more. `make setup` installs Leaflet."
+        )
+    if view.shown == "clusters":
+        facts.legend(found)
+    else:
+        st.caption(
+            "Red, green and blue are the three directions in which the places differ most. Like"
+            " colours: seen alike."
+        )
+
+
+def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> None:
+    """Draw the scatter of the same points, with boxes that highlight as its brush does."""
+    near = found.nearest_to(*view.place) if view.place else None
+    points = kept("tables", 12).get(
+        (found.key, view.shown, (view.cluster, view.brush) if lit is not None else None),
+        lambda: scatter.table(found.places.lonlat, found.x, found.y, found.labels,
+                              colours_of(found, view.shown), lit),
+    )  # fmt: skip
+    pin = None if near is None else (found.x[near], found.y[near])
+    scatter.chart(points, pin, view, found.explained, style.palette())
+    st.caption("Drag over the scatter to see those places on the map. " + MEANING[view.projection])
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        facts.picker(view, found)
+        if lit is not None:
+            st.button("Show all", on_click=scatter.clear, key="clusters-clear")
+    with st.expander("Highlight by numbers", expanded=False):
+        scatter.boxes(view, found.x, found.y)
+    if lit is not None:
+        count = lit.count(True)
+        st.markdown(f"**{count:,} of {len(lit):,} places are highlighted.**")
+
+
+def draw_place(view: View, model: DualEncoder, found: Study) -> None:
+    """Draw which places are like the chosen one."""
+    st.subheader("Places like here", anchor=False)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        typed.place_box(width=300)
+        clicks.coordinate_boxes(view.lon, view.lat, width=135)
+    if view.place is None:
+        st.markdown("Choose a place on the map above, or type one, to see which are like it.")
+        return
+    alike.draw(view, model, found)
+
+
+def page() -> None:
+    """Draw the page."""
+    known = resources.models()
+    shell.title("Which places does the model see as alike?")
+    if not whole(known):
+        widgets.no_models(known)
+        return
+    view = read_clusters(known)
+    model = resources.model(view.info)
+    widgets.model_chip(view.info)
+    draw_controls(view, known)
+    found = study(view, model)
+    facts.check_cluster(view, found)
+    lit = scatter.both(
+        scatter.within(view.brush, found.x, found.y),
+        None if view.cluster is None else [label == view.cluster for label in found.labels],
+    )
+    left, right = st.container(key="view").columns([11, 9], gap="medium")
+    with left:
+        draw_map(view, found, lit)
+    with right:
+        draw_scatter(view, found, lit)
+    st.caption(f"{escape_markdown(title_of(view))}. **{CAUTION}**")
+    draw_place(view, model, found)
+    facts.draw(view, found)
+    classes.draw(view, model)
+    files.downloads(view, found)
+
+
+shell.run("clusters", page, shared=visits.SHARED, keeps=(NUMBERS,))
