@@ -10,7 +10,7 @@ import streamlit as st
 
 from clusters import drawing
 from clusters.address import View
-from clusters.facts import area_words
+from clusters.facts import area_words, small
 from clusters.kept import kept
 from clusters.scatter import number_of
 from clusters.study import Study
@@ -107,13 +107,12 @@ def _list(view: View, answer: Similar) -> None:
         return
     for number, place in enumerate(answer.places, start=1):
         params: dict[str, Any] = {"model": view.info.name, **address.place_of(place.lon, place.lat)}
-        with st.container(horizontal=True, gap="small", vertical_alignment="center",
-                          key=f"row-like-{number}"):  # fmt: skip
+        with st.container(gap=None, key=f"row-like-{number}"):
             words = f"{number}\\. {escape_markdown(place.name)}"
             if view.info.num_classes:
                 st.page_link(widgets.EXPLORE_PAGE, label=words, query_params=params)
             else:
                 st.markdown(words)
-            st.caption(f"cosine {place.cosine:.2f} · {place.km:,.0f} km", width="content")
+            small(f"cosine {place.cosine:.2f} · {place.km:,.0f} km away")
     if view.info.num_classes:
         st.caption(f"At least 1,000 km from here and apart. A name opens its {plural(view.info)}.")

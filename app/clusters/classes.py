@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from clusters.address import View
+from clusters.facts import small
 from csp_core.errors import CspError
 from csp_core.inference.clusters import similar_classes
 from csp_core.model import DualEncoder
@@ -55,17 +56,17 @@ def draw(view: View, model: DualEncoder) -> None:
         st.info(escape_markdown(str(error)))
         return
     place = address.place_of(*view.place) if view.place else {}
+    boxes = st.columns(2, gap="medium")
     for number, (label, cosine) in enumerate(near, start=1):
         name, common = model.classes.names[label], model.classes.common_names[label]
         words = f"{escape_markdown(common)} · " if common else ""
-        with st.container(horizontal=True, gap="small", vertical_alignment="center",
-                          key=f"row-class-{number}"):  # fmt: skip
+        with boxes[(number - 1) // 5].container(gap=None, key=f"row-class-{number}"):
             widgets.range_link(
                 f"{number}\\. {words}*{escape_markdown(name)}*",
                 name,
                 {"model": view.info.name, **place},
             )
-            st.caption(f"cosine {cosine:.2f}", width="content")
+            small(f"cosine {cosine:.2f}")
     st.caption(
         f"Cosine of the directions in which the model's classifier looks for its {many}: 1 is the"
         " same places, 0 is unrelated, below 0 is opposite."

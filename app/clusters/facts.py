@@ -43,6 +43,11 @@ def latitude_words(latitude: tuple[float, float, float]) -> str:
     return f"{low} to {high}"
 
 
+def small(words: str) -> None:
+    """Write a line in small letters."""
+    st.html(f'<div class="csp-small">{escape(words)}</div>')
+
+
 def on_cluster() -> None:
     """Take over the cluster that is picked."""
     label = st.session_state[KEY]
@@ -121,8 +126,8 @@ def _row(one: ClusterFacts, has_classes: bool, climate: list[str]) -> str:
     means = dict(one.climate)
     countries = [f"{escape(name)} {percent(part)}" for name, part in one.countries[:LISTED]]
     cells = [
-        f"{area_words(one.area_km2)}<br>{percent(one.share)}",
-        latitude_words(one.latitude),
+        f"<span>{area_words(one.area_km2)}</span><br>{percent(one.share)}",
+        f"<span>{latitude_words(one.latitude)}</span>",
         "<br>".join(countries) or "open sea",
     ]
     if has_classes:

@@ -18,6 +18,8 @@ from mapping.values import mercator_rows
 # Side of a cell, degrees.
 STEP = 0.5
 ROWS, COLUMNS = round(180 / STEP), round(360 / STEP)
+# Latitude up to which numbers are written, if there is room.
+SEEN = 70
 # Of points that are not highlighted while others are: how far they still show.
 DIM, FULL = 40, 235
 
@@ -123,6 +125,8 @@ def spots(lonlat: object, labels: Sequence[int]) -> Mapping[int, tuple[float, fl
         among = points[members]
         # The point with the most of its own around it: a mean may lie between two continents.
         closeness = np.exp(40 * (among @ among[:: max(1, len(among) // 200)].T - 1)).sum(1)
+        # A map that shows the whole world ends near there.
+        closeness[np.abs(places[members, 1]) > SEEN] /= len(among)
         lon, lat = places[members[closeness.argmax()]].tolist()
         found[label] = (lon, lat)
     return found

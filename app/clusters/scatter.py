@@ -134,7 +134,8 @@ def chart(
     axes = {
         axis: {"field": axis, "type": "quantitative", "title": title,
                "scale": {"zero": False, "nice": False, "padding": 8},
-               "axis": {"labels": False, "ticks": False, "grid": False, "domain": True}}
+               "axis": {"labels": False, "ticks": False, "grid": False, "domain": True,
+                        "titleColor": palette.text}}
         for axis, title in (("x", f"{name}, first direction{parts[0]}"),
                             ("y", f"{name}, second direction{parts[1]}"))
     }  # fmt: skip

@@ -72,10 +72,11 @@ def apply_style() -> None:
             0.9rem 0.35rem 0; font-variant-numeric: tabular-nums; border-bottom: 1px solid
             color-mix(in srgb, currentColor 14%, transparent)}}
         .csp-facts th {{font-weight: 600}}
+        .csp-facts td > span {{white-space: nowrap}}
         .csp-facts i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.4rem;
             vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
             transparent)}}
-        .csp-quality {{margin: 0; padding-left: 1.2rem}}
+        .csp-quality {{margin: 0; padding-left: 1.2rem; line-height: 1.6}}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         {_phone_css()}
