@@ -82,10 +82,7 @@ def threshold(cosine: Sequence[float]) -> float:
 
 def _group(found: Study, near: int) -> str:
     label = found.labels[near]
-    if label < 0:
-        return "It is in no cluster."
-    name = next((one.name for one in found.facts if one.label == label), "")
-    return f"Cluster {number_of(label)}: {escape_markdown(name)}."
+    return "It is in no cluster." if label < 0 else f"It is in cluster {number_of(label)}."
 
 
 def _legend(above: float, area: float) -> None:

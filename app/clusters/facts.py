@@ -8,7 +8,7 @@ import streamlit as st
 
 from clusters.address import View
 from clusters.scatter import number_of
-from clusters.study import Study
+from clusters.study import Account, Study
 from csp_core.inference.clusters import CAUTION, ClusterFacts, colour_of
 from shared.address import set_param
 from shared.words import percent, plural, times
@@ -56,7 +56,7 @@ def on_cluster() -> None:
 
 def check_cluster(view: View, found: Study) -> None:
     """Say if the address highlights a cluster that there is not."""
-    labels = [one.label for one in found.facts]
+    labels = sorted({*found.labels})
     if view.cluster is not None and view.cluster not in labels:
         known = ", ".join(map(number_of, labels))
         st.error(
@@ -65,9 +65,9 @@ def check_cluster(view: View, found: Study) -> None:
         view.cluster = None
 
 
-def picker(view: View, found: Study) -> None:
+def picker(view: View, told: Account) -> None:
     """Draw the box that highlights a cluster on the map and in the scatter."""
-    names = {one.label: _title(one) for one in found.facts}
+    names = {one.label: _title(one) for one in told.facts}
     st.session_state[KEY] = view.cluster
     st.selectbox(
         "Highlight",
@@ -85,12 +85,12 @@ def _title(one: ClusterFacts) -> str:
     return one.name.capitalize() if one.label < 0 else f"{number_of(one.label)} · {one.name}"
 
 
-def legend(found: Study) -> None:
+def legend(told: Account) -> None:
     """Explain the colours of the map: number, name and share of the area."""
     marks = "".join(
         f'<span><i style="background:{colour_of(one.label)}"></i>'
         f"{escape(_title(one))} ({percent(one.share)})</span>"
-        for one in found.facts
+        for one in told.facts
     )
     st.html(
         '<div class="csp-small">Cluster, and its share of the area:</div>'
@@ -98,18 +98,18 @@ def legend(found: Study) -> None:
     )
 
 
-def draw(view: View, found: Study) -> None:
+def draw(view: View, account: Account) -> None:
     """Say how good the groups are, and what is typical of each."""
     st.subheader("How good are these clusters?", anchor=False)
-    told = found.quality.sentences
+    told = account.quality.sentences
     st.html("<ul class='csp-quality'>" + "".join(f"<li>{escape(one)}</li>" for one in told.values())
             + f"<li><b>{escape(CAUTION)}</b></li></ul>")  # fmt: skip
     st.subheader("What is typical of each cluster", anchor=False)
-    climate = [name for name, _ in found.facts[0].climate] if found.facts else []
-    has_classes = any(one.classes for one in found.facts)
+    climate = [name for name, _ in account.facts[0].climate] if account.facts else []
+    has_classes = any(one.classes for one in account.facts)
     heads = ["Cluster", "Area", "Latitudes", "Countries"]
     heads += [f"{plural(view.info).capitalize()} by lift"] if has_classes else []
-    rows = "".join(_row(one, has_classes, climate) for one in found.facts)
+    rows = "".join(_row(one, has_classes, climate) for one in account.facts)
     head = "".join(f'<th scope="col">{escape(words)}</th>' for words in [*heads, *climate])
     st.html(
         '<div class="csp-facts" tabindex="0" role="region" aria-label="What is typical of each'

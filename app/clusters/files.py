@@ -9,8 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from clusters.address import View
-from clusters.study import Study
+from clusters.study import Account, Study
 from csp_core.inference.clusters import Clusters, write_clusters
+from csp_core.raster import Credit
+from shared import resources
 
 KINDS = {
     ".csv": ("CSV", "text/csv"),
@@ -22,22 +24,24 @@ KINDS = {
 }
 
 
-def downloads(view: View, found: Study) -> None:
+def downloads(view: View, found: Study, told: Account) -> None:
     """Offer the clusters as files.
 
     Args:
         view: What is asked for.
         found: The clusters.
+        told: What is known of them.
     """
     st.subheader("Files", anchor=False)
     stem = f"{view.info.name}_{view.method}_{view.points}"
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
-    clusters = to_clusters(view, found)
+    credit = resources.credit(view.info)
+    clusters = to_clusters(view, found, told)
     with st.container(horizontal=True, gap="small"):
         for suffix, (label, mime) in KINDS.items():
             st.download_button(
                 label,
-                partial(file_of, suffix, clusters),
+                partial(file_of, suffix, clusters, credit),
                 f"{stem}{suffix}",
                 mime,
                 key=f"clusters-file{suffix}",
@@ -49,7 +53,7 @@ def downloads(view: View, found: Study) -> None:
     )
 
 
-def to_clusters(view: View, found: Study) -> Clusters:
+def to_clusters(view: View, found: Study, told: Account) -> Clusters:
     """Give what is shown as `csp_core` writes it, with the numbers and colours of the page."""
     return Clusters(
         sample=found.sample,
@@ -57,8 +61,8 @@ def to_clusters(view: View, found: Study) -> Clusters:
         vectors=found.vectors,
         projection=found.plane,
         explained=found.shares,
-        facts=tuple(found.facts),
-        quality=found.quality,
+        facts=tuple(told.facts),
+        quality=told.quality,
         method=view.method,
         layout=view.projection,
         count=view.count,
@@ -68,12 +72,13 @@ def to_clusters(view: View, found: Study) -> Clusters:
     )
 
 
-def file_of(suffix: str, clusters: Clusters) -> bytes:
+def file_of(suffix: str, clusters: Clusters, credit: Credit) -> bytes:
     """Write clusters as a file.
 
     Args:
         suffix: A key of ``KINDS``.
         clusters: The clusters.
+        credit: Whom the file names.
 
     Returns:
         The file's content.
@@ -83,5 +88,5 @@ def file_of(suffix: str, clusters: Clusters) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"clusters{suffix}")
-        write_clusters(clusters, path)
+        write_clusters(clusters, path, license=credit.license, attribution=credit.attribution)
         return path.read_bytes()

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from csp_core.errors import CspError
+
 Result = TypeVar("Result")
 
 
 class Kept:
-    """The latest results under their keys; what is being made for one session is not made twice.
+    """The latest results under their keys, refusals too; none is made twice at the same time.
 
     Streamlit's own cache cannot tell whether a result is there already, nor have a stage of the
     work announced outside of it.
@@ -37,28 +39,40 @@ class Kept:
 
         Args:
             key: All that it depends on.
-            make: Makes it; what it raises is handed on and nothing is kept.
+            make: Makes it. That it cannot (``CspError``) is kept as well, as finding out may take
+                as long; of anything else that it raises nothing is kept.
 
         Returns:
             The result, shared: read it, never change it.
+
+        Raises:
+            CspError: If it cannot be made.
         """
+        found = self._find(key, make)
+        if isinstance(found, CspError):
+            raise found.with_traceback(None)
+        result: Result = found
+        return result
+
+    def _find(self, key: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
             if key in self._results:
                 self._results.move_to_end(key)
-                found: Result = self._results[key]
-                return found
+                return self._results[key]
             making = self._making.setdefault(key, threading.Lock())
         with making:
             if key not in self._results:
-                made = make()
+                try:
+                    made = make()
+                except CspError as error:
+                    made = error
                 with self._lock:
                     self._results[key] = made
                     self._making.pop(key, None)
                     while len(self._results) > self._most:
                         self._results.popitem(last=False)
                 return made
-            again: Result = self._results[key]
-            return again
+            return self._results[key]
 
 
 @st.cache_resource(show_spinner=False)

@@ -11,11 +11,14 @@ import streamlit as st
 from clusters.address import PROJECTIONS, Brush, View, write_brush
 from shared.address import set_param
 from shared.palette import Palette
+from shared.visits import own
 from shared.words import percent
 
 KEY = "clusters-scatter"
 HEIGHT = 430
 BRUSH = "brush"
+# In the session's state: how often the chart was drawn anew.
+DRAWN = "drawn"
 
 
 def within(brush: Brush | None, x: Sequence[float], y: Sequence[float]) -> list[bool] | None:
@@ -60,11 +63,18 @@ def on_box(axis: int) -> None:
     other: tuple[float, float] = st.session_state[f"clusters-{'yx'[axis]}"]
     brush = (low, high, *other) if axis == 0 else (*other, low, high)
     set_param(BRUSH, write_brush(brush))
+    _without_rectangle()
+
+
+def _without_rectangle() -> None:
+    """Have the chart drawn anew, as nothing else takes away what was drawn on it."""
+    st.session_state[own(DRAWN)] = st.session_state.get(own(DRAWN), 0) + 1
 
 
 def clear() -> None:
     """Highlight everything again."""
     set_param(BRUSH, None)
+    _without_rectangle()
     set_param("cluster", None)
 
 
@@ -161,6 +171,7 @@ def chart(
     # It must not depend on what is highlighted: another specification would draw the chart anew,
     # and its rectangle with it would be gone.
     spec = {
+        "usermeta": {"drawn": st.session_state.get(own(DRAWN), 0)},
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
         "params": [

@@ -54,8 +54,6 @@ class Study:
         x: Its first column.
         y: Its second column.
         shares: Shares of all differences that the two directions hold, or None.
-        facts: Of each cluster, by number.
-        quality: How good the clusters are.
     """
 
     key: tuple[Any, ...]
@@ -67,8 +65,6 @@ class Study:
     x: list[float]
     y: list[float]
     shares: Any
-    facts: list[clusters.ClusterFacts]
-    quality: clusters.Quality
 
     @property
     def sample(self) -> clusters.Sample:
@@ -93,7 +89,7 @@ def study(view: View, model: DualEncoder) -> Study:
         model: The model.
 
     Returns:
-        All that the page shows of them.
+        What the map and the scatter show.
 
     Raises:
         CspError: If the model places nothing, or the method finds no clusters.
@@ -116,15 +112,52 @@ def study(view: View, model: DualEncoder) -> Study:
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
             lambda: _layout(view, vectors),
         )  # fmt: skip
-        quality = do(5, "Measuring how well the clusters hold together", kept("quality", 24), group,
-                     lambda: _measure(view, vectors, found, lonlat))  # fmt: skip
-        facts = do(6, "Finding what is typical of each cluster", kept("facts", 24),
-                   (group, tuple(sorted({*zip(found.tolist(), labels, strict=True)}))),
-                   lambda: clusters.describe(model, places.sample, shown))  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
-    names = tuple(one.label for one in facts)
-    key = (*group, view.projection, names, labels[0])
-    return Study(key, places, vectors, shown, labels, plane, x, y, shares, facts, quality)
+    numbers = tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
+    key = (*group, view.projection, numbers)
+    return Study(key, places, vectors, shown, labels, plane, x, y, shares)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is to be told of clusters.
+
+    Args:
+        facts: Of each cluster, by number.
+        quality: How good they are.
+    """
+
+    facts: list[clusters.ClusterFacts]
+    quality: clusters.Quality
+
+
+def account(view: View, model: DualEncoder, found: Study) -> Account:
+    """Measure and describe clusters, after they are drawn, as it takes longer than drawing them.
+
+    Args:
+        view: What is asked for.
+        model: The model.
+        found: The clusters.
+
+    Returns:
+        What is to be told of them.
+
+    Raises:
+        CspError: If it cannot be told.
+    """
+    group, numbers = found.key[:6], found.key[7]
+    sample = found.sample
+    size = None if view.method == "kmeans" else view.size
+    with announced() as do:
+        facts = do(5, "Finding what is typical of each cluster", kept("facts", 24),
+                   (group, numbers),
+                   lambda: clusters.describe(model, sample, found.shown))  # fmt: skip
+        quality = do(
+            6, "Measuring how well the clusters hold together", kept("quality", 24), group,
+            lambda: clusters.quality(found.vectors, found.shown, sample.lonlat, seed=view.seed,
+                                     method=view.method, min_size=size),
+        )  # fmt: skip
+    return Account(facts, quality)
 
 
 @contextmanager
@@ -145,7 +178,7 @@ def announced() -> Iterator[Do]:
                     status.append(st.status(words, expanded=True))
                     with status[0]:
                         status.append(st.empty())
-                        st.button("Cancel", key="clusters-cancel", on_click=_go_back)
+                        st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
             status[0].update(label=f"{words} …")
             status[1].caption(f"Stage {number} of {STAGES}. A change above starts anew.")
         return store.get(key, make)
@@ -182,13 +215,6 @@ def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float
     plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
     x, y = zip(*plane.tolist(), strict=True)
     return plane, shares, list(x), list(y)
-
-
-def _measure(view: View, vectors: Any, found: Any, lonlat: Any) -> clusters.Quality:
-    size = None if view.method == "kmeans" else view.size
-    return clusters.quality(
-        vectors, found, lonlat, seed=view.seed, method=view.method, min_size=size
-    )
 
 
 def _numbered(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import shell
 from clusters import alike, classes, drawing, facts, files, scatter
 from clusters.address import View, read_clusters, whole
 from clusters.form import draw_controls
 from clusters.kept import kept
-from clusters.study import NUMBERS, Study, colours_of, study, title_of
+from clusters.study import NUMBERS, Study, account, colours_of, study, title_of
 from csp_core.inference.clusters import CAUTION, MEANING
 from csp_core.model import DualEncoder
 from mapping import deck
@@ -17,8 +18,8 @@ from shared import clicks, resources, style, typed, visits, widgets
 from shared.words import escape_markdown
 
 
-def draw_map(view: View, found: Study, lit: list[bool] | None) -> None:
-    """Draw the map with its legend."""
+def draw_map(view: View, found: Study, lit: list[bool] | None) -> DeltaGenerator:
+    """Draw the map, and give where its legend comes."""
     drawing.draw_map(view, found, lit)
     if resources.leaflet_ready():
         st.caption("Click the map: its point is ringed in the scatter, and places like it follow.")
@@ -27,17 +28,16 @@ def draw_map(view: View, found: Study, lit: list[bool] | None) -> None:
             f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
             " the place for more. `make setup` installs Leaflet."
         )
-    if view.shown == "clusters":
-        facts.legend(found)
-    else:
+    if view.shown == "components":
         st.caption(
             "Red, green and blue are the three directions in which the places differ most. Like"
             " colours: seen alike."
         )
+    return st.container()
 
 
-def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> None:
-    """Draw the scatter of the same points, with boxes that highlight as its brush does."""
+def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> DeltaGenerator:
+    """Draw the scatter of the same points, and give where the box comes that picks a cluster."""
     near = found.nearest_to(*view.place) if view.place else None
     points = kept("tables", 12).get(
         (found.key, view.shown, (view.cluster, view.brush) if lit is not None else None),
@@ -48,7 +48,7 @@ def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> None:
     scatter.chart(points, pin, view, found.explained, style.palette())
     st.caption("Drag over the scatter to see those places on the map. " + MEANING[view.projection])
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        facts.picker(view, found)
+        picker = st.container(width=300)
         if lit is not None:
             st.button("Show all", on_click=scatter.clear, key="clusters-clear")
     with st.expander("Highlight by numbers", expanded=False):
@@ -56,6 +56,7 @@ def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> None:
     if lit is not None:
         count = lit.count(True)
         st.markdown(f"**{count:,} of {len(lit):,} places are highlighted.**")
+    return picker
 
 
 def draw_place(view: View, model: DualEncoder, found: Study) -> None:
@@ -89,14 +90,20 @@ def page() -> None:
     )
     left, right = st.container(key="view").columns([11, 9], gap="medium")
     with left:
-        draw_map(view, found, lit)
+        legend = draw_map(view, found, lit)
     with right:
-        draw_scatter(view, found, lit)
+        picker = draw_scatter(view, found, lit)
     st.caption(f"{escape_markdown(title_of(view))}. **{CAUTION}**")
     draw_place(view, model, found)
-    facts.draw(view, found)
+    told = account(view, model, found)
+    with picker:
+        facts.picker(view, told)
+    if view.shown == "clusters":
+        with legend:
+            facts.legend(told)
+    facts.draw(view, told)
     classes.draw(view, model)
-    files.downloads(view, found)
+    files.downloads(view, found, told)
 
 
 shell.run("clusters", page, shared=visits.SHARED, keeps=(NUMBERS,))
