@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from csp_core.store import ModelInfo
+from csp_core.errors import CspError
+from csp_core.store import ModelInfo, read_model_config
 from shared.address import MAX_ZOOM, read_number, tidy
 
 METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
@@ -137,8 +138,7 @@ def write_brush(brush: Brush | None) -> str | None:
 
 def _read_model(known: Sequence[ModelInfo], problems: list[str]) -> ModelInfo:
     choice = whole(known)
-    first = next((info for info in choice.values() if info.num_classes), None)
-    first = first or next(iter(choice.values()))
+    first = next(filter(_knows_places, choice.values()), None) or next(iter(choice.values()))
     name = st.query_params.get("model", first.name)
     if name in choice:
         return choice[name]
@@ -148,6 +148,14 @@ def _read_model(known: Sequence[ModelInfo], problems: list[str]) -> ModelInfo:
         f"Model {name} {why}. Models: {', '.join(choice)}. Showing {first.name} instead."
     )
     return first
+
+
+def _knows_places(info: ModelInfo) -> bool:
+    """Tell whether a model has a location side and classes, so that most can be said of it."""
+    try:
+        return bool(info.num_classes and read_model_config(info.directory).get("location"))
+    except (CspError, OSError):
+        return False
 
 
 def _read_word(name: str, choice: Collection[str], problems: list[str]) -> str:

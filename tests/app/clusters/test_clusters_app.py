@@ -1,0 +1,205 @@
+"""The Clusters page, run without a browser."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from clusters import files
+from csp_core.image import make_image_encoder
+from csp_core.location import make_location_encoder
+from csp_core.model import DualEncoder, Heads
+from csp_core.store import catalog, save_model
+from tests.toy import save_toy_model
+
+MAIN = Path(__file__).parents[3] / "app" / "main.py"
+FEW = {"points": "500", "count": "4"}
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_toy_model(folder)
+    bare = DualEncoder(None, make_location_encoder("sphere_c", 8, num_scales=2), dim=8, name="wild")
+    save_model(bare.eval(), folder / "wild")
+    heads = Heads(classifiers=("image",))
+    image = make_image_encoder("features", 5)
+    blind = DualEncoder(image, None, classes=("a", "b"), heads=heads, name="blind")
+    save_model(blind.eval(), folder / "blind")
+    return folder
+
+
+@pytest.fixture
+def open_clusters(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
+    def start(**params: str) -> AppTest:
+        monkeypatch.setenv("CSP_MODELS", str(models))
+        app = AppTest.from_file(MAIN, default_timeout=60)
+        app.run()
+        app.switch_page("views/clusters.py")
+        for name, value in ({"model": "toy"} | FEW | params).items():
+            app.query_params[name] = value
+        return app.run()
+
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
+    st.cache_data.clear()
+    yield start
+    st.cache_data.clear()
+
+
+def texts(app: AppTest) -> str:
+    shown = [*app.title, *app.markdown, *app.caption, *app.subheader, *app.error, *app.info]
+    parts = [element.value for element in shown]
+    parts += [element.proto.body for element in app.get("html")]
+    parts += [link.proto.label for link in app.get("page_link")]
+    return "\n".join(parts).replace("\\", "")
+
+
+def asked(app: AppTest, name: str) -> str | None:
+    found = app.query_params.get(name)
+    return found[0] if isinstance(found, list) else found
+
+
+def test_it_shows_clusters_with_what_is_known_of_them(open_clusters: Open) -> None:
+    app = open_clusters()
+    assert not app.exception and not app.error
+    said = texts(app)
+    assert "k-means, 4 clusters, 500 places on land, seed 0" in said
+    assert "Colours and distances of one view say nothing about" in said
+    assert "Silhouette" in said and "adjusted Rand index" in said
+    assert said.count('<th scope="row">') == 4 and "million km²" in said
+    assert [app.selectbox(key=f"clusters-{name}").value for name in ("method", "where")] == [
+        "kmeans",
+        "land",
+    ]
+
+
+def test_what_is_known_already_takes_little_time(open_clusters: Open) -> None:
+    app = open_clusters(lat="-1.3", lon="36.8")
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        app.run()
+        taken.append(time.process_time() - start)
+    # A tenth of a second on a quiet machine; more would be one of the stages again.
+    assert min(taken) < 0.4
+
+
+def test_every_choice_is_in_the_address(open_clusters: Open) -> None:
+    app = open_clusters()
+    app.number_input(key="clusters-count").set_value(5).run()
+    app.selectbox(key="clusters-where").set_value("world").run()
+    app.segmented_control(key="clusters-show").set_value("components").run()
+    assert not app.exception
+    assert (asked(app, "count"), asked(app, "where")) == ("5", "world")
+    assert asked(app, "show") == "components"
+    assert "Red, green and blue" in texts(app) and "on land and sea" in texts(app)
+
+
+def test_a_cluster_and_a_rectangle_are_highlighted_by_boxes(open_clusters: Open) -> None:
+    app = open_clusters()
+    picker = app.selectbox(key="clusters-cluster")
+    picker.set_value(2).run()
+    assert asked(app, "cluster") == "3" and "of 500 places are highlighted" in texts(app)
+    app.slider(key="clusters-x").set_value((-0.2, 0.1)).run()
+    assert not app.exception
+    left, right = map(float, (asked(app, "brush") or "").split(",")[:2])
+    assert left == pytest.approx(-0.2, abs=0.02) and right == pytest.approx(0.1, abs=0.02)
+    app.button(key="clusters-clear").click().run()
+    assert asked(app, "cluster") is None and asked(app, "brush") is None
+    assert "places are highlighted" not in texts(app)
+
+
+def test_another_number_of_clusters_drops_the_highlight(open_clusters: Open) -> None:
+    app = open_clusters(cluster="2")
+    assert "places are highlighted" in texts(app)
+    app.number_input(key="clusters-count").set_value(6).run()
+    assert asked(app, "cluster") is None
+
+
+def test_places_like_the_pin(open_clusters: Open) -> None:
+    app = open_clusters(lat="-1.3", lon="36.8")
+    said = texts(app)
+    assert "Near Nairobi, Kenya" in said and "It is in cluster" in said
+    links = [link.proto for link in app.get("page_link") if "lat=" in link.proto.query_string]
+    assert len(links) == 10 and "model=toy" in links[0].query_string, links
+    app.slider(key="clusters-above").set_value(0.5).run()
+    assert asked(app, "above") == "0.5" and not app.exception
+
+
+def test_classes_that_live_alike(open_clusters: Open) -> None:
+    app = open_clusters(taxon="Inventa nairobica")
+    rows = [link.proto.label for link in app.get("page_link") if "Ficta" in link.proto.label]
+    assert len(rows) == 2 and "cosine" in texts(app)
+    links = [link.proto for link in app.get("page_link") if "Inventa" in link.proto.label]
+    assert "taxon=Inventa" in links[0].query_string
+    assert "does not know" in texts(open_clusters(taxon="Nobody here"))
+
+
+def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
+    app = open_clusters(count="3", lat="48.2", lon="16.4")
+    before = texts(app).partition("It is in cluster ")[2][0]
+    app.number_input(key="clusters-seed").set_value(7).run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
+    app.selectbox(key="clusters-points").set_value(1000).run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"method": "magic"}, "method=magic in the address is none of kmeans, hdbscan"),
+        ({"points": "7"}, "points=7 in the address does not fit"),
+        ({"count": "2.5"}, "count=2.5 in the address does not fit"),
+        ({"seed": "x"}, "seed=x in the address is not a number"),
+        ({"brush": "1,2,3"}, "brush=1,2,3 in the address is no rectangle"),
+        ({"above": "3"}, "above=3 in the address is no cosine"),
+        ({"model": "nobody"}, "Model nobody is not here"),
+        ({"cluster": "99"}, "There is no cluster 99; there are 1, 2, 3, 4"),
+        ({"lat": "95", "lon": "10"}, "95"),
+    ],
+)
+def test_what_does_not_fit_gives_a_sentence_and_a_default(
+    open_clusters: Open, params: dict[str, str], words: str
+) -> None:
+    app = open_clusters(**params)
+    assert not app.exception
+    assert words in "\n".join(error.value for error in app.error).replace("\\", "")
+    assert "Silhouette" in texts(app)
+
+
+def test_a_model_without_places_keeps_the_controls(open_clusters: Open) -> None:
+    app = open_clusters(model="blind")
+    assert not app.exception
+    assert [error.value for error in app.error] and "no location" in app.error[0].value
+    app.selectbox(key="clusters-model").set_value("toy").run()
+    assert not app.error and "Silhouette" in texts(app)
+
+
+def test_a_model_without_classes_is_grouped_too(open_clusters: Open) -> None:
+    app = open_clusters(model="wild", lat="0", lon="0")
+    assert not app.exception and not app.error
+    said = texts(app)
+    assert "This model came without classes" in said and "Far away and most like it" in said
+
+
+def test_hdbscan_that_finds_nothing_says_so(open_clusters: Open) -> None:
+    app = open_clusters(method="hdbscan", size="400")
+    assert not app.exception and len(app.error) == 1
+    assert "HDBSCAN finds no cluster" in app.error[0].value
+    assert app.number_input(key="clusters-size").value == 400
+
+
+def test_files_are_made_as_they_are_asked_for(
+    open_clusters: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(files, "write_clusters", lambda *_, **__: made.append("file"))
+    app = open_clusters()
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == ["CSV", "GeoJSON", "GeoPackage", "GeoParquet", "GeoTIFF", "PNG"]
+    assert made == []
