@@ -53,35 +53,40 @@ def apply_style() -> None:
         [data-testid="stExpander"] h1 {{font-size: 1.4rem !important}}
         [data-testid="stExpander"] h2 {{font-size: 1.2rem}}
         [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
-        .csp-legend {{display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; font-size: 0.85rem}}
-        .csp-legend i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.3rem;
-            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
-            transparent)}}
-        .csp-scale {{font-size: 0.85rem; max-width: 34rem; padding-right: 1rem}}
-        .csp-steps {{display: flex; height: 0.9rem; margin-top: 0.2rem; border: 1px solid
-            color-mix(in srgb, currentColor 50%, transparent)}}
-        .csp-steps i {{flex: 1}}
-        .csp-ticks {{position: relative; height: 1.4rem}}
-        .csp-ticks span {{position: absolute; transform: translateX(-50%);
-            font-variant-numeric: tabular-nums}}
-        .csp-ticks span:first-child {{transform: none}}
-        .csp-ends {{display: flex; justify-content: space-between; gap: 1rem}}
-        .csp-facts {{overflow-x: auto; font-size: 0.88rem}}
-        .csp-facts table {{border-collapse: collapse; width: 100%; min-width: 40rem}}
-        .csp-facts th, .csp-facts td {{text-align: left; vertical-align: top; padding: 0.35rem
-            0.9rem 0.35rem 0; font-variant-numeric: tabular-nums; border-bottom: 1px solid
-            color-mix(in srgb, currentColor 14%, transparent)}}
-        .csp-facts th {{font-weight: 600}}
-        .csp-facts td > span {{white-space: nowrap}}
-        .csp-facts i {{display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.4rem;
-            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
-            transparent)}}
-        .csp-quality {{margin: 0; padding-left: 1.2rem; line-height: 1.6}}
+        {_figures_css()}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         {_phone_css()}
         </style>"""
     )
+
+
+def _figures_css() -> str:
+    """Give the styles of legends, scales and tables of facts."""
+    return """.csp-legend {display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; font-size: 0.85rem}
+        .csp-legend i {display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.3rem;
+            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
+            transparent)}
+        .csp-scale {font-size: 0.85rem; max-width: 34rem; padding-right: 1rem}
+        .csp-steps {display: flex; height: 0.9rem; margin-top: 0.2rem; border: 1px solid
+            color-mix(in srgb, currentColor 50%, transparent)}
+        .csp-steps i {flex: 1}
+        .csp-ticks {position: relative; height: 1.4rem}
+        .csp-ticks span {position: absolute; transform: translateX(-50%);
+            font-variant-numeric: tabular-nums}
+        .csp-ticks span:first-child {transform: none}
+        .csp-ends {display: flex; justify-content: space-between; gap: 1rem}
+        .csp-facts {overflow-x: auto; font-size: 0.88rem}
+        .csp-facts table {border-collapse: collapse; width: 100%; min-width: 40rem}
+        .csp-facts th, .csp-facts td {text-align: left; vertical-align: top; padding: 0.35rem
+            0.9rem 0.35rem 0; font-variant-numeric: tabular-nums; border-bottom: 1px solid
+            color-mix(in srgb, currentColor 14%, transparent)}
+        .csp-facts th {font-weight: 600}
+        .csp-facts td > span {white-space: nowrap}
+        .csp-facts i {display: inline-block; width: 0.9rem; height: 0.9rem; margin-right: 0.4rem;
+            vertical-align: -0.1rem; border: 1px solid color-mix(in srgb, currentColor 50%,
+            transparent)}
+        .csp-quality {margin: 0; padding-left: 1.2rem; line-height: 1.6}"""
 
 
 def _phone_css() -> str:
