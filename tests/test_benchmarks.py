@@ -26,6 +26,7 @@ BENCHMARKS = {
     "import_speed": (None, []),
     "pretraining_speed": (None, []),
     "seasons": (None, []),
+    "clusters": (None, []),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),

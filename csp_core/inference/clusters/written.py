@@ -18,8 +18,8 @@ from csp_core.inference.clusters.sampling import Sample
 from csp_core.land import on_land
 
 NO_DATA = -2
-# Sides of cells that a sample without a grid may be drawn on, degrees.
-STEPS = (5.0, 2.5, 2.0, 1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01)
+# Sides of cells that a sample without a grid may be drawn on, degrees; wider ones lose the coasts.
+STEPS = (0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01)
 KM_PER_DEGREE = 2 * np.pi * EARTH_RADIUS_KM / 360
 MOST_CELLS = 4_000_000
 # A cell farther from every place than so many spacings stands for none of them.
