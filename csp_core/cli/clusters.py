@@ -63,8 +63,8 @@ def clusters(
     check_ending(output, polygons=polygons)
     check_writable(output)
     loaded, credit, when = load_model(model), read_credit(model), part_of_year(date)
-    kinds: dict[str, Any] = {"method": method, "where": where, "projection": projection}
-    numbers = {"count": count, "min_size": min_size, "points": points, "step": step, "seed": seed}
+    options: dict[str, Any] = {"method": method, "where": where, "projection": projection}
+    options |= {"count": count, "min_size": min_size, "points": points, "step": step, "seed": seed}
     shown = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*shown, console=err, transient=True) as bar, clearing_up():
         task = bar.add_task(WORDS["sample"], total=1.0)
@@ -72,9 +72,7 @@ def clusters(
         def tell(stage: str, part: float) -> None:
             bar.update(task, description=WORDS.get(stage, WORDS["write"]), completed=part)
 
-        found = embedding_clusters(
-            loaded, bounds=bounds, date=when, progress=tell, **kinds, **numbers
-        )
+        found = embedding_clusters(loaded, bounds=bounds, date=when, progress=tell, **options)
         write_clusters(
             found,
             output,

@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from csp_core import embedding_clusters, geo, load_model, location_prior
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
+from csp_core.image import make_image_encoder
 from csp_core.inference import clusters as room
 from csp_core.inference.clusters.classes import supported
 from csp_core.inference.clusters.countries import country_of, place_names
@@ -117,8 +118,8 @@ def test_a_sample_of_cells():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"count": 1}, "1 points; give from 2 to 200,000"),
-        ({"count": 300_000}, "300000 points"),
+        ({"count": 1}, "points is 1; give from 2 to 200,000"),
+        ({"count": 300_000}, "points is 300000"),
         ({"where": "sea"}, "where is 'sea'; give one of land, world"),
         ({"bounds": (-40, -40, -30, -30)}, "no land within longitude -40 to -30"),
         ({"bounds": (-40, -40, -30, -30), "step": 1.0}, "no land within"),
@@ -166,8 +167,13 @@ def test_a_date_counts_where_a_model_knows_time(model, sample):
 
 def test_models_without_a_location_side_are_refused(sample):
     baseline = make_baseline("class_frequency", small.dataset())
-    with pytest.raises(ConfigError, match=r"has no location encoder.*'demo' or 'birds'"):
-        room.embed(baseline, sample.lonlat)
+    image = make_image_encoder("small_convnet", dim=8, width=8)
+    pictures = DualEncoder(image, None, dim=8, classes=("Aba", "Ceta"), name="looker")
+    for model in (baseline, pictures):
+        with pytest.raises(ConfigError, match=r"has no location encoder.*'demo' or 'birds'"):
+            room.embed(model, sample.lonlat)
+    with pytest.raises(ConfigError, match=r"Model 'looker' has no location encoder"):
+        embedding_clusters(pictures, points=50)
 
 
 def broken(value):
@@ -244,7 +250,7 @@ def test_hdbscan_that_finds_nothing_says_what_would():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"count": 1}, "1 clusters; give from 2 to 100"),
+        ({"count": 1}, "clusters is 1; give from 2 to 100"),
         ({"count": 31}, "31 clusters of 30 points: give more points, or at most 30"),
         ({"count": 101}, "from 2 to 100"),
         ({"method": "ward"}, "method is 'ward'; give one of kmeans, hdbscan"),

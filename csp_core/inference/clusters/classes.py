@@ -70,7 +70,7 @@ def typical_classes(model: Any, sample: Sample, row: Tensor, count: int) -> list
     Returns:
         One a cluster.
     """
-    classes = getattr(model, "classes", ())
+    classes: Any = getattr(model, "classes", ())
     if len(classes) < 2 or getattr(model, "classifier", True) is None:
         why = "one class only" if len(classes) == 1 else "no classes by place"
         return [Typical((), f"The model ranks {why}, so none is typical.")] * count

@@ -65,7 +65,7 @@ def _kmeans(points: NDArray[np.float32], count: int, seed: int) -> NDArray[np.in
     from sklearn.exceptions import ConvergenceWarning
 
     if not 2 <= count <= MOST_CLUSTERS:
-        raise ConfigError(f"{count} clusters; give from 2 to {MOST_CLUSTERS}.")
+        raise ConfigError(f"The number of clusters is {count}; give from 2 to {MOST_CLUSTERS}.")
     if count > len(points):
         raise ConfigError(
             f"{count} clusters of {len(points)} points: give more points, or at most"

@@ -144,7 +144,8 @@ def _both(row: Tensor, size: int | None, seed: int) -> Tensor:
         return torch.arange(len(row))
     drawn = torch.randperm(len(row), generator=torch.Generator().manual_seed(check_seed(seed)))
     first = torch.stack([(row == k).nonzero()[0, 0] for k in range(int(row.max()) + 1)])
-    return torch.unique(torch.cat((first, drawn[:size])))
+    chosen: Tensor = torch.unique(torch.cat((first, drawn[:size])))
+    return chosen
 
 
 def _explained(points: Tensor, row: Tensor, count: int) -> float | None:

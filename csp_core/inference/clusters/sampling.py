@@ -94,7 +94,7 @@ def make_sample(
     if step is not None:
         return _cells(step, where, bounds)
     if not 2 <= count <= MOST_POINTS:
-        raise ConfigError(f"{count} points; give from 2 to {MOST_POINTS:,}.")
+        raise ConfigError(f"The number of points is {count}; give from 2 to {MOST_POINTS:,}.")
     tried = count if where == "world" else _first_guess(count, bounds)
     best: Tensor | None = None
     for _ in range(24):

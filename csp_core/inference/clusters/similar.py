@@ -100,8 +100,9 @@ def similar(
     chosen = _far_apart(sample.lonlat, cosine, here[0], least)
     names = place_names(sample.lonlat[chosen])
     km = great_circle_km(sample.lonlat[chosen].double(), here[0].double()).tolist()
+    places_at = {i: (float(sample.lonlat[i, 0]), float(sample.lonlat[i, 1])) for i in chosen}
     places = tuple(
-        SimilarPlace(*sample.lonlat[i].tolist(), cosine[i].item(), away, name)
+        SimilarPlace(*places_at[i], cosine[i].item(), away, name)
         for i, away, name in zip(chosen, km, names, strict=True)
     )
     area = None if threshold is None else float(sample.area_km2[cosine >= threshold].sum())

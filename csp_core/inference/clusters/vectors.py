@@ -111,7 +111,8 @@ def _unit(vectors: Tensor, whose: str) -> Tensor:
             f"{int((length < SHORTEST).sum())} of {len(vectors)} vectors of {whose} are zero and"
             " have no direction: it was not trained, or its training failed."
         )
-    return vectors / length
+    unit: Tensor = vectors / length
+    return unit
 
 
 def check_finite(vectors: Tensor, whose: str) -> None:

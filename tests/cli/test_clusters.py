@@ -1,0 +1,75 @@
+"""`csp clusters`: files, what is said of them, and one sentence where it cannot be done."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas
+import pytest
+import rasterio
+
+from csp_core import embedding_clusters, load_model
+
+QUICK = ("--points", "150", "--clusters", "3")
+
+
+def test_the_command_gives_what_the_call_gives(csp, tmp_path):
+    path = tmp_path / "places.parquet"
+    code, said, complaint = csp("clusters", "birds", path, *QUICK, "--seed", "2", "--json")
+    assert code == 0, complaint
+    told = json.loads(said)
+    found = embedding_clusters(load_model("birds"), count=3, points=150, seed=2)
+    assert {key: told[key] for key in found.to_dict()} == json.loads(json.dumps(found.to_dict()))
+    assert told["path"] == str(path) and told["ignored_date"] is False
+    assert geopandas.read_parquet(path)["cluster"].tolist() == found.labels.tolist()
+
+
+def test_what_is_said(csp, tmp_path):
+    path = tmp_path / "places.tif"
+    code, said, complaint = csp("clusters", "birds", path, *QUICK, "--date", "2025-05-01")
+    assert code == 0, complaint
+    assert "what it is" in said and "adjusted Rand index" in said and " % of " in said
+    assert "This model has no time input" in said and f"150 places of birds to {path}" in said
+    with rasterio.open(path) as file:
+        tags = file.tags()
+    assert tags["license"] and tags["attribution"] and tags["method"] == "kmeans"
+
+
+def test_a_region_as_areas(csp, tmp_path):
+    path = tmp_path / "areas.geojson"
+    options = ("--bounds", "-20", "-40", "55", "40", "--step", "10", "--polygons")
+    code, _, complaint = csp("clusters", "birds", path, "--clusters", "2", *options)
+    assert code == 0, complaint
+    assert set(geopandas.read_file(path).geom_type) == {"MultiPolygon"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("a.shp", [], "has no known ending; give one of .parquet"),
+        ("a.tif", ["--polygons"], "written to .geojson or .parquet"),
+        ("a.tif", ["--clusters", "1"], "clusters is 1; give from 2 to 100"),
+        ("a.tif", ["--points", "5", "--clusters", "6"], "6 clusters of 5 points: give more points"),
+        ("a.tif", ["--points", "1"], "points is 1; give from 2"),
+        ("a.tif", ["--method", "ward"], "give one of kmeans, hdbscan"),
+        ("a.tif", ["--projection", "tsne"], "one of pca, umap"),
+        ("a.tif", ["--where", "sea"], "give one of land, world"),
+        ("a.tif", ["--seed", "-1"], "The seed is -1"),
+        ("a.tif", ["--bounds", "-40", "-40", "-30", "-30"], "There is no land within"),
+        (
+            "a.tif",
+            ["--method", "hdbscan", "--points", "60", "--min-size", "55"],
+            "HDBSCAN finds no",
+        ),
+    ],
+)
+def test_what_cannot_be_done(csp, tmp_path, name, options, says):
+    code, said, complaint = csp("clusters", "birds", tmp_path / name, *options)
+    assert code == 1 and says in complaint and not said
+    assert len(complaint.strip().splitlines()) <= 2 and "Traceback" not in complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_such_model(csp, tmp_path):
+    code, _, complaint = csp("clusters", "nothing", tmp_path / "a.tif")
+    assert code == 1 and "nothing" in complaint
