@@ -22,36 +22,36 @@ WORDS = {
     "write": "Writing",
 }
 
+Output = Annotated[
+    Path,
+    typer.Argument(metavar="OUT", help=".parquet, .geojson, .gpkg, .csv, .tif or .png, to write."),
+]
+MinSize = Annotated[int | None, typer.Option(help="Points of the smallest cluster, for hdbscan.")]
+Step = Annotated[float | None, typer.Option(help="Take cells of this side in degrees instead.")]
+Edges = Annotated[
+    tuple[float, float, float, float],
+    typer.Option(metavar="W S E N", help="Degrees; W above E crosses the antimeridian."),
+]
+Polygons = Annotated[
+    bool, typer.Option("--polygons", help="Areas in the place of points (.geojson, .parquet).")
+]
+
 
 @app.command()
 def clusters(
     model: ModelArgument,
-    output: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUT", help="File to write: .parquet, .geojson, .gpkg, .csv, .tif or .png."
-        ),
-    ],
+    output: Output,
     method: Annotated[str, typer.Option(help="kmeans or hdbscan.")] = "kmeans",
     count: Annotated[int, typer.Option("--clusters", help="How many, for kmeans.")] = 8,
-    min_size: Annotated[
-        int | None, typer.Option(help="Points of the smallest cluster, for hdbscan.")
-    ] = None,
+    min_size: MinSize = None,
     points: Annotated[int, typer.Option(help="Places, each of an equal area.")] = 4000,
-    step: Annotated[
-        float | None, typer.Option(help="Take cells of this side in degrees instead.")
-    ] = None,
+    step: Step = None,
     seed: Annotated[int, typer.Option(help="Of kmeans and umap.")] = 0,
     where: Annotated[str, typer.Option(help="land or world.")] = "land",
-    bounds: Annotated[
-        tuple[float, float, float, float],
-        typer.Option(metavar="W S E N", help="Degrees; W above E crosses the antimeridian."),
-    ] = (-180, -90, 180, 90),
+    bounds: Edges = (-180, -90, 180, 90),
     projection: Annotated[str, typer.Option(help="pca or umap, of the columns x and y.")] = "pca",
     date: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
-    polygons: Annotated[
-        bool, typer.Option("--polygons", help="Areas in the place of points (.geojson, .parquet).")
-    ] = False,
+    polygons: Polygons = False,
     as_json: AsJson = False,
 ) -> None:
     """Group places by what a model has learned of them, and write the groups."""
@@ -73,13 +73,8 @@ def clusters(
             bar.update(task, description=WORDS.get(stage, WORDS["write"]), completed=part)
 
         found = embedding_clusters(loaded, bounds=bounds, date=when, progress=tell, **options)
-        write_clusters(
-            found,
-            output,
-            polygons=polygons,
-            license=credit.license,
-            attribution=credit.attribution,
-        )
+        named = {"license": credit.license, "attribution": credit.attribution}
+        write_clusters(found, output, polygons=polygons, **named)
     told = {"path": str(output), **found.to_dict()}
     told["ignored_date"] = bool(date) and not loaded.uses_date
     if as_json:
