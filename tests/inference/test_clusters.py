@@ -153,6 +153,18 @@ def test_embedding_leaves_a_model_as_it_was(sample):
     assert room.embed(model, sample.lonlat[:0]).shape == (0, 8)
 
 
+def test_an_encoder_without_weights(sample):
+    class Sphere(torch.nn.Module):
+        out_dim = 3
+
+        def forward(self, lonlat):
+            return geo.unit_vectors(lonlat)
+
+    model = DualEncoder(None, Sphere(), dim=3)
+    assert torch.allclose(room.embed(model, sample.lonlat), geo.unit_vectors(sample.lonlat))
+    assert embedding_clusters(model, points=100, count=3).quality.clusters == 3
+
+
 def test_a_date_counts_where_a_model_knows_time(model, sample):
     places = sample.lonlat[:5]
     with torch.random.fork_rng():

@@ -53,7 +53,8 @@ def embed(model: Any, lonlat: Tensor, *, date: float | Tensor | None = None) -> 
         when = torch.as_tensor(date, dtype=lonlat.dtype).expand(len(lonlat))
         if bool(((when < 0) | (when >= 1)).any()):
             raise BadRecordError("A date is a part of the year in [0, 1), or NaN when unknown.")
-    training, first = model.training, next(model.parameters())
+    # An encoding without a network has no weights.
+    training, first = model.training, next(model.parameters(), torch.zeros(()))
     parts = []
     model.eval()
     try:
