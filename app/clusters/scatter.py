@@ -140,7 +140,9 @@ def chart(
     """
     name = PROJECTIONS[view.projection]
     parts = [f" ({percent(share)} of all differences)" for share in explained or ()] or ["", ""]
-    spot = pyarrow.table({"x": [pin[0]] if pin else [], "y": [pin[1]] if pin else []})
+    # Never empty: a layer without a row has no extent, of which the chart warns.
+    at = pin or (points["x"][0].as_py(), points["y"][0].as_py())
+    spot = pyarrow.table({"x": [at[0]], "y": [at[1]], "shown": [pin is not None]})
     axes = {
         axis: {"field": axis, "type": "quantitative", "title": title,
                "scale": {"zero": False, "nice": False, "padding": 8},
@@ -164,8 +166,9 @@ def chart(
         },
     }
     ring = {"type": "point", "shape": "circle", "filled": False, "size": 260, "strokeWidth": 4}
+    seen = {"opacity": {"condition": {"test": "datum.shown", "value": 1}, "value": 0}}
     rings = [
-        {"data": {"name": "pin"}, "mark": ring | marked, "encoding": axes}
+        {"data": {"name": "pin"}, "mark": ring | marked, "encoding": axes | seen}
         for marked in ({"color": palette.ring, "strokeWidth": 8}, {"color": palette.pin})
     ]
     # It must not depend on what is highlighted: another specification would draw the chart anew,

@@ -1,0 +1,141 @@
+"""The Clusters page in a browser: the map and the scatter mark each other."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.steps import (
+    WIDER,
+    brightness,
+    click_map,
+    focus_by_tab,
+    leaflet,
+    params,
+    settle,
+)
+
+SCATTER = ".st-key-clusters-scatter"
+FEW = "clusters?points=500&count=4"
+
+
+def ready(page: Page) -> None:
+    leaflet(page).locator("img.csp-values").first.wait_for(state="attached")
+    page.get_by_role("button", name="GeoTIFF").wait_for()
+    settle(page)
+
+
+def picture(page: Page) -> str:
+    return str(leaflet(page).locator("img.csp-values").first.get_attribute("src"))
+
+
+def drag_over_scatter(page: Page) -> None:
+    # Of up to some thousand points the chart is an SVG, of more a canvas.
+    canvas = page.locator(f"{SCATTER} :is(svg, canvas).marks").first
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box = canvas.bounding_box()
+    assert box
+    x, y, width, height = (box[side] for side in ("x", "y", "width", "height"))
+    page.mouse.move(x + 0.2 * width, y + 0.15 * height)
+    page.mouse.down()
+    for part in (0.3, 0.45, 0.6):
+        page.mouse.move(x + part * width, y + part * height)
+    page.mouse.up()
+
+
+def test_a_click_on_the_map_shows_places_like_it(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW)
+    ready(page)
+    assert page.get_by_text("Choose a place on the map above").is_visible()
+    click_map(page, 200, 200)
+    settle(page)
+    expect(page.get_by_text("It is in cluster")).to_be_visible()
+    expect(page.locator("[class*='st-key-row-like-']")).to_have_count(10)
+    leaflet(page, "map-box-2").locator("img.csp-values").first.wait_for(state="attached")
+    page.locator(".st-key-row-like-1 a").click()
+    page.get_by_role("heading", name="are recorded here?").wait_for()
+    assert {"lat", "lon", "model"} <= set(params(page))
+
+
+def test_the_scatter_and_the_map_mark_each_other(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW)
+    ready(page)
+    before = picture(page)
+    drag_over_scatter(page)
+    expect(page.get_by_text("places are highlighted")).to_be_visible()
+    settle(page)
+    marked = picture(page)
+    assert "brush" in params(page) and marked != before
+    # A click on the map leaves the rectangle alone.
+    click_map(page, 200, 200)
+    settle(page)
+    assert "brush" in params(page) and picture(page) == marked
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_text("places are highlighted")).to_have_count(0)
+    settle(page)
+    assert "brush" not in params(page) and picture(page) == before
+
+
+def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW)
+    ready(page)
+    before = picture(page)
+    focus_by_tab(page, ".st-key-clusters-cluster")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("places are highlighted")).to_be_visible()
+    settle(page)
+    assert params(page)["cluster"] == "1" and picture(page) != before
+    page.get_by_text("Highlight by numbers").click()
+    handle = page.locator(".st-key-clusters-x input[type=range]").first
+    handle.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url("**brush=**")
+    settle(page)
+    assert {"cluster", "brush"} <= set(params(page))
+
+
+def test_files_open_where_maps_are_made(app: str, open_page: OpenPage, tmp_path: Path) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    rasterio = pytest.importorskip("rasterio")
+    page = open_page(app + FEW)
+    ready(page)
+    for label, suffix in (("GeoJSON", ".geojson"), ("GeoPackage", ".gpkg"), ("GeoTIFF", ".tif")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=label, exact=True).click()
+        waiting.value.save_as(tmp_path / f"clusters{suffix}")
+    for suffix, layer in ((".geojson", {}), (".gpkg", {"layer": "places"})):
+        table = geopandas.read_file(tmp_path / f"clusters{suffix}", **layer)
+        assert len(table) == 500 and table["cluster"].nunique() == 4
+    with rasterio.open(tmp_path / "clusters.tif") as raster:
+        assert raster.crs.to_epsg() == 4326
+
+
+def test_it_fits_a_phone(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW + "&lat=-1.3&lon=36.8", viewport={"width": 390, "height": 844},
+                     has_touch=True, is_mobile=True)  # fmt: skip
+    ready(page)
+    assert page.evaluate(WIDER) == 0
+    table = page.locator(".csp-facts")
+    assert table.evaluate("e => getComputedStyle(e).overflowX") == "auto"
+
+
+def test_it_is_dark_where_the_system_is(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW + "&show=components", color_scheme="dark")
+    ready(page)
+    sea = leaflet(page).locator(".leaflet-container").evaluate(
+        "e => getComputedStyle(e).backgroundColor"
+    )  # fmt: skip
+    assert brightness(sea) < 60
+
+
+def test_without_leaflet_a_cell_is_picked(app_without_leaflet: str, open_page: OpenPage) -> None:
+    page = open_page(app_without_leaflet + FEW + "&lat=-1.3&lon=36.8")
+    page.get_by_text("Leaflet is not installed").first.wait_for()
+    page.locator("[data-testid='stDeckGlJsonChart'] canvas").first.wait_for()
+    page.get_by_role("button", name="GeoTIFF").wait_for()
+    settle(page)
+    expect(page.get_by_text("It is in cluster")).to_be_visible()
