@@ -103,7 +103,7 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
         points=points,
         seed=_read_whole("seed", 0, SEEDS, problems),
         shown=_read_word("show", SHOWN, problems),
-        cluster=None if number is None else int(number) - 1,
+        cluster=None if number is None else int(number),
         brush=_read_brush(problems),
         above=_read_above(problems),
         taxon=st.query_params.get("taxon") or None,

@@ -108,7 +108,7 @@ def draw_world(
                 key,
                 [
                     leaflet.value_group(picture, 1.0, label),
-                    number_group({at + 1: place for at, place in numbers.items()}),
+                    number_group(numbers),
                     leaflet.pin_group(view.place, colours),
                 ],
                 start=start,

@@ -51,16 +51,16 @@ def small(words: str) -> None:
 def on_cluster() -> None:
     """Take over the cluster that is picked."""
     label = st.session_state[KEY]
-    set_param("cluster", None if label is None else number_of(label))
+    set_param("cluster", None if label is None else str(label))
 
 
 def check_cluster(view: View, found: Study) -> None:
     """Say if the address highlights a cluster that there is not."""
     labels = sorted({*found.labels})
     if view.cluster is not None and view.cluster not in labels:
-        known = ", ".join(map(number_of, labels))
+        known = ", ".join(map(str, labels))
         st.error(
-            f"There is no cluster {view.cluster + 1}; there are {known}. Highlighting none instead."
+            f"There is no cluster {view.cluster}; there are {known}. Highlighting none instead."
         )
         view.cluster = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow
+import pyarrow  # type: ignore[import-untyped]
 import streamlit as st
 
 from clusters.address import PROJECTIONS, Brush, View, write_brush
@@ -79,13 +79,13 @@ def clear() -> None:
 
 
 def number_of(label: int) -> str:
-    """Give the number by which a cluster goes.
+    """Give the number by which a cluster goes, the same as in files.
 
     Example:
         >>> number_of(0), number_of(-1)
-        ('1', 'none')
+        ('0', 'none')
     """
-    return "none" if label < 0 else str(label + 1)
+    return "none" if label < 0 else str(label)
 
 
 def table(
@@ -138,11 +138,37 @@ def chart(
         explained: Shares of all differences that the two directions hold, or None.
         palette: Colours.
     """
-    name = PROJECTIONS[view.projection]
-    parts = [f" ({percent(share)} of all differences)" for share in explained or ()] or ["", ""]
     # Never empty: a layer without a row has no extent, of which the chart warns.
     at = pin or (points["x"][0].as_py(), points["y"][0].as_py())
     spot = pyarrow.table({"x": [at[0]], "y": [at[1]], "shown": [pin is not None]})
+    # It must not depend on what is highlighted: another specification would draw the chart anew,
+    # and its rectangle with it would be gone.
+    spec = {
+        "usermeta": {"drawn": st.session_state.get(own(DRAWN), 0)},
+        "height": HEIGHT,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "params": [
+            {"name": BRUSH, "select": {"type": "interval", "encodings": ["x", "y"]},
+             "views": ["dots"]}
+        ],
+        "layer": _layers(view, explained, palette),
+        "datasets": {"points": points, "pin": spot},
+    }  # fmt: skip
+    st.vega_lite_chart(
+        spec,
+        width="stretch",
+        key=KEY,
+        on_select=on_brush,
+        selection_mode=[BRUSH],
+        alt=f"Scatter of {view.points:,} places by {PROJECTIONS[view.projection]}; the boxes below"
+        " it highlight as well.",
+    )
+
+
+def _layers(view: View, explained: Sequence[float] | None, palette: Palette) -> list[Any]:
+    """Describe the points and the ring; it must not depend on what is highlighted."""
+    name = PROJECTIONS[view.projection]
+    parts = [f" ({percent(share)} of all differences)" for share in explained or ()] or ["", ""]
     axes = {
         axis: {"field": axis, "type": "quantitative", "title": title,
                "scale": {"zero": False, "nice": False, "padding": 8},
@@ -171,27 +197,7 @@ def chart(
         {"data": {"name": "pin"}, "mark": ring | marked, "encoding": axes | seen}
         for marked in ({"color": palette.ring, "strokeWidth": 8}, {"color": palette.pin})
     ]
-    # It must not depend on what is highlighted: another specification would draw the chart anew,
-    # and its rectangle with it would be gone.
-    spec = {
-        "usermeta": {"drawn": st.session_state.get(own(DRAWN), 0)},
-        "height": HEIGHT,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "params": [
-            {"name": BRUSH, "select": {"type": "interval", "encodings": ["x", "y"]},
-             "views": ["dots"]}
-        ],
-        "layer": [dots, *rings],
-        "datasets": {"points": points, "pin": spot},
-    }  # fmt: skip
-    st.vega_lite_chart(
-        spec,
-        width="stretch",
-        key=KEY,
-        on_select=on_brush,
-        selection_mode=[BRUSH],
-        alt=f"Scatter of {view.points:,} places by {name}; the boxes below it highlight as well.",
-    )
+    return [dots, *rings]
 
 
 def boxes(view: View, x: Sequence[float], y: Sequence[float]) -> None:

@@ -107,7 +107,7 @@ def study(view: View, model: DualEncoder) -> Study:
                      lambda: clusters.embed(model, lonlat))  # fmt: skip
         found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
                    lambda: _cluster(view, vectors))  # fmt: skip
-        shown, labels = _numbered(group, places, found, vectors)
+        shown, labels = _numbered(view, group, places, found, vectors)
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
             lambda: _layout(view, vectors),
@@ -218,14 +218,14 @@ def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float
 
 
 def _numbered(
-    group: tuple[Any, ...], places: Places, found: Any, vectors: Any
+    view: View, group: tuple[Any, ...], places: Places, found: Any, vectors: Any
 ) -> tuple[Any, list[int]]:
     """Number clusters as those of the same model before, wherever they are the same."""
     last: dict[str, tuple[Any, Places, Any]] = st.session_state.setdefault(own(NUMBERS), {})
     before = last.get(group[0])
     if before is None:
         # As `embedding_clusters` does, so that a file of the command line has these numbers too.
-        shown = clusters.match(found, _first_numbers(group, found, vectors))
+        shown = clusters.match(found, _first_numbers(view, found, vectors))
     elif before[0] == group:
         shown = before[2]
     else:
@@ -240,13 +240,10 @@ def _numbered(
     return shown, shown.tolist()
 
 
-def _first_numbers(group: tuple[Any, ...], found: Any, vectors: Any) -> Any:
-    method, size, seed = group[3:]
-    if method == "kmeans" and seed == 0:
+def _first_numbers(view: View, found: Any, vectors: Any) -> Any:
+    if view.method == "kmeans" and view.seed == 0:
         return found
-    count = len({label for label in found.tolist() if label >= 0})
-    count = max(2, count, size if method == "kmeans" else 8)
-    return clusters.cluster(vectors, count=min(count, len(found)), seed=0)
+    return clusters.cluster(vectors, count=min(view.count, len(found)), seed=0)
 
 
 def colours_of(study: Study, shown: str) -> list[str]:

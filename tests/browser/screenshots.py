@@ -118,6 +118,14 @@ def _train(page: Any, address: str) -> None:
     page.wait_for_timeout(2500)
 
 
+def _clusters(page: Any, address: str) -> None:
+    page.goto(f"{address}clusters?lat=-1.3&lon=36.8")
+    frame = page.frame_locator(".st-key-map-box iframe")
+    frame.locator("img.csp-values").first.wait_for(state="attached")
+    page.get_by_role("button", name="GeoTIFF").wait_for()
+    page.wait_for_timeout(2500)
+
+
 def _stand_ins(pages: list[str], folder: Path) -> str:
     """Train a model that sees pictures where none is bundled, and give the folder it is in."""
     from csp_core.files import ASSETS
@@ -132,6 +140,7 @@ def _stand_ins(pages: list[str], folder: Path) -> str:
 PAGES: dict[str, Callable[[Any, str], None]] = {
     "explore": _explore,
     "range-map": _range_map,
+    "clusters": _clusters,
     "photo": _photo,
     "train": _train,
 }

@@ -87,7 +87,7 @@ def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("places are highlighted")).to_be_visible()
     settle(page)
-    assert params(page)["cluster"] == "1" and picture(page) != before
+    assert params(page)["cluster"] == "0" and picture(page) != before
     page.get_by_text("Highlight by numbers").click()
     handle = page.locator(".st-key-clusters-x input[type=range]").first
     handle.focus()
