@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +24,10 @@ from shared.words import count_of
 # In the session's state: the clusters that models had last, and the address that was shown.
 NUMBERS, LAST = "numbers", "last"
 STAGES = 6
+# Seconds until a stage is announced.
+PATIENCE = 0.15
+# The library below UMAP ends the process where two threads are in it.
+ONE_LAYOUT = threading.Lock()
 
 Do = Callable[[int, str, Kept, Hashable, Callable[[], Any]], Any]
 
@@ -172,7 +179,14 @@ def announced() -> Iterator[Do]:
     status: list[Any] = []
 
     def do(number: int, words: str, store: Kept, key: Hashable, make: Callable[[], Any]) -> Any:
-        if not store.known(key):
+        if store.known(key):
+            return store.get(key, make)
+        start = time.monotonic()
+        # Beside this run of the page, as nothing else lets it end while a stage goes on; a stage
+        # that nobody waits for any more leaves its result for the next who asks.
+        worker = _workers().submit(store.get, key, make)
+        wait([worker], timeout=PATIENCE)
+        if not worker.done():
             if not status:
                 with box.container():
                     status.append(st.status(words, expanded=True))
@@ -180,14 +194,22 @@ def announced() -> Iterator[Do]:
                         status.append(st.empty())
                         st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
             status[0].update(label=f"{words} …")
-            status[1].caption(f"Stage {number} of {STAGES}. A change above starts anew.")
-        return store.get(key, make)
+        while not worker.done():
+            seconds = time.monotonic() - start
+            status[1].caption(f"Stage {number} of {STAGES}, {seconds:.0f} s")
+            wait([worker], timeout=0.5)
+        return worker.result()
 
     try:
         yield do
     finally:
         if status:
             box.empty()
+
+
+@st.cache_resource(show_spinner=False)
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, thread_name_prefix="clusters")
 
 
 def _go_back() -> None:
@@ -212,7 +234,8 @@ def _cluster(view: View, vectors: Any) -> Any:
 
 
 def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float]]:
-    plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
+    with ONE_LAYOUT:
+        plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
     x, y = zip(*plane.tolist(), strict=True)
     return plane, shares, list(x), list(y)
 

@@ -98,6 +98,21 @@ def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
     assert {"cluster", "brush"} <= set(params(page))
 
 
+def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW)
+    ready(page)
+    shown = params(page)
+    # The first layout by UMAP in a server takes long, whatever the number of points.
+    page.locator(".st-key-clusters-projection [data-baseweb='select']").click()
+    page.get_by_role("option", name="UMAP").click()
+    page.get_by_text("Laying them out: UMAP").first.wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_function("!location.search.includes('umap')", timeout=5000)
+    ready(page)
+    assert params(page) == shown
+    assert page.get_by_text("PCA").first.is_visible()
+
+
 def test_files_open_where_maps_are_made(app: str, open_page: OpenPage, tmp_path: Path) -> None:
     geopandas = pytest.importorskip("geopandas")
     rasterio = pytest.importorskip("rasterio")
