@@ -188,11 +188,10 @@ def announced() -> Iterator[Do]:
         wait([worker], timeout=PATIENCE)
         if not worker.done():
             if not status:
+                # Beside the status, which a new label folds up.
                 with box.container():
-                    status.append(st.status(words, expanded=True))
-                    with status[0]:
-                        status.append(st.empty())
-                        st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
+                    status.extend((st.status(words), st.empty()))
+                    st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
             status[0].update(label=f"{words} …")
         while not worker.done():
             seconds = time.monotonic() - start

@@ -103,7 +103,7 @@ def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -
     ready(page)
     shown = params(page)
     # The first layout by UMAP in a server takes long, whatever the number of points.
-    page.locator(".st-key-clusters-projection [data-baseweb='select']").click()
+    page.locator(".st-key-clusters-projection input").click()
     page.get_by_role("option", name="UMAP").click()
     page.get_by_text("Laying them out: UMAP").first.wait_for()
     page.get_by_role("button", name="Cancel").click()
