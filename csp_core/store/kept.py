@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.files import write_text
+from csp_core.files import ASSETS, write_text
 from csp_core.runs import RunDir
 from csp_core.runs.jobs import runs_home
 
@@ -44,9 +45,14 @@ def keep_run(name: str) -> None:
 
     Raises:
         DataNotFoundError: If there is no such run.
-        CheckpointError: If it has no model yet, or its folder cannot be written to.
+        CheckpointError: If it has no model yet, another one has its name, or its folder cannot be
+            written to.
     """
     run = RunDir(_folder(name))
+    if name in _taken():
+        raise CheckpointError(
+            f"Another model is named {name} already; rename the run's folder {run.path}."
+        )
     if not (run.model / "config.json").is_file():
         raise CheckpointError(f"{run.path} has no model yet; a run writes it when it ends.")
     try:
@@ -69,6 +75,15 @@ def let_go_run(name: str) -> None:
         (_folder(name) / MARK).unlink(missing_ok=True)
     except OSError as error:
         raise CheckpointError(f"Cannot write to {name} ({error.strerror}).") from error
+
+
+def _taken() -> set[str]:
+    """List the names of models that stand where models do; of two, theirs is found."""
+    found: set[str] = set()
+    for root in [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]:
+        with contextlib.suppress(OSError):
+            found |= {path.name for path in root.iterdir()}
+    return found
 
 
 def _folder(name: str) -> Path:

@@ -4,6 +4,7 @@ import pytest
 
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.store import find_model, keep_run, kept_runs, let_go_run, list_models, load_model
+from csp_core.store.kept import MARK
 from tests.toy import save_toy_model
 
 
@@ -30,7 +31,9 @@ def test_a_kept_run_is_listed_and_found_by_its_name(runs: Path) -> None:
 
 def test_a_kept_run_does_not_take_the_place_of_a_bundled_model(runs: Path) -> None:
     save_toy_model(runs / "demo", "model")
-    keep_run("demo")
+    with pytest.raises(CheckpointError, match="rename"):
+        keep_run("demo")
+    (runs / "demo" / MARK).write_text("by hand")
     assert find_model("demo") != runs / "demo" / "model"
     assert [info.name for info in list_models()].count("demo") == 1
 
