@@ -12,6 +12,7 @@ from PIL import Image
 
 from csp_core.errors import ConfigError
 from csp_core.location import ENCODINGS
+from csp_core.store.bounded import Bounded
 from csp_core.tables import construct
 
 STEP = 3.0
@@ -19,6 +20,8 @@ COLUMNS, ROWS, SCALE, GAP = 3, 2, 2, 4
 # Low, zero and high; no pair that the colour-blind confuse.
 LOW, ZERO, HIGH = (np.array(colour) for colour in ((84, 39, 136), (247, 247, 247), (179, 88, 6)))
 MOST_FEATURES = 20_000
+# What making the encoding may allocate, 64 MB.
+MOST_VALUES = 16 << 20
 
 
 def basis_picture(name: str, options: Mapping[str, Any] | None = None) -> bytes:
@@ -39,7 +42,8 @@ def basis_picture(name: str, options: Mapping[str, Any] | None = None) -> bytes:
     # Some begin with weights of their own, which training then changes.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        encoding = construct("location encoder", ENCODINGS, name, **dict(options or {}))
+        with Bounded(MOST_VALUES, "These options make an encoding too large to be drawn."):
+            encoding = construct("location encoder", ENCODINGS, name, **dict(options or {}))
     if encoding.out_dim > MOST_FEATURES:
         raise ConfigError(f"{encoding.out_dim:,} features are too many to draw.")
     lon = torch.arange(-180 + STEP / 2, 180, STEP)

@@ -31,3 +31,8 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         basis_picture("rff", {"num_features": 40_000})
     with pytest.raises(ConfigError, match="num_scales"):
         basis_picture("grid", {"num_scales": 0})
+
+
+def test_an_encoding_that_takes_all_memory_is_not_made() -> None:
+    with pytest.raises(ConfigError, match="too large to be drawn"):
+        basis_picture("grid", {"num_scales": 10**9})
