@@ -20,6 +20,8 @@ from shared.words import escape_markdown
 
 # In the session's state: what was done last, or why it was not.
 NOTICE, PROBLEM = "train-notice", "train-problem"
+# One whose status is damaged has it set aside, if all else is there.
+RESUMABLE = ("stopped", "interrupted", "failed", "unreadable")
 
 
 def act(what: Callable[[], str]) -> None:
@@ -34,9 +36,19 @@ def act(what: Callable[[], str]) -> None:
 
 
 def draw_notices() -> None:
-    """Say what was done last."""
+    """Say what was done last, or why it was not."""
+    draw_problem()
+    draw_done()
+
+
+def draw_problem() -> None:
+    """Say why what was asked for last was not done."""
     if problem := st.session_state.pop(PROBLEM, None):
         st.error(escape_markdown(problem))
+
+
+def draw_done() -> None:
+    """Say what was done last."""
     if notice := st.session_state.pop(NOTICE, None):
         st.success(escape_markdown(notice))
 
@@ -51,7 +63,7 @@ def draw_controls(job: Job) -> None:
                 st.markdown("What it did since its last checkpoint is done again when it resumes.")
                 _button("Yes, end it now", partial(_kill, name))
         else:
-            if job.state in ("stopped", "interrupted", "failed"):
+            if job.state in RESUMABLE:
                 _button(
                     "Resume", partial(_resume, name), help="It goes on as if nothing had happened."
                 )

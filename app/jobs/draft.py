@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,15 @@ import yaml
 from csp_core.config import set_key
 from csp_core.config.presets import preset, preset_file, settings_of
 from csp_core.data import DATASETS
+from csp_core.errors import CspError
 
 # In the session's state: the settings, what they began from, and how often they were replaced, so
 # that every box is a new one then.
 DRAFT, BASE, GENERATION = "train-draft", "train-base", "train-generation"
+# What was typed and is no value, by its setting.
+PROBLEMS = "train-problems"
+# What is wrong with a file of settings.
+FILE_PROBLEM = "train-file-problem"
 DEFAULT_SET, DEFAULT_PRESET = "demo", "seconds"
 
 
@@ -47,7 +52,10 @@ def replace(tree: Mapping[str, Any], began: tuple[str, str] | None = None) -> No
     state[DRAFT] = copy.deepcopy(dict(tree))
     data = state[DRAFT].get("data")
     name = data.get("name") if isinstance(data, dict) else data
-    state[BASE] = began or (name if name in DATASETS else DEFAULT_SET, "")
+    known = isinstance(name, str) and name in DATASETS
+    state[BASE] = began or (name if known else DEFAULT_SET, "")
+    state.pop(PROBLEMS, None)
+    state.pop(FILE_PROBLEM, None)
     state[GENERATION] = state.get(GENERATION, 0) + 1
 
 
@@ -67,9 +75,36 @@ def value_at(path: str, default: Any = None) -> Any:
 
 
 def set_at(path: str, value: Any) -> None:
-    """Write a setting."""
+    """Write a setting; what was wrong with it, and with what stood below it, is past."""
     *sections, last = path.split(".")
     set_key(draft(), sections, last, value, path)
+    found: dict[str, str] = st.session_state.get(PROBLEMS, {})
+    for wrong in [one for one in found if f"{one}.".startswith(f"{path}.")]:
+        del found[wrong]
+
+
+def take(path: str, read: Callable[[], Any]) -> None:
+    """Write a setting that somebody typed or picked; what is no value is told and not taken.
+
+    Args:
+        path: Which setting.
+        read: Gives the value, or raises a ``CspError`` that says what is wrong with it.
+    """
+    try:
+        set_at(path, read())
+    except CspError as error:
+        st.session_state.setdefault(PROBLEMS, {})[path] = str(error)
+
+
+def problem_at(path: str) -> str:
+    """Say why what was typed for a setting is not taken; empty if it is."""
+    found: dict[str, str] = st.session_state.get(PROBLEMS, {})
+    return found.get(path, "")
+
+
+def problems() -> list[str]:
+    """List what was typed and is no value."""
+    return list(st.session_state.get(PROBLEMS, {}).values())
 
 
 def name_at(path: str) -> str | None:
@@ -112,17 +147,30 @@ def _changes(
             yield f"{before}{key}", new
 
 
-def command() -> str:
-    """Give the command line that starts the same run."""
+def file_name() -> str:
+    """Name the file of the settings."""
+    name = draft().get("name")
+    return f"{name if isinstance(name, str) else 'run'}.yaml"
+
+
+def command(tree: Mapping[str, Any]) -> str:
+    """Give the command line that starts the same run.
+
+    Args:
+        tree: The settings, with absolute paths: a command's are relative to where it is given.
+
+    Returns:
+        One line for a shell.
+    """
     data_set, name = base()
     if not name:
-        return f"csp train {draft().get('name', 'run')}.yaml"
+        return shlex.join(["csp", "train", file_name()])
     path = preset_file(data_set, name)
     try:
         shown = path.relative_to(Path.cwd())
     except ValueError:
         shown = path
-    found = overrides(settings_of(path), draft())
+    found = overrides(settings_of(path), tree)
     return shlex.join(["csp", "train", str(shown), *found])
 
 

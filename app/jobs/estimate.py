@@ -112,11 +112,12 @@ def begin(tree: Mapping[str, Any]) -> Trial:
 
 
 def draw_estimate(tree: Mapping[str, Any]) -> None:
-    """Draw the button that asks for an estimate, and the answer; another's settings end it."""
+    """Draw the button that asks for an estimate, and the answer; a change of settings ends it."""
     trial: Trial | None = st.session_state.get(KEPT)
     if trial and trial.settings != as_yaml(tree):
         trial.end()
-        trial = st.session_state.pop(KEPT, None) and None
+        del st.session_state[KEPT]
+        trial = None
     if trial is None:
         st.button(
             "Estimate time and memory",
@@ -126,7 +127,8 @@ def draw_estimate(tree: Mapping[str, Any]) -> None:
             help="Runs some steps, which takes some seconds and as much memory as training.",
         )
         return
-    st.fragment(_draw_answer, run_every=1.0 if trial.look() is None else None)()
+    polled = trial.look() is None
+    st.fragment(_draw_answer, run_every=1.0 if polled else None)(polled)
 
 
 def _begin(tree: dict[str, Any]) -> None:
@@ -136,11 +138,11 @@ def _begin(tree: dict[str, Any]) -> None:
         st.session_state["train-problem"] = str(error)
 
 
-def _draw_answer() -> None:
+def _draw_answer(polled: bool) -> None:
     trial: Trial | None = st.session_state.get(KEPT)
-    if trial is None:
-        return
-    found = trial.look()
+    found = trial.look() if trial else None
+    if trial is None or (found is not None and polled):
+        st.rerun()  # the whole page, so that nothing is polled any more
     if found is None:
         seconds = time.monotonic() - trial.began
         st.caption(f"Running some steps, {seconds:.0f} s so far …")

@@ -10,22 +10,23 @@ from typing import Any
 import streamlit as st
 
 from csp_core.config.schema import Option
-from csp_core.errors import ConfigError, CspError
+from csp_core.errors import ConfigError
 from csp_core.files import parse_yaml
 from jobs import draft
 from shared.words import escape_markdown
 
-# What was typed and is no value, by its setting.
-PROBLEMS = "train-problems"
 COLUMNS = 3
 
 
-def draw_options(path: str, options: Sequence[Option], *, skip: Sequence[str] = ()) -> None:
+def draw_options(
+    path: str, options: Sequence[Option], *, of: str = "", skip: Sequence[str] = ()
+) -> None:
     """Draw a box for each option of a component.
 
     Args:
         path: Where the component stands, such as ``objective``.
         options: Its options.
+        of: Name of the component.
         skip: Options that are drawn elsewhere.
     """
     shown = [option for option in options if option.name not in skip]
@@ -33,18 +34,21 @@ def draw_options(path: str, options: Sequence[Option], *, skip: Sequence[str] = 
         cells = st.columns(COLUMNS, vertical_alignment="bottom")
         for option, cell in zip(shown[first : first + COLUMNS], cells, strict=False):
             with cell:
-                draw_option(f"{path}.{option.name}", option)
+                draw_option(f"{path}.{option.name}", option, of=of)
 
 
-def draw_option(path: str, option: Option, *, label: str | None = None) -> None:
+def draw_option(path: str, option: Option, *, of: str = "", label: str | None = None) -> None:
     """Draw the box of one option; what is typed there goes to the draft.
 
     Args:
         path: Where it stands.
         option: What it is.
+        of: Name of the component: an option of the same name of another one has a box of its own,
+            as this one's would keep what was typed here.
         label: What the box says; the option's name by default.
     """
-    key, value = draft.key_of(path), draft.value_at(path, option.default)
+    key = draft.key_of(f"{of}-{path}" if of else path)
+    value = draft.value_at(path, option.default)
     text = label or option.name.replace("_", " ")
     told: dict[str, Any] = {"help": escape_markdown(option.help) or None, "key": key}
     take = partial(_take, path, option, key)
@@ -63,21 +67,14 @@ def draw_option(path: str, option: Option, *, label: str | None = None) -> None:
     else:
         shown = "" if value is None else value if isinstance(value, str) else draft.flow(value)
         st.text_input(text, shown, placeholder="none", on_change=take, **told)
-    if problem := st.session_state.get(PROBLEMS, {}).get(path):
+    if problem := draft.problem_at(path):
         st.caption(f":red[{escape_markdown(problem)}]")
 
 
 def _take(path: str, option: Option, key: str) -> None:
-    """Take over what was typed; what is no value is told and not taken."""
-    problems: dict[str, str] = st.session_state.setdefault(PROBLEMS, {})
-    problems.pop(path, None)
     value: Any = st.session_state[key]
-    try:
-        if isinstance(value, str) and option.kind != "choice":
-            value = _read(value, option)
-        draft.set_at(path, value)
-    except CspError as error:
-        problems[path] = str(error)
+    typed = isinstance(value, str) and option.kind != "choice"
+    draft.take(path, lambda: _read(value, option) if typed else value)
 
 
 def _read(text: str, option: Option) -> Any:
@@ -86,11 +83,6 @@ def _read(text: str, option: Option) -> Any:
             raise ConfigError(f"{option.name} needs a value; its default is {option.default!r}.")
         return None
     return text if option.kind == "text" else parse_yaml(text, f"The value of {option.name}")
-
-
-def problems() -> list[str]:
-    """List what was typed and is no value."""
-    return list(st.session_state.get(PROBLEMS, {}).values())
 
 
 def _word(value: object) -> str:

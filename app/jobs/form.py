@@ -67,11 +67,12 @@ def draw_start() -> None:
         st.file_uploader(
             "A YAML configuration",
             type=["yaml", "yml"],
-            key="train-upload",
+            # A new box after each start, as another file of the same name is another file.
+            key=draft.key_of("upload"),
             on_change=_upload,
             max_upload_size=1,
         )
-    if problem := st.session_state.get("train-upload-problem"):
+    if problem := st.session_state.get(draft.FILE_PROBLEM):
         st.error(escape_markdown(problem))
     st.caption(escape_markdown(summary("data", data_set)))
 
@@ -85,8 +86,8 @@ def _begin(set_key: str | None, preset_key: str | None) -> None:
 
 def _upload() -> None:
     """Take the settings of a file, or say what is wrong with it."""
-    file = st.session_state["train-upload"]
-    st.session_state.pop("train-upload-problem", None)
+    file = st.session_state[draft.key_of("upload")]
+    st.session_state.pop(draft.FILE_PROBLEM, None)
     if file is None:
         return
     try:
@@ -98,7 +99,7 @@ def _upload() -> None:
             raise ConfigError(f"{file.name} holds no sections such as `data:` and `training:`.")
         draft.replace(tree)
     except (CspError, UnicodeDecodeError) as error:
-        st.session_state["train-upload-problem"] = str(error)
+        st.session_state[draft.FILE_PROBLEM] = str(error)
 
 
 def draw_settings() -> None:
@@ -109,11 +110,12 @@ def draw_settings() -> None:
     with right:
         draw_option("seed", SEED)
     data_set = draft.name_at("data") or draft.DEFAULT_SET
-    data = options("data", data_set)
+    # What is none is said below; a data set or preset leads out of it.
+    data = options("data", data_set) if data_set in DATASETS else ()
     with st.expander("Data and split", expanded=data_set != "demo"):
         for option in (option for option in data if option.name == "root"):
-            draw_option("data.root", option, label="Folder or file of the data")
-        draw_options("data", data, skip=("root",))
+            draw_option("data.root", option, of=data_set, label="Folder or file of the data")
+        draw_options("data", data, of=data_set, skip=("root",))
     with st.expander("Objective: what is learned"):
         draw_component("objective", "objective", "Objective")
     with st.expander("Location encoder"):
@@ -138,7 +140,7 @@ def draw_component(path: str, family: str, label: str, *, may_be_none: bool = Fa
     name = _pick(path, FAMILIES[family][0], label, may_be_none=may_be_none)
     if name:
         st.caption(escape_markdown(summary(family, name)))
-        draw_options(path, options(family, name))
+        draw_options(path, options(family, name), of=name)
 
 
 def draw_location() -> None:
@@ -151,7 +153,7 @@ def draw_location() -> None:
     left, right = st.columns([3, 2])
     with left:
         st.caption(escape_markdown(summary("location", name)))
-        draw_options(path, options("location", name))
+        draw_options(path, options("location", name), of=name)
     with right:
         given = draft.value_at(path)
         known = {option.name for option in options("location", name)}
@@ -159,7 +161,7 @@ def draw_location() -> None:
     network = _pick(f"{path}.network", FAMILIES["network"][0], "Network behind it")
     if network:
         st.caption(escape_markdown(summary("network", network)))
-        draw_options(f"{path}.network", options("network", network))
+        draw_options(f"{path}.network", options("network", network), of=network)
     key = draft.key_of("time")
     timed = isinstance(draft.value_at(f"{path}.time"), Mapping)
     st.checkbox(
@@ -174,7 +176,8 @@ def draw_location() -> None:
 
 
 def _take_time(key: str) -> None:
-    draft.set_at("model.location.time", {"day_of_year": True} if st.session_state[key] else None)
+    value = {"day_of_year": True} if st.session_state[key] else None
+    draft.take("model.location.time", lambda: value)
 
 
 def _pick(path: str, table: Iterable[str], label: str, *, may_be_none: bool = False) -> str | None:
@@ -194,4 +197,4 @@ def _pick(path: str, table: Iterable[str], label: str, *, may_be_none: bool = Fa
 def _take_name(path: str, key: str) -> None:
     chosen: Any = st.session_state[key]
     whole: dict[str, Any] | None = None if chosen in (NONE, None) else {"name": chosen}
-    draft.set_at(path, whole)
+    draft.take(path, lambda: whole)

@@ -6,11 +6,11 @@ import streamlit as st
 
 from csp_core.errors import CspError
 from jobs import draft, listing
+from jobs.control import draw_problem
 from jobs.estimate import draw_estimate
-from jobs.fields import problems
 from jobs.form import draw_settings, draw_start
-from jobs.sidebar import PROBLEM, start_once
-from jobs.start import as_yaml, check
+from jobs.sidebar import PROBLEM, STARTED, start_once
+from jobs.start import anchored, as_yaml, check
 from shared.words import escape_markdown
 
 
@@ -21,7 +21,7 @@ def draw_new() -> None:
         return
     draw_start()
     draw_settings()
-    found = problems()
+    found = draft.problems()
     try:
         check(draft.draft())
     except CspError as error:
@@ -36,14 +36,17 @@ def draw_new() -> None:
         on_click=_train,
         help="It goes on when the page is closed.",
     )
+    draw_problem()  # beside the buttons: the form is long
     if not found:
         draw_estimate(draft.draft())
+    # What is relative here is relative to a folder that the command line does not know.
+    tree = anchored(draft.draft())
     with st.expander("The same on the command line"):
-        st.code(draft.command(), language="bash", wrap_lines=True)
+        st.code(draft.command(tree), language="bash", wrap_lines=True)
         st.download_button(
             "Download as YAML",
-            as_yaml(draft.draft()),
-            f"{draft.draft().get('name', 'run')}.yaml",
+            as_yaml(tree),
+            draft.file_name(),
             "text/yaml",
             key="train-draft-yaml",
         )
@@ -51,7 +54,8 @@ def draw_new() -> None:
 
 def _train() -> None:
     job = start_once(dict(draft.draft()))
-    if job is None:
-        st.session_state["train-problem"] = st.session_state.pop(PROBLEM, None)
-        return
-    listing.show(run=job.path.name)
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.session_state["train-problem"] = problem
+    # A press too many leads to the run that the first one started.
+    elif name := job.path.name if job else st.session_state.get(STARTED):
+        listing.show(run=name)

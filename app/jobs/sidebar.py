@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 
@@ -83,7 +84,8 @@ def start_once(tree: dict[str, object]) -> Job | None:
     before, moment = state.get(LAST, (None, 0.0))
     if before == tree and now - moment < TWICE:
         return None
-    state[LAST] = tree, now
+    # A copy, as the form goes on changing its own.
+    state[LAST] = copy.deepcopy(tree), now
     state.pop(STARTED, None)
     try:
         job = launch(tree)

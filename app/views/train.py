@@ -7,7 +7,7 @@ import streamlit as st
 import shell
 from jobs import listing
 from jobs.compare import draw_comparison
-from jobs.control import draw_notices
+from jobs.control import draw_done, draw_notices
 from jobs.live import draw_run
 from jobs.new import draw_new
 from jobs.table import draw_runs
@@ -32,7 +32,7 @@ def page() -> None:
     elif compared:
         draw_comparison(compared.split(","))
     elif asked.get("new"):
-        draw_notices()
+        draw_done()
         draw_new()
     else:
         draw_notices()

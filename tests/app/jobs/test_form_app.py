@@ -138,7 +138,7 @@ def test_paths_stay_inside_the_folder_that_is_allowed(
 )
 def test_settings_come_from_a_file(open_train: Open, content: bytes, said: str | None) -> None:
     app = open_train(new="1")
-    app.file_uploader(key="train-upload").upload("from.yaml", content, "text/yaml").run()
+    app.file_uploader(key="train-1-upload").upload("from.yaml", content, "text/yaml").run()
     assert not app.exception
     if said is None:
         assert box(app, "text_input", "name").value == "from-file" and not app.error
@@ -146,3 +146,56 @@ def test_settings_come_from_a_file(open_train: Open, content: bytes, said: str |
     else:
         assert said in "\n".join(error.value for error in app.error).replace("\\", "")
         assert box(app, "text_input", "name").value == "demo-seconds"
+
+
+@pytest.mark.parametrize("content", [b"data: {name: [1]}", b"model: 5", b"objective: [1]"])
+def test_a_preset_leads_out_of_settings_that_cannot_be(open_train: Open, content: bytes) -> None:
+    app = open_train(new="1")
+    app.file_uploader(key="train-1-upload").upload("from.yaml", content, "text/yaml").run()
+    assert not app.exception and app.error and app.button(key="train-start").disabled
+    for path in ("model.location-name", "objective-name"):
+        one = box(app, "selectbox", path)
+        one.select(one.options[1]).run()
+        assert not app.exception
+    box(app, "selectbox", "preset").select("small").run()
+    assert not app.exception and not app.error and not app.button(key="train-start").disabled
+
+
+def test_a_mistake_does_not_outlive_the_box_that_it_was_typed_in(open_train: Open) -> None:
+    app = open_train(new="1")
+    box(app, "text_input", "objective.jitter_km").set_value("[1, ").run()
+    assert app.button(key="train-start").disabled
+    box(app, "selectbox", "objective-name").select("geo_prior").run()
+    assert not app.error and not app.button(key="train-start").disabled
+    box(app, "text_input", "training.patience").set_value("[1, ").run()
+    assert app.error
+    box(app, "selectbox", "preset").select("small").run()
+    assert not app.error and not app.button(key="train-start").disabled
+
+
+def test_a_box_does_not_keep_what_was_typed_for_another_component(open_train: Open) -> None:
+    """An option of the same name has its own default elsewhere."""
+    app = open_train(new="1")
+    found = {}
+    for name in FAMILIES["location"][0]:
+        for option in options("location", name):
+            found.setdefault(option.name, []).append((name, option))
+    first, second = found["num_scales"][:2]
+    box(app, "selectbox", "model.location-name").select(first[0]).run()
+    box(app, "number_input", "model.location.num_scales").set_value(5).run()
+    box(app, "selectbox", "model.location-name").select(second[0]).run()
+    assert "num_scales" not in app.session_state["train-draft"]["model"]["location"]
+    assert box(app, "number_input", "model.location.num_scales").value == second[1].default
+
+
+def test_the_command_names_the_file_that_the_run_reads(
+    open_train: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path on the page is relative to the folder of data, in a shell to where one stands."""
+    (home / "data here").mkdir()
+    (home / "data here" / "mine.csv").write_text("scientificName\nA b\n")
+    monkeypatch.setenv("CSP_DATA_ROOT", str(home / "data here"))
+    app = open_train(new="1")
+    box(app, "selectbox", "data-set").select("occurrences").run()
+    box(app, "text_input", "data.root").set_value("mine.csv").run()
+    assert not app.error and str(home / "data here" / "mine.csv") in app.code[0].value

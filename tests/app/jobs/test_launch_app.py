@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from csp_core.errors import ConfigError
 from csp_core.runs import RunDir
-from csp_core.runs.jobs import list_jobs, stop
+from csp_core.runs.jobs import Job, list_jobs, stop
 from tests.app.jobs.conftest import MAIN, Open, texts
 
 SMALL = """name: tiny
@@ -32,7 +33,9 @@ def finish(path: Path, seconds: float = 60.0) -> dict:
 
 
 def upload(app: AppTest, text: str) -> AppTest:
-    return app.file_uploader(key="train-upload").upload("a.yaml", text.encode(), "text/yaml").run()
+    return (
+        app.file_uploader(key="train-1-upload").upload("a.yaml", text.encode(), "text/yaml").run()
+    )
 
 
 def test_a_run_is_started_followed_and_finishes(open_train: Open, home: Path) -> None:
@@ -124,3 +127,38 @@ def test_an_estimate_answers_and_another_draft_ends_it(open_train: Open, home: P
     number = next(one for one in app.number_input if str(one.key).endswith("training.epochs"))
     number.set_value(3).run()
     assert "Estimate time and memory" in texts(app)
+
+
+def test_a_press_after_a_change_is_no_second_one(
+    open_train: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def launch(tree: dict) -> Job:
+        asked.append(tree["training"]["epochs"])
+        return Job(home / "runs" / f"run-{len(asked)}", "queued", {})
+
+    monkeypatch.setattr("jobs.sidebar.launch", launch)
+    app = open_train(new="1")
+    for epochs, run in ((40, "run-1"), (40, "run-1"), (7, "run-2")):
+        app.query_params.clear()
+        app.query_params["new"] = "1"
+        app.run()
+        box = next(one for one in app.number_input if str(one.key).endswith("training.epochs"))
+        box.set_value(epochs).run()
+        app.button(key="train-start").click().run()
+        # A press too many leads to where the first one led.
+        assert not app.exception and app.query_params["run"] == run
+    assert asked == [40, 7]
+
+
+def test_why_nothing_started_stands_beside_the_button(
+    open_train: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(tree: dict) -> Job:
+        raise ConfigError("As many runs wait as may.")
+
+    monkeypatch.setattr("jobs.sidebar.launch", launch)
+    app = open_train(new="1")
+    app.button(key="train-start").click().run()
+    assert [error.value.replace("\\", "") for error in app.error] == ["As many runs wait as may."]
