@@ -9,6 +9,7 @@ import streamlit as st
 
 from csp_core.runs.reading import is_number
 from shared import style
+from shared.words import escape_markdown
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,6 +34,8 @@ NAMES = {
     "memory_bytes": "memory, bytes",
 }
 HEIGHT = 260
+# Of a line; a chart is no wider than that many pixels, and it is sent anew every two seconds.
+MOST_POINTS = 500
 LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
 # What is shown first, where there is a choice.
 FIRST = ("val_calibrated_log_loss", "val_log_loss", "val_mrr")
@@ -54,6 +57,27 @@ def pick_axis(key: str) -> str:
     return st.selectbox("Along", AXES, format_func=AXES.__getitem__, key=key)
 
 
+def pick_measure(measures: Sequence[str], key: str) -> str | None:
+    """Draw the box that chooses a validation number.
+
+    Args:
+        measures: The numbers that there are.
+        key: Of the box; runs with other numbers have another one, as it keeps what was chosen.
+
+    Returns:
+        The one to draw, or None.
+    """
+    first = first_of(measures)
+    return st.selectbox(
+        "Validation number",
+        measures,
+        measures.index(first) if first else None,
+        format_func=name_of,
+        key="-".join((key, *sorted(measures))),
+        placeholder="none yet",
+    )
+
+
 def first_of(measures: Sequence[str]) -> str | None:
     """Choose the number to show first."""
     return next((key for key in (*FIRST, *measures) if key in measures), None)
@@ -70,7 +94,7 @@ def of_stage(rows: Rows, stage: str) -> list[Mapping[str, Any]]:
 
 
 def points(rows: Rows, keys: Sequence[str], axis: str, series: str = "") -> list[dict[str, Any]]:
-    """Give what a chart draws.
+    """Give what a chart draws, thinned where a line has more points than a chart shows.
 
     Args:
         rows: A run's numbers.
@@ -79,9 +103,12 @@ def points(rows: Rows, keys: Sequence[str], axis: str, series: str = "") -> list
         series: Name of the line; by default that of the number.
 
     Returns:
-        One point a number: ``x``, ``y`` and ``line``.
+        Points with ``x``, ``y`` and ``line``, at most ``2 * MOST_POINTS`` a line; the last is one.
     """
-    return list(_points(rows, keys, axis, series))
+    step = max(1, len(rows) // MOST_POINTS)
+    # Counted from the end, so that the newest is among them.
+    thinned = [row for number, row in enumerate(rows, 1) if (len(rows) - number) % step == 0]
+    return list(_points(thinned, keys, axis, series))
 
 
 def _points(rows: Rows, keys: Sequence[str], axis: str, series: str) -> Iterator[dict[str, Any]]:
@@ -110,7 +137,7 @@ def draw_chart(
         levels: Name to value of what is drawn straight across.
         height: In pixels.
     """
-    st.markdown(f"**{title}**")
+    st.markdown(f"**{escape_markdown(title)}**")
     if not data:
         st.caption("No numbers yet; the first come after the first epoch.")
         return

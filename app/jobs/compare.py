@@ -42,16 +42,8 @@ def draw_comparison(names: list[str]) -> None:
     rows = {job.path.name: _last_stage(listing.rows_of(job)) for job in found}
     measures = list(dict.fromkeys(k for some in rows.values() for k in charts.measures_of(some)))
     with st.container(horizontal=True):
-        axis = st.selectbox(
-            "Along", charts.AXES, format_func=charts.AXES.__getitem__, key="compare-axis"
-        )
-        measure = st.selectbox(
-            "Validation number",
-            measures,
-            measures.index(first) if (first := charts.first_of(measures)) else None,
-            format_func=charts.name_of,
-            key="compare-measure",
-        )
+        axis = charts.pick_axis("train-compare-axis")
+        measure = charts.pick_measure(measures, "train-compare-measure")
     left, right = st.columns(2)
     with left:
         _draw("Loss, training", rows, "loss", axis)

@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 
 import streamlit as st
 
-from csp_core.errors import CspError
-from csp_core.raster import Raster, read_geotiff
+from csp_core.errors import BadRecordError, CspError
+from csp_core.geo import WORLD
+from csp_core.raster import read_geotiff
 from csp_core.runs import artifacts
 from csp_core.runs.directory import RunDir
+from csp_core.runs.jobs import Job
 from jobs import listing
-from mapping.small import enlarged, small_map
+from mapping.small import png_bytes, small_map
 from mapping.values import legend_steps, value_scale
 from shared import resources, style
+from shared.palette import Palette
 from shared.words import escape_markdown
 
-ZOOM = 2
+# Of the cells of a frame, degrees: finer ones take long to read and are not seen.
+LEAST_STEP = 0.25
 
 
-def draw_film(name: str) -> None:
+def draw_film(job: Job) -> None:
     """Draw the frames of a run with a slider; the newest until another is chosen."""
-    job = listing.find(name)
-    if job is None:
-        return
-    try:
-        frames = artifacts.range_frames(RunDir(job.path))
-    except CspError as error:
-        st.caption(escape_markdown(str(error)))
-        return
+    frames = {_label(frame): frame for frame in _frames(job)}
     if not frames:
         return
-    labels = [_label(frame) for frame in frames]
-    chosen = len(frames) - 1
-    if len(frames) > 1:
-        # A slider of its own for each number of frames, so that the newest shows while it grows.
-        picked = st.select_slider(
-            "Epoch", labels, labels[-1], key=f"train-film-{name}-{len(frames)}"
-        )
-        chosen = labels.index(picked)
+    chosen = _choose(job.path.name, list(frames))
+    colours = style.palette()
     try:
-        raster = _read(str(frames[chosen].path), frames[chosen].path.stat().st_mtime_ns)
+        stat = frames[chosen].path.stat()
+        picture = _picture(str(frames[chosen].path), stat.st_mtime_ns, stat.st_size, colours)
     except (CspError, OSError) as error:
         st.caption(escape_markdown(f"This frame cannot be read ({error})."))
         return
-    st.markdown(f"**Range of {escape_markdown(raster.label)}, {labels[chosen]}**")
-    colours = style.palette()
-    scale = value_scale(raster.kind, colours)
-    picture = enlarged(
-        small_map(raster, scale, colours, resources.world("land"), guesses=False, hatch=True), ZOOM
-    )
+    st.markdown(f"**Range of {escape_markdown(picture.label)}, {chosen}**")
     # In the page itself: a file of its own may be gone before the browser asks for it.
-    coded = base64.b64encode(picture).decode("ascii")
-    st.image(f"data:image/png;base64,{coded}", width="stretch", alt=f"Range, {labels[chosen]}")
-    _draw_legend(scale)
+    with st.container(key="train-film-picture"):  # drawn larger, its cells kept sharp
+        st.image(picture.address, width="stretch", alt=f"Range, {chosen}")
+    st.html(f'<div class="csp-legend">{picture.legend}</div>')
+    st.caption(
+        "Values by the weights at that epoch. Hatched: too few training records stand near, so the"
+        " model only continues what it learned elsewhere."
+    )
+
+
+def _frames(job: Job) -> list[artifacts.RangeFrame]:
+    return artifacts.range_frames(RunDir(job.path), rows=listing.rows_of(job))
+
+
+def _choose(name: str, labels: list[str]) -> str:
+    """Draw the slider: it goes along with the newest frame until it is put on another."""
+    if len(labels) < 2:
+        return labels[-1]
+    state, key, follow = st.session_state, f"train-film-{name}", f"train-newest-{name}"
+    if state.get(follow, True) or state.get(key) not in labels:
+        state[key] = labels[-1]
+
+    def on_change() -> None:
+        state[follow] = state[key] == labels[-1]
+
+    return str(st.select_slider("Epoch", labels, key=key, on_change=on_change))
 
 
 def _label(frame: artifacts.RangeFrame) -> str:
@@ -61,19 +71,33 @@ def _label(frame: artifacts.RangeFrame) -> str:
     return f"{stage}before training" if frame.epoch == 0 else f"{stage}epoch {frame.epoch}"
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A frame as it stands in a page.
+
+    Args:
+        label: Name of the class.
+        address: The picture as a ``data:`` address.
+        legend: HTML of the colours and their values.
+    """
+
+    label: str
+    address: str
+    legend: str
+
+
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _read(path: str, modified: int) -> Raster:
-    return read_geotiff(path)
-
-
-def _draw_legend(scale: object) -> None:
+def _picture(path: str, modified: int, size: int, colours: Palette) -> Picture:
+    """Draw a frame once for all sessions."""
+    raster = read_geotiff(path)
+    if raster.bounds != WORLD or raster.step < LEAST_STEP:
+        raise BadRecordError(f"{path} is no map of the whole world as a run draws it")
+    scale = value_scale(raster.kind, colours)
+    drawn = small_map(raster, scale, colours, resources.world("land"), guesses=False, hatch=True)
+    coded = base64.b64encode(png_bytes(drawn)).decode("ascii")
     steps = "".join(
         f'<span><i style="background: {colour}"></i>{words}</span>'
-        for colour, words in legend_steps(scale)  # type: ignore[arg-type]
+        for colour, words in legend_steps(scale)
         if colour
     )
-    st.html(f'<div class="csp-legend">{steps}</div>')
-    st.caption(
-        "Values by the weights at that epoch. Hatched: too few training records stand near, so the"
-        " model only continues what it learned elsewhere."
-    )
+    return Picture(raster.label, f"data:image/png;base64,{coded}", steps)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
 
 import streamlit as st
 
 from csp_core.errors import CspError
+from csp_core.files import harmless
 from csp_core.runs import artifacts
 from csp_core.runs.causes import remedy
 from csp_core.runs.directory import RunDir
 from csp_core.runs.jobs import OUTPUT, Job
-from csp_core.runs.reading import is_number, read_regular
+from csp_core.runs.reading import is_number, read_tail
 from jobs import charts, listing
-from jobs.control import draw_controls, draw_notices
+from jobs.control import RESUMABLE, draw_controls, draw_notices
 from jobs.film import draw_film
 from jobs.start import settings_text
 from shared.words import escape_markdown
 
-TAIL_LINES, MOST_LOG = 50, 1 << 22
+TAIL_LINES = 50
 WORDS = {
     "interrupted": (
         "Its process is gone without a word: the machine was restarted, or it was ended by force"
@@ -36,21 +37,26 @@ def draw_run(name: str) -> None:
         return
     st.subheader(escape_markdown(name), anchor=False)
     draw_notices()
-    alive = listing.is_alive(job)
-    st.fragment(draw_state, run_every=listing.POLL if alive else None)(name, alive)
     draw_controls(job)
-    st.fragment(draw_curves, run_every=listing.POLL if alive else None)(name)
-    st.fragment(draw_film, run_every=2 * listing.POLL if alive else None)(name)
-    with st.expander("Log", expanded=job.state == "failed"):
-        st.fragment(draw_log, run_every=listing.POLL if alive else None)(name)
+    alive = listing.is_alive(job)
+    # All that changes is one fragment: the server runs each for itself.
+    st.fragment(draw_live, run_every=listing.POLL if alive else None)(name, alive)
     draw_settings(job)
 
 
-def draw_state(name: str, was_alive: bool) -> None:
-    """Draw how a run stands: its state in words, its progress, speed and memory."""
+def draw_live(name: str, was_alive: bool) -> None:
+    """Draw all of a run that changes while it lives."""
     job = listing.find(name)
     if job is None or listing.is_alive(job) != was_alive:
         st.rerun()  # other buttons, and no more polling
+    draw_state(job)
+    draw_curves(job)
+    draw_film(job)
+    draw_log(job)
+
+
+def draw_state(job: Job) -> None:
+    """Draw how a run stands: its state in words, its progress, speed and memory."""
     # What a stopped run says of itself is for the command line.
     said = "" if job.state in WORDS else str(job.status.get("message", ""))
     message = escape_markdown(said)
@@ -87,10 +93,9 @@ def _memory(job: Job) -> float:
     return listing.number(job, "memory_bytes")
 
 
-def draw_curves(name: str) -> None:
+def draw_curves(job: Job) -> None:
     """Draw losses, a validation number beside baselines, learning rate and speed."""
-    job = listing.find(name)
-    rows: list[dict[str, Any]] = listing.rows_of(job) if job else []
+    rows: charts.Rows = listing.rows_of(job)
     with st.container(horizontal=True, gap="small"):
         stages = charts.stages_of(rows)
         stage = stages[-1] if stages else ""
@@ -99,20 +104,9 @@ def draw_curves(name: str) -> None:
                 "Stage", stages, len(stages) - 1, key=f"train-stage-{len(stages)}", width=260
             )
             stage = chosen or stage
-        axis = st.selectbox(
-            "Along", charts.AXES, format_func=charts.AXES.__getitem__, key="train-axis"
-        )
-        rows = [dict(row) for row in charts.of_stage(rows, stage)]
-        measures = charts.measures_of(rows)
-        first = charts.first_of(measures)
-        measure = st.selectbox(
-            "Validation number",
-            measures,
-            measures.index(first) if first else None,
-            format_func=charts.name_of,
-            key="train-measure" if measures else "train-measure-none",
-            placeholder="none yet",
-        )
+        axis = charts.pick_axis("train-axis")
+        rows = charts.of_stage(rows, stage)
+        measure = charts.pick_measure(charts.measures_of(rows), "train-measure")
     left, right = st.columns(2)
     with left:
         charts.draw_chart("Loss", charts.points(rows, ("loss", "val_objective"), axis), axis)
@@ -126,24 +120,24 @@ def draw_curves(name: str) -> None:
             )
         else:
             st.caption("No validation numbers yet.")
-    with st.expander("Learning rate, speed and memory"):
-        cells = st.columns(3)
-        for cell, key in zip(
-            cells, ("learning_rate", "samples_per_second", "memory_bytes"), strict=True
-        ):
-            with cell:
-                title = charts.name_of(key).capitalize()
-                charts.draw_chart(title, charts.points(rows, (key,), axis), axis, height=160)
+    draw_machine(rows, axis)
 
 
-def _levels(job: Job | None, measure: str) -> dict[str, float]:
+def draw_machine(rows: charts.Rows, axis: str) -> None:
+    """Draw learning rate, speed and memory, if they are asked for."""
+    box = st.expander("Learning rate, speed and memory", key="train-machine", on_change="rerun")
+    if not box.open:
+        return
+    keys = ("learning_rate", "samples_per_second", "memory_bytes")
+    for cell, key in zip(box.columns(3), keys, strict=True):
+        with cell:
+            title = charts.name_of(key).capitalize()
+            charts.draw_chart(title, charts.points(rows, (key,), axis), axis, height=160)
+
+
+def _levels(job: Job, measure: str) -> dict[str, float]:
     """Give what simple counting reaches in a number, by the name of the baseline."""
-    if job is None:
-        return {}
-    try:
-        found = artifacts.baselines(RunDir(job.path))
-    except CspError:
-        return {}
+    found = artifacts.baselines(RunDir(job.path))
     # Counting has no temperature: its log-loss stands beside the calibrated one.
     plain = measure.replace("calibrated_", "")
     same = {name: values.get(measure, values.get(plain)) for name, values in found.items()}
@@ -152,22 +146,24 @@ def _levels(job: Job | None, measure: str) -> dict[str, float]:
     }
 
 
-def draw_log(name: str) -> None:
-    """Draw the last lines that a run said."""
-    job = listing.find(name)
-    lines = tail(job) if job else []
-    st.code("\n".join(lines) or "nothing yet", language=None)
+def draw_log(job: Job) -> None:
+    """Draw the last lines that a run said, if they are asked for; those of a failure at once."""
+    failed = job.state == "failed"
+    key = f"train-log-{'failed' if failed else 'asked'}"
+    box = st.expander("Log", failed, key=key, on_change="rerun")
+    if box.open:
+        box.code("\n".join(tail(job)) or "nothing yet", language=None)
 
 
 def tail(job: Job) -> list[str]:
     """Read the last lines of a run's log, and of what its process printed where that has none."""
     for file in (RunDir(job.path).log, job.path / OUTPUT):
         try:
-            text = read_regular(file, limit=MOST_LOG).decode("utf-8", "replace")
+            text = read_tail(file)
         except CspError:
             continue
         if text.strip():
-            return text.splitlines()[-TAIL_LINES:]
+            return harmless(text).splitlines()[-TAIL_LINES:]
     return []
 
 
@@ -179,5 +175,6 @@ def draw_settings(job: Job) -> None:
             "Download as YAML", text, f"{job.path.name}.yaml", "text/yaml", key="train-yaml"
         )
         st.code(text, language="yaml")
-        st.caption("On the command line, it resumes with")
-        st.code(f"csp resume {job.path}", language="bash")
+        if job.state in RESUMABLE:
+            st.caption("On the command line, it resumes with")
+            st.code(shlex.join(["csp", "resume", str(job.path)]), language="bash")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 
 import numpy as np
 import shapely
 from PIL import Image, ImageDraw
 
 from csp_core.raster import Raster
-from mapping.values import Scale, hatched, png_of, steps_of
+from mapping.values import Scale, hatched, picture_of, steps_of
 from shared.palette import Palette
 
 WIDTH, HEIGHT = 360, 160
@@ -44,22 +45,15 @@ def small_map(
     return image
 
 
-def enlarged(picture: Image.Image, times: int) -> bytes:
-    """Write a picture with larger pixels, as it is shown by itself.
-
-    Args:
-        picture: The picture.
-        times: How many times as wide and high.
-
-    Returns:
-        A PNG.
-    """
-    size = picture.width * times, picture.height * times
+def png_bytes(picture: Image.Image) -> bytes:
+    """Write a picture as a PNG."""
     stream = io.BytesIO()
-    picture.resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
+    picture.save(stream, "PNG")
     return stream.getvalue()
 
 
+# A film draws a frame every two seconds, and the text of the world takes longer than the rest.
+@lru_cache(maxsize=2)
 def _rings(land: str) -> list[list[tuple[float, float]]]:
     shapes = shapely.get_parts(shapely.from_geojson(land))
     rings = shapely.get_rings(shapely.get_parts(shapes))
@@ -81,4 +75,4 @@ def _layer(
     steps = steps_of(raster, scale, guesses)[np.ix_(rows, columns)]
     if hatch:
         steps = hatched(steps, raster.extrapolated.numpy()[np.ix_(rows, columns)])
-    return Image.open(io.BytesIO(png_of(steps, scale, palette))).convert("RGBA")
+    return picture_of(steps, scale, palette).convert("RGBA")

@@ -159,17 +159,22 @@ def hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uin
 
 def png_of(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> bytes:
     """Write steps as a PNG with a palette."""
+    image, stream = picture_of(steps, scale, palette), io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def picture_of(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> Image.Image:
+    """Colour steps, each by its number in a palette that says which are clear."""
     image = Image.frombytes("P", (steps.shape[1], steps.shape[0]), steps.tobytes())
     colours = [(0, 0, 0), *(_rgb(colour or "#000000") for colour in scale.colours)]
     colours += [(0, 0, 0)] * (255 - len(colours)) + [_rgb(palette.hatch)]
     image.putpalette([part for colour in colours for part in colour])
-    clear = bytes(
+    image.info["transparency"] = bytes(
         0 if i == 0 or (0 < i <= len(scale.colours) and not scale.colours[i - 1]) else 255
         for i in range(256)
     )
-    stream = io.BytesIO()
-    image.save(stream, "PNG", transparency=clear, optimize=True)
-    return stream.getvalue()
+    return image
 
 
 def outline_above(raster: Raster, threshold: float, *, guesses: bool) -> str:

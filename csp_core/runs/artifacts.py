@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from csp_core.errors import CspError
 from csp_core.runs.directory import RunDir
@@ -62,18 +63,21 @@ def frame_path(run: RunDir, epoch: int, stage: str) -> Path:
     return run.artifacts / f"range-{stage_slug(stage)}-{epoch:05d}.tif"
 
 
-def range_frames(run: RunDir) -> list[RangeFrame]:
+def range_frames(
+    run: RunDir, *, rows: Sequence[Mapping[str, Any]] | None = None
+) -> list[RangeFrame]:
     """List the frames of a run's watched class in the order in which they were made.
 
     Args:
         run: The run.
+        rows: Its lines of metrics, where they are read already; they tell the order of stages.
 
     Returns:
         At most 5,000 of them: plain files of at most 16 MB. None if no class is watched.
     """
     stages: dict[str, int] = {}
     with suppress(CspError):
-        for row in run.read_metrics():
+        for row in run.read_metrics() if rows is None else rows:
             stages.setdefault(stage_slug(str(row.get("stage", ""))), len(stages))
     frames = sorted(
         _frames(run), key=lambda f: (stages.get(f.stage, len(stages)), f.stage, f.epoch)

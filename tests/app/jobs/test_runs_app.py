@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from csp_core.geo import WORLD
+from csp_core.raster import Raster, make_grid, write_geotiff
+from csp_core.raster.grid import Bounds
 from csp_core.runs import RunDir
+from csp_core.runs.artifacts import frame_path
 from csp_core.store import kept_runs
 from tests.app.jobs.conftest import MakeRun, Open, texts
 from tests.toy import save_toy_model
@@ -57,9 +62,12 @@ def test_a_run_says_how_it_stands_and_what_helps(
     (path / "log.txt").write_text("\n".join(f"line {i}" for i in range(200)))
     app = open_train(run="mine")
     assert not app.exception and said.casefold() in texts(app).casefold()
+    assert ("csp resume" in texts(app)) == (state != "finished")
+    if state != "failed":  # of a failure it is shown at once
+        app.session_state["train-log-asked"] = True
+        app.run()
     if said != "unreadable":
         assert "line 199" in texts(app) and "line 149" not in texts(app)
-        assert "csp resume" in texts(app)
 
 
 @pytest.mark.parametrize("name", ["missing", "../../etc", "a\0b", "<b>x</b>", ".trash", "x" * 5000])
@@ -145,3 +153,66 @@ def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None
     for params in ({}, {"run": "mine"}, {"compare": "mine,mine"}):
         app = open_train(**params)
         assert not app.exception
+
+
+def test_a_long_log_is_read_from_its_end(open_train: Open, make_run: MakeRun) -> None:
+    path = make_run("it is mine", "failed")
+    (path / "log.txt").write_text("words that fill\n" * 400_000 + "the \x1b[31mlast line\n")
+    app = open_train(run="it is mine")
+    assert "the �[31mlast line" in texts(app)
+    assert f"csp resume '{path}'" in texts(app)
+
+
+def test_names_of_numbers_are_no_markup(open_train: Open, make_run: MakeRun) -> None:
+    path = make_run("mine", rows=0)
+    line = '{"epoch": 1, "loss": 1.0, "val_![x](https://x.y/z.png)": 0.5}'
+    RunDir(path).metrics_file.write_text(line)
+    app = open_train(run="mine")
+    assert not app.exception
+    (title,) = [one.value for one in app.markdown if "Validation" in one.value]
+    assert r"\!\[x\]" in title
+
+
+def test_the_slider_goes_with_the_newest_frame_until_it_is_moved(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    run = RunDir(make_run("mine"))
+    draw_frame(run, 0)
+    draw_frame(run, 1)
+    app = open_train(run="mine")
+    slider = "train-film-mine"
+    assert app.select_slider(key=slider).value == "epoch 1"
+    draw_frame(run, 2)
+    app.run()
+    assert app.select_slider(key=slider).value == "epoch 2" and "epoch 2" in texts(app)
+    app.select_slider(key=slider).set_value("before training").run()
+    draw_frame(run, 3)
+    app.run()
+    assert app.select_slider(key=slider).value == "before training"
+    app.select_slider(key=slider).set_value("epoch 3").run()
+    draw_frame(run, 4)
+    app.run()
+    assert not app.exception and app.select_slider(key=slider).value == "epoch 4"
+
+
+@pytest.mark.parametrize("fault", ["part", "fine", "text", "empty"])
+def test_a_frame_that_is_none_is_told(open_train: Open, make_run: MakeRun, fault: str) -> None:
+    run = RunDir(make_run("mine"))
+    if fault in ("part", "fine"):
+        bounds = (0.0, 0.0, 10.0, 10.0) if fault == "part" else WORLD
+        draw_frame(run, 1, bounds=bounds, step=0.1 if fault == "fine" else 1.0)
+    else:
+        run.artifacts.mkdir()
+        frame_path(run, 1, "").write_text("no map" if fault == "text" else "")
+    app = open_train(run="mine")
+    assert not app.exception and "This frame cannot be read" in texts(app)
+
+
+def draw_frame(run: RunDir, epoch: int, *, bounds: Bounds = WORLD, step: float = 4.0) -> None:
+    shape = make_grid(bounds, step).shape
+    raster = Raster(
+        torch.full(shape, 0.3), bounds, step, "Pica pica", "", "share", "", None,
+        torch.zeros(shape, dtype=torch.bool),
+    )  # fmt: skip
+    run.artifacts.mkdir(exist_ok=True)
+    write_geotiff(raster, frame_path(run, epoch, ""))
