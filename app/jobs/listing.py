@@ -49,7 +49,8 @@ def _jobs(home: str) -> list[Job]:
         found = list_jobs(Path(home))
     except CspError:
         return []  # a folder that cannot be listed has no runs to show
-    return sorted(found, key=_order)
+    # A folder whose name is no text has no link; `csp runs` shows it.
+    return sorted((job for job in found if job.path.name.isprintable()), key=_order)
 
 
 def forget() -> None:

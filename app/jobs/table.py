@@ -48,7 +48,11 @@ def draw_row(job: Job) -> None:
     name = job.path.name
     with st.container(key=f"row-run-{name}"):
         box, link, state, when = st.columns([1, 6, 6, 4], vertical_alignment="center")
-        box.checkbox(f"Compare {name}", key=f"train-pick-{name}", label_visibility="collapsed")
+        box.checkbox(
+            f"Compare {escape_markdown(name)}",
+            key=f"train-pick-{name}",
+            label_visibility="collapsed",
+        )
         with link:
             st.page_link(TRAIN_PAGE, label=escape_markdown(name), query_params={"run": name})
         state.markdown(escape_markdown(_state(job)))

@@ -76,6 +76,7 @@ def _figures_css() -> str:
             font-variant-numeric: tabular-nums}
         .csp-ticks span:first-child {transform: none}
         .csp-ends {display: flex; justify-content: space-between; gap: 1rem}
+        .st-key-train-film-picture img {image-rendering: pixelated}
         .csp-facts {overflow-x: auto; font-size: 0.88rem}
         .csp-facts table {border-collapse: collapse; width: 100%; min-width: 40rem}
         .csp-facts th, .csp-facts td {text-align: left; vertical-align: top; padding: 0.35rem
@@ -99,6 +100,15 @@ def _phone_css() -> str:
             .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
             .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
             .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {PHONE_HEIGHT}px !important}}
+            /* Runs: name beside its box, what is said of it below. */
+            [class*="st-key-row-run-"] [data-testid="stHorizontalBlock"] {{flex-wrap: wrap;
+                row-gap: 0}}
+            [class*="st-key-row-run-"] [data-testid="stColumn"] {{min-width: 0; flex: 1 1 40%}}
+            [class*="st-key-row-run-"] [data-testid="stColumn"]:nth-child(1) {{flex: 0 0 1.8rem}}
+            [class*="st-key-row-run-"] [data-testid="stColumn"]:nth-child(2) {{
+                flex: 1 1 calc(100% - 4rem)}}
+            [class*="st-key-row-run-"] [data-testid="stPageLink"] p {{white-space: normal;
+                overflow-wrap: anywhere}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}
