@@ -36,6 +36,8 @@ NAMES = {
 HEIGHT = 260
 # Of a line; a chart is no wider than that many pixels, and it is sent anew every two seconds.
 MOST_POINTS = 500
+SMALL = 0.01
+NUMBER = {"type": "quantitative"}
 LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
 # What is shown first, where there is a choice.
 FIRST = ("val_calibrated_log_loss", "val_log_loss", "val_mrr")
@@ -142,6 +144,9 @@ def draw_chart(
         st.caption("No numbers yet; the first come after the first epoch.")
         return
     lines = list(dict.fromkeys(str(point["line"]) for point in data))
+    # One line needs no name but the title; rates of learning have more digits than a label.
+    legend = LEGEND if len(lines) > 1 else None
+    digits = {"format": ".2~e"} if all(abs(point["y"]) < SMALL for point in data) else {}
     scale = {
         "color": {"domain": lines, "range": [COLOURS[i % 6] for i in range(len(lines))]},
         "strokeDash": {"domain": lines, "range": [DASHES[i % 6] for i in range(len(lines))]},
@@ -151,15 +156,10 @@ def draw_chart(
         "mark": {"type": "line", "point": len(data) < 60, "tooltip": True},
         "data": {"values": list(data)},
         "encoding": {
-            "x": {
-                "field": "x",
-                "type": "quantitative",
-                "title": AXES[axis],
-                "axis": {"tickMinStep": 1},
-            },
-            "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"zero": False}},
+            "x": {**NUMBER, "field": "x", "title": AXES[axis], "axis": {"tickMinStep": 1}},
+            "y": {**NUMBER, "field": "y", "title": None, "scale": {"zero": False}, "axis": digits},
             **{
-                channel: {**shared, "scale": scale[channel], "legend": LEGEND}
+                channel: {**shared, "scale": scale[channel], "legend": legend}
                 for channel in ("color", "strokeDash")
             },
         },

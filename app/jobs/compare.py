@@ -39,7 +39,7 @@ def draw_comparison(names: list[str]) -> None:
     if len(found) < 2:
         st.info("A comparison needs two runs; tick them in the list.")
         return
-    rows = {job.path.name: _last_stage(listing.rows_of(job)) for job in found}
+    rows = {job.path.name: _last_stage(listing.rows_of(job.path)) for job in found}
     measures = list(dict.fromkeys(k for some in rows.values() for k in charts.measures_of(some)))
     with st.container(horizontal=True):
         axis = charts.pick_axis("train-compare-axis")

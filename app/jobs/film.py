@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -20,13 +21,16 @@ from shared import resources, style
 from shared.palette import Palette
 from shared.words import escape_markdown
 
+# How long a list of frames is taken for the newest, seconds: drawing a new one is most of the work
+# for a session that watches.
+FRESH = 5.0
 # Of the cells of a frame, degrees: finer ones take long to read and are not seen.
 LEAST_STEP = 0.25
 
 
 def draw_film(job: Job) -> None:
     """Draw the frames of a run with a slider; the newest until another is chosen."""
-    frames = {_label(frame): frame for frame in _frames(job)}
+    frames = {_label(frame): frame for frame in _frames(str(job.path))}
     if not frames:
         return
     chosen = _choose(job.path.name, list(frames))
@@ -48,8 +52,10 @@ def draw_film(job: Job) -> None:
     )
 
 
-def _frames(job: Job) -> list[artifacts.RangeFrame]:
-    return artifacts.range_frames(RunDir(job.path), rows=listing.rows_of(job))
+@st.cache_resource(show_spinner=False, ttl=FRESH, max_entries=16)
+def _frames(path: str) -> list[artifacts.RangeFrame]:
+    run = RunDir(Path(path))
+    return artifacts.range_frames(run, rows=listing.rows_of(run.path))
 
 
 def _choose(name: str, labels: list[str]) -> str:

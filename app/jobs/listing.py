@@ -95,12 +95,12 @@ def progress(job: Job) -> float | None:
     return min(1.0, max(0.0, number(job, "step") / total)) if total > 0 else None
 
 
-def rows_of(job: Job) -> list[dict[str, Any]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     """Read a run's numbers, one dictionary an epoch; none if they cannot be read."""
-    file = RunDir(job.path).metrics_file
+    file = RunDir(path).metrics_file
     try:
         stat = file.stat()
-        return _rows(str(job.path), stat.st_mtime_ns, stat.st_size)
+        return _rows(str(path), stat.st_mtime_ns, stat.st_size)
     except (CspError, OSError):
         return []
 

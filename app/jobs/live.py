@@ -95,7 +95,7 @@ def _memory(job: Job) -> float:
 
 def draw_curves(job: Job) -> None:
     """Draw losses, a validation number beside baselines, learning rate and speed."""
-    rows: charts.Rows = listing.rows_of(job)
+    rows: charts.Rows = listing.rows_of(job.path)
     with st.container(horizontal=True, gap="small"):
         stages = charts.stages_of(rows)
         stage = stages[-1] if stages else ""

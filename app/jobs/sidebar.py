@@ -128,7 +128,7 @@ def draw_line(job: Job) -> None:
         st.caption(escape_markdown(" · ".join(filter(None, words))))
         if job.state == "failed":
             st.caption(escape_markdown(str(job.status.get("message", ""))))
-        values = losses(listing.rows_of(job))
+        values = losses(listing.rows_of(job.path))
         if len(values) > 1:
             curve = spark(values, style.palette().text)
             st.image(curve, alt=f"Loss, from {values[0]:.3g} to {values[-1]:.3g}")
