@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from csp_core.raster.grid import Bounds
 
 from csp_core.geo import WORLD
+from csp_core.grid import Bounds
 from csp_core.raster import Raster, make_grid, write_geotiff
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import frame_path
