@@ -112,7 +112,11 @@ def test_another_species_changes_the_map_and_a_reload_keeps_it(
     shown = pictures(page)
     assert shown != before and params(page)["taxon"] != first
     expect(page.locator(".st-key-recent-box button")).to_have_count(1)
-    page.locator(".st-key-threshold_box").get_by_role("combobox").click()
+    box = page.locator(".st-key-threshold_box")
+    # A click that has to scroll first closes the list again.
+    box.evaluate("e => e.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)
+    box.get_by_role("combobox").click()
     page.get_by_role("option", name="A value of my own").click()
     page.wait_for_url("**threshold=**")
     settle(page)
