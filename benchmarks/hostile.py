@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -12,6 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,32 @@ class Peak:
         """Watch no more."""
         self._done.set()
         self._thread.join()
+
+
+class Kept:
+    """The finished rows of an earlier run, one a line of a file.
+
+    Args:
+        path: The file; a cut last line is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        self._rows: dict[str, dict[str, Any]] = {}
+        for line in lines:
+            with suppress(ValueError):
+                key, row = json.loads(line)
+                self._rows[key] = row
+
+    def __call__(self, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Give the row of a cell, measured now if it is not there."""
+        if key not in self._rows:
+            self._rows[key] = measure()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps([key, self._rows[key]]) + "\n")
+        return self._rows[key]
 
 
 def run(kind: str, name: str, words: Sequence[str], environment: dict[str, str]) -> dict[str, Any]:
@@ -131,8 +160,8 @@ def commands(files: Files, out: Path) -> Iterator[Command]:
             yield "all folders", " ".join(["beside good ones", *options]), [word, *options]
 
 
-def through_commands(files: Files, folder: Path, quick: bool) -> list[dict[str, Any]]:
-    """Run the commands; a small run takes each with its first inputs only."""
+def through_commands(files: Files, folder: Path, kept: Kept, quick: bool) -> list[dict[str, Any]]:
+    """Run the commands; a small run takes each with its first input only."""
     out, rows = folder / "out", []
     out.mkdir()
     environment = {"CSP_MODELS": str(folder / "models"), "CSP_RUNS": str(folder / "runs"),
@@ -142,7 +171,8 @@ def through_commands(files: Files, folder: Path, quick: bool) -> list[dict[str, 
         taken[words[0]] = taken.get(words[0], 0) + 1
         if quick and taken[words[0]] > 1:
             continue
-        rows.append(run(kind, name, words, environment))
+        cell = partial(run, kind, name, words, environment)
+        rows.append(kept(f"{words[0]} {kind} {name!a} {taken[words[0]]}", cell))
         print(*(str(rows[-1][key]) for key in ("by", "input", "seconds", "megabytes", "wrong")))
     return rows
 
@@ -175,6 +205,8 @@ def _plain(name: str) -> str:
 def extend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--given", type=Path, help="folder of further inputs")
     parser.add_argument("--no-app", action="store_true", help="the commands alone")
+    home = Path(__file__).resolve().parents[1] / "build" / "hostile"
+    parser.add_argument("--cells", type=Path, default=home, help="folder of the finished rows")
 
 
 def main() -> None:
@@ -183,9 +215,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = write_files(folder, options.given)
-        rows = through_commands(files, folder, options.quick)
+        kept = Kept(options.cells / f"rows{'-quick' * options.quick}.jsonl")
+        rows = through_commands(files, folder, kept, options.quick)
         if not options.no_app:
-            rows += through_the_app(files, folder, Peak, quick=options.quick)
+            rows += through_the_app(files, folder, Peak, kept, quick=options.quick)
     wrong = [row for row in rows if row["wrong"]]
     body = (
         f"{summary(rows)}\n\nLimits: {SECONDS:.0f} s of processor time and {MEGABYTES:.0f} MB"
