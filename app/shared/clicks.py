@@ -10,9 +10,17 @@ from shared import address
 from shared.visits import own
 
 
-def choose_place(lon: float, lat: float) -> None:
-    """Take over a place, whichever way it was chosen."""
+def choose_place(lon: float, lat: float, *, typed: bool = False) -> None:
+    """Take over a place, whichever way it was chosen.
+
+    Args:
+        lon: Longitude, degrees.
+        lat: Latitude, degrees.
+        typed: Whether the box for places says it; else what stands there is of another place.
+    """
     forget_messages()
+    if not typed and st.session_state.get("place_text"):
+        st.session_state["place_text"] = ""
     address.set_place(lon, lat)
 
 

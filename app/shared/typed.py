@@ -22,7 +22,9 @@ def place_box(width: int | Literal["stretch"] = "stretch") -> None:
     st.text_input(
         "Place or coordinates",
         key="place_text",
-        placeholder="Vienna · 48.2 N 16.37 E · geo:-1.3,36.8",
+        placeholder="München · 東京 · Paris, Texas · 48.2 N 16.37 E",
+        help="A town, country, lake or park in any language; coordinates; a plus code, MGRS or UTM;"
+        " or the link of a place on a map site. Names: GeoNames, CC BY 4.0.",
         on_change=_on_text,
         width=width,
     )
@@ -34,15 +36,25 @@ def _on_text() -> None:
     text = st.session_state["place_text"]
     if not text.strip():
         return
+    # Without the long list, the bundled one of large cities answers until it is there.
+    gazetteer.start_building()
     try:
         found = gazetteer.look_up(text)
     except CspError as error:
         st.session_state[own("lookup_error")] = str(error)
         return
+    first, *others = found.places
     if found.certain:
-        clicks.choose_place(found.places[0].lon, found.places[0].lat)
+        clicks.choose_place(first.lon, first.lat, typed=True)
+        st.session_state[own("lookup")] = ("Also called so:", others)
     else:
-        st.session_state[own("lookup")] = found.places
+        st.session_state[own("lookup")] = ("Which one?", found.places)
+
+
+def _on_choice(place: gazetteer.Place) -> None:
+    """Take over one of the places that may have been meant."""
+    clicks.choose_place(place.lon, place.lat, typed=True)
+    st.session_state["place_text"] = place.label
 
 
 def offer_swap(lon: float | None, lat: float | None) -> None:
@@ -62,10 +74,10 @@ def draw_lookup() -> None:
     """Say what is wrong with a typed place, or which ones it may mean."""
     if error := st.session_state.get(own("lookup_error")):
         st.error(escape_markdown(error))
-    if found := st.session_state.get(own("lookup")):
-        st.caption("Which one?")
+    question, found = st.session_state.get(own("lookup")) or ("", ())
+    if found:
+        st.caption(question)
         with st.container(horizontal=True, gap="small"):
             for number, place in enumerate(found):
                 label = escape_markdown(place.label)
-                pair = (place.lon, place.lat)
-                st.button(label, on_click=clicks.choose_place, args=pair, key=f"choice-{number}")
+                st.button(label, on_click=_on_choice, args=(place,), key=f"choice-{number}")

@@ -113,14 +113,16 @@ def in_its_words(info: ModelInfo, text: str) -> str:
 
 
 def place_title(lon: float, lat: float) -> tuple[str, str]:
-    """Name a place: a heading, and its coordinates where the heading is a city."""
+    """Name a place: a heading, and its coordinates where the heading is another."""
     coordinates = gazetteer.format_coordinates(lon, lat)
-    found = gazetteer.nearest_place(lon, lat)
+    country, found = gazetteer.country_at(lon, lat), gazetteer.nearest_place(lon, lat)
     if found is None:
-        return coordinates, ""
-    city, km = found
+        return (coordinates, "At sea. ") if country is None else (country, f"{coordinates}. ")
+    town, km = found
     distance = "Near" if km < 15 else f"{km:,.0f} km from"
-    return escape_markdown(f"{distance} {city.label}"), f"{coordinates}. "
+    # A border or a coast may lie between a place and the nearest town.
+    before = "" if km < 15 or country == town.country else f"{country or 'At sea'}, "
+    return escape_markdown(f"{before}{distance} {town.label}"), f"{coordinates}. "
 
 
 def species_label(classes: ClassTable, taxon: str) -> str:

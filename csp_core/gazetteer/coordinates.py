@@ -1,19 +1,13 @@
-"""Places that people type: coordinates in the usual notations and names of cities."""
+"""Coordinates in the notations that people type."""
 
 from __future__ import annotations
 
-import csv
-import difflib
-import functools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from csp_core.errors import BadRecordError, DataNotFoundError
-from csp_core.files import asset_path
-from csp_core.geo import EARTH_RADIUS_KM, wrap_longitude
+from csp_core.errors import BadRecordError
+from csp_core.geo import wrap_longitude
 
 FORMATS = "48.2, 16.37 · 48.2 N 16.37 E · 48°12'30\"N 16°22'23\"E · geo:48.2,16.37"
 
@@ -25,41 +19,6 @@ _ANGLE = re.compile(
     rf"(?P<sign>[-+]?)\s*(?P<deg>{_NUMBER})\s*[°:]?"
     rf"(?:\s*(?P<min>{_NUMBER})\s*[':]?(?:\s*(?P<sec>{_NUMBER})\s*(?:\"|'')?)?)?"
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """A named place.
-
-    Args:
-        name: What it is called.
-        country: The country it lies in; empty if not known.
-        lon: Longitude, degrees.
-        lat: Latitude, degrees.
-    """
-
-    name: str
-    country: str
-    lon: float
-    lat: float
-
-    @property
-    def label(self) -> str:
-        """The name with its country."""
-        return f"{self.name}, {self.country}" if self.country else self.name
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """What was found for a typed place.
-
-    Args:
-        places: The candidates, best first; never empty.
-        certain: Whether the first is what was typed, so that nobody needs to choose.
-    """
-
-    places: tuple[Place, ...]
-    certain: bool
 
 
 def tidy_coordinates(lon: float, lat: float) -> tuple[float, float, str | None]:
@@ -190,81 +149,6 @@ def _parse_angle(text: str) -> float | None:
     return -value if match["sign"] == "-" else value
 
 
-@functools.cache
-def load_places() -> tuple[Place, ...]:
-    """Read the bundled list of cities.
-
-    Returns:
-        The places in the order of the file.
-
-    Raises:
-        DataNotFoundError: If the list is missing.
-    """
-    with asset_path("world", "places.csv").open(encoding="utf-8", newline="") as stream:
-        return tuple(
-            Place(row["name"], row["country"], float(row["lon"]), float(row["lat"]))
-            for row in csv.DictReader(stream)
-        )
-
-
-def look_up(text: str, places: Sequence[Place] | None = None) -> Lookup:
-    """Find what somebody typed: coordinates first, then names, then names spelled alike.
-
-    Args:
-        text: Coordinates or the name of a city, with or without its country.
-        places: Where to look for names; the bundled list by default.
-
-    Returns:
-        One place, or candidates to choose from.
-
-    Raises:
-        BadRecordError: If the coordinates cannot be read or lie outside the world.
-        DataNotFoundError: If nothing is called anything like it.
-    """
-    pair = parse_coordinates(text)
-    if pair is not None:
-        return Lookup((Place(text.strip(), "", *pair),), certain=True)
-    places = load_places() if places is None else places
-    wanted = _fold(text)
-    exact = [p for p in places if wanted in (_fold(p.name), _fold(p.label))]
-    if exact:
-        return Lookup(tuple(exact), certain=len(exact) == 1)
-    near = [p for p in places if wanted and f" {_fold(p.label)}".find(f" {wanted}") >= 0]
-    if not near:
-        close = difflib.get_close_matches(wanted, {_fold(p.name) for p in places}, 3, cutoff=0.75)
-        near = [p for p in places if _fold(p.name) in close]
-    if not near:
-        raise DataNotFoundError(
-            f"No place called {text.strip()!r} in the list. Type another city nearby, or"
-            f" coordinates: {FORMATS}"
-        )
-    return Lookup(
-        tuple(near[:6]), certain=len(near) == 1 and _fold(near[0].name).startswith(wanted)
-    )
-
-
-def nearest_place(
-    lon: float, lat: float, places: Iterable[Place] | None = None, *, within_km: float = 300.0
-) -> tuple[Place, float] | None:
-    """Find the listed city nearest to a point.
-
-    Args:
-        lon: Longitude, degrees.
-        lat: Latitude, degrees.
-        places: Where to look; the bundled list by default.
-        within_km: How far to look.
-
-    Returns:
-        The city and its distance in kilometres, or None if all are farther.
-    """
-    best: tuple[Place, float] | None = None
-    for place in load_places() if places is None else places:
-        km = _distance_km(lon, lat, place.lon, place.lat)
-        if km <= within_km and (best is None or km < best[1]):
-            best = place, km
-    return best
-
-
 def format_coordinates(lon: float, lat: float) -> str:
     """Write a place the way people read it.
 
@@ -285,17 +169,3 @@ def format_coordinates(lon: float, lat: float) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def _distance_km(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
-    # Scalar on purpose: a tensor per city would cost more than the whole page.
-    phi_a, phi_b = math.radians(lat_a), math.radians(lat_b)
-    half = math.sin((phi_a - phi_b) / 2) ** 2
-    half += math.cos(phi_a) * math.cos(phi_b) * math.sin(math.radians(lon_a - lon_b) / 2) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(half)))
-
-
-def _fold(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return " ".join(re.findall(r"\w+", plain))
