@@ -23,8 +23,6 @@ def place_box(width: int | Literal["stretch"] = "stretch") -> None:
         "Place or coordinates",
         key="place_text",
         placeholder="München · 東京 · Paris, Texas · 48.2 N 16.37 E",
-        help="A town, country, lake or park in any language; coordinates; a plus code, MGRS or UTM;"
-        " or the link of a place on a map site. Names: GeoNames, CC BY 4.0.",
         on_change=_on_text,
         width=width,
     )
