@@ -27,6 +27,7 @@ BENCHMARKS = {
     "pretraining_speed": (None, []),
     "seasons": (None, []),
     "clusters": (None, []),
+    "killed_jobs": (None, ["--cells", "cells"]),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),

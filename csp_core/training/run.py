@@ -16,6 +16,7 @@ from csp_core.config import RunConfig
 from csp_core.errors import ConfigError, CspError
 from csp_core.runs import RunDir, log_to
 from csp_core.runs.causes import cause_of
+from csp_core.runs.reserve import give_room, room
 from csp_core.training.limits import check_limits
 from csp_core.training.loop import Stage
 from csp_core.training.plan import Plan, TrainResult, plan_stages, trained_epochs
@@ -81,6 +82,7 @@ def _begin(config: RunConfig, run: RunDir, stack: ExitStack, *, resume: bool) ->
     stack.enter_context(log_to(run.log, logging.getLogger("csp_core.training")))
     what = "loading data, asking the teachers" if config.teachers else "loading data"
     run.claim(config.to_yaml(), resume=resume, message=what, name=config.name)
+    stack.enter_context(room(run.stop_file.parent))
     if not resume:  # of a run that failed here before
         shutil.rmtree(run.artifacts, ignore_errors=True)
 
@@ -88,8 +90,9 @@ def _begin(config: RunConfig, run: RunDir, stack: ExitStack, *, resume: bool) ->
 def _tell_failure(error: BaseException, run: RunDir) -> None:
     """Say in the log and the status why the run ended."""
     kind = "" if isinstance(error, CspError) else f"{type(error).__name__}: "
+    give_room(run.stop_file.parent)  # a full disk takes a last word all the same
     log.error("failed: %s%s", kind, error)
-    with suppress(OSError, CspError):  # a full disk takes no status either, nor what is gone
+    with suppress(OSError, CspError):  # others may have filled it meanwhile, or the run is gone
         run.check_there()
         run.write_end("failed", message=f"{kind}{error}", cause=cause_of(error))
 

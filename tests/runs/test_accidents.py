@@ -8,6 +8,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
@@ -173,6 +174,49 @@ def test_a_full_disk_while_it_goes_on(config, stopped, undisturbed):
     assert {path: path.read_bytes() for path in stopped.checkpoints.rglob("state.*")} == before
     train(load_config(stopped.config), run_dir=stopped.path, resume=True)
     assert told(stopped) == undisturbed
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A disk of 4 MB, and what leaves not a byte on it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "csp-tiny-disk", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+
+    def fill():
+        with suppress(OSError), (folder / "ballast").open("wb", buffering=0) as stream:
+            while stream.write(bytes(4096)):
+                pass
+
+    yield folder, fill
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_without_a_byte_left_takes_the_last_word(
+    config, undisturbed, tiny_disk, monkeypatch
+):
+    from csp_core.training import loop
+
+    (disk, fill), close = tiny_disk, loop.Stage._close_epoch
+    run = RunDir(disk / "run")
+
+    def close_and_fill(self):
+        close(self)
+        if self.progress.epoch == EPOCHS // 2:
+            fill()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Stage, "_close_epoch", close_and_fill)
+        with pytest.raises(CheckpointError, match="No space left"):
+            train_in(run.path, config)
+    status = run.read_status()
+    assert (status["state"], status["cause"]) == ("failed", "disk") and whole(run)
+    assert "No space left" in run.log.read_text().splitlines()[-1]
+    (disk / "ballast").unlink()
+    train(load_config(run.config), run_dir=run.path, resume=True)
+    assert told(run) == undisturbed and not (run.stop_file.parent / "room").exists()
 
 
 def test_one_of_many_resumes_gets_the_run(stopped, undisturbed):
