@@ -24,7 +24,7 @@ from report import arguments, markdown, write_report
 
 from csp_core.files import write_json
 
-KILLS, EPOCHS = 10, 30
+KILLS, EPOCHS = 10, 20
 HEAD = ("what happened", "seed", "state then", "step", "newest checkpoint", "`csp runs` says",
         "what was said", "files whole", "in the end")  # fmt: skip
 
@@ -112,11 +112,11 @@ def main() -> None:
 
 
 NOTE = (
-    "Each job trains on the invented world for {epochs} epochs with a seed of its own, as many"
-    " steps from one checkpoint to the next as were drawn, dropout and places moved by chance. It"
-    " is launched and resumed by the code of the Train page, in the queue. Before it, the same"
-    " settings run undisturbed. *SIGKILL*: at a moment drawn evenly from the time that the"
-    " undisturbed run took from its launch to its end; a job that was faster is launched anew with"
+    "Each job trains on the invented world for {epochs} epochs, with dropout and places moved by"
+    " chance, and is launched and resumed by the code of the Train page, in the queue. Those that"
+    " are killed have a seed and a number of steps between checkpoints of their own, which were"
+    " drawn; the others share theirs. The same settings run undisturbed before. *SIGKILL*: at a"
+    " moment drawn evenly from the time that the undisturbed run took from its launch to its end; a job that was faster is launched anew with"
     " another moment. *State then, step, newest checkpoint*: as its folder said just before."
     " *Files*: JSON, lines of metrics and safetensors, read to their ends after the accident; half"
     " a last line of metrics counts as whole, as readers pass over it. *Bit-equal*: by the hash of"

@@ -9,7 +9,8 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,7 @@ def killed(number: int, home: Path, epochs: int) -> Cell:
         moment = chance.uniform(0, whole.seconds)
         with contextlib.ExitStack() as stack:
             if number % 3 == 2:
-                slot = Queue(home).slot(home / "another-run")
-                assert slot is not None
-                stack.callback(slot.release, force=True)
+                stack.enter_context(slot_taken(home))
                 moment /= 2
             job = launch(tree)
             time.sleep(moment)
@@ -70,6 +69,31 @@ def killed(number: int, home: Path, epochs: int) -> Cell:
     name += ", behind another run" if number % 3 == 2 else ""
     cell = {"what": name, "seed": seed, "every": every, "tries": tries, **then}
     return {**cell, **look(run), **resumed(run, whole)}
+
+
+@contextlib.contextmanager
+def slot_taken(home: Path) -> Iterator[None]:
+    """Hold the only slot, as another run would."""
+    held: list[Any] = []
+
+    def take() -> bool:
+        # The process of the undisturbed run may still be about to end.
+        held.append(Queue(home).slot(home / "another-run"))
+        return held[-1] is not None
+
+    wait(take, "a slot")
+    try:
+        yield
+    finally:
+        held[-1].release(force=True)
+
+
+@lru_cache
+def common(epochs: int) -> tuple[dict[str, Any], Result]:
+    """Give settings that all accidents but the kills share, and what they come to undisturbed."""
+    chance = random.Random(SEED)
+    tree = settings(chance.randrange(10**6), epochs=epochs, checkpoint_every=10)
+    return tree, undisturbed(tree)
 
 
 def look(run: RunDir) -> Cell:
@@ -157,25 +181,21 @@ EDITS: dict[str, Callable[[RunDir], None]] = {
 def edited(name: str, home: Path, epochs: int) -> Cell:
     """Kill a job half-way, edit its folder by hand, and resume it."""
     chance = random.Random(f"{SEED} {name}")
-    seed = chance.randrange(10**6)
-    tree = settings(seed, epochs=epochs, checkpoint_every=chance.choice(EVERY))
-    whole = undisturbed(tree)
+    tree, whole = common(epochs)
     run, then = half_way(tree, chance)
     EDITS[name](run)
-    cell = {"what": f"Killed, then {name}", "seed": seed, **then}
+    cell = {"what": f"Killed, then {name}", "seed": tree["seed"], **then}
     return {**cell, **look(run), **resumed(run, whole)}
 
 
 def full_disk(home: Path, epochs: int, *, at_launch: bool) -> Cell:
     """Leave no room when a job is launched, or while it goes on; then make room."""
     chance = random.Random(f"{SEED} full {at_launch}")
-    seed = chance.randrange(10**6)
-    tree = settings(seed, epochs=epochs, checkpoint_every=chance.choice(EVERY))
-    whole = undisturbed(tree)
+    tree, whole = common(epochs)
     with Disk(home / "disk") as disk, runs_in(disk.folder / "runs"):
         if at_launch:
             (disk.folder / "runs").mkdir()
-            return refused(disk, tree, whole, seed)
+            return refused(disk, tree, whole)
         run = launch(tree)
         part = chance.uniform(0.2, 0.6)
         wait(lambda: run.read_status().get("epoch", 0) >= part * epochs, "the run is half-way")
@@ -183,13 +203,17 @@ def full_disk(home: Path, epochs: int, *, at_launch: bool) -> Cell:
         state = rest(run)
         status = run.read_status() if state != "unreadable" else {}
         then = {"state": "running", "step": status.get("step"), "of": status.get("total_steps")}
-        cell = {"what": f"The disk fills while it runs ({disk.words})", "seed": seed, **then}
+        cell = {
+            "what": f"The disk fills while it runs ({disk.words})",
+            "seed": tree["seed"],
+            **then,
+        }
         cell |= {"checkpoint": newest(run), "cause": status.get("cause"), **look(run)}
         disk.empty()
         return {**cell, **resumed(run, whole)}
 
 
-def refused(disk: Disk, tree: dict[str, Any], whole: Result, seed: int) -> Cell:
+def refused(disk: Disk, tree: dict[str, Any], whole: Result) -> Cell:
     """Launch a job on a full disk, and anew once there is room."""
     disk.fill()
     said = "nothing"
@@ -204,7 +228,7 @@ def refused(disk: Disk, tree: dict[str, Any], whole: Result, seed: int) -> Cell:
     count, broken = files(run)
     return {
         "what": f"The disk is full when it is launched ({disk.words}); launched anew with room",
-        "seed": seed,
+        "seed": tree["seed"],
         "state": "not begun",
         "listed": f"{len(left)} folders left",
         "said": [said],
@@ -219,9 +243,7 @@ def refused(disk: Disk, tree: dict[str, Any], whole: Result, seed: int) -> Cell:
 def two_at_once(home: Path, epochs: int, *, resume: bool) -> Cell:
     """Launch a job twice into one folder at the same moment, or resume it twice."""
     chance = random.Random(f"{SEED} twice {resume}")
-    seed = chance.randrange(10**6)
-    tree = settings(seed, epochs=epochs, checkpoint_every=chance.choice(EVERY))
-    whole, then = undisturbed(tree), {"state": "not begun"}
+    (tree, whole), then = common(epochs), {"state": "not begun"}
     if resume:
         run, then = half_way(tree, chance)
         begin = lambda: jobs.resume_job(run.path)  # noqa: E731
@@ -248,17 +270,14 @@ def two_at_once(home: Path, epochs: int, *, resume: bool) -> Cell:
     what = "resumed" if resume else "launched into one folder"
     return {
         "what": f"Twice {what} at once: {len(won)} begun, {len(lost)} refused",
-        "seed": seed, **then, "listed": state, "said": lost, "files": count, "broken": broken,
-        "later": [], "end": end, "equal": end == "finished" and result(run).same(whole),
+        "seed": tree["seed"], **then, "listed": state, "said": lost, "files": count,
+        "broken": broken, "later": [], "end": end, "equal": end == "finished" and result(run).same(whole),
     }  # fmt: skip
 
 
 def twice_by_the_page(home: Path, epochs: int) -> Cell:
     """Launch the same settings twice at the same moment, each as a run of its own."""
-    chance = random.Random(f"{SEED} page")
-    seed = chance.randrange(10**6)
-    tree = settings(seed, epochs=epochs, checkpoint_every=chance.choice(EVERY))
-    whole, found = undisturbed(tree), []
+    (tree, whole), found = common(epochs), []
     threads = [threading.Thread(target=lambda: found.append(launch(tree))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -270,7 +289,7 @@ def twice_by_the_page(home: Path, epochs: int) -> Cell:
     checked = [files(run) for run in found]
     return {
         "what": "Twice the same settings launched at once, each a run of its own",
-        "seed": seed,
+        "seed": tree["seed"],
         "state": "not begun",
         "listed": " and ".join(sorted(state for state, _ in looks)),
         "said": [said for state, said in looks if state == "queued"],
