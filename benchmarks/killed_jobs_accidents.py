@@ -271,7 +271,8 @@ def two_at_once(home: Path, epochs: int, *, resume: bool) -> Cell:
     return {
         "what": f"Twice {what} at once: {len(won)} begun, {len(lost)} refused",
         "seed": tree["seed"], **then, "listed": state, "said": lost, "files": count,
-        "broken": broken, "later": [], "end": end, "equal": end == "finished" and result(run).same(whole),
+        "broken": broken, "later": [], "end": end,
+        "equal": end == "finished" and result(run).same(whole),
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,23 @@ from shared import resources, style
 from shared.palette import Palette
 from shared.words import escape_markdown
 
-# How long a list of frames is taken for the newest, seconds: drawing a new one is most of the work
-# for a session that watches.
-FRESH = 5.0
+# A list of frames is taken for the newest for so many turns of a page that is drawn anew, as a
+# frame is most of the work for a session that watches.
+TURNS = 2.5
 # Of the cells of a frame, degrees: finer ones take long to read and are not seen.
 LEAST_STEP = 0.25
 
 
-def draw_film(job: Job) -> None:
-    """Draw the frames of a run with a slider; the newest until another is chosen."""
-    frames = {_label(frame): frame for frame in _frames(str(job.path))}
+def draw_film(job: Job, pace: float | None = None) -> None:
+    """Draw the frames of a run with a slider; the newest until another is chosen.
+
+    Args:
+        job: The run.
+        pace: Seconds from one drawing to the next; None if nothing changes any more.
+    """
+    path = str(job.path)
+    listed = _frames_at(path, int(time.time() / (TURNS * pace))) if pace else _frames(path)
+    frames = {_label(frame): frame for frame in listed}
     if not frames:
         return
     chosen = _choose(job.path.name, list(frames))
@@ -52,7 +60,12 @@ def draw_film(job: Job) -> None:
     )
 
 
-@st.cache_resource(show_spinner=False, ttl=FRESH, max_entries=16)
+@st.cache_resource(show_spinner=False, ttl=60.0, max_entries=16)
+def _frames_at(path: str, turn: int) -> list[artifacts.RangeFrame]:
+    """List the frames once for all sessions that look in the same turn."""
+    return _frames(path)
+
+
 def _frames(path: str) -> list[artifacts.RangeFrame]:
     run = RunDir(Path(path))
     return artifacts.range_frames(run, rows=listing.rows_of(run.path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,13 @@ from csp_core.runs.jobs import Job, list_jobs, runs_home
 from csp_core.runs.reading import is_number
 from csp_core.runs.status import ALIVE
 
-# Of the list's age, and of a page that follows a run; seconds.
-FRESH, POLL = 1.5, 2.0
+# Of the list's age, seconds.
+FRESH = 1.5
+# How often a page that follows runs asks anew, by the seconds that the run has still to go: what
+# lasts long is seen by hours, and each question costs the server as much.
+PACES = ((180.0, 2.0), (3600.0, 5.0), (float("inf"), 10.0))
+# Of a run that has waited for as many seconds without a word of how long it will last.
+PATIENCE, WAITING = 60.0, 5.0
 # A run that ended by an error this soon left nothing but its reason.
 AT_ONCE = 15.0
 # What a state is called, with a mark for those who do not see its colour.
@@ -81,6 +87,32 @@ def number(job: Job, key: str, default: float = 0.0) -> float:
 def is_alive(job: Job) -> bool:
     """Tell whether a run is under way or waits for its turn."""
     return job.state in ALIVE
+
+
+def pace(found: Iterable[Job], was: float | None = None) -> float | None:
+    """Say how often a page that follows runs asks anew.
+
+    Args:
+        found: The runs.
+        was: What was said before, which is not left for a moment's change of speed.
+
+    Returns:
+        Seconds, by the run that changes first; None if none lives.
+    """
+    return min((_pace(job, was) for job in found if is_alive(job)), default=None)
+
+
+def _pace(job: Job, was: float | None) -> float:
+    quick = PACES[0][1]
+    if RunDir(job.path).stop_file.exists():
+        return quick  # it ends after the step that it is at
+    left = job.status.get("seconds_left")
+    if is_number(left):
+        # It becomes slower only well beyond the border at which it becomes quicker.
+        border = {seconds: 1.3 if was and was <= seconds else 1.0 for _, seconds in PACES}
+        return next(seconds for most, seconds in PACES if left <= most * border[seconds])
+    started = number(job, "pid_started")
+    return WAITING if started and time.time() - started > PATIENCE else quick
 
 
 def failed_at_once(job: Job) -> bool:

@@ -30,7 +30,7 @@ WORDS = {
 
 
 def draw_run(name: str) -> None:
-    """Draw the page of one run, anew every two seconds while it lives."""
+    """Draw the page of one run, anew every few seconds while it lives."""
     job = listing.find(name)
     if job is None:
         st.error(escape_markdown(f"There is no run {name}. It may have been deleted."))
@@ -38,20 +38,25 @@ def draw_run(name: str) -> None:
     st.subheader(escape_markdown(name), anchor=False)
     draw_notices()
     draw_controls(job)
-    alive = listing.is_alive(job)
+    pace = listing.pace([job])
     # All that changes is one fragment: the server runs each for itself.
-    st.fragment(draw_live, run_every=listing.POLL if alive else None)(name, alive)
+    st.fragment(draw_live, run_every=pace)(name, pace)
     draw_settings(job)
 
 
-def draw_live(name: str, was_alive: bool) -> None:
-    """Draw all of a run that changes while it lives."""
+def draw_live(name: str, pace: float | None) -> None:
+    """Draw all of a run that changes while it lives.
+
+    Args:
+        name: Of its folder.
+        pace: Seconds until it is drawn anew; None if it does not live.
+    """
     job = listing.find(name)
-    if job is None or listing.is_alive(job) != was_alive:
-        st.rerun()  # other buttons, and no more polling
+    if job is None or listing.pace([job], pace) != pace:
+        st.rerun()  # other buttons, and polling at another pace or none
     draw_state(job)
     draw_curves(job)
-    draw_film(job)
+    draw_film(job, pace)
     draw_log(job)
 
 

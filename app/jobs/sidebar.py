@@ -34,8 +34,9 @@ def draw_sidebar() -> None:
         return
     with st.sidebar:
         draw_launcher()
-        alive = any(map(listing.is_alive, listing.jobs()))
-        st.fragment(draw_under_way, run_every=listing.POLL if alive else None)()
+        pace = listing.pace(listing.jobs())
+        # Half as often as a page that shows more: it stands beside each.
+        st.fragment(draw_under_way, run_every=2 * pace if pace else None)(pace)
 
 
 def draw_launcher() -> None:
@@ -98,16 +99,17 @@ def start_once(tree: dict[str, object]) -> Job | None:
     return job
 
 
-def draw_under_way() -> None:
-    """Draw the runs that live, each a link; polled only while there are any."""
+def draw_under_way(pace: float | None) -> None:
+    """Draw the runs that live, each a link; polled only while there are any.
+
+    Args:
+        pace: Seconds that this was to be drawn anew by.
+    """
     started = st.session_state.get(STARTED)
     # The one that was started here stays in sight when it ends, so that its end is not missed.
     shown = [job for job in listing.jobs() if listing.is_alive(job) or job.path.name == started]
-    found = [job for job in shown if listing.is_alive(job)]
-    was = st.session_state.get("jobs-alive", 0)
-    st.session_state["jobs-alive"] = len(found)
-    if was and not found:
-        st.rerun()  # the whole page, so that nothing is polled any more
+    if pace and listing.pace(shown, pace) != pace:
+        st.rerun()  # the whole page, so that it is polled at another pace or not at all
     for job in shown[:SHOWN]:
         draw_line(job)
     if len(shown) > SHOWN:

@@ -36,8 +36,7 @@ def page() -> None:
         draw_new()
     else:
         draw_notices()
-        alive = any(map(listing.is_alive, listing.jobs()))
-        st.fragment(draw_runs, run_every=listing.POLL if alive else None)()
+        st.fragment(draw_runs, run_every=listing.pace(listing.jobs()))()
 
 
 shell.run("train", page, keeps=KEPT)

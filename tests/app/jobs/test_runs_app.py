@@ -13,7 +13,6 @@ from csp_core.raster import Raster, make_grid, write_geotiff
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import frame_path
 from csp_core.store import kept_runs
-from jobs import film
 from tests.app.jobs.conftest import MakeRun, Open, texts
 from tests.toy import save_toy_model
 
@@ -217,4 +216,3 @@ def draw_frame(run: RunDir, epoch: int, *, bounds: Bounds = WORLD, step: float =
     )  # fmt: skip
     run.artifacts.mkdir(exist_ok=True)
     write_geotiff(raster, frame_path(run, epoch, ""))
-    film._frames.clear()  # the list's age
