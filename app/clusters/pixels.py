@@ -10,7 +10,6 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.neighbors import KDTree
 
 from csp_core.land import land_shape
 from mapping.values import mercator_rows
@@ -133,9 +132,11 @@ def spots(lonlat: object, labels: Sequence[int]) -> Mapping[int, tuple[float, fl
 
 
 def _nearest(points: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.int32]:
-    tree = KDTree(_directions(points))
-    found = tree.query(_directions(places), return_distance=False)
-    return np.asarray(found[:, 0], np.int32)
+    # Not scikit-learn's, which is as fast but takes a second and a half to import: before the
+    # first line of the page would be there.
+    from scipy.spatial import cKDTree
+
+    return np.asarray(cKDTree(_directions(points)).query(_directions(places))[1], np.int32)
 
 
 def _directions(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

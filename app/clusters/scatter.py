@@ -109,11 +109,12 @@ def table(
     Returns:
         A row a point.
     """
+    words = {label: number_of(label) for label in {*labels}}
     return pyarrow.table(
         {
             "x": pyarrow.array(x, pyarrow.float32()),
             "y": pyarrow.array(y, pyarrow.float32()),
-            "cluster": pyarrow.array(map(number_of, labels), pyarrow.string()).dictionary_encode(),
+            "cluster": pyarrow.array([words[label] for label in labels]).dictionary_encode(),
             "colour": pyarrow.array(colours).dictionary_encode(),
             "lit": pyarrow.array([True] * len(x) if lit is None else lit),
             "latitude": pyarrow.array([round(row[1], 2) for row in lonlat], pyarrow.float32()),

@@ -106,6 +106,8 @@ def study(view: View, model: DualEncoder) -> Study:
     size = view.count if view.method == "kmeans" else view.size
     group = (*of, view.method, size, view.seed)
     layout = (*of, view.projection, view.seed)
+    # While places are chosen and the model is asked, as it takes longer than either.
+    _workers().submit(clusters.import_methods)
     with announced() as do:
         places = do(1, "Choosing the places", kept("places", 6), where,
                     lambda: _choose(*where))  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from csp_core.inference.clusters.facts import ClusterFacts, TypicalClass, describe
 from csp_core.inference.clusters.files import WRITERS, check_ending, write_clusters
-from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, match
+from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, import_methods, match
 from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb
 from csp_core.inference.clusters.quality import CAUTION, Quality, quality
 from csp_core.inference.clusters.related import similar_classes
@@ -41,6 +41,7 @@ __all__ = [
     "describe",
     "embed",
     "embedding_clusters",
+    "import_methods",
     "make_sample",
     "match",
     "project",

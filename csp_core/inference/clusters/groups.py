@@ -60,6 +60,11 @@ def cluster(
     return torch.from_numpy(_kmeans(points, count, seed))
 
 
+def import_methods() -> None:
+    """Import scikit-learn, a second of processor time that the first clusters would wait for."""
+    from sklearn import cluster, metrics, neighbors  # noqa: F401
+
+
 def _kmeans(points: NDArray[np.float32], count: int, seed: int) -> NDArray[np.int64]:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
