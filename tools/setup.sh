@@ -3,7 +3,7 @@
 #
 #   sh tools/setup.sh app     Python environment and Leaflet
 #   sh tools/setup.sh lint    Python environment with the test tools
-#   sh tools/setup.sh test    all of it and Chromium; with CI=true nothing may be missing
+#   sh tools/setup.sh test    all of it, axe-core and Chromium; with CI=true nothing may be missing
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -95,25 +95,35 @@ install_npm() {
         missing "npm was not found and cannot be installed; the map falls back to cells."
 }
 
-install_leaflet() {
-    folder=app/static/node_modules
-    wanted=$(hash_of app/static/package.json app/static/package-lock.json)
+# $1: folder of package.json; $2: a file that is there once it is installed; $3: what it is called;
+# $4: what is lost without it.
+install_package() {
+    folder=$1/node_modules
+    wanted=$(hash_of "$1/package.json" "$1/package-lock.json")
     stamp=$(cat "$folder/.stamp" 2>/dev/null || true)
-    if [ -f "$folder/leaflet/dist/leaflet.js" ] && [ "$stamp" = "$wanted" ]; then return; fi
+    if [ -f "$folder/$2" ] && [ "$stamp" = "$wanted" ]; then return; fi
     install_npm
     npm=$(find_npm)
     if [ -z "$npm" ]; then return; fi
     case $npm in .venv/*) npm=$PWD/$npm ;; esac
-    say "setup: installing Leaflet into $folder"
+    say "setup: installing $3 into $folder"
     # A file of npm's settings would be served beside package.json, so they are given here. To take
     # another version, run `npm update` with the first: no lock file may hold download addresses.
-    if (cd app/static && "$npm" ci --omit-lockfile-registry-resolved \
+    if (cd "$1" && "$npm" ci --omit-lockfile-registry-resolved \
         --silent --ignore-scripts --no-audit --no-fund)
     then
         say "$wanted" > "$folder/.stamp"
     else
-        missing "Leaflet could not be installed (is there a registry?); the map falls back to cells."
+        missing "$3 could not be installed (is there a registry?); $4."
     fi
+}
+
+install_leaflet() {
+    install_package app/static leaflet/dist/leaflet.js Leaflet "the map falls back to cells"
+}
+
+install_axe() {
+    install_package tests/browser axe-core/axe.min.js axe-core "its tests are skipped"
 }
 
 install_chromium() {
@@ -131,7 +141,13 @@ case ${1:-app} in
     app) install_python app; install_places; install_leaflet ;;
     lint) install_python test ;;
     test)
-        name_versions; install_python test; install_places; install_npm; install_leaflet
-        install_chromium ;;
+        name_versions
+        install_python test
+        install_places
+        install_npm
+        install_leaflet
+        install_axe
+        install_chromium
+        ;;
     *) fail "unknown part '$1'; use app, lint or test." ;;
 esac

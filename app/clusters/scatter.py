@@ -145,7 +145,11 @@ def chart(
     # It must not depend on what is highlighted: another specification would draw the chart anew,
     # and its rectangle with it would be gone.
     spec = {
-        "usermeta": {"drawn": st.session_state.get(own(DRAWN), 0)},
+        # In an SVG, which is taken for few points, the rectangle is a picture without a name.
+        "usermeta": {
+            "drawn": st.session_state.get(own(DRAWN), 0),
+            "embedOptions": {"renderer": "canvas"},
+        },
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
         "params": [

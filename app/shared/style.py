@@ -23,6 +23,8 @@ def palette() -> Palette:
 def apply_style() -> None:
     """Add the page's few styles: tight list rows, bars, and a map that leaves room on a phone."""
     bar, link = ("#56b4e9", "#7fd6cf") if is_dark() else ("#0072b2", "#0b6a70")
+    # White, which Streamlit takes, has half the contrast on the dark theme's light colour.
+    pressed = "#12181a" if is_dark() else "#ffffff"
     colours = palette()
     st.html(
         f"""<style>
@@ -41,6 +43,7 @@ def apply_style() -> None:
         [class*="st-key-row-"] [data-testid="stPageLink"] p {{white-space: nowrap;
             font-size: 0.85rem}}
         [data-testid="stPageLink"] p {{color: {link}; text-decoration: underline}}
+        [data-testid^="stBaseButton-primary"] p {{color: {pressed}}}
         .csp-line {{display: flex; align-items: center; gap: 0.7rem; padding-left: 0.2rem}}
         .csp-bar {{flex: 1; height: 0.55rem; border-radius: 0.3rem; overflow: hidden;
             background: color-mix(in srgb, currentColor 12%, transparent)}}

@@ -10,6 +10,7 @@ from shared.start import app_address, serving
 from tests.workers import run_apart
 
 STATIC = Path(__file__).parents[3] / "app" / "static"
+TESTED = Path(__file__).parents[2] / "browser"
 
 
 @pytest.fixture
@@ -50,5 +51,6 @@ def test_the_address(options: dict[str, object]) -> None:
 
 def test_what_npm_installs_names_no_registry() -> None:
     assert not (STATIC / ".npmrc").exists()
-    lock = json.loads((STATIC / "package-lock.json").read_text(encoding="utf-8"))
-    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+    for folder in (STATIC, TESTED):
+        lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+        assert not [name for name, package in lock["packages"].items() if "resolved" in package]
