@@ -25,6 +25,32 @@ SPECIES = (
 PER_SPECIES = 90
 
 
+def save_strange_models(folder: Path) -> None:
+    """Save models of places that cannot be grouped, or of which little can be said.
+
+    Args:
+        folder: The folder of models: ``single`` ranks one class, ``lost`` gives what is no number,
+            ``flat`` gives every place the same vector.
+    """
+    for name, classes in (
+        ("single", ("Solus unicus",)),
+        ("lost", ("a", "b")),
+        ("flat", ("a", "b")),
+    ):
+        encoder = make_location_encoder("sphere_c", 8, num_scales=2)
+        model = DualEncoder(None, encoder, dim=8, classes=classes, name=name)
+        with torch.no_grad():
+            if name == "lost":
+                # Finite, or the file would be refused; what comes out is not.
+                for weight in encoder.parameters():
+                    weight.fill_(3e38)
+            elif name == "flat":
+                for weight in encoder.parameters():
+                    weight.zero_()
+                list(encoder.parameters())[-1].fill_(1.0)
+        save_model(model.eval(), folder / name)
+
+
 def save_toy_model(
     folder: Path,
     name: str = "toy",

@@ -115,6 +115,8 @@ def draw(view: View, account: Account) -> None:
         '<div class="csp-facts" tabindex="0" role="region" aria-label="What is typical of each'
         f' cluster"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
+    if account.facts and view.info.num_classes < 2:
+        st.caption(account.facts[0].evidence)
     if has_classes:
         st.caption(
             "Lift: how many times as common a class is in the cluster as overall, as the model has"

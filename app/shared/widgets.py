@@ -23,7 +23,8 @@ LONG_LIST, MOST_SHOWN = 2000, 200
 
 def model_chip(info: ModelInfo) -> None:
     """Name the model in use and what it knows."""
-    facts = [f"**{escape_markdown(info.title)}**", f"{info.num_classes:,} {plural(info)}"]
+    knows = f"{info.num_classes:,} {plural(info)}" if info.num_classes else "places, no classes"
+    facts = [f"**{escape_markdown(info.title)}**", knows]
     if info.license:
         facts.append(f"weights: {escape_markdown(info.license)}")
     st.caption("Model: " + " · ".join(facts))

@@ -9,6 +9,10 @@ import pytest
 import rasterio
 
 from csp_core import embedding_clusters, load_model
+from csp_core.image import make_image_encoder
+from csp_core.model import DualEncoder, Heads
+from csp_core.store import save_model
+from tests.toy import save_strange_models
 
 QUICK = ("--points", "150", "--clusters", "3")
 
@@ -68,6 +72,33 @@ def test_what_cannot_be_done(csp, tmp_path, name, options, says):
     assert code == 1 and says in complaint and not said
     assert len(complaint.strip().splitlines()) <= 2 and "Traceback" not in complaint
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("lost", "150 of 150 vectors of model"), ("flat", "Only 1 of 150 vectors differ")],
+)
+def test_embeddings_that_cannot_be_grouped(csp, tmp_path, name, says):
+    save_strange_models(tmp_path)
+    code, said, complaint = csp("clusters", tmp_path / name, tmp_path / "a.tif", *QUICK)
+    assert code == 1 and says in complaint.replace("\n", " ") and not said
+    assert "Traceback" not in complaint and not (tmp_path / "a.tif").exists()
+
+
+def test_one_class_and_no_places(csp, tmp_path):
+    save_strange_models(tmp_path)
+    code, said, complaint = csp("clusters", tmp_path / "single", tmp_path / "a.csv", *QUICK,
+                                "--json")  # fmt: skip
+    assert code == 0, complaint
+    assert {fact["evidence"] for fact in json.loads(said)["facts"]} == {
+        "The model ranks one class only, so none is typical."
+    }
+    heads = Heads(classifiers=("image",))
+    image = make_image_encoder("features", 5)
+    save_model(DualEncoder(image, None, classes=("a", "b"), heads=heads, name="blind").eval(),
+               tmp_path / "blind")  # fmt: skip
+    code, _, complaint = csp("clusters", tmp_path / "blind", tmp_path / "b.csv", *QUICK)
+    assert code == 1 and "has no location encoder" in complaint.replace("\n", " ")
 
 
 def test_no_such_model(csp, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+import torch
 from streamlit.testing.v1 import AppTest
 
 from clusters import files
@@ -13,7 +14,7 @@ from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.store import catalog, save_model
-from tests.toy import save_toy_model
+from tests.toy import save_strange_models, save_toy_model
 
 MAIN = Path(__file__).parents[3] / "app" / "main.py"
 FEW = {"points": "500", "count": "4"}
@@ -31,6 +32,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = make_image_encoder("features", 5)
     blind = DualEncoder(image, None, classes=("a", "b"), heads=heads, name="blind")
     save_model(blind.eval(), folder / "blind")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_strange_models(folder)
     return folder
 
 
@@ -49,6 +53,25 @@ def open_clusters(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     st.cache_data.clear()
     yield start
     st.cache_data.clear()
+
+
+def test_a_model_of_one_class_says_that_none_is_typical(open_clusters: Open) -> None:
+    app = open_clusters(model="single")
+    assert not app.exception and not app.error
+    said = texts(app)
+    assert "Silhouette" in said and "one class only" in said and "by lift" not in said
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("lost", "500 of 500 vectors of model"), ("flat", "Only 1 of 500 vectors differ")],
+)
+def test_embeddings_that_cannot_be_grouped(open_clusters: Open, model: str, words: str) -> None:
+    app = open_clusters(model=model)
+    assert not app.exception and len(app.error) == 1
+    assert words in app.error[0].value
+    app.selectbox(key="clusters-model").set_value("toy").run()
+    assert not app.error and "Silhouette" in texts(app)
 
 
 def texts(app: AppTest) -> str:
