@@ -64,7 +64,8 @@ CONFINED = {
     "zarr": {"raster.blocks"},
     "matplotlib": {"raster.picture", "inference.clusters.picture"},
     "rasterio": {
-        *("data.pictures.geotiff", "location.surfaces", "raster.geotiff", "raster.polygons"),
+        *("data.pictures.geotiff", "data.pictures.georeference", "location.surfaces"),
+        *("raster.geotiff", "raster.polygons"),
         "inference.clusters.geotiff",
     },
     "umap": {"inference.clusters.projection"},

@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.formparsers import MultiPartParser
 
 from csp_core.data import pictures
-from csp_core.data.pictures import LONGEST, MAX_MEGAPIXELS, READABLE, Photo, thumbnail
+from csp_core.data.pictures import ENDINGS, LONGEST, MAX_MEGAPIXELS, READABLE, Photo, thumbnail
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from shared import address, uploads
@@ -26,7 +26,7 @@ ROOM = (MOST_MEGABYTES - MEGABYTES) << 20
 EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
 KEPT, SHOWN, SMALL = 1024, 480, 130
-TYPES = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif")
+TYPES = tuple(ending.removeprefix(".") for ending in ENDINGS)
 # In the session's state: what was read of the files that are uploaded now.
 READ = "photo-read"
 # Whether any are, which outlasts a visit elsewhere; and that they were lost on one.

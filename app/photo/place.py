@@ -25,7 +25,8 @@ from shared import address, clicks, typed
 from shared.visits import own
 from shared.words import escape_markdown, place_title
 
-SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference"}
+SOURCES = {"EXIF": "EXIF", "XMP": "XMP", "georeference": "the georeference",
+           "sidecar": "a sidecar"}  # fmt: skip
 
 
 @dataclass(frozen=True)

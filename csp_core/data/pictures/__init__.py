@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from csp_core.tables import lazily
 
 if TYPE_CHECKING:
-    from csp_core.data.pictures.decode import READABLE
+    from csp_core.data.pictures.decode import ENDINGS, READABLE
     from csp_core.data.pictures.limits import MAX_MEGAPIXELS
     from csp_core.data.pictures.photo import Photo, describe_photo, make_photo, read_photo
     from csp_core.data.pictures.position import parts_of_time
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from csp_core.data.pictures.thumbnails import LONGEST, thumbnail
 
 _HOMES = {
+    "ENDINGS": "csp_core.data.pictures.decode",
     "LONGEST": "csp_core.data.pictures.thumbnails",
     "MAX_MEGAPIXELS": "csp_core.data.pictures.limits",
     "Photo": "csp_core.data.pictures.photo",
@@ -30,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ENDINGS",
     "LONGEST",
     "MAX_MEGAPIXELS",
     "READABLE",

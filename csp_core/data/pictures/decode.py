@@ -10,7 +10,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-from csp_core.data.pictures.geotiff import read_as_picture, read_bands
+from csp_core.data.pictures.colours import is_clear, to_rgb
+from csp_core.data.pictures.geotiff import DEEP, read_as_picture, read_bands
 from csp_core.data.pictures.limits import (
     MAX_MEGAPIXELS,
     TIFF_MARKS,
@@ -29,21 +30,23 @@ from csp_core.data.pictures.limits import (
     check_tiff,
     is_bomb,
 )
+from csp_core.data.pictures.raws import check_raw
 from csp_core.errors import BadRecordError, DataNotFoundError
 
 FORMATS = {"JPEG": ("jpg", "jpeg", "jpe", "jfif"), "PNG": ("png",), "TIFF": ("tif", "tiff"),
            "WEBP": ("webp",), "HEIF": ("heic", "heif", "hif"), "MPO": ("jpg", "jpeg", "mpo"),
-           "GIF": ("gif",), "BMP": ("bmp",)}  # fmt: skip
-READABLE = "JPEG, PNG, TIFF, GeoTIFF, WebP or HEIC"
-HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif")
-DEEP = "The picture has more than 8 bits a channel; it was brought to 8."
+           "AVIF": ("avif",), "GIF": ("gif",), "BMP": ("bmp",)}  # fmt: skip
+READABLE = "JPEG, PNG, TIFF, GeoTIFF, WebP, HEIC or AVIF"
+# Endings of photos, which a folder of them is searched for.
+ENDINGS = tuple(dict.fromkeys(f".{ending}" for kind, endings in FORMATS.items()
+                              if kind not in ("GIF", "BMP") for ending in endings))  # fmt: skip
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
 EMPTY_EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"
 # What Pillow and its plug-ins raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, TypeError, KeyError,
           AttributeError, ArithmeticError, RuntimeError)  # fmt: skip
-# Rows that are turned to red, green and blue at once, so that no second copy of all is made.
-STRIP = 512
-ORIENTATION = 274
+ORIENTATION, COLOURS, XMP, NODATA = 274, 262, 700, 42113
 _LOCK = threading.RLock()
 
 
@@ -93,13 +96,15 @@ def decode(
     content, name = read_bytes(source, name)
     with telling() as told:
         pages = check_tiff(content, name) if content[:4] in TIFF_MARKS else 0
+        check_raw(content, name)
         if pages and (bands := read_bands(content, name, fit)) is not None:
-            return Decoded(*bands, "TIFF", Image.Exif(), b"", ())
+            pixels, stored, notes = bands
+            exif, xmp = _beside(content)
+            return Decoded(pixels, stored, "TIFF", exif, xmp, (*notes, *told))
         picture = _open(content, name)
-        if picture is None:
-            grey = read_as_picture(content, name, fit)
-            return Decoded(*grey, "TIFF", Image.Exif(), b"", (DEEP,))
-        exif, xmp = _exif(picture), _xmp(picture)
+        if picture is None or _is_measured(picture):
+            return _of_values(content, name, fit, told)
+        exif, xmp = _exif(picture), _xmp(picture.info)
         notes = tuple(_notes(picture, name, pages))
         turn = _orientation(exif)
         wide, high = picture.size
@@ -108,6 +113,36 @@ def decode(
     bad = exif is None or any("exif" in said.lower() for said in told)
     found = Image.Exif() if exif is None else exif
     return Decoded(pixels, stored, picture.format or "", found, xmp, (*notes, *told), bad)
+
+
+def _is_measured(picture: Image.Image) -> bool:
+    """Tell whether a TIFF holds measured values, whose scale GDAL knows how to read, or a picture.
+
+    Pillow neither leaves out what is no data nor turns a grey round in which 0 is white.
+    """
+    if picture.format != "TIFF":
+        return False
+    tags: Any = getattr(picture, "tag_v2", {})
+    deep = picture.mode.startswith("I;16") and (NODATA in tags or tags.get(COLOURS) == 0)
+    return deep or picture.mode in ("I", "F")
+
+
+def _of_values(content: bytes, name: str, fit: int | None, told: list[str]) -> Decoded:
+    pixels, (bands, high, wide), notes = read_as_picture(content, name, fit)
+    exif, xmp = _beside(content)
+    turn = _orientation(exif)
+    stored = (bands, wide, high) if turn > 4 else (bands, high, wide)
+    return Decoded(_upright(pixels, turn), stored, "TIFF", exif, xmp, (*notes, *told))
+
+
+def _beside(content: bytes) -> tuple[Image.Exif, bytes]:
+    """Read EXIF and XMP data of a TIFF whose pixels Pillow does not know."""
+    exif = Image.Exif()
+    try:
+        exif.load(content)
+        return exif, _xmp({"xmp": exif.get(XMP)})
+    except DAMAGE:
+        return Image.Exif(), b""
 
 
 def read_bytes(source: bytes | str | Path, name: str = "") -> tuple[bytes, str]:
@@ -146,8 +181,13 @@ def _why_no_file(given: str, path: Path) -> str:
 
 def _open(content: bytes, name: str) -> Image.Image | None:
     """Open a picture without decoding it; None for a TIFF that Pillow does not know."""
-    if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS:
+    brand = content[8:12] if content[4:8] == b"ftyp" else b""
+    if brand in HEIF_BRANDS:
         _register_heif(name)
+    if brand in AVIF_BRANDS and not features.check("avif"):
+        raise BadRecordError(
+            "This installation of Pillow reads no AVIF: give a JPEG.", file=name or None
+        )
     if content[:2] == b"\xff\xd8":
         check_jpeg(content, name)
     try:
@@ -200,7 +240,7 @@ def _pixels(
         if draft or fit:
             # A JPEG can be decoded at a half, quarter or eighth of its size.
             picture.draft("RGB", (draft or fit or 0,) * 2)
-        rgb = _to_rgb(picture, fit)
+        rgb = to_rgb(picture, fit)
     except MemoryError as error:
         raise BadRecordError(
             f"The picture of {picture.width} × {picture.height} pixels takes more memory than"
@@ -209,58 +249,17 @@ def _pixels(
         ) from error
     except DAMAGE as error:
         raise _damaged(name, error) from error
+    return _upright(rgb.transpose(2, 0, 1), turn)
+
+
+def _upright(pixels: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+    """Turn ``(C, H, W)`` as EXIF says, 1 to 8."""
     if turn > 4:
-        rgb = rgb.transpose(1, 0, 2)
+        pixels = pixels.transpose(0, 2, 1)
     # Of the four that remain: mirrored, half a turn, upside down; their transposed ones alike.
     across, down = {1: (1, 1), 2: (-1, 1), 3: (-1, -1), 4: (1, -1),
                     5: (1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}[turn]  # fmt: skip
-    return np.ascontiguousarray(rgb[::down, ::across].transpose(2, 0, 1))
-
-
-def _to_rgb(picture: Image.Image, fit: int | None) -> npt.NDArray[np.uint8]:
-    """Turn to ``(H, W, 3)`` strip by strip; with ``fit``, sides are divided by a whole number."""
-    picture.load()
-    wide, high = picture.size
-    part = max(1, max(wide, high) // fit) if fit else 1
-    top = _brightest(picture)
-    out = np.empty((-(-high // part), -(-wide // part), 3), dtype=np.uint8)
-    lines = max(1, STRIP // part)
-    for at in range(0, len(out), lines):
-        start = at * part
-        strip = picture.crop((0, start, wide, min(start + lines * part, high)))
-        strip = _strip_to_rgb(strip, top)
-        out[at : at + lines] = np.asarray(strip if part == 1 else strip.reduce(part))
-    picture.close()  # which frees its pixels
-    longest = max(out.shape[:2])
-    if fit is None or longest <= fit:
-        return out
-    sides = [max(1, round(side * fit / longest)) for side in out.shape[1::-1]]
-    small = Image.fromarray(out).resize((sides[0], sides[1]), Image.Resampling.BILINEAR)
-    return np.asarray(small)
-
-
-def _brightest(picture: Image.Image) -> float:
-    """Give the value that becomes white, for pictures of more than 8 bits a channel."""
-    if picture.mode != "F":
-        return 65_535.0
-    strips = (picture.crop((0, at, picture.width, min(at + STRIP, picture.height)))
-              for at in range(0, picture.height, STRIP))  # fmt: skip
-    tops = [float(np.fmax.reduce(np.asarray(strip), axis=None)) for strip in strips]
-    return max(*tops, 1e-12)
-
-
-def _strip_to_rgb(picture: Image.Image, top: float) -> Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        values = np.array(picture, dtype=np.float64)
-        scaled = np.nan_to_num(values / top * 255).clip(0, 255)
-        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        # What shines through is white, as on a page.
-        upper = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", upper.size, "white"), upper).convert("RGB")
-    return picture.convert("RGB")
+    return np.ascontiguousarray(pixels[:, ::down, ::across])
 
 
 def _notes(picture: Image.Image, name: str, pages: int) -> Iterator[str]:
@@ -276,7 +275,9 @@ def _notes(picture: Image.Image, name: str, pages: int) -> Iterator[str]:
         yield DEEP
     if picture.mode == "CMYK":
         yield "The colours are those of print (CMYK); they were turned into red, green and blue."
-    if "A" in picture.getbands() or "transparency" in picture.info:
+    if picture.mode == "LAB":
+        yield "The colours are Lab; they were turned into red, green and blue."
+    if is_clear(picture):
         yield "Transparent parts were made white."
     if picture.mode in ("1", "L", "LA") or picture.mode.startswith("I"):
         yield "The picture is grey; all three bands are the same."
@@ -307,8 +308,8 @@ def _exif(picture: Image.Image) -> Image.Exif | None:
     return None if len(raw) > len(EMPTY_EXIF) and not found else found
 
 
-def _xmp(picture: Image.Image) -> bytes:
-    found: Any = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
+def _xmp(info: Mapping[Any, Any]) -> bytes:
+    found: Any = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     if isinstance(found, str):
         return found.encode()
     # A TIFF may give its tag any type; of a whole number, bytes() would make as many zeros.

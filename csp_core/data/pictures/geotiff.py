@@ -1,4 +1,4 @@
-"""GeoTIFFs of many bands, and where on Earth the middle of one lies."""
+"""TIFFs of more bands, bits or kinds of number than a picture has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from csp_core.data.pictures.limits import (
     MAX_MEGAPIXELS,
     MAX_RESULT_MEGABYTES,
 )
-from csp_core.data.shapes import to_wgs84
+from csp_core.data.pictures.scale import Scale, find_scale, holes, tell_holes
 from csp_core.errors import BadRecordError
 
 # Above this, int16 cannot hold it; reflectance times 10,000 hardly passes 2.
@@ -29,7 +29,8 @@ FULL_BANDS = 16
 STRIP_MEGABYTES, CACHE_MEGABYTES = 32, MAX_BLOCK_MEGABYTES
 # The brightness of a picture is judged by this many pixels a side.
 SAMPLED = 1024
-Found = tuple[npt.NDArray[Any], tuple[int, ...]]
+Found = tuple[npt.NDArray[Any], tuple[int, ...], tuple[str, ...]]
+DEEP = "The picture has more than 8 bits a channel; it was brought to 8."
 
 
 def fitted(fit: int, bands: int) -> int:
@@ -59,18 +60,20 @@ def read_bands(content: bytes, name: str = "", fit: int | None = None) -> Found 
 
     Returns:
         ``(bands, H, W)``: uint8; other whole numbers as int16, values above 32,767 set to it; or
-        float32, 0 where there is no number; and bands, height and width of the file. None for a
-        TIFF of up to four bands, which is a picture.
+        float32; 0 where there is no data; then bands, height and width of the file, and what is
+        odd about the values. None for a TIFF of up to four bands, which is a picture.
 
     Raises:
         BadRecordError: If the file is damaged, too large or of complex numbers.
     """
-    with _opened(content, name) as file:
+    with opened(content, name) as file:
         if file.count <= PLAIN_BANDS:
             return None
         _check_size(file, name)
         _check_blocks(file, name)
-        return _read(file, list(file.indexes), fit, name), (file.count, file.height, file.width)
+        found = Narrowed(file.nodata)
+        pixels = _read(file, list(file.indexes), fit, name, found)
+        return pixels, (file.count, file.height, file.width), found.notes()
 
 
 def read_as_picture(content: bytes, name: str = "", fit: int | None = None) -> Found:
@@ -82,34 +85,75 @@ def read_as_picture(content: bytes, name: str = "", fit: int | None = None) -> F
         fit: Longest side in pixels of what is returned; None for all of it.
 
     Returns:
-        ``(3, H, W)`` uint8, the brightest thousandth of the values is white; and bands, height and
-        width of the file.
+        ``(3, H, W)`` uint8, see ``find_scale``; bands, height and width of the file; and what was
+        done.
 
     Raises:
-        BadRecordError: If the file is damaged, too large or of complex numbers.
+        BadRecordError: If the file is damaged, too large, of complex numbers or other colours.
     """
-    with _opened(content, name) as file:
+    with opened(content, name) as file:
         _check_size(file, name)
         _check_blocks(file, name)
-        bands = [1, 2, 3] if file.count >= 3 else [1, 1, 1]
-        few = _sampled(file, sorted(set(bands)), SAMPLED).astype(np.float32)
-        top = max(float(np.quantile(np.nan_to_num(few, copy=False), 0.999)), 1e-12)
-        small = _read(file, sorted(set(bands)), fit, name, white=top)
+        inverted = _check_colours(file, name)
+        bands = [1, 2, 3] if file.count >= 3 else [1]
+        scale = find_scale(_sampled(file, bands, SAMPLED), file.nodata, name)
+        small = _read(file, bands, fit, name, scale)
+        if inverted:
+            small = np.subtract(255, small, out=small)
         pixels = np.ascontiguousarray(np.broadcast_to(small, (3, *small.shape[1:])))
-        return pixels, (3, file.height, file.width)
+        return pixels, (3, file.height, file.width), (DEEP, *scale.notes)
+
+
+class Narrowed:
+    """Brings values to what a picture of many bands holds, and counts what was lost.
+
+    Args:
+        nodata: The value that the file declares for no data, or None.
+    """
+
+    def __init__(self, nodata: float | None) -> None:
+        self.nodata, self.seen, self.empty, self.cut = nodata, 0, 0, 0
+
+    def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Narrow values.
+
+        Args:
+            values: Of any shape and kind of real number.
+
+        Returns:
+            The same shape in uint8, int16 or float32, 0 where there is no data.
+        """
+        empty = holes(values, self.nodata)
+        self.seen, self.empty = self.seen + values.size, self.empty + int(empty.sum())
+        if values.dtype.kind == "f":
+            out = values.astype(np.float32)
+        elif values.dtype == np.uint8:
+            out = values.copy()
+        else:
+            self.cut += int(((np.abs(values.astype(np.int64)) > MOST) & ~empty).sum())
+            out = values.clip(-MOST, MOST).astype(np.int16)
+        out[empty] = 0
+        return out
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what was lost."""
+        told = tell_holes(self.empty / max(self.seen, 1), self.nodata)
+        if self.cut:
+            told += (f"Values above {MOST:,} were set to it: {self.cut / self.seen:.2%} of them.",)
+        return told
 
 
 def _read(
-    file: Any, bands: list[int], fit: int | None, name: str, white: float | None = None
+    file: Any, bands: list[int], fit: int | None, name: str, to: Scale | Narrowed
 ) -> npt.NDArray[Any]:
     """Read bands strip by strip, so that what is stored in wide numbers is never held whole."""
     longest = max(file.width, file.height)
     side = longest if fit is None else min(longest, fitted(fit, len(bands)))
     if side < longest:
-        return _narrow(_sampled(file, bands, side, mean=True), white)
+        return to.apply(_sampled(file, bands, side, mean=True))
     from rasterio.windows import Window
 
-    kind = np.uint8 if white is not None else _narrow(np.empty(0, file.dtypes[0]), None).dtype
+    kind = to.apply(np.empty(0, file.dtypes[0])).dtype
     taken = len(bands) * file.width * file.height * np.dtype(kind).itemsize / 1_000_000
     if taken > MAX_RESULT_MEGABYTES:
         raise BadRecordError(
@@ -123,7 +167,7 @@ def _read(
     rows = max(1, STRIP_MEGABYTES * 1_000_000 // row)
     for at in range(0, file.height, rows):
         window = Window(0, at, file.width, min(rows, file.height - at))
-        out[:, at : at + rows] = _narrow(file.read(bands, window=window), white)
+        out[:, at : at + rows] = to.apply(file.read(bands, window=window))
     return out
 
 
@@ -138,51 +182,19 @@ def _sampled(file: Any, bands: list[int], side: int, mean: bool = False) -> npt.
     return found
 
 
-def _narrow(values: npt.NDArray[Any], white: float | None) -> npt.NDArray[Any]:
-    """Bring values to what a picture holds: uint8 below a given white, else uint8 to float32."""
-    if white is not None:
-        plain = np.nan_to_num(values.astype(np.float32), copy=False)
-        return (plain / white * 255).clip(0, 255).round().astype(np.uint8)
-    if values.dtype.kind == "f":
-        return np.nan_to_num(values.astype(np.float32), copy=False)
-    if values.dtype == np.uint8:
-        return values
-    return values.clip(-MOST, MOST).astype(np.int16)
+def _check_colours(file: Any, name: str) -> bool:
+    """Refuse colours that are no red, green and blue; tell whether a grey is the darker the more.
 
-
-def centre(content: bytes, name: str = "") -> tuple[tuple[float, float] | None, str]:
-    """Find the place of the middle of a GeoTIFF from its georeference.
-
-    Args:
-        content: The bytes of the file.
-        name: What to call it in messages.
-
-    Returns:
-        Longitude and latitude in degrees, or None, and then the reason in one sentence; the reason
-        is empty where the file says nothing of a place at all.
+    The bands of other colours, read as if they were these, would give a picture of wrong ones.
     """
-    with _opened(content, name) as file:
-        if file.crs is None and file.transform.is_identity:
-            return None, ""
-        if file.crs is None:
-            return None, "The GeoTIFF has a grid but no coordinate reference system (CRS)."
-        if file.transform.is_identity:
-            return None, "The GeoTIFF names a coordinate reference system but has no grid."
-        across, down = file.width / 2, file.height / 2
-        grid = file.transform
-        x, y = (
-            grid.a * across + grid.b * down + grid.c,
-            grid.d * across + grid.e * down + grid.f,
+    kind = file.photometric.name if file.photometric is not None else ""
+    if kind in ("cmyk", "cielab", "icclab", "itulab"):
+        raise BadRecordError(
+            f"The TIFF has colours of the kind {kind} in {file.dtypes[0]}: save it as RGB, or with"
+            " 8 bits a channel.",
+            file=name or None,
         )
-        crs = file.crs.to_wkt()
-    try:
-        convert = to_wgs84(crs)
-    except BadRecordError as error:
-        return None, str(error)
-    lon, lat = (x, y) if convert is None else convert.transform(x, y)
-    if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
-        return None, "The GeoTIFF's georeference leads to no place on Earth."
-    return (float(lon), float(lat)), ""
+    return kind == "white"
 
 
 def _check_size(file: Any, name: str) -> None:
@@ -226,7 +238,7 @@ def _check_blocks(file: Any, name: str) -> None:
 
 
 @contextmanager
-def _opened(content: bytes, name: str) -> Iterator[Any]:
+def opened(content: bytes, name: str) -> Iterator[Any]:
     """Open a TIFF in memory with GDAL."""
     from rasterio import Env
     from rasterio.errors import NotGeoreferencedWarning, RasterioError

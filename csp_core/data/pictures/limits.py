@@ -10,8 +10,8 @@ from csp_core.errors import BadRecordError
 
 # A phone makes 12 to 50 megapixels; decoded, 100 take 300 to 400 MB.
 MAX_MEGAPIXELS = 100
-# WebP is decoded to three copies of four bytes a pixel, HEIC to two.
-FEWER_MEGAPIXELS = {"WEBP": 36, "HEIF": 75}
+# WebP is decoded to three copies of four bytes a pixel, HEIC to two, AVIF to planes and two copies.
+FEWER_MEGAPIXELS = {"WEBP": 36, "HEIF": 75, "AVIF": 36}
 # What a TIFF's values take as they are stored; 100 megapixels of three bands of 16 bits take 600.
 MAX_MEGABYTES = 1000
 # What the picture that comes out takes: read in strips, a file may be larger than this.
@@ -32,6 +32,8 @@ WIDTH, HEIGHT, SAMPLES = 256, 257, 277
 # Tags that lead to further folders of tags: EXIF, GPS, interoperability.
 FURTHER = (34665, 34853, 40965)
 MOST_TAGS = 65_535
+# The tag that leads to further pictures, and how many of them are looked at.
+PICTURES, MOST_PICTURES = 330, 8
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Folder:
         tags: Tag to its number where it is one whole number, else to 0.
         claimed: Bytes that the tags' values take when each is read; overlaps count again.
         following: Where the next folder lies, 0 if there is none.
+        below: Where folders of further pictures lie that this one leads to.
     """
 
     tags: dict[int, int]
     claimed: int
     following: int
+    below: tuple[int, ...] = ()
 
 
 def folders(content: bytes, most: int = MAX_PAGES) -> Iterator[Folder]:
@@ -59,8 +63,7 @@ def folders(content: bytes, most: int = MAX_PAGES) -> Iterator[Folder]:
     Yields:
         The folders of the file, then those that EXIF hangs below the first.
     """
-    order = ">" if content[:2] == b"MM" else "<"
-    big = content[2:4] in (b"+\0", b"\0+")
+    order, big = _layout(content)
     try:
         (at,) = struct.unpack_from(order + ("Q" if big else "I"), content, 8 if big else 4)
         below: list[int] = []
@@ -78,12 +81,34 @@ def folders(content: bytes, most: int = MAX_PAGES) -> Iterator[Folder]:
         return
 
 
+def _layout(content: bytes) -> tuple[str, bool]:
+    """Read the order of bytes, and whether offsets have eight of them."""
+    return ">" if content[:2] == b"MM" else "<", content[2:4] in (b"+\0", b"\0+")
+
+
+def folder_at(content: bytes, at: int) -> Folder | None:
+    """Read one folder of tags.
+
+    Args:
+        content: A TIFF.
+        at: Where it lies.
+
+    Returns:
+        The folder, or None where the file ends before.
+    """
+    try:
+        return _folder(content, at, *_layout(content))
+    except struct.error:
+        return None
+
+
 def _folder(content: bytes, at: int, order: str, big: bool) -> Folder:
     head, entry, inline = ("Q", "HHQQ", 8) if big else ("H", "HHII", 4)
     (number,) = struct.unpack_from(order + head, content, at)
     start, width = at + struct.calcsize(order + head), struct.calcsize(order + entry)
     number = min(number, MOST_TAGS + 1, max(len(content) - start, 0) // width)
-    tags, claimed = {}, 0
+    tags: dict[int, int] = {}
+    claimed, below = 0, ()
     rows = struct.iter_unpack(order + entry, content[start : start + number * width])
     for tag, kind, count, value in rows:
         size = WIDTHS.get(kind, 1) * count
@@ -92,11 +117,26 @@ def _folder(content: bytes, at: int, order: str, big: bool) -> Folder:
         # A short number stands at the beginning of its field, which is its end in MM files.
         short = kind == 3 and order == ">"
         tags[tag] = (value >> 8 * (inline - 2) if short else value) if count == 1 else 0
+        if tag == PICTURES and WIDTHS.get(kind) in (4, 8):
+            below = _below(content, order, WIDTHS[kind], count, value, inline)
     end = start + number * width
     following = 0
     if end + inline <= len(content):
         (following,) = struct.unpack_from(order + ("Q" if big else "I"), content, end)
-    return Folder(tags, claimed, following)
+    return Folder(tags, claimed, following, below)
+
+
+def _below(
+    content: bytes, order: str, width: int, count: int, value: int, inline: int
+) -> tuple[int, ...]:
+    count = min(count, MOST_PICTURES)
+    if width * count <= inline:
+        return (value,) if count == 1 else ()
+    layout = f"{order}{count}{'I' if width == 4 else 'Q'}"
+    try:
+        return struct.unpack_from(layout, content, value)
+    except struct.error:
+        return ()
 
 
 def check_tiff(content: bytes, name: str) -> int:

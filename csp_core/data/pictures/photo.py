@@ -5,28 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from csp_core.data.pictures.decode import Decoded, decode, read_bytes, telling
-from csp_core.data.pictures.geotiff import centre
-from csp_core.data.pictures.limits import TIFF_MARKS
-from csp_core.data.pictures.position import (
-    Place,
-    parts_of_time,
-    place_of_exif,
-    place_of_xmp,
-    read_xmp,
-    taxon_of_xmp,
-    time_of_exif,
-    time_of_xmp,
-)
+from csp_core.data.pictures.decode import decode, read_bytes, telling
+from csp_core.data.pictures.found import Source, find
+from csp_core.data.pictures.position import parts_of_time
+from csp_core.data.pictures.sidecar import read_sidecars
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
-
-BAD_EXIF = "The EXIF data are malformed, so they name no place."
-Source = Literal["EXIF", "XMP", "georeference"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +25,7 @@ class Photo:
         image: ``(3, H, W)`` uint8, upright; ``(bands, H, W)`` int16 for GeoTIFFs of more than four
             16-bit bands.
         lonlat: Longitude and latitude in degrees, or None.
-        place_source: Where the place stands in the file, or None.
+        place_source: Where the place stands in the file or beside it, or None.
         why_no_place: One sentence where there is no place, else ``""``.
         uncertainty_m: Radius within which the place lies, metres, or None where the file says
             nothing of it.
@@ -73,10 +61,11 @@ def read_photo(
     size: int | None = None,
     fit: int | None = None,
 ) -> Photo:
-    """Read a photo: JPEG, PNG, TIFF, GeoTIFF, WebP or HEIC.
+    """Read a photo: JPEG, PNG, TIFF, GeoTIFF, WebP, HEIC or AVIF.
 
     Nothing is written to the disk. Pictures of 100 megapixels or more are refused before they are
-    decoded. The place is that of the EXIF data, else of the XMP data, else of the georeference.
+    decoded. The place is that of the EXIF data, else of the XMP data, else of the georeference,
+    else of a sidecar beside the file, ``photo.jpg.xmp`` or ``photo.xmp``.
 
     Args:
         path_or_bytes: The file, or its content.
@@ -140,53 +129,25 @@ def describe_photo(
         DataNotFoundError: If there is no such file.
         BadRecordError: If it is no picture, is damaged or too large; one sentence.
     """
+    beside = [] if isinstance(path_or_bytes, bytes) else read_sidecars(Path(path_or_bytes))
     content, name = read_bytes(path_or_bytes, name)
     picture = decode(content, name, draft=draft, fit=fit)
-    tags = read_xmp(picture.xmp)
     with telling() as told:
-        place, source, notes = _find_place(picture, tags, content, name)
-        taken, has_hour = time_of_exif(picture.exif), True
-    if taken is None:
-        taken, has_hour = time_of_xmp(tags)
+        found = find(picture, content, name, beside)
+    place, taken, has_hour = found.place, found.taken, found.has_hour
     date, hour = (math.nan, math.nan) if taken is None else parts_of_time(taken)
     text = "" if taken is None else taken.isoformat(" ", "minutes")
     return picture.pixels, {
         "lonlat": place.lonlat,
-        "place_source": source,
+        "place_source": found.source,
         "why_no_place": place.why_not,
         "uncertainty_m": place.uncertainty_m,
         "date": date,
         "hour": hour if has_hour else math.nan,
         "taken": text if has_hour else text[:10],
-        "taxon": taxon_of_xmp(tags),
+        "taxon": found.taxon,
         "format": picture.format,
         "name": name,
-        "notes": (*picture.notes, *notes, *told),
+        "notes": (*picture.notes, *found.notes, *told),
         "stored": picture.stored,
     }
-
-
-def _find_place(
-    picture: Decoded, tags: dict[str, str], content: bytes, name: str
-) -> tuple[Place, Source | None, tuple[str, ...]]:
-    """Ask EXIF, XMP and georeference in turn; the first reason is kept if none has a place."""
-    exif = (
-        Place(None, BAD_EXIF)
-        if picture.bad_exif and not picture.exif
-        else place_of_exif(picture.exif)
-    )
-    if exif.lonlat is not None:
-        return exif, "EXIF", ()
-    # What the EXIF data would have said is worth a note only if something is wrong with them.
-    asked = picture.exif or picture.bad_exif
-    odd = (exif.why_not,) if asked and "no GPS" not in exif.why_not else ()
-    xmp = place_of_xmp(tags)
-    if xmp.lonlat is not None:
-        return xmp, "XMP", odd
-    reason = xmp.why_not or exif.why_not
-    if content[:4] in TIFF_MARKS:
-        lonlat, why = centre(content, name)
-        if lonlat is not None:
-            return Place(lonlat), "georeference", odd
-        reason = why or reason
-    return Place(None, odd[0] if odd else reason), None, ()

@@ -41,5 +41,11 @@ def thumbnail(image: Tensor, side: int) -> bytes:
 def _first_bands(image: Tensor) -> Tensor:
     pixels = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
     if pixels.dtype != torch.uint8:
-        pixels = (pixels.float() / max(1.0, float(pixels.max())) * 255).clamp(0, 255).byte()
+        values = pixels.float()
+        # Decibels are below zero, and 0 among them is where there is no data.
+        low = min(0.0, float(values.min()))
+        high = float(values[values != 0].max()) if low and values.any() else float(values.max())
+        span = high - low if low else max(1.0, high)
+        shown = ((values - low) / max(span, 1e-12) * 255).clamp(0, 255)
+        pixels = (shown * (values != 0) if low else shown).byte()
     return pixels

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data.images import FileImages, ImageDataset, ImageStore, read_shared
-from csp_core.data.pictures.geotiff import centre
+from csp_core.data.pictures.georeference import centre
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
@@ -217,7 +217,7 @@ def _patches(names: tuple[str, ...]) -> list[str]:
 def _georeferences(source: Path, names: tuple[str, ...]) -> tuple[Tensor, dict[str, object]]:
     """Give each GeoTIFF the place of its middle, NaN where it says none."""
     nowhere = (float("nan"), float("nan"))
-    found = [centre((source / name).read_bytes(), name)[0] or nowhere for name in names]
+    found = [centre((source / name).read_bytes(), name).lonlat or nowhere for name in names]
     lonlat = torch.tensor(found, dtype=torch.float32)
     return lonlat, {"images_without_place": int(lonlat.isnan().any(dim=1).sum())}
 

@@ -15,18 +15,20 @@ import torch
 from torch import Tensor
 
 from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_below
-from csp_core.data.pictures import Photo, parts_of_time, read_photo
+from csp_core.data.pictures import ENDINGS, Photo, parts_of_time, read_photo
 from csp_core.data.pictures.position import STAMP
+from csp_core.data.pictures.raws import ENDINGS as RAWS
+from csp_core.data.pictures.sidecar import beside
 from csp_core.data.reading.cleaning import WORDS
 from csp_core.data.reading.columns import plain
 from csp_core.data.reading.source import empty_table
 from csp_core.data.reading.tabular import ParquetSource
 from csp_core.data.records import ClassTable
+from csp_core.data.sets.photo_report import FIRST, report
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.geo import check_lonlat
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif")
 TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 COLUMNS = {
     "path": ("path", "file", "filename", "filepath", "image", "photo"),
@@ -37,7 +39,6 @@ COLUMNS = {
 }
 # What programs write into a cell of a place or a date that is not known.
 EMPTY = (*WORDS, "-nan", "nat", "")
-FIRST = 5
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ def load_photos(
 ) -> ImageDataset:
     """Load photos of one's own; files that cannot be read are told in ``info`` and left out.
 
-    Place and time come from the table where it has them, else from EXIF, XMP or georeference; with
-    a date of the table, the hour of the file is left out. Dates of the table that cannot be read,
-    and longitudes without latitude, are counted in ``info`` too; there the file is asked.
+    Place and time come from the table where it has them, else from EXIF, XMP, georeference or a
+    sidecar beside the photo; with a date of the table, the hour of the file is left out. Dates of
+    the table that cannot be read, and longitudes without latitude, are counted in ``info`` too;
+    there the file is asked.
 
     Args:
         split: ``train``, ``val``, ``test`` or ``all``.
@@ -146,7 +148,7 @@ def load_photos(
         date=date[here],
         hour=hour[here],
         name=Path(str(root)).name,
-        info={**info, **_report(listed, scanned, lonlat), "split": how.words(split)},
+        info={**info, **_told(listed, scanned, lonlat), "split": how.words(split)},
         store=scanned if in_memory else files,
         rows=torch.tensor(rows)[here],
         test_hash=dealt.test_hash(classes, lonlat, label, date, files=paths),
@@ -169,10 +171,12 @@ def _list(root: Path) -> tuple[Path, list[_Listed], dict[str, object]]:
     if not root.is_dir():
         raise DataNotFoundError(f"No folder or table {root}.")
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    pictures = [path.relative_to(root) for path in files if path.suffix.lower() in SUFFIXES]
+    pictures = [path.relative_to(root) for path in files if path.suffix.lower() in ENDINGS]
     listed = [_Listed(p.as_posix(), p.parts[0]) for p in pictures if len(p.parts) > 1]
     loose = len(pictures) - len(listed)
+    raws = sum(path.suffix.lower().lstrip(".") in RAWS for path in files)
     info: dict[str, object] = {"folder": root.name, "other_files": len(files) - len(pictures)}
+    info |= {"camera_raws_among_them": raws} if raws else {}
     return root, listed, info | ({"pictures_outside_class_folders": loose} if loose else {})
 
 
@@ -263,7 +267,7 @@ def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
     missing = [name for name in files.names if not (files.root / name).is_file()]
     if missing:
         raise DataNotFoundError(f"{len(missing)} photos are not there, the first {missing[0]}.")
-    key = f"{files.digest()}/{keep}"
+    key = f"{files.digest()}/{_sidecars(files)}/{keep}"
     known = _SHARED.get(key)
     if known is not None:
         return known
@@ -285,6 +289,13 @@ def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
         photos.append(replace(photo, image=torch.empty(0)))
     found = _SHARED[key] = PhotoImages(array, refused, tuple(photos))
     return found
+
+
+def _sidecars(files: FileImages) -> int:
+    """Tell what lies beside the photos from what lay there before."""
+    states = [(one.name, one.stat().st_mtime_ns, one.stat().st_size)
+              for name in files.names for one in beside(files.root / name)]  # fmt: skip
+    return hash(tuple(states))
 
 
 def _choose(
@@ -324,15 +335,5 @@ def _check_places(lonlat: Tensor, without_place: str) -> None:
         )
 
 
-def _report(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:
-    sizes = Counter(listed[r].label for r, photo in enumerate(scanned.photos) if photo is not None)
-    lone = sorted(name for name, number in sizes.items() if number == 1)
-    sources = Counter(p.place_source or "none" for p in scanned.photos if p is not None)
-    return {
-        "photos_left_out": len(scanned.refused),
-        "first_left_out": list(scanned.refused.values())[:FIRST],
-        "photos_without_place": int(lonlat.isnan().any(dim=1).sum()),
-        "places_in_files": dict(sources),
-        "classes_with_one_photo": len(lone),
-        "first_with_one_photo": lone[:FIRST],
-    }
+def _told(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:
+    return report([one.label for one in listed], scanned.photos, scanned.refused, lonlat)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from csp_core.data.pictures import describe_photo, read_photo
 from csp_core.data.pictures.limits import folders, is_bomb
-from csp_core.data.pictures.position import read_xmp
+from csp_core.data.pictures.xmp import read_xmp
 from csp_core.errors import BadRecordError
 
 SIDE = 9990

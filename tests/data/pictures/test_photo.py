@@ -14,8 +14,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from csp_core.data.pictures import geotiff as geotiffs
 from csp_core.data.pictures import open_picture, read_photo
-from csp_core.data.pictures.geotiff import centre
-from csp_core.data.pictures.position import read_xmp
+from csp_core.data.pictures.georeference import centre
+from csp_core.data.pictures.xmp import read_xmp
 from csp_core.errors import BadRecordError, DataNotFoundError
 from tests.data.sets.photos import encode, exif, geotiff, gps, pixels, xmp
 
