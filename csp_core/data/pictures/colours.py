@@ -51,7 +51,7 @@ def _brightest(picture: Image.Image) -> float:
 
 
 def _strip_to_rgb(picture: Image.Image, top: float) -> Image.Image:
-    if picture.mode == "RGB":
+    if picture.mode == "RGB" and not is_clear(picture):
         return picture
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         values = np.array(picture, dtype=np.float64)

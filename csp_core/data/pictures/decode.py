@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError, features
 
 from csp_core.data.pictures.colours import is_clear, to_rgb
-from csp_core.data.pictures.geotiff import DEEP, read_as_picture, read_bands
+from csp_core.data.pictures.geotiff import DEEP, Found, read_as_picture, read_bands
 from csp_core.data.pictures.limits import (
     MAX_MEGAPIXELS,
     TIFF_MARKS,
@@ -98,15 +98,14 @@ def decode(
         pages = check_tiff(content, name) if content[:4] in TIFF_MARKS else 0
         check_raw(content, name)
         if pages and (bands := read_bands(content, name, fit)) is not None:
-            pixels, stored, notes = bands
-            exif, xmp = _beside(content)
-            return Decoded(pixels, stored, "TIFF", exif, xmp, (*notes, *told))
+            return _of_values(content, bands, told)
         picture = _open(content, name)
         if picture is None or _is_measured(picture):
-            return _of_values(content, name, fit, told)
+            return _of_values(content, read_as_picture(content, name, fit), told)
         exif, xmp = _exif(picture), _xmp(picture.info)
         notes = tuple(_notes(picture, name, pages))
-        turn = _orientation(exif)
+        # Pillow turns TIFFs upright by itself, and no other format.
+        turn = 1 if picture.format == "TIFF" else _orientation(exif)
         wide, high = picture.size
         stored = (3, wide, high) if turn > 4 else (3, high, wide)
         pixels = _pixels(picture, name, draft, fit, turn)
@@ -127,8 +126,8 @@ def _is_measured(picture: Image.Image) -> bool:
     return deep or picture.mode in ("I", "F")
 
 
-def _of_values(content: bytes, name: str, fit: int | None, told: list[str]) -> Decoded:
-    pixels, (bands, high, wide), notes = read_as_picture(content, name, fit)
+def _of_values(content: bytes, found: Found, told: list[str]) -> Decoded:
+    pixels, (bands, high, wide), notes = found
     exif, xmp = _beside(content)
     turn = _orientation(exif)
     stored = (bands, wide, high) if turn > 4 else (bands, high, wide)

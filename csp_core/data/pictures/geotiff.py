@@ -16,6 +16,7 @@ from csp_core.data.pictures.limits import (
     MAX_MEGABYTES,
     MAX_MEGAPIXELS,
     MAX_RESULT_MEGABYTES,
+    folders,
 )
 from csp_core.data.pictures.scale import Scale, find_scale, holes, tell_holes
 from csp_core.errors import BadRecordError
@@ -29,6 +30,8 @@ FULL_BANDS = 16
 STRIP_MEGABYTES, CACHE_MEGABYTES = 32, MAX_BLOCK_MEGABYTES
 # The brightness of a picture is judged by this many pixels a side.
 SAMPLED = 1024
+COLOURS, WHITE_IS_ZERO = 262, 0
+OTHERS = {5: "those of print (CMYK)", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}
 Found = tuple[npt.NDArray[Any], tuple[int, ...], tuple[str, ...]]
 DEEP = "The picture has more than 8 bits a channel; it was brought to 8."
 
@@ -94,7 +97,7 @@ def read_as_picture(content: bytes, name: str = "", fit: int | None = None) -> F
     with opened(content, name) as file:
         _check_size(file, name)
         _check_blocks(file, name)
-        inverted = _check_colours(file, name)
+        inverted = _check_colours(content, file.dtypes[0], name)
         bands = [1, 2, 3] if file.count >= 3 else [1]
         scale = find_scale(_sampled(file, bands, SAMPLED), file.nodata, name)
         small = _read(file, bands, fit, name, scale)
@@ -182,19 +185,20 @@ def _sampled(file: Any, bands: list[int], side: int, mean: bool = False) -> npt.
     return found
 
 
-def _check_colours(file: Any, name: str) -> bool:
+def _check_colours(content: bytes, kind: str, name: str) -> bool:
     """Refuse colours that are no red, green and blue; tell whether a grey is the darker the more.
 
     The bands of other colours, read as if they were these, would give a picture of wrong ones.
     """
-    kind = file.photometric.name if file.photometric is not None else ""
-    if kind in ("cmyk", "cielab", "icclab", "itulab"):
+    first = next(folders(content, 1), None)
+    colours = first.tags.get(COLOURS) if first is not None else None
+    if colours in OTHERS:
         raise BadRecordError(
-            f"The TIFF has colours of the kind {kind} in {file.dtypes[0]}: save it as RGB, or with"
-            " 8 bits a channel.",
+            f"The TIFF's colours are {OTHERS[colours]} in {kind}: save it as RGB, or with 8 bits a"
+            " channel.",
             file=name or None,
         )
-    return kind == "white"
+    return colours == WHITE_IS_ZERO
 
 
 def _check_size(file: Any, name: str) -> None:
