@@ -10,15 +10,17 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from csp_core.errors import CheckpointError
+from csp_core.importers.clip import NETWORKS as SINES
 from csp_core.importers.clip import geoclip, satclip
 from csp_core.importers.fcnet import geo_prior, sinr
+from csp_core.importers.names import inner_model
 from csp_core.importers.plan import Plan, build
 from csp_core.importers.reading import Checkpoint, read_file
 from csp_core.importers.sources import SOURCES, write_import_card
@@ -39,7 +41,7 @@ IMPORTERS: dict[str, Callable[[Checkpoint], Plan]] = {
 # Settings that only one of the two sources with the same network writes.
 ONLY_CSP = ("gridcell", "geo_net", "theory", "sphere", "dft")
 ONLY_TORCHSPATIAL = ("Space2Vec-", "Sphere2Vec-", "NeRF", "wrap", "tile_ffn")
-SUFFIXES = (".tar", ".pth", ".pt", ".ckpt", ".bin")
+SUFFIXES = (".tar", ".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ def read_checkpoint(path: str | Path, *, source: str | None = None) -> Imported:
     if source is not None:
         lookup("source", IMPORTERS, source)
     checkpoint = read_file(path)
+    tensors, left = inner_model(
+        checkpoint.tensors, lambda inner: bool(_fitting(replace(checkpoint, tensors=inner)))
+    )
+    checkpoint = replace(checkpoint, tensors=tensors)
     name = _recognise(checkpoint, source)
     plan = IMPORTERS[name](checkpoint)
     # Building draws weights only to overwrite them; the caller's random state stays as it was.
@@ -108,9 +114,20 @@ def read_checkpoint(path: str | Path, *, source: str | None = None) -> Imported:
         "sha256": checkpoint.sha256,
         "from_shapes": dict(plan.from_shapes),
         "from_params": dict(plan.from_params),
-        "notes": list(plan.notes),
+        "notes": [*checkpoint.notes, *left, *plan.notes, *_precision(plan)],
     }
     return Imported(model, provenance)
+
+
+def _precision(plan: Plan) -> list[str]:
+    """Say where a file holds its numbers with three digits, its frequencies too."""
+    kinds = {tensor.dtype for tensor in plan.weights.values()}
+    return [
+        f"The file holds numbers in {str(kind).removeprefix('torch.')}, so its scores are known to"
+        " 2 or 3 digits."
+        for kind in (torch.float16, torch.bfloat16)
+        if kind in kinds
+    ]
 
 
 def _recognise(checkpoint: Checkpoint, source: str | None) -> str:
@@ -146,7 +163,7 @@ def _fitting(checkpoint: Checkpoint) -> tuple[str, ...]:
 
     if any_begins("LocEnc0."):
         return ("geoclip",)
-    if any_begins("model.location.nnet.", "model.nnet."):
+    if any_begins(*SINES):
         return ("satclip",)
     if "class_emb.weight" not in keys and "loc_enc.class_emb.weight" not in keys:
         return ()

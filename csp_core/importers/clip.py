@@ -13,8 +13,8 @@ from csp_core.importers.plan import Plan, count_layers, differing, same, shape
 from csp_core.importers.reading import Checkpoint
 from csp_core.location.geoclip import published_state
 
-# The same network stands in a SatCLIP file under both names.
-NETWORKS = ("model.location.nnet.", "model.nnet.")
+# The same network stands in a SatCLIP file under two names, and in those of a hub without "model".
+NETWORKS = ("model.location.nnet.", "model.nnet.", "location.nnet.", "nnet.")
 IMAGES = (
     "Left out: the image side. The embedding of a place is compared with none here, but a"
     " classifier can be trained on it."
@@ -68,9 +68,11 @@ def _network(checkpoint: Checkpoint) -> dict[str, Tensor]:
         {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
         for prefix in NETWORKS
     ]
-    first, second = copies if copies[0] else reversed(copies)
-    equal = set(first) == set(second) and all(same(v, second[k]) for k, v in first.items())
-    if second and not equal:
+    first, *others = [copy for copy in copies if copy] or [{}]
+    if any(
+        set(first) != set(other) or not all(same(v, other[k]) for k, v in first.items())
+        for other in others
+    ):
         raise CheckpointError(
             f"{checkpoint.file} holds its location network twice, but not the same: it is damaged."
         )

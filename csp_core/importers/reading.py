@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 import zipfile
@@ -12,16 +13,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.files import hash_file
+from csp_core.importers.names import plain_names
 
 # A bound against mistakes: these models take megabytes.
 MAX_BYTES = 2 * 2**30
 # How torch.save began every file before it wrote zip archives (2020).
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 ZIP = b"PK\x03\x04"
+# Where programs put weights and settings into a file, the usual one first.
+WEIGHTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights",
+           "location_encoder", "module")  # fmt: skip
+EXTRA = "_extra_state"
+SETTINGS = ("params", "hyper_parameters", "config", "hparams")
+# Settings beside the safetensors file of a hub.
+HUB_SETTINGS, MAX_SETTINGS = "config.json", 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,14 @@ class Checkpoint:
         sha256: Hash of its bytes.
         tensors: Name to tensor, on the CPU.
         params: The settings stored beside them; empty where there are none.
+        notes: Where they stood, if not where they were published.
     """
 
     file: str
     sha256: str
     tensors: Mapping[str, Tensor]
     params: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def text(self, key: str) -> str | None:
         """Look a setting up that is a word.
@@ -82,7 +94,7 @@ def read_file(path: str | Path) -> Checkpoint:
     """Read tensors and settings; nothing in the file is executed.
 
     Args:
-        path: A file that ``torch.save`` wrote.
+        path: A file that ``torch.save`` wrote, or one of safetensors.
 
     Returns:
         Its content.
@@ -92,21 +104,53 @@ def read_file(path: str | Path) -> Checkpoint:
         CheckpointError: If it is no such file, damaged, too large, or asks for more than weights.
     """
     path = Path(path)
-    _check(path)
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(NUMBERS):
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    # A hostile or damaged file can fail in any way, and each means the same.
-    except Exception as error:
-        raise CheckpointError(f"{path.name} {_reason(error)}") from error
-    tensors, params = _split(path.name, content)
+    if _check(path):
+        tensors, params, notes = _read_safetensors(path)
+    else:
+        try:
+            with warnings.catch_warnings(), torch.serialization.safe_globals(NUMBERS):
+                warnings.simplefilter("ignore")
+                content = torch.load(path, map_location="cpu", weights_only=True)
+        # A hostile or damaged file can fail in any way, and each means the same.
+        except Exception as error:
+            raise CheckpointError(f"{path.name} {_reason(error)}") from error
+        tensors, params = _split(path.name, content)
+        notes = ()
     for name, tensor in tensors.items():
         _check_tensor(path.name, name, tensor)
-    return Checkpoint(path.name, hash_file(path), tensors, params)
+    tensors, told = plain_names(tensors, path.name)
+    return Checkpoint(path.name, hash_file(path), tensors, params, (*notes, *told))
 
 
-def _check(path: Path) -> None:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any], tuple[str, ...]]:
+    """Read a file of a hub, with the settings in its head or in ``config.json`` beside it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            head = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path.name} is cut short or damaged: get it again from its publisher."
+        ) from error
+    params = next((found for key in SETTINGS if (found := _settings(head.get(key)))), {})
+    beside = path.with_name(HUB_SETTINGS)
+    if params or not beside.is_file() or beside.stat().st_size > MAX_SETTINGS:
+        return tensors, params, ()
+    params = _settings(beside.read_text(encoding="utf-8", errors="replace"))
+    inner = next((params[key] for key in SETTINGS if isinstance(params.get(key), dict)), params)
+    return tensors, inner, (f"The settings are those of {HUB_SETTINGS} beside it.",) * bool(inner)
+
+
+def _settings(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _check(path: Path) -> bool:
+    """Refuse what is no file of weights; tell whether it is one of safetensors."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the published file itself.")
     if not path.is_file():
@@ -118,14 +162,18 @@ def _check(path: Path) -> None:
         )
     with path.open("rb") as stream:
         head = stream.read(len(LEGACY))
+    # A safetensors file begins with the length of its head, which is JSON.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
+        return True
     if head == LEGACY:
-        return
+        return False
     if not head.startswith(ZIP):
         raise CheckpointError(
-            f"{path.name} is no file that torch.save wrote; give the published file as it was"
-            " downloaded. Nothing was loaded from it."
+            f"{path.name} is no file that torch.save wrote, nor one of safetensors; give the"
+            " published file as it was downloaded. Nothing was loaded from it."
         )
     _check_archive(path)
+    return False
 
 
 def _check_archive(path: Path) -> None:
@@ -164,10 +212,16 @@ def _reason(error: Exception) -> str:
 def _split(file: str, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     """Tell weights from settings."""
     state, params = content, {}
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        state = content["state_dict"]
-        stored = content.get("params", content.get("hyper_parameters"))
-        params = dict(stored) if isinstance(stored, Mapping) else {}
+    if isinstance(content, Mapping):
+        inner = (content[key] for key in WEIGHTS if isinstance(content.get(key), Mapping))
+        state = next((found for found in inner if found), content)
+        stored = next((content[k] for k in SETTINGS if isinstance(content.get(k), Mapping)), {})
+        params = dict(stored) if state is not content else {}
+    # Weights in weights: a program that trains saved the file of another.
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if isinstance(state, Mapping):  # what parts keep beside their weights is of any kind
+        state = {k: v for k, v in state.items() if not str(k).endswith(EXTRA)}
     named = isinstance(state, Mapping) and all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     )

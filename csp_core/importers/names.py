@@ -1,0 +1,102 @@
+"""Names of tensors as programs that train write them, brought to those of the published models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from torch import Tensor
+
+from csp_core.errors import CheckpointError
+
+# What PyTorch puts around a part of a model: several GPUs, compiled, averaged.
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+# Attributes that programs keep the model in; Lightning has no name of its own for it.
+HOLDERS = ("model", "net", "network", "state_dict", "encoder", "location_encoder", "loc_encoder",
+           "location", "location_model", "backbone", "student", "ema_model", "ema")  # fmt: skip
+# Parts of what is written beside weights, which are none.
+BESIDE = ("n_averaged", "_extra_state")
+DEEPEST = 4
+Tensors = Mapping[str, Tensor]
+
+
+def plain_names(tensors: Tensors, file: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Leave out of names what wrappers have put into them.
+
+    Args:
+        tensors: Name to tensor.
+        file: Name of the file, for the error message.
+
+    Returns:
+        The same tensors, and a sentence where names have changed.
+
+    Raises:
+        CheckpointError: If two tensors would have one name and differ.
+
+    Example:
+        >>> list(plain_names({"module.a._orig_mod.b": Tensor()}, "x.pt")[0])
+        ['a.b']
+    """
+    found: dict[str, Tensor] = {}
+    seen = set()
+    for name, tensor in tensors.items():
+        parts = name.split(".")
+        if parts[-1] in BESIDE:
+            continue
+        seen |= set(WRAPPERS).intersection(parts[:-1])
+        plain = ".".join(part for part in parts if part not in WRAPPERS)
+        if plain in found and not found[plain].equal(tensor):
+            raise CheckpointError(
+                f"{file} holds {plain!r} twice, as {name!r} too, and the two differ: give a file of"
+                " one model."
+            )
+        found[plain] = tensor
+    told = ", ".join(f"{part}." for part in sorted(seen))
+    note = f"Names of the tensors hold {told} of training on several GPUs or of a compiled model"
+    return found, (f"{note}; it was left off.",) if seen else ()
+
+
+def inner_model(
+    tensors: Tensors, fits: Callable[[Tensors], bool]
+) -> tuple[Tensors, tuple[str, ...]]:
+    """Find the published model in a larger one, such as a Lightning module or all of GeoCLIP.
+
+    Args:
+        tensors: Name to tensor.
+        fits: Whether names are those of a published model.
+
+    Returns:
+        Its tensors by their published names, and what was left off and out; all tensors as they
+        are where none fits.
+    """
+    if fits(tensors):
+        return tensors, ()
+    for holder, inside in _inside(tensors, "", 0):
+        if fits(inside):
+            rest = sorted(name for name in tensors if not name.startswith(holder))
+            notes = [f"Names of the tensors begin with {holder}, which was left off."]
+            if rest:
+                listed = ", ".join(sorted({name.split(".")[0] for name in rest})[:5])
+                notes.append(f"Left out: {len(rest)} tensors of other parts ({listed}).")
+            return inside, tuple(notes)
+    return tensors, ()
+
+
+def _inside(tensors: Tensors, before: str, depth: int) -> Iterator[tuple[str, Tensors]]:
+    """List what stands below each holder, outer ones first."""
+    firsts = dict.fromkeys(name.split(".")[0] for name in tensors if "." in name)
+    below = [
+        (
+            f"{before}{first}.",
+            {
+                name.removeprefix(f"{first}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{first}.")
+            },
+        )
+        for first in firsts
+        if first in HOLDERS
+    ]
+    yield from below
+    if depth + 1 < DEEPEST:
+        for holder, inside in below:
+            yield from _inside(inside, holder, depth + 1)
