@@ -21,6 +21,7 @@ BENCHMARKS = {
     "click_latency": (None, []),
     "photo_latency": (None, []),
     "encoder_speed": (None, []),
+    "encoding_precision": (None, []),
     "costs": (None, []),
     "world_prior": (None, []),
     "import_speed": (None, []),
