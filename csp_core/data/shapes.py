@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,16 +45,43 @@ def to_wgs84(crs: Any) -> Any:
         ) from error
 
 
-def points_of(geometry: pl.Series, transform: Any) -> tuple[Floats, Floats]:
-    """Give one place for each geometry.
+class Places(NamedTuple):
+    """Where some shapes are.
+
+    Args:
+        row: ``(M,)`` which shape each place is of; a shape of several points has several places.
+        lon: ``(M,)`` degrees, NaN where a shape has no place.
+        lat: ``(M,)`` degrees.
+        radius_m: ``(M,)`` metres from the place to the farthest corner of its shape, on the
+            ellipsoid; NaN for points.
+        counts: Sentences with ``{}`` for a number, and the numbers.
+    """
+
+    row: npt.NDArray[np.int64]
+    lon: Floats
+    lat: Floats
+    radius_m: Floats
+    counts: dict[str, int]
+
+
+SEVERAL = "records made of the points of features with several points: {}"
+AREA = (
+    "records that are areas or lines: {}, each at a point of it, with the distance to its farthest"
+    " corner as its uncertainty"
+)
+ACROSS = "areas or lines that reach over 180° of longitude, read the short way round: {}"
+POINT, SEVERAL_POINTS, COLLECTION = 0, 4, 7
+
+
+def places_of_wkb(geometry: pl.Series, transform: Any) -> Places:
+    """Give the places of geometries.
 
     Args:
         geometry: ``(N,)`` well-known binary.
         transform: As ``to_wgs84`` returned.
 
     Returns:
-        ``(N,)`` longitudes and latitudes in degrees: those of a point, or of a point on the surface
-        of another shape; NaN where there is none.
+        As ``places_of``.
 
     Raises:
         BadRecordError: If the column holds something else.
@@ -68,24 +95,90 @@ def points_of(geometry: pl.Series, transform: Any) -> tuple[Floats, Floats]:
     return places_of(np.atleast_1d(shapes), transform)
 
 
-def places_of(shapes: npt.NDArray[np.object_], transform: Any) -> tuple[Floats, Floats]:
-    """Give one place for each shape.
+def places_of(shapes: npt.NDArray[np.object_], transform: Any) -> Places:
+    """Give the places of shapes: one for a point, an area or a line, several for several points.
 
     Args:
         shapes: ``(N,)`` shapely geometries or None.
         transform: As ``to_wgs84`` returned.
 
     Returns:
-        ``(N,)`` longitudes and latitudes, as ``points_of``.
+        The places in the order of the shapes; each shape has one at least.
     """
-    shapes = shapes.copy()
+    shapes, row, several = _apart(shapes)
     shapes[shapely.is_empty(shapes)] = None
-    other = shapely.get_type_id(shapes) > 0
-    shapes[other] = shapely.point_on_surface(shapes[other])
+    other = np.flatnonzero(shapely.get_type_id(shapes) > POINT)
     lon, lat = shapely.get_x(shapes), shapely.get_y(shapes)
-    if transform is None or not len(shapes):
-        return lon, lat
-    lon, lat = transform.transform(lon, lat)
+    if transform is not None and len(shapes):
+        lon, lat = transform.transform(lon, lat)
+    radius, across = np.full(len(shapes), np.nan), 0
+    if len(other):
+        lon[other], lat[other], radius[other], across = _middles(shapes[other], transform)
     # A place outside the reach of its reference system comes back as infinity.
     bad = ~(np.isfinite(lon) & np.isfinite(lat))
-    return np.where(bad, np.nan, lon), np.where(bad, np.nan, lat)
+    lon, lat = np.where(bad, np.nan, lon), np.where(bad, np.nan, lat)
+    areas = int(np.isfinite(radius).sum())
+    return Places(row, lon, lat, radius, {SEVERAL: several, AREA: areas, ACROSS: across})
+
+
+def _apart(shapes: npt.NDArray[np.object_]) -> tuple[Any, npt.NDArray[np.int64], int]:
+    """Take shapes of several points apart; return also whose each is, and how many these are."""
+    row = np.arange(len(shapes))
+    kinds, parts = shapely.get_type_id(shapes), shapely.get_num_geometries(shapes)
+    many = (kinds == SEVERAL_POINTS) & (parts > 0)
+    for i in np.flatnonzero((kinds == COLLECTION) & (parts > 0)).tolist():
+        many[i] = (shapely.get_type_id(shapely.get_parts(shapes[i])) == POINT).all()
+    if not many.any():
+        return shapes.copy(), row, 0
+    times = np.where(many, parts, 1)
+    apart = np.repeat(shapes, times)
+    apart[np.repeat(many, times)] = shapely.get_parts(shapes[many])
+    return apart, np.repeat(row, times), int(parts[many & (parts > 1)].sum())
+
+
+def _middles(shapes: Any, transform: Any) -> tuple[Floats, Floats, Floats, int]:
+    """Give points of shapes in degrees, the metres to their corners, how many are over 180°."""
+    import pyproj
+
+    if transform is not None:
+        shapes = shapely.transform(shapes, transform.transform, interleaved=False)
+    corners, of = shapely.get_coordinates(shapes, return_index=True)
+    known = np.isfinite(corners).all(axis=1) & (np.abs(corners[:, 1]) <= 90)
+    starts = np.flatnonzero(np.diff(of, prepend=-1))
+    good = np.logical_and.reduceat(known, starts)
+    seam, first = _seams(corners[:, 0], of, starts)
+    over = good & (seam > first)
+    turned = corners.copy()
+    turned[:, 0] += 360.0 * (over[of] & (corners[:, 0] < seam[of]))
+    shapes = shapely.set_coordinates(shapes.copy(), np.where(good[of, None], turned, 0.0))
+    points = shapely.centroid(shapes)
+    valid, single = shapely.is_valid(shapes), shapely.get_type_id(shapes) < COLLECTION
+    # What crosses itself has no surface, and collections have none in common.
+    points[~valid] = shapely.centroid(shapely.envelope(shapes[~valid]))
+    beside = np.flatnonzero(valid & single)
+    beside = beside[~shapely.covers(shapes[beside], points[beside])]
+    points[beside] = shapely.point_on_surface(shapes[beside])
+    lon, lat = shapely.get_x(points), shapely.get_y(points)
+    lon, lat = np.where(good, lon - 360.0 * (lon > 180), np.nan), np.where(good, lat, np.nan)
+    _, _, metres = pyproj.Geod(ellps="WGS84").inv(lon[of], lat[of], corners[:, 0], corners[:, 1])
+    return lon, lat, np.maximum.reduceat(metres, starts), int(over.sum())
+
+
+def _seams(lon: Floats, of: npt.NDArray[np.int64], starts: Any) -> tuple[Floats, Floats]:
+    """Give the longitude east of the widest gap between corners of each shape, and its least."""
+    order = np.lexsort((lon, of))
+    ranked = lon[order]
+    ends = np.append(starts[1:], len(lon)) - 1
+    first, last = ranked[starts], ranked[ends]
+    gaps = np.diff(ranked, append=np.nan)
+    # Where the widest gaps are equal, the one over 180° of longitude stays.
+    gaps[ends] = -np.inf
+    widest = np.maximum.reduceat(np.nan_to_num(gaps, nan=-np.inf), starts)
+    inside = widest > first + 360 - last
+    at = np.flatnonzero(gaps == widest[of])
+    which, index = np.unique(of[at], return_index=True)
+    seam = first.copy()
+    seam[which] = np.where(
+        inside[which], ranked[np.minimum(at[index] + 1, len(lon) - 1)], seam[which]
+    )
+    return seam, first

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
+from csp_core.data.reading.headings import (
+    ALIASES,
+    BESIDE,
+    CANONICAL,
+    EPITHET,
+    EXTRAS,
+    GENUS,
+    NOT_OURS,
+)
 from csp_core.errors import BadRecordError
 
-# Canonical column -> names it goes by, best first, in lower case without separators.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "scientific_name": ("scientificname", "taxonname", "latinname", "taxon", "binomial"),
-    "common_name": (
-        *("commonname", "vernacularname", "preferredcommonname", "taxonpreferredcommonname"),
-        "speciesguess",
-    ),
-    "lon": ("lon", "decimallongitude", "longitude", "lng", "long", "x"),
-    "lat": ("lat", "decimallatitude", "latitude", "y"),
-    "date": ("date", "eventdate", "observedon", "observationdate", "datecollected"),
-    "recorder": ("recorder", "recordedby", "author", "userlogin", "observer", "recordist"),
-    "uncertainty_m": (
-        "uncertaintym",
-        "coordinateuncertaintyinmeters",
-        "publicpositionalaccuracy",
-        "positionalaccuracy",
-    ),
-    "record_id": ("recordid", "gbifid", "occurrenceid", "xcid", "observationid", "id", "uuid"),
-    "license": ("license", "licence", "licensecode"),
-}
-CANONICAL = tuple(ALIASES)
-# What helps to judge a record and is not kept.
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "status": ("occurrencestatus",),
-    "rank": ("taxonrank",),
-    "country": ("countrycode",),
-    "captive": ("captive", "captivecultivated"),
-    "obscured": ("obscured", "coordinatesobscured"),
-}
-GENUS = ("genus",)
-EPITHET = ("specificepithet", "speciesepithet", "epithet")
+__all__ = ["ALIASES", "CANONICAL", "EXTRAS", "competing", "find_columns", "listed", "plain"]
+# Where another column could have been meant, a reader should know which was taken.
+COMPETE = ("date", "lon", "lat", "uncertainty_m")
 
 
 def plain(name: str) -> str:
-    """Reduce a column name to what is compared: no case, no prefix, no separators.
+    """Reduce a column name to what is compared: no case, accents, prefix or separators.
 
     Args:
         name: As it stands in the file.
@@ -50,13 +32,23 @@ def plain(name: str) -> str:
         Letters and digits in lower case.
 
     Example:
-        >>> plain("dwc:decimalLongitude"), plain("Scientific Name")
-        ('decimallongitude', 'scientificname')
+        >>> plain("dwc:decimalLongitude"), plain("Nombre científico"), plain("dcterms:date")
+        ('decimallongitude', 'nombrecientifico', 'dctermsdate')
     """
-    return re.sub(r"[^a-z0-9]", "", name.rsplit(":", 1)[-1].casefold())
+    folded = name.casefold().strip()
+    if folded not in NOT_OURS:
+        folded = folded.rsplit(":", 1)[-1]
+    if not folded.isascii():
+        folded = unicodedata.normalize("NFKD", folded)
+    return re.sub(r"[^a-z0-9]", "", folded)
 
 
-def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> dict[str, str]:
+def find_columns(
+    header: Sequence[str],
+    mapping: Mapping[str, str] | None,
+    known: Mapping[str, str] | None = None,
+    fallback: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Find the column of each canonical name.
 
     GBIF's ``species`` is preferred to its ``scientificName``, which carries the author. Where no
@@ -65,6 +57,8 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
     Args:
         header: The columns of the file.
         mapping: Canonical name to column, for what the aliases do not find or find wrongly.
+        known: Canonical name to the column that holds it for certain.
+        fallback: Canonical name to column, for what nothing else is found for.
 
     Returns:
         Canonical name to column, for the columns that exist, with those of ``EXTRAS``.
@@ -73,17 +67,23 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
         BadRecordError: On a mapping that does not fit, or without coordinates or a name.
     """
     # The first of several columns of one name counts.
-    known = {plain(name): name for name in reversed(header) if plain(name)}
+    names = {plain(name): name for name in reversed(header) if plain(name)}
     given = {key: _given(header, key, column) for key, column in (mapping or {}).items()}
+    sure = {**(known or {}), **given}
     found: dict[str, str] = {}
     for key, aliases in ALIASES.items():
-        # Our own spelling wins over every alias, so that what we wrote reads back as it was.
-        names = (key,) if key in header else _first(known, aliases)
-        if column := given.get(key) or next(iter(names), None):
+        if column := sure.get(key) or next(iter(_first(names, aliases)), None):
             found[key] = column
-    if "scientific_name" not in given and "scientific_name" not in header:
-        found |= _name_columns(known, found.pop("scientific_name", None))
+    if "scientific_name" not in sure and "scientific_name" not in header:
+        found |= _name_columns(names, found.pop("scientific_name", None))
+    timed = [h for h, others in BESIDE.items() if h in names and any(o in names for o in others)]
+    if timed:
+        found.setdefault("date", names[timed[0]])
     named = "scientific_name" in found or "genus" in found
+    for key, column in (fallback or {}).items():
+        if not (key == "scientific_name" and named):
+            found.setdefault(key, column)
+    named = named or "scientific_name" in found
     missing = [key for key in ("lon", "lat") if key not in found]
     missing += [] if named else ["scientific_name"]
     if missing:
@@ -92,8 +92,39 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str] | None) -> di
             f" mapping={{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
         )
     return found | {
-        key: names[0] for key, aliases in EXTRAS.items() if (names := _first(known, aliases))
+        key: first[0] for key, aliases in EXTRAS.items() if (first := _first(names, aliases))
     }
+
+
+def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
+    """Say where several columns could hold a value, of which one was taken.
+
+    Args:
+        header: The columns of the file.
+        found: What ``find_columns`` returned.
+
+    Returns:
+        A sentence for each such value.
+
+    Example:
+        >>> competing(["date", "eventDate"], {"date": "eventDate"})
+        ["date is read from 'eventDate', not from 'date'"]
+    """
+    said = []
+    for key in COMPETE:
+        aliases = {*ALIASES[key], *(map(plain, NOT_OURS) if key == "date" else ())}
+        same = plain(found.get(key, ""))
+        # Columns of one name are put together, where a reader does not say so itself.
+        others = [n for n in header if (p := plain(n)) in aliases and p != same]
+        if others and key in found:
+            said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
+        elif others:
+            said.append(f"{_quoted(others)} is not the date of a record and was not used")
+    return said
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return listed([repr(name) for name in dict.fromkeys(names)], most=4)
 
 
 def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:

@@ -9,12 +9,14 @@ import polars as pl
 
 from csp_core.data.reading.archives import Members
 from csp_core.data.reading.columns import listed
+from csp_core.data.reading.events import filled, with_parents
 from csp_core.data.reading.metaxml import MAX_XML, Part, parse_meta
 from csp_core.data.reading.source import Chunk, Source
 from csp_core.data.reading.text import Dialect, TextSource
 from csp_core.errors import BadRecordError
 
 META = "meta.xml"
+EVENT, PARENT = "eventID", "parentEventID"
 # A name that no term can have.
 KEY = "\0key"
 
@@ -128,14 +130,22 @@ class ArchiveSource(Source):
 
     def _core_table(self, core: Part, columns: Sequence[str]) -> pl.DataFrame:
         """Read what the core says of each id; of rows of one id the first counts."""
-        wanted = [name for name in columns if name in _terms(core) and name != "id"]
+        terms = _terms(core)
+        wanted = [name for name in columns if name in terms and name != "id"]
+        # Which event is whose is said by identifiers of their own, or by those that join the rows.
+        about = [PARENT, *([EVENT] if EVENT in terms else [])] if PARENT in terms else []
+        read = list(dict.fromkeys([*wanted, *about]))
         tables = []
         for text in self._open(core):
-            stored = [name for name in wanted if name in text.header]
+            stored = [name for name in read if name in text.header]
             for chunk in text.chunks([*stored, KEY]):
-                table = _with_defaults(chunk, core, wanted)
-                tables.append(table.select(*wanted, KEY))
-        return pl.concat(tables).unique(KEY, keep="first").drop_nulls(KEY)
+                table = _with_defaults(chunk, core, read)
+                tables.append(table.select(*read, KEY))
+        held = pl.concat(tables).unique(KEY, keep="first", maintain_order=True).drop_nulls(KEY)
+        if about:
+            event = EVENT if EVENT in about else KEY
+            held = with_parents(held, event, PARENT, wanted, self.counts)
+        return held.select(*wanted, KEY)
 
 
 def _terms(part: Part) -> list[str]:
@@ -162,7 +172,7 @@ def _joined(table: pl.DataFrame, about: pl.DataFrame, columns: Sequence[str]) ->
     """Add what the core says; what the occurrence says of itself comes first."""
     both = table.join(about, on=KEY, how="left", suffix="\0core", maintain_order="left")
     merged = [
-        pl.coalesce(name, f"{name}\0core").alias(name)
+        pl.coalesce(filled(name), f"{name}\0core").alias(name)
         for name in columns
         if f"{name}\0core" in both.columns
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import shapely
 
 from csp_core.data.reading.jsonrecords import JsonSource, Record
+from csp_core.data.reading.pages import page_notes
+from csp_core.data.reading.source import RADIUS
 from csp_core.data.shapes import places_of, to_wgs84
 from csp_core.errors import BadRecordError
 
@@ -21,7 +24,8 @@ def read_geojson(content: dict[str, Any]) -> JsonSource:
         content: A feature or a collection of features.
 
     Returns:
-        The records; features that are no points stand at a point on their surface.
+        The records; a feature of several points is as many records, and one that is an area or a
+        line stands at a point of it.
 
     Raises:
         BadRecordError: If there are no features, or their reference system is unknown.
@@ -31,12 +35,41 @@ def read_geojson(content: dict[str, Any]) -> JsonSource:
         raise BadRecordError("The GeoJSON has no list of features.")
     crs = _crs(content)
     transform = to_wgs84(crs)
-    points = [_point(feature.get("geometry")) for feature in features]
-    if transform is not None or any(not isinstance(p, tuple) for p in points if p is not None):
-        points = _converted(points, transform)
-    records = [_record(f, p) for f, p in zip(features, points, strict=True)]
+    records, counts = records_of(features, transform)
     notes = [f"places converted to WGS84 from {crs}"] if transform is not None else []
-    return JsonSource("geojson", records, notes)
+    source = JsonSource("geojson", records, [*notes, *page_notes(content, len(features))])
+    source.known = {"lon": "lon", "lat": "lat"}
+    source.counts.update(counts)
+    return source
+
+
+def records_of(
+    features: list[dict[str, Any]], transform: Any = None
+) -> tuple[list[Record], dict[str, int]]:
+    """Turn features into flat records.
+
+    Args:
+        features: The features.
+        transform: As ``to_wgs84`` returned.
+
+    Returns:
+        The records, and sentences with the numbers of what happened to them.
+    """
+    points = [_point(feature.get("geometry")) for feature in features]
+    if transform is None and all(p is None or isinstance(p, tuple) for p in points):
+        return [_record(f, p) for f, p in zip(features, points, strict=True)], {}
+    found = places_of(_shapes(points), transform)
+    records = [
+        _record(features[i], None if np.isnan(x) or np.isnan(y) else (x, y), r)
+        for i, x, y, r in zip(
+            found.row.tolist(),
+            found.lon.tolist(),
+            found.lat.tolist(),
+            found.radius_m.tolist(),
+            strict=True,
+        )
+    ]
+    return records, found.counts
 
 
 def _crs(content: dict[str, Any]) -> Any:
@@ -74,8 +107,8 @@ def _point(geometry: Any) -> Any:
     return None if shape.is_empty else shape
 
 
-def _converted(points: list[Any], transform: Any) -> list[Any]:
-    """Bring shapes to points, and all to WGS84; what has no place stays None."""
+def _shapes(points: list[Any]) -> Any:
+    """Make shapes of all; what has no place is None."""
     shapes = np.full(len(points), None, dtype=object)
     for i, point in enumerate(points):
         if isinstance(point, tuple):
@@ -83,17 +116,14 @@ def _converted(points: list[Any], transform: Any) -> list[Any]:
             shapes[i] = shapely.Point(point) if numbers else None
         else:
             shapes[i] = point
-    lon, lat = places_of(shapes, transform)
-    return [
-        None if np.isnan(x) or np.isnan(y) else (x, y)
-        for x, y in zip(lon.tolist(), lat.tolist(), strict=True)
-    ]
+    return shapes
 
 
-def _record(feature: dict[str, Any], point: Any) -> Record:
+def _record(feature: dict[str, Any], point: Any, radius: float = math.nan) -> Record:
     about = feature.get("properties")
     record = dict(about) if isinstance(about, dict) else {}
     if feature.get("id") is not None:
         record.setdefault("id", feature["id"])
     lon, lat = point if point is not None else (None, None)
-    return {**record, "lon": lon, "lat": lat}
+    record |= {"lon": lon, "lat": lat}
+    return record if math.isnan(radius) else record | {RADIUS: round(radius, 1)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +15,12 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.cleaning import SCHEMA, Judged, Rules, judge
-from csp_core.data.reading.columns import find_columns
+from csp_core.data.reading.columns import competing, find_columns
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
+from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
 from csp_core.data.reading.source import Chunk
-from csp_core.data.reading.text import RAGGED
 from csp_core.errors import BadRecordError, ConfigError, CspError
 from csp_core.files import atomic_path
 
@@ -47,7 +48,12 @@ class Import:
         self._path, self._rules = path, rules
         with plainly(path):
             self._source = open_source(path)
-            self._columns = find_columns(self._source.header, mapping)
+            self._columns = find_columns(
+                self._source.header, mapping, self._source.known, self._source.fallback
+            )
+            self._source.notes += competing(self._source.header, self._columns)
+            self._prepare = Preparation(self._source.header, self._columns)
+            self._columns = self._prepare.columns
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
         self._read = self._kept = 0
@@ -61,10 +67,13 @@ class Import:
         Raises:
             BadRecordError: If the file is damaged, or holds no records.
         """
-        names: Sequence[str] = list(dict.fromkeys(self._columns.values()))
         with plainly(self._path):
-            for chunk in _ahead(_together(self._source.chunks(names))):
-                yield self._count(chunk, judge(chunk, self._columns, self._rules))
+            for raw in _ahead(_together(self._source.chunks(self._prepare.reads))):
+                chunk, changed = self._prepare(raw)
+                judged = judge(chunk, self._columns, self._rules)
+                kept = judged.kept.select("line")
+                mended = [c.join(kept, on="line", how="semi") for c in changed]
+                yield self._count(chunk, replace(judged, changed=(*judged.changed, *mended)))
             if not self._read:
                 raise BadRecordError("The file has a header but no records.")
 
@@ -120,7 +129,7 @@ class Import:
             changed=counts["changed"],
             flagged=counts["flagged"],
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
-            notes=tuple(self._source.notes),
+            notes=tuple(self._source.told()),
         )
 
 
@@ -165,11 +174,9 @@ def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def _rejected(chunk: Chunk) -> pl.DataFrame:
-    lines, details = zip(*chunk.rejected, strict=True)
     none = pl.lit(None, pl.String)
-    return pl.DataFrame({"line": lines, "detail": details}).with_columns(
-        reason=pl.lit(RAGGED), scientific_name=none, record_id=none
-    )
+    table = pl.DataFrame(chunk.rejected, schema=["line", "detail", "reason"], orient="row")
+    return table.with_columns(scientific_name=none, record_id=none)
 
 
 def import_records(

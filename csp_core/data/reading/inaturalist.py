@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from csp_core.data.reading.jsonrecords import JsonSource, Record
+from csp_core.data.reading.pages import page_notes, records_in
 from csp_core.errors import BadRecordError
 
-SHAPE = "neither GeoJSON nor iNaturalist observations ({'results': [...]})"
+SHAPE = (
+    "neither GeoJSON nor iNaturalist observations nor another list of records ({'results': [...]})"
+)
+# What a record of iNaturalist has inside of others, and other records in themselves.
+FLAT = {"scientificName", "scientific_name", "species", "decimalLatitude", "latitude", "lat"}
 
 
 def read_observations(content: Any) -> JsonSource:
@@ -23,20 +28,38 @@ def read_observations(content: Any) -> JsonSource:
     Raises:
         BadRecordError: If it holds something else.
     """
-    results = content.get("results") if isinstance(content, dict) else content
+    results = records_in(content) if isinstance(content, dict) else content
     if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
         raise BadRecordError(f"The JSON file holds {SHAPE}.")
-    if not any("taxon" in r or "species_guess" in r or "location" in r for r in results):
+    notes = page_notes(content, len(results))
+    if not any(map(is_observation, results)):
         # A plain list of records is as good as a table.
-        return JsonSource("json", results)
-    notes = []
-    total = content.get("total_results") if isinstance(content, dict) else None
-    if isinstance(total, int) and total > len(results):
-        notes.append(f"one page: {len(results):,} of {total:,} observations")
-    return JsonSource("inaturalist", map(_flat, results), notes)
+        return JsonSource("json", map(unpacked, results), notes)
+    return JsonSource("inaturalist", map(flat, results), notes)
 
 
-def _flat(observation: dict[str, Any]) -> Record:
+def is_observation(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record is an observation of the iNaturalist API."""
+    return isinstance(record.get("taxon"), dict) or (
+        "species_guess" in record or ("location" in record and not FLAT & record.keys())
+    )
+
+
+def unpacked(record: Mapping[str, Any]) -> Record:
+    """Lay open what iDigBio puts below ``data`` or ``indexTerms`` of each record."""
+    inner = next((v for k in ("data", "indexTerms") if isinstance(v := record.get(k), dict)), None)
+    return record if inner is None else {**record, **inner}
+
+
+def flat(observation: Mapping[str, Any]) -> Record:
+    """Lay an observation out as one row.
+
+    Args:
+        observation: As the API gives it.
+
+    Returns:
+        Column to value.
+    """
     taxon, user = _part(observation, "taxon"), _part(observation, "user")
     lon, lat = _place(observation)
     accuracy = observation.get("public_positional_accuracy")
@@ -56,12 +79,12 @@ def _flat(observation: dict[str, Any]) -> Record:
     }
 
 
-def _part(observation: dict[str, Any], key: str) -> dict[str, Any]:
+def _part(observation: Mapping[str, Any], key: str) -> dict[str, Any]:
     part = observation.get(key)
     return part if isinstance(part, dict) else {}
 
 
-def _place(observation: dict[str, Any]) -> Sequence[Any]:
+def _place(observation: Mapping[str, Any]) -> Sequence[Any]:
     """Read longitude and latitude; ``location`` has them the other way round."""
     point = _part(observation, "geojson").get("coordinates")
     if isinstance(point, list) and len(point) >= 2:

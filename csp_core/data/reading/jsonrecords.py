@@ -38,6 +38,10 @@ class JsonSource(Source):
             header = list(dict.fromkeys(odd.get(name, name) for name in header))
         super().__init__(format, header, encoding="utf-8", notes=notes)
 
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._records)
+
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
         """Give the records.
 
@@ -107,8 +111,15 @@ def nested() -> BadRecordError:
     return BadRecordError("The JSON is nested too deeply to be records.")
 
 
-def _check_expanded(data: bytes) -> None:
-    """Refuse JSON whose values would take too much memory, by the signs that part them."""
+def check_expanded(data: bytes) -> None:
+    """Refuse JSON whose values would take too much memory, by the signs that part them.
+
+    Args:
+        data: Its text.
+
+    Raises:
+        BadRecordError: If it would.
+    """
     containers = data.count(b"{") + data.count(b"[")
     values = data.count(b",") + data.count(b":")
     size = len(data) + CONTAINER * containers + VALUE * values
@@ -134,7 +145,7 @@ def load_json(opener: Opener) -> Any:
     """
     with opener() as stream:
         data = stream.read(MAX_BYTES + 1)
-    _check_expanded(data)
+    check_expanded(data)
     try:
         return json.loads(data)
     except RecursionError as error:

@@ -102,7 +102,7 @@ def _part(element: ET.Element, key: str) -> Part:
     columns: dict[str, int] = {}
     defaults: dict[str, str] = {}
     for field in (e for e in element if _tag(e) == "field"):
-        term = _last(field.get("term", ""))
+        term = _term(field.get("term", ""))
         if not term or term in columns:
             continue
         if field.get("index") is not None:
@@ -134,6 +134,12 @@ def _part(element: ET.Element, key: str) -> Part:
 
 def _tag(element: ET.Element) -> str:
     return str(element.tag).rsplit("}", 1)[-1]
+
+
+def _term(uri: str) -> str:
+    """Name a term by its last part; Dublin Core's date is that of an entry, not of a record."""
+    term = _last(uri)
+    return f"dcterms:{term}" if term == "date" and "purl.org/dc" in uri else term
 
 
 def _last(term: str) -> str:

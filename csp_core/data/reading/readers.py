@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from csp_core.data.reading.archives import Folder, Members, Zip, open_gzip
+from csp_core.data.reading.camtrap import CamtrapSource, find_package
 from csp_core.data.reading.columns import listed
 from csp_core.data.reading.darwincore import META, ArchiveSource, find_meta
 from csp_core.data.reading.geojson import KINDS, read_geojson
 from csp_core.data.reading.inaturalist import read_observations
+from csp_core.data.reading.jsonlines import JsonLinesSource, is_json_lines
 from csp_core.data.reading.jsonrecords import load_json
+from csp_core.data.reading.lines import BLOCK
 from csp_core.data.reading.source import Opener, Source
 from csp_core.data.reading.tabular import ParquetSource
 from csp_core.data.reading.text import TextSource
@@ -25,7 +28,10 @@ WORKS = (
     " and GeoParquet can be read"
 )
 HEAD = 1 << 16
-TABLES = (".csv", ".tsv", ".txt", ".tab", ".json", ".geojson", ".parquet")
+TABLES = (
+    *(".csv", ".tsv", ".txt", ".tab", ".json", ".geojson", ".parquet", ".jsonl", ".ndjson"),
+    *(".geojsonl", ".geojsons"),
+)
 
 
 def open_source(path: Path) -> Source:
@@ -45,6 +51,8 @@ def open_source(path: Path) -> Source:
         folder = Folder(path)
         if META in folder.names:
             return ArchiveSource(folder, META)
+        if package := find_package(folder):
+            return CamtrapSource(folder, package)
         raise DataNotFoundError(
             f"{path} is a folder without a meta.xml; give one file, or a Darwin Core Archive."
             f" {WORKS}."
@@ -78,7 +86,7 @@ def sniff(head: bytes) -> str:
             return name
     if head[257:262] == b"ustar":
         return "a tar archive; unpack it and give its folder or file"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    if head.lstrip(b"\xef\xbb\xbf\x1e \t\r\n")[:1] in (b"{", b"["):
         return "json"
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     return "a binary file of unknown format" if control * 100 > len(head) else "text"
@@ -96,7 +104,7 @@ def _read(kind: str, opener: Opener) -> Source:
 
 
 def read_json(opener: Opener) -> Source:
-    """Read GeoJSON, or observations of iNaturalist.
+    """Read GeoJSON, observations of iNaturalist, other lists of records, or JSON Lines.
 
     Args:
         opener: Opens the file.
@@ -107,6 +115,9 @@ def read_json(opener: Opener) -> Source:
     Raises:
         BadRecordError: If it is damaged, or holds neither.
     """
+    with opener() as stream:
+        if is_json_lines(stream.read(BLOCK)):
+            return JsonLinesSource(opener)
     content = load_json(opener)
     if isinstance(content, dict) and content.get("type") in KINDS:
         return read_geojson(content)
@@ -133,6 +144,8 @@ def read_zip(opener: Opener) -> Source:
     meta = find_meta(members)
     if meta:
         return ArchiveSource(members, meta)
+    if package := find_package(members):
+        return CamtrapSource(members, package)
     name = _only_table(members)
     kind = _kind(members.opener(name))
     if kind == "zip":

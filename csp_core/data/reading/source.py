@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
@@ -13,8 +14,25 @@ from csp_core.errors import BadRecordError
 
 # Darwin Core has some 200 terms, and exports with measurements a few hundred columns.
 MAX_COLUMNS = 5_000
+RAGGED = "wrong number of fields"
+# The column of a place that stands for an area or a line, in metres.
+RADIUS = "distance to the farthest corner"
 # Gives a fresh stream of a file's unpacked bytes, from their beginning.
 Opener = Callable[[], BinaryIO]
+
+
+class Rejected(NamedTuple):
+    """A record that a reader leaves out before any is judged.
+
+    Args:
+        line: Where it stands.
+        detail: What stands there.
+        reason: Why it is left out.
+    """
+
+    line: int
+    detail: str
+    reason: str = RAGGED
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +42,12 @@ class Chunk:
     Args:
         table: The columns that were asked for, one row per record, as text or as typed in the file.
         lines: ``(rows,)`` line of each record in the file, with the header as line 1.
-        rejected: (line, message) of each record whose fields do not fit the header.
+        rejected: Those that are no records, such as lines whose fields do not fit the header.
     """
 
     table: pl.DataFrame
     lines: pl.Series
-    rejected: tuple[tuple[int, str], ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 class Source(abc.ABC):
@@ -41,6 +59,13 @@ class Source(abc.ABC):
         delimiter: Name of the delimiter, ``""`` for formats without one.
         encoding: Text encoding, ``""`` for formats without one; may change while chunks are read.
         notes: Sentences about what the file lacks or what of it is not used.
+
+    Attributes:
+        known: Canonical column to the column that holds it for certain, such as a place that was
+            computed from a geometry; no other column of the file is asked.
+        fallback: The same for columns that hold it if nothing better does.
+        counts: Sentences with ``{}`` for a number, and the numbers, which grow while chunks are
+            read.
 
     Raises:
         BadRecordError: If it has more columns than a table of records.
@@ -61,6 +86,18 @@ class Source(abc.ABC):
         self.delimiter = delimiter
         self.encoding = encoding
         self.notes = list(notes)
+        self.known: dict[str, str] = {}
+        self.fallback: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+
+    def told(self) -> list[str]:
+        """Say what there is to say so far.
+
+        Returns:
+            The notes, and what was counted.
+        """
+        counted = [said.format(f"{number:,}") for said, number in self.counts.items() if number]
+        return [*self.notes, *counted]
 
     @abc.abstractmethod
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:

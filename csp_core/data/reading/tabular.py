@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -18,8 +19,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.archives import MAX_COPIED
 from csp_core.data.reading.columns import ALIASES, plain
-from csp_core.data.reading.source import Chunk, Opener, Source
-from csp_core.data.shapes import points_of, to_wgs84
+from csp_core.data.reading.source import RADIUS, Chunk, Opener, Source
+from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
 ROWS = 100_000
@@ -65,12 +66,14 @@ class ParquetSource(Source):
         header = [*(n for n in names if not computed or n not in ("lon", "lat", computed))]
         notes = []
         if computed:
-            header += ["lon", "lat"]
+            header += ["lon", "lat", *[RADIUS] * bool(self._geometry)]
             notes.append(f"places are those of the column {computed!r}")
         if self._transform:
             notes[-1] += f", converted to WGS84 from {self._transform.source_crs.name}"
         name = "geoparquet" if self._geometry else "parquet"
         super().__init__(name, header, notes=notes)
+        if computed:
+            self.known = {"lon": "lon", "lat": "lat"}
 
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
         """Read the records.
@@ -86,7 +89,7 @@ class ParquetSource(Source):
         """
         computed = self._geometry or self._location
         places = bool(computed) and bool({"lon", "lat"} & set(columns))
-        stored = [name for name in columns if not (places and name in ("lon", "lat"))]
+        stored = [name for name in columns if not (places and name in ("lon", "lat", RADIUS))]
         stored += [computed] * places
         self._check_plain(stored, computed)
         line = 2
@@ -95,7 +98,7 @@ class ParquetSource(Source):
                 for batch in _pieces(stream, stored):
                     raw = pl.DataFrame(pl.from_arrow(batch))
                     if places:
-                        raw = raw.with_columns(self._places(raw[computed]))
+                        raw = self._with_places(raw, computed)
                     lines = pl.int_range(line, line + len(raw), dtype=pl.Int64, eager=True)
                     line += len(raw)
                     yield Chunk(raw.select(columns), lines)
@@ -112,15 +115,32 @@ class ParquetSource(Source):
                 held = pl.Series(pl.from_arrow(pa.array([], kind))).dtype
                 raise BadRecordError(f"The column holds {held}; give one plain value.", column=name)
 
-    def _places(self, column: pl.Series) -> list[pl.Series]:
-        if self._location:
-            values = column.cast(pl.List(pl.Float64))
-            return [
-                values.list.get(1, null_on_oob=True).alias("lon"),
-                values.list.get(0, null_on_oob=True).alias("lat"),
-            ]
-        lon, lat = points_of(column, self._transform)
-        return [pl.Series("lon", lon, nan_to_null=True), pl.Series("lat", lat, nan_to_null=True)]
+    def _with_places(self, raw: pl.DataFrame, computed: str) -> pl.DataFrame:
+        if not self._location:
+            return with_places(raw, places_of_wkb(raw[computed], self._transform), self.counts)
+        values = raw[computed].cast(pl.List(pl.Float64))
+        lon, lat = (values.list.get(at, null_on_oob=True) for at in (1, 0))
+        return raw.with_columns(lon.alias("lon"), lat.alias("lat"))
+
+
+def with_places(table: pl.DataFrame, places: Places, counts: Counter[str]) -> pl.DataFrame:
+    """Add the columns of places, with a row for each.
+
+    Args:
+        table: ``(N,)`` records.
+        places: Theirs.
+        counts: Where to count what was done.
+
+    Returns:
+        ``(M,)`` records with ``lon``, ``lat`` and ``RADIUS``.
+    """
+    counts.update(places.counts)
+    if len(places.row) > len(table):
+        table = table[places.row]
+    named = {"lon": places.lon, "lat": places.lat, RADIUS: places.radius_m}
+    return table.with_columns(
+        pl.Series(name, values, nan_to_null=True) for name, values in named.items()
+    )
 
 
 def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

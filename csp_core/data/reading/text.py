@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from csp_core.data.reading.beginning import DELIMITERS, best_delimiter, find_beginning
 from csp_core.data.reading.columns import listed
 from csp_core.data.reading.lines import LineReader
-from csp_core.data.reading.source import Chunk, Opener, Source, check_columns, empty_table
+from csp_core.data.reading.source import (
+    Chunk,
+    Opener,
+    Rejected,
+    Source,
+    check_columns,
+    empty_table,
+)
+from csp_core.data.reading.twins import put_together, set_apart, shown, with_twins
 from csp_core.errors import BadRecordError
 
-RAGGED = "wrong number of fields"
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 NEWLINE = 10
 CACHED = 1 << 18
 # Lines of one block that are no records, each of which would be told; beside as few that are.
@@ -48,9 +54,9 @@ class Dialect:
 class TextSource(Source):
     """Records in delimited text.
 
-    Without a dialect the first line that is not blank is the header, and the delimiter is the one
-    that it holds most of. Quotes in tab-separated text are plain characters, as Darwin Core has it,
-    unless the header itself is quoted.
+    Without a dialect the header is found by ``find_beginning``, and the delimiter is the one that
+    it holds most of, unless a line before it names another. Quotes in tab-separated text are plain
+    characters, as Darwin Core has it, unless the header itself is quoted.
 
     Args:
         opener: Opens the text.
@@ -66,28 +72,36 @@ class TextSource(Source):
         with opener() as stream:
             reader = LineReader(stream, self._codec)
             block = next(iter(reader.blocks()), b"")
-        first = next((line for line in _lines(block) if line.strip()), "")
-        if not first:
+        if not block.strip():
             raise BadRecordError("The file is empty.")
+        self._twins: dict[str, list[str]] = {}
         if dialect:
             self._separator, self._quote = dialect.delimiter, dialect.quote
             self._skip, self._positions = dialect.skip_lines, dict(dialect.columns)
             record, _ = self._first_record(block)
             notes = self._leave_out(len(record))
         else:
-            unquoted = re.sub(r'"[^"]*"', "", first)
-            self._separator = max(DELIMITERS, key=unquoted.count)
-            self._quote = '"' if self._separator != "\t" or '"' in first else ""
-            record, self._skip = self._first_record(block)
-            check_columns(len(record))
-            names = [name.strip() for name in record]
-            # The first of several columns of one name counts.
-            self._positions = {name: names.index(name) for name in names}
-            notes = []
+            record, notes = self._header(block)
+            own, self._twins = set_apart([name.strip() for name in record])
+            self._positions = {name: at for at, name in enumerate(own)}
         self._width = len(record)
         named = DELIMITERS.get(self._separator, repr(self._separator))
-        header = list(self._positions) if dialect else names
+        header = shown(list(self._positions))
         super().__init__("text", header, delimiter=named, encoding=reader.encoding, notes=notes)
+
+    def _header(self, block: bytes) -> tuple[list[str], list[str]]:
+        """Find the header and how the text is cut; return also what stands before it."""
+        start = find_beginning(_lines(block))
+        rest = block.split(b"\n", start.skip)[-1]
+        first = next((line for line in _lines(rest) if line.strip()), "")
+        if not first:
+            raise BadRecordError("The file has no header: its first lines are no table.")
+        self._separator = start.delimiter or best_delimiter(first)
+        self._quote = '"' if self._separator != "\t" or '"' in first else ""
+        record, used = self._first_record(rest)
+        check_columns(len(record))
+        self._skip = start.skip + used
+        return record, list(start.notes)
 
     def _leave_out(self, width: int) -> list[str]:
         """Forget columns that the file has no field for; return what to say of it."""
@@ -127,7 +141,7 @@ class TextSource(Source):
         Raises:
             BadRecordError: If a quotation never ends.
         """
-        wanted = {name: self._positions[name] for name in columns}
+        wanted = {name: self._positions[name] for name in with_twins(columns, self._twins)}
         skip, line, pending = self._skip, 1, b""
         with self._opener() as stream:
             reader = LineReader(stream, self._codec)
@@ -145,6 +159,9 @@ class TextSource(Source):
                     chunk, taken = self._plain(block, line, wanted)
                     line += taken
                 self.encoding = reader.encoding
+                if len(wanted) > len(columns):
+                    table = put_together(chunk.table, columns, self._twins, self.counts)
+                    chunk = Chunk(table, chunk.lines, chunk.rejected)
                 yield chunk
 
     def _plain(self, block: bytes, line: int, wanted: dict[str, int]) -> tuple[Chunk, int]:
@@ -155,14 +172,14 @@ class TextSource(Source):
         fields = _fields(block, self._separator)
         odd = np.flatnonzero(fields != self._width)
         numbers = np.arange(line, line + len(fields))
-        rejected: list[tuple[int, str]] = []
+        rejected: list[Rejected] = []
         _check_misfits(len(odd), len(fields) - len(odd), self._width)
         if len(odd) or self._width == 1:
             rows = block.split(b"\n")[:-1]
             blank = np.array([not row.strip(b" ") for row in rows])
             # A line of nothing but delimiters is a record, if an empty one.
             for i in odd[~blank[odd]].tolist():
-                rejected.append((line + i, _misfit(int(fields[i]), self._width)))
+                rejected.append(Rejected(line + i, _misfit(int(fields[i]), self._width)))
             good = np.flatnonzero((fields == self._width) & ~blank)
             numbers = numbers[good]
             block = b"".join(rows[i] + b"\n" for i in good.tolist())
@@ -197,7 +214,7 @@ class TextSource(Source):
         at = list(wanted.values())
         kept: list[list[str]] = []
         lines: list[int] = []
-        rejected: list[tuple[int, str]] = []
+        rejected: list[Rejected] = []
         done = 0
         try:
             for record in reader:
@@ -205,7 +222,7 @@ class TextSource(Source):
                     kept.append([record[i] for i in at])
                     lines.append(line + done)
                 elif len(record) > 1 or any(field.strip() for field in record):
-                    rejected.append((line + done, _misfit(len(record), self._width)))
+                    rejected.append(Rejected(line + done, _misfit(len(record), self._width)))
                     _check_misfits(len(rejected), len(kept), self._width)
                 done = reader.line_num
         except csv.Error as error:
