@@ -17,7 +17,16 @@ from csp_core.data.reading.headings import (
 )
 from csp_core.errors import BadRecordError
 
-__all__ = ["ALIASES", "CANONICAL", "EXTRAS", "competing", "find_columns", "listed", "plain"]
+__all__ = [
+    "ALIASES",
+    "CANONICAL",
+    "EXTRAS",
+    "competing",
+    "find_columns",
+    "instead",
+    "listed",
+    "plain",
+]
 # Where another column could have been meant, a reader should know which was taken.
 COMPETE = ("date", "lon", "lat", "uncertainty_m")
 
@@ -121,6 +130,27 @@ def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
         elif others:
             said.append(f"{_quoted(others)} is not the date of a record and was not used")
     return said
+
+
+def instead(found: Mapping[str, str], fallback: Mapping[str, str]) -> list[str]:
+    """Say where a value is taken from a column that is not named for it.
+
+    Args:
+        found: What ``find_columns`` returned.
+        fallback: What it was given.
+
+    Returns:
+        A sentence for each.
+
+    Example:
+        >>> instead({"scientific_name": "name"}, {"scientific_name": "name"})
+        ["no column names the scientific_name, so that 'name' is taken for it"]
+    """
+    return [
+        f"no column names the {key}, so that {column!r} is taken for it"
+        for key, column in fallback.items()
+        if found.get(key) == column
+    ]
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("interpretedscientificname", "acceptedscientificname", "acceptedname"),
         *("wissenschaftlichername", "wetenschappelijkenaam", "nomscientifique"),
         *("nombrecientifico", "nomecientifico", "nomescientifico", "vetenskapligtnamn"),
+        # As a Shapefile has it, which cuts names.
+        "scientific",
     ),
     "common_name": (
         *("commonname", "vernacularname", "preferredcommonname", "taxonpreferredcommonname"),

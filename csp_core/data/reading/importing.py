@@ -15,12 +15,13 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.cleaning import SCHEMA, Judged, Rules, judge
-from csp_core.data.reading.columns import competing, find_columns
+from csp_core.data.reading.columns import competing, find_columns, instead
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
-from csp_core.data.reading.source import Chunk
+from csp_core.data.reading.source import RADIUS, Chunk
+from csp_core.data.shapes import AREA
 from csp_core.errors import BadRecordError, ConfigError, CspError
 from csp_core.files import atomic_path
 
@@ -51,6 +52,7 @@ class Import:
             self._columns = find_columns(
                 self._source.header, mapping, self._source.known, self._source.fallback
             )
+            self._source.notes += instead(self._columns, self._source.fallback)
             self._source.notes += competing(self._source.header, self._columns)
             self._prepare = Preparation(self._source.header, self._columns)
             self._columns = self._prepare.columns
@@ -116,18 +118,19 @@ class Import:
         Returns:
             The report.
         """
-        counts = {kind: tally.counts for kind, tally in self._tallies.items()}
+        told = {kind: tally.counts for kind, tally in self._tallies.items()}
+        counts = self._source.counts
         return ImportReport(
             file=self._path.name,
             format=self._source.format,
             delimiter=self._source.delimiter,
             encoding=self._source.encoding,
-            mapping=self._columns,
+            mapping={k: c for k, c in self._columns.items() if c != RADIUS or counts[AREA]},
             rows_read=self._read,
             rows_kept=self._kept,
-            dropped=counts["dropped"],
-            changed=counts["changed"],
-            flagged=counts["flagged"],
+            dropped=told["dropped"],
+            changed=told["changed"],
+            flagged=told["flagged"],
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
             notes=tuple(self._source.told()),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,19 +19,26 @@ from csp_core.data.reading.inaturalist import read_observations
 from csp_core.data.reading.jsonlines import JsonLinesSource, is_json_lines
 from csp_core.data.reading.jsonrecords import load_json
 from csp_core.data.reading.lines import BLOCK
+from csp_core.data.reading.ondisk import find_shapefile, read_geopackage, read_shapefile
 from csp_core.data.reading.source import Opener, Source
+from csp_core.data.reading.spreadsheets import SheetSource, kind_of_sheet
 from csp_core.data.reading.tabular import ParquetSource
 from csp_core.data.reading.text import TextSource
+from csp_core.data.reading.waypoints import read_waypoints
 from csp_core.errors import BadRecordError, CspError, DataNotFoundError
 
 WORKS = (
-    "CSV and TSV text (also .gz or .zip), Darwin Core Archives, GeoJSON, iNaturalist JSON, Parquet"
-    " and GeoParquet can be read"
+    "CSV and TSV text (also .gz or .zip), Darwin Core Archives, Camtrap DP, spreadsheets (.xlsx,"
+    " .ods), GeoJSON, JSON, JSON Lines, Parquet, GeoParquet, GeoPackage, Shapefile (.zip), KML and"
+    " GPX can be read"
 )
 HEAD = 1 << 16
+PLACEMARKS = re.compile(rb"<(?:\w+:)?(?:kml|gpx)[\s>]")
+BEFORE_ELEMENTS = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!", b">"))
+SHP = b"\x00\x00\x27\x0a"
 TABLES = (
     *(".csv", ".tsv", ".txt", ".tab", ".json", ".geojson", ".parquet", ".jsonl", ".ndjson"),
-    *(".geojsonl", ".geojsons"),
+    *(".geojsonl", ".geojsons", ".kml", ".gpx", ".gpkg"),
 )
 
 
@@ -63,6 +71,8 @@ def open_source(path: Path) -> Source:
         zipped = packed.read(2) == b"\x1f\x8b"
     opener: Opener = (lambda: open_gzip(path)) if zipped else (lambda: path.open("rb"))
     kind = _kind(opener)
+    if kind.startswith("a part of a Shapefile") and not zipped:
+        return read_shapefile(Folder(path.parent), path.name)
     if zipped and kind == "zip":
         raise BadRecordError("This is an archive inside a gzip file; unpack it once.")
     return _read(kind, opener)
@@ -82,14 +92,27 @@ def sniff(head: bytes) -> str:
         ('parquet', 'text', 'json')
     """
     for magic, name in SIGNATURES:
-        if head.startswith(magic):
+        if head.startswith(magic) and not _holds_placemarks(head):
             return name
+    if _holds_placemarks(head):
+        return "kml or gpx"
     if head[257:262] == b"ustar":
         return "a tar archive; unpack it and give its folder or file"
     if head.lstrip(b"\xef\xbb\xbf\x1e \t\r\n")[:1] in (b"{", b"["):
         return "json"
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     return "a binary file of unknown format" if control * 100 > len(head) else "text"
+
+
+def _holds_placemarks(head: bytes) -> bool:
+    """Tell whether the first element is that of KML or GPX, after what may stand before it."""
+    left = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for _ in range(20):
+        end = next((e for begin, e in BEFORE_ELEMENTS if left.startswith(begin)), None)
+        if end is None:
+            break
+        left = left.partition(end)[2].lstrip()
+    return PLACEMARKS.match(left) is not None
 
 
 def _kind(opener: Opener) -> str:
@@ -137,15 +160,15 @@ def read_zip(opener: Opener) -> Source:
         BadRecordError: If the archive is unsafe, or holds no table or several.
     """
     members = Zip(opener)
-    if "[Content_Types].xml" in members.names:
-        raise BadRecordError(
-            "This is a spreadsheet or another office document; export CSV from it."
-        )
+    if kind := kind_of_sheet(members):
+        return SheetSource(kind, members, opener)
     meta = find_meta(members)
     if meta:
         return ArchiveSource(members, meta)
     if package := find_package(members):
         return CamtrapSource(members, package)
+    if shape := find_shapefile(members):
+        return read_shapefile(members, shape)
     name = _only_table(members)
     kind = _kind(members.opener(name))
     if kind == "zip":
@@ -217,6 +240,8 @@ READERS: dict[str, Callable[[Opener], Source]] = {
     "parquet": ParquetSource,
     "json": read_json,
     "zip": read_zip,
+    "geopackage": read_geopackage,
+    "kml or gpx": read_waypoints,
 }
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -227,6 +252,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xfe\xff", "text"),
     (b"%PDF", "a PDF file"),
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet (.xls); export CSV from it"),
-    (b"SQLite format 3", "a database (SQLite or GeoPackage); export CSV or GeoJSON from it"),
+    (b"SQLite format 3\0", "geopackage"),
+    (SHP, "a part of a Shapefile; give it with its .dbf, .shx and .prj, in one zip archive"),
     (b"<", "a web page or XML file"),
 )
