@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from csp_core.cli.console import AsJson, app, out, print_json
 from csp_core.errors import BadRecordError, ConfigError
+
+if TYPE_CHECKING:
+    from csp_core.data.reading import ImportReport
 
 
 @app.command("import-data")
@@ -30,11 +33,14 @@ def import_data(
     any_name: Annotated[
         bool, typer.Option("--any-name", help="Keep names above species, such as a genus alone.")
     ] = False,
+    drop_flagged: Annotated[
+        bool,
+        typer.Option("--drop-flagged", help="Drop records that their source itself flags."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read occurrence records and write them as one tidy table."""
     from csp_core.data.reading import import_records
-    from csp_core.files import write_json
 
     if output.suffix.lower() not in (".parquet", ".pq"):
         raise ConfigError(f"{output} would be Parquet; give a name that ends in .parquet.")
@@ -47,12 +53,9 @@ def import_data(
         drop_duplicates=drop_duplicates,
         max_uncertainty_m=max_uncertainty,
         species_only=not any_name,
+        drop_flagged=drop_flagged,
     )
-    try:
-        if report:
-            write_json(report, told.to_dict())
-    except OSError as error:
-        raise BadRecordError(f"Cannot write {report} ({error.strerror or error}).") from error
+    _write_report(report, told)
     if not told.rows_kept:
         raise BadRecordError(f"No row of {file} can be used, so nothing was written. {told}")
     if as_json:
@@ -63,6 +66,17 @@ def import_data(
         out.print(
             f"Wrote {told.rows_kept} records to {output} in {seconds:.1f} s.", highlight=False
         )
+
+
+def _write_report(path: Path | None, told: ImportReport) -> None:
+    if path is None:
+        return
+    from csp_core.files import write_json
+
+    try:
+        write_json(path, told.to_dict())
+    except OSError as error:
+        raise BadRecordError(f"Cannot write {path} ({error.strerror or error}).") from error
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from csp_core.data.reading.columns import CANONICAL, EXTRAS
-from csp_core.data.reading.dates import with_dates
-from csp_core.data.reading.hemispheres import wrong_sign
+from csp_core.data.reading.columns import CANONICAL
+from csp_core.data.reading.countries import SWAPPED, swapped
+from csp_core.data.reading.dates import FIRST_DAY, with_dates
+from csp_core.data.reading.datums import Datums
+from csp_core.data.reading.hemispheres import with_sides, wrong_sign
+from csp_core.data.reading.numbers import PLACE, Numbers, Rereader
+from csp_core.data.reading.presence import absences, looks
+from csp_core.data.reading.scientific import ABOVE_SPECIES, NameBook
 from csp_core.data.reading.source import Chunk
+from csp_core.data.reading.sourceflags import PREFIX, SourceFlags
 from csp_core.errors import BadRecordError
 
 SCHEMA: dict[str, type[pl.DataType]] = {
@@ -22,6 +28,8 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "date": pl.Date,
     "uncertainty_m": pl.Float64,
 }
+# What is asked of every record, whether or not the file has a column for it.
+NEEDED = (*SCHEMA, "status", "rank", "country", "country_name", "absence", "count")
 WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 # Every spelling of them: looking a value up is far cheaper than changing its case.
 EMPTY = (
@@ -30,15 +38,12 @@ EMPTY = (
     "\\N",
     *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
 )
-DECIMAL_COMMA = r"^([+-]?\d+),(\d+)$"
-TRUE = ("true", "t", "yes", "1", "captive", "cultivated", "captive/cultivated")
 HIGHER_RANKS = (
     *("domain", "kingdom", "phylum", "subphylum", "class", "subclass", "superorder", "order"),
     *("suborder", "infraorder", "superfamily", "family", "subfamily", "tribe", "genus", "subgenus"),
 )
-# A genus, perhaps a subgenus in brackets, perhaps a hybrid sign, then an epithet.
-SPECIES_NAME = r"^\S+(?:\s+\([^)]*\))?\s+(?:[×x]\s?)?[\p{Ll}\"']"
-OPEN_NAME = r"^\S+\s+(?:spp?|gen|indet|unidentified|unknown)\b"
+CHANGES = ("name", "date", "uncertainty_m", "point", "side", "datum")
+Reason = tuple[str | pl.Expr, pl.Expr, pl.Expr]
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,17 @@ class Rules:
 
     Args:
         today: No record can be younger.
-        species_only: Whether names above species ("Aus", "Aus sp.") are dropped.
+        species_only: Whether names above species ("Aus", "Aus sp.") and open ones are dropped.
         max_uncertainty_m: Records known to be less precise are dropped, in metres.
         drop_duplicates: Whether repetitions of name, place and day are dropped.
+        drop_flagged: Whether records are dropped that their source itself holds something against.
     """
 
     today: datetime.date
     species_only: bool = False
     max_uncertainty_m: float | None = None
     drop_duplicates: bool = False
+    drop_flagged: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +71,7 @@ class Judged:
 
     Args:
         kept: The kept records in the columns of ``SCHEMA``, with ``line``.
-        dropped: The others: reasons, with ``scientific_name`` and ``record_id``.
+        dropped: The others: reasons, with ``scientific_name`` as given and ``record_id``.
         changed: Reasons of the changes to kept records.
         flagged: Suspicions against kept records.
     """
@@ -75,12 +82,60 @@ class Judged:
     flagged: tuple[pl.DataFrame, ...]
 
 
-def judge(chunk: Chunk, columns: Mapping[str, str], rules: Rules) -> Judged:
+class Habits:
+    """How one file writes numbers, names, datums and flags, learned piece by piece.
+
+    Args:
+        columns: Canonical name to column of the file.
+        reread: Gives columns of the whole file again, from its beginning.
+    """
+
+    def __init__(self, columns: Mapping[str, str], reread: Rereader) -> None:
+        self.columns = columns
+        self.numbers = Numbers(columns, reread)
+        self.datums = Datums(columns)
+        self.names = NameBook()
+        self.flags = SourceFlags(columns)
+        self._intervals, self._example = 0, ""
+
+    def first_days(self, kept: pl.DataFrame) -> pl.DataFrame:
+        """Count the intervals whose first day is taken as the date, which changes no value.
+
+        Args:
+            kept: Kept records with ``date_change`` and ``date_text``.
+
+        Returns:
+            The records without that in ``date_change``.
+        """
+        taken = kept["date_change"] == FIRST_DAY
+        number = int(taken.sum())
+        if number and not self._example:
+            self._example = str(kept.filter(taken)["date_text"][0])
+        self._intervals += number
+        if not number:
+            return kept
+        change = pl.col("date_change")
+        return kept.with_columns(date_change=pl.when(change != FIRST_DAY).then(change))
+
+    def notes(self) -> list[str]:
+        """Say what was guessed, by what evidence, and what the source says of its records.
+
+        Returns:
+            Sentences.
+        """
+        parts = (self.numbers, self.datums, self.names, self.flags)
+        notes = [note for part in parts for note in part.notes()]
+        if self._intervals:
+            notes.append(f"{FIRST_DAY}: {self._intervals:,} records, such as {self._example}")
+        return notes
+
+
+def judge(chunk: Chunk, habits: Habits, rules: Rules) -> Judged:
     """Decide about every record of a chunk.
 
     Args:
         chunk: What a reader gave.
-        columns: Canonical name to column of the chunk.
+        habits: How the file writes; learns from the chunk.
         rules: What is asked.
 
     Returns:
@@ -89,24 +144,39 @@ def judge(chunk: Chunk, columns: Mapping[str, str], rules: Rules) -> Judged:
     Raises:
         BadRecordError: If a needed column holds lists or structures instead of values.
     """
-    table = chunk.table
+    table, columns = chunk.table, habits.columns
     rows = table.select(_value(table, key, column) for key, column in columns.items())
     rows = _with_names(rows).with_columns(chunk.lines.alias("line"))
-    rows = with_dates(_with_numbers(rows), rules.today)
-    rows = rows.with_columns(reason=_first_reason(rows, rules))
-    kept = rows.filter(pl.col("reason").is_null())
+    rows = with_sides(habits.numbers.read(habits.names.judge(rows)), columns)
+    rows = with_dates(habits.datums.convert(rows), rules.today)
+    rows = habits.flags.read(rows)
+    reasons = _reasons(rows, rules)
+    rows = rows.with_columns(
+        reason=pl.coalesce(pl.when(condition).then(_text(said)) for said, condition, _ in reasons)
+    )
+    kept = habits.first_days(rows.filter(pl.col("reason").is_null()))
     dropped = rows if len(kept) < len(rows) else rows.clear()
+    detail = pl.coalesce(pl.when(condition).then(what) for _, condition, what in reasons)
     dropped = dropped.filter(pl.col("reason").is_not_null()).select(
-        "line", "reason", _detail(), "scientific_name", "record_id"
+        "line", "reason", detail.alias("detail"), "record_id", scientific_name="name_text"
+    )
+    kept = (
+        kept.with_columns(side_text="point_text", datum_text="datum")
+        if ("datum" in columns)
+        else kept.with_columns(side_text="point_text", datum_text="point_text")
     )
     changed = tuple(
         kept.lazy()
         .filter(pl.col(f"{key}_change").is_not_null())
         .select("line", reason=f"{key}_change", detail=f"{key}_text")
         .collect()
-        for key in ("date", "uncertainty_m", "point")
+        for key in CHANGES
     )
-    return Judged(kept.select(*SCHEMA, "line"), dropped, changed, _flags(kept, columns))
+    return Judged(kept.select(*SCHEMA, "line"), dropped, changed, _flags(kept, habits, rules))
+
+
+def _text(said: str | pl.Expr) -> pl.Expr:
+    return pl.lit(said) if isinstance(said, str) else said
 
 
 def _value(table: pl.DataFrame, key: str, column: str) -> pl.Expr:
@@ -129,44 +199,15 @@ def _with_names(rows: pl.DataFrame) -> pl.DataFrame:
         alone = genus.is_not_null() & ~name.str.contains(" ", literal=True) & (name != genus)
         joined = pl.when(alone).then(pl.concat_str(genus, name, separator=" ")).otherwise(name)
         rows = rows.with_columns(scientific_name=joined)
-    expected = (*SCHEMA, *EXTRAS)
-    absent = [pl.lit(None, pl.String).alias(key) for key in expected if key not in rows.columns]
+    absent = [pl.lit(None, pl.String).alias(key) for key in NEEDED if key not in rows.columns]
     return rows.with_columns(absent)
 
 
-def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
-    """Turn text into numbers; a lone comma between digits is a decimal comma."""
-    keys = ("lon", "lat", "uncertainty_m")
-    number = {key: pl.col(key).cast(pl.Float64, strict=False) for key in keys}
-    rows = rows.with_columns(
-        *(pl.col(key).alias(f"{key}_text") for key in keys), **number, point_change=pl.lit(None)
-    )
-    unread = [pl.col(f"{key}_text").is_not_null() & pl.col(key).is_null() for key in keys]
-    if rows.select(pl.any_horizontal(unread).any()).item():
-        text = {key: pl.col(f"{key}_text") for key in keys}
-        comma = pl.any_horizontal(text[key].str.contains(DECIMAL_COMMA) for key in PLACE)
-        rows = rows.with_columns(
-            point_change=pl.when(comma).then(pl.lit("decimal comma read as a point")),
-            **{
-                key: text[key].str.replace(DECIMAL_COMMA, "$1.$2").cast(pl.Float64, strict=False)
-                for key in keys
-            },
-        )
-    metres = pl.col("uncertainty_m")
-    good = (metres.is_finite() & (metres >= 0)).fill_null(False)
-    return rows.with_columns(
-        point_text=pl.concat_str("lon_text", "lat_text", separator=" / "),
-        uncertainty_m=pl.when(good).then(metres),
-        uncertainty_m_change=pl.when(pl.col("uncertainty_m_text").is_not_null() & ~good).then(
-            pl.lit("uncertainty is not a distance, set to empty")
-        ),
-    )
-
-
-PLACE = ("lon", "lat")
 _lon, _lat = pl.col("lon"), pl.col("lat")
 _swapped = (_lat.abs() > 90) & (_lat.abs() <= 180) & (_lon.abs() <= 90)
-ABOVE_SPECIES = "name is not that of a species"
+_place = pl.format(
+    "longitude {}, latitude {}", *(pl.col(f"{key}_text").fill_null("(none)") for key in PLACE)
+)
 
 # The first that applies is the reason; the order is the one a reader would look in.
 DROPS: tuple[tuple[str, pl.Expr], ...] = (
@@ -180,62 +221,46 @@ DROPS: tuple[tuple[str, pl.Expr], ...] = (
 )
 
 
-def _first_reason(rows: pl.DataFrame, rules: Rules) -> pl.Expr:
-    """Give the reason to drop each record, null where there is none."""
-    reasons = list(DROPS)
-    status = pl.col("status").str.to_lowercase()
-    if rows["status"].null_count() < len(rows):
-        reasons.append(("record of an absence", status == "absent"))
+def _reasons(rows: pl.DataFrame, rules: Rules) -> list[Reason]:
+    """List the reasons to drop a record, with what stands there."""
+    reasons: list[Reason] = [(reason, condition, _place) for reason, condition in DROPS]
+    reasons += absences(rows)
     if rules.species_only:
-        # Names repeat, so judging each once is enough.
-        names = rows.select("scientific_name", "rank").unique().drop_nulls("scientific_name")
-        bad = names.filter(_above_species())
-        if len(bad):
-            key = pl.struct("scientific_name", "rank")
-            reasons.append((ABOVE_SPECIES, key.is_in(bad.select(key).to_series().implode())))
+        name = pl.col("name_text")
+        if rows["rank"].null_count() < len(rows):
+            higher = pl.col("rank").str.to_lowercase().is_in(HIGHER_RANKS)
+            reasons.append((ABOVE_SPECIES, higher, name))
+        if rows["name_drop"].null_count() < len(rows):
+            reasons.append((pl.col("name_drop"), pl.col("name_drop").is_not_null(), name))
     if rules.max_uncertainty_m is not None:
         limit = rules.max_uncertainty_m
+        vague = (pl.col("uncertainty_m") > limit).fill_null(False)
         reason = f"coordinate uncertainty is above {limit:g} m"
-        reasons.append((reason, (pl.col("uncertainty_m") > limit).fill_null(False)))
-    return pl.coalesce(pl.when(condition).then(pl.lit(reason)) for reason, condition in reasons)
+        reasons.append((reason, vague, pl.col("uncertainty_m_text")))
+    if rules.drop_flagged:
+        flag = pl.col("source_flag")
+        reasons.append((pl.format(PREFIX + "{}", flag), flag.is_not_null(), pl.col("name_text")))
+    return reasons
 
 
-def _above_species() -> pl.Expr:
-    """Tell names of genera and above, by the stated rank or by the look of the name."""
-    name, rank = pl.col("scientific_name"), pl.col("rank").str.to_lowercase().fill_null("")
-    looks = ~name.str.contains(SPECIES_NAME) | name.str.contains(OPEN_NAME)
-    return rank.is_in(HIGHER_RANKS) | looks
-
-
-def _detail() -> pl.Expr:
-    """Say what stood where a record was dropped."""
-    lon, lat = (pl.col(f"{key}_text").fill_null("(none)") for key in PLACE)
-    reason = pl.col("reason")
-    return (
-        pl.when(reason == ABOVE_SPECIES)
-        .then(pl.col("scientific_name"))
-        .when(reason.str.starts_with("coordinate uncertainty"))
-        .then(pl.col("uncertainty_m_text"))
-        .otherwise(pl.format("longitude {}, latitude {}", lon, lat))
-        .alias("detail")
-    )
-
-
-def _flags(kept: pl.DataFrame, columns: Mapping[str, str]) -> tuple[pl.DataFrame, ...]:
+def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFrame, ...]:
     """Find what is suspicious, by the columns that the file has."""
+    columns = habits.columns
     place = pl.format("longitude {}, latitude {}", "lon_text", "lat_text")
-    checks = {
-        "country": (wrong_sign(), pl.format("{} in {}", place, "country")),
-        "captive": (_said("captive", "captive or cultivated"), pl.col("captive")),
-        "obscured": (_said("obscured", "place obscured by the recorder or the site"), place),
-    }
+    name = pl.col("name_text")
+    checks = [(pl.col(f"{key}_flag"), place) for key in ("side", "datum")]
+    checks += [(pl.col("date_flag"), pl.col("date_text")), (pl.col("name_look"), name)]
+    if not rules.species_only:
+        checks.append((pl.col("name_drop"), name))
+    if "country" in columns:
+        checks.append((wrong_sign(), pl.format("{} in {}", place, "country")))
+    checks += [(reason, what) for _, reason, what in looks(columns)]
     found = []
-    for key, (reason, detail) in checks.items():
-        if key in columns:
-            hit = kept.lazy().with_columns(reason=reason).filter(pl.col("reason").is_not_null())
-            found.append(hit.select("line", "reason", detail=detail).collect())
-    return tuple(found)
-
-
-def _said(key: str, reason: str) -> pl.Expr:
-    return pl.when(pl.col(key).str.to_lowercase().is_in(TRUE)).then(pl.lit(reason))
+    for reason, detail in checks:
+        hit = kept.lazy().with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+        found.append(hit.select("line", "reason", detail=detail).collect())
+    if {"country", "country_name"} & columns.keys():
+        where = pl.coalesce("country", "country_name")
+        detail = pl.format("{} in {}", place, where)
+        found.append(swapped(kept).select("line", reason=pl.lit(SWAPPED), detail=detail))
+    return (*found, habits.flags.count(kept))

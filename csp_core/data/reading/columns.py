@@ -6,12 +6,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from csp_core.data.reading.extras import EXTRAS
 from csp_core.data.reading.headings import (
     ALIASES,
     BESIDE,
     CANONICAL,
     EPITHET,
-    EXTRAS,
     GENUS,
     NOT_OURS,
 )

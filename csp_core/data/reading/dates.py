@@ -6,33 +6,54 @@ import datetime
 
 import polars as pl
 
+from csp_core.data.reading.dateparts import with_parts
+
 # Longer than this, the first day of an interval says too little about the season.
 LONGEST_INTERVAL = datetime.timedelta(days=31)
 EARLIEST_YEAR = 1500
 
-PLAIN = r"^\d{4}-\d{2}-\d{2}(?:T[^/]*)?$"
-YEAR_FIRST = r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T /].*)?$"
+_CLOCK = r"\d{1,2}(?::?\d{2}){0,2}(?:[.,]\d+)?"
+_ZONE = r"(?:\s?(?:[Zz]|[A-Z]{2,5}|[+-]\d{2}(?::?\d{2})?))?(?:\[[\w/+-]+\])?"
+# What may follow a day without making it another: the time, with seconds and zone.
+_TIME = rf"(?:[Tt ]\s*{_CLOCK}(?:\s?[AaPp]\.?[Mm]\.?)?{_ZONE}|T)?"
+_DAY = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8}|\d{1,2}\.\d{1,2}\.\d{4}"
+PLAIN = rf"^\d{{4}}-\d{{2}}-\d{{2}}{_TIME}$"
+YEAR_FIRST = r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})$"
 COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
 DAY_FIRST = r"^(\d{1,2})\.(\d{1,2})\.(\d{4})$"
-INTERVAL_END = r"^[^/]*/(\d{4}-\d{2}-\d{2})"
 SHORT_YEAR = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}$"
+VAGUE = r"^\d{4}([-/]\d{1,2})?$"
+# A day with its time, then what may part it from the end of an interval, then that end.
+_APART = (
+    r"\s*(?:/|--+|\.\.+|…|–|—|~|;|,|\||\s-\s*|-\s"
+    r"|\b(?:to|till|until|through|thru|and|bis|a|à|au|al|hasta|tot|do|t/m)\b)\s*"
+)
+ONE_DAY = rf"^({_DAY}){_TIME}$"
+INTERVAL = rf"^({_DAY}){_TIME}{_APART}(.*)$"
+END_TIME = rf"^{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
+FIRST_DAY = "first day of an interval of up to a month taken as the date"
+OPEN_END = "date is an interval without a readable end, set to empty"
 
 
 def with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     """Read dates; those that are impossible or too vague become empty and are counted.
 
+    An interval of one day or a month at most gives its first day. Year, month and day in columns
+    of their own fill what is empty or names no day.
+
     Args:
-        rows: Records with the columns ``date``, as text or dates, and ``line``.
+        rows: Records with the columns ``date``, as text or dates, and ``line``; perhaps ``year``,
+            ``month``, ``day``, ``year_day`` as text.
         today: No record can be younger.
 
     Returns:
-        The records with ``date`` as dates, ``date_text`` as it stood and ``date_change``, the
-        reason why a date became empty.
+        The records with ``date`` as dates, ``date_text`` as it stood, ``date_change``, the
+        reason why a date became empty or what was made of it, and ``date_flag``, why to look at
+        one.
     """
     text, date = pl.col("date_text"), pl.col("date")
     rows = rows.with_columns(date_text=date.cast(pl.String))
-    typed = rows.schema["date"] == pl.Date
-    if not typed:
+    if rows.schema["date"] != pl.Date:
         plain = pl.when(text.str.contains(PLAIN)).then(text.str.head(10))
         rows = rows.with_columns(date=plain.str.to_date("%Y-%m-%d", strict=False))
     outside = (date.dt.year() < EARLIEST_YEAR) | (date > today)
@@ -40,36 +61,72 @@ def with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     odd = rows.lazy().filter(text.is_not_null() & (date.is_null() | outside))
     others = odd.select("line", "date", "date_text").collect()
     if not len(others):
-        return rows.with_columns(date_change=pl.lit(None, pl.String))
-    if not typed:
-        iso = (
-            text.str.replace(YEAR_FIRST, "$1-$2-$3")
-            .str.replace(COMPACT, "$1-$2-$3")
-            .str.replace(DAY_FIRST, "$3-$2-$1")
-        )
-        others = others.with_columns(date=iso.str.to_date("%Y-%m-%d", strict=False))
-    others = others.with_columns(date_change=_change(outside)).select(
-        "line", "date_change", pl.when(pl.col("date_change").is_null()).then(date).alias("odd")
-    )
+        return with_parts(rows.with_columns(date_change=pl.lit(None, pl.String)), today)
+    if rows.schema["date_text"] == pl.String:
+        others = _long_way(others)
+    others = others.with_columns(date_change=_change(outside))
+    kept = pl.col("date_change").is_null() | (pl.col("date_change") == FIRST_DAY)
+    others = others.select("line", "date_change", odd=pl.when(kept).then(date))
     rows = rows.join(others, on="line", how="left", maintain_order="left")
-    change = pl.col("date_change").is_not_null()
-    return rows.with_columns(date=pl.when(~change).then(pl.coalesce("odd", "date"))).drop("odd")
+    change = pl.col("date_change").is_not_null() & (pl.col("date_change") != FIRST_DAY)
+    rows = rows.with_columns(
+        date=pl.when(~change.fill_null(False)).then(pl.coalesce("odd", "date"))
+    )
+    return with_parts(rows.drop("odd"), today)
+
+
+def _to_date(text: pl.Expr) -> pl.Expr:
+    iso = (
+        text.str.replace(YEAR_FIRST, "$1-$2-$3")
+        .str.replace(COMPACT, "$1-$2-$3")
+        .str.replace(DAY_FIRST, "$3-$2-$1")
+    )
+    return iso.str.to_date("%Y-%m-%d", strict=False)
+
+
+def _long_way(others: pl.DataFrame) -> pl.DataFrame:
+    """Read days that are written in other ways, and both ends of intervals."""
+    text = pl.col("date_text")
+    single, first = text.str.extract(ONE_DAY, 1), text.str.extract(INTERVAL, 1)
+    rest = text.str.extract(INTERVAL, 2).str.strip_chars()
+    start = pl.coalesce("date", _to_date(pl.coalesce(single, first)))
+    others = others.with_columns(date=start, _rest=pl.when(single.is_null()).then(rest))
+    end_day = pl.col("_rest").str.extract(ONE_DAY, 1)
+    # "2019-05-01/08-30" and "2019-05-01/30" leave out what is the same at both ends.
+    year, month = pl.col("date").dt.to_string("%Y-"), pl.col("date").dt.to_string("%Y-%m-")
+    short = pl.col("_rest").str.extract(rf"^(\d{{1,2}}-\d{{1,2}}){_TIME}$", 1)
+    day = pl.col("_rest").str.extract(rf"^(\d{{1,2}}){_TIME}$", 1)
+    # A time alone ends the interval on its first day.
+    clock = pl.col("_rest").str.contains(END_TIME) & pl.col("_rest").str.contains(":", literal=True)
+    end = pl.coalesce(
+        _to_date(end_day),
+        _to_date(pl.concat_str(year, short)),
+        _to_date(pl.concat_str(month, day)),
+        pl.when(clock).then(pl.col("date")),
+    )
+    return others.with_columns(_end=end)
 
 
 def _change(outside: pl.Expr) -> pl.Expr:
     """Say why a date becomes empty, null where it stays."""
     text, date = pl.col("date_text"), pl.col("date")
-    shape = pl.any_horizontal(text.str.contains(p) for p in (YEAR_FIRST, COMPACT, DAY_FIRST))
-    end = text.str.extract(INTERVAL_END).str.to_date("%Y-%m-%d", strict=False)
+    shaped = text.str.contains(ONE_DAY) | text.str.contains(INTERVAL)
+    interval, end = pl.col("_rest").is_not_null(), pl.col("_end")
     return (
-        pl.when(text.str.contains(r"^\d{4}([-/]\d{1,2})?$"))
+        pl.when(text.str.contains(VAGUE))
         .then(pl.lit("date without a day, set to empty"))
-        .when((shape & date.is_null()) | outside)
+        .when((shaped & date.is_null()) | outside)
         .then(pl.lit("date is impossible, set to empty"))
         .when(text.str.contains(SHORT_YEAR))
         .then(pl.lit("date has a year of two digits, set to empty"))
         .when(date.is_null())
         .then(pl.lit("date is not of the form 2024-05-31, set to empty"))
+        .when(interval & end.is_null())
+        .then(pl.lit(OPEN_END))
+        .when(end < date)
+        .then(pl.lit("date is an interval that ends before it begins, set to empty"))
         .when(end - date > LONGEST_INTERVAL)
         .then(pl.lit("date spans more than a month, set to empty"))
+        .when(end > date)
+        .then(pl.lit(FIRST_DAY))
     )

@@ -70,14 +70,6 @@ CANONICAL = (
     *("scientific_name", "common_name", "lon", "lat", "date"),
     *("recorder", "uncertainty_m", "record_id", "license"),
 )
-# What helps to judge a record and is not kept.
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "status": ("occurrencestatus",),
-    "rank": ("taxonrank",),
-    "country": ("countrycode",),
-    "captive": ("captive", "captivecultivated"),
-    "obscured": ("obscured", "coordinatesobscured"),
-}
 GENUS = ("genus", "gen")
 EPITHET = ("specificepithet", "speciesepithet", "epithet", "sp")
 # Terms that bear one of our names and hold something else: when the entry was made or changed.

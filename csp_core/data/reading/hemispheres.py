@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 # ISO 3166 codes without those whose land, or whose distant islands, lie on both sides.
@@ -24,6 +26,17 @@ WEST = (
     "CA MX GT BZ SV HN NI CR PA CU JM HT DO PR CO VE GY SR BR EC PE BO PY UY AR CL IE IS PT GL SN"
     " GM GW GN SL LR CI MR"
 ).split()
+# Words for the sides in columns of their own. "O" alone may be east or west.
+SIDES = {
+    "lat_side": (
+        ("n", "north", "northern", "nord", "norte", "noord", "northing"),
+        ("s", "south", "southern", "süd", "sud", "sur", "sul", "zuid", "southing"),
+    ),
+    "lon_side": (
+        ("e", "east", "eastern", "ost", "est", "este", "leste", "oost", "easting"),
+        ("w", "west", "western", "ouest", "oeste", "ovest", "westing"),
+    ),
+}
 # Boats and shelves reach over the line; one degree is about 110 km.
 MARGIN = 1.0
 
@@ -42,4 +55,46 @@ def wrong_sign() -> pl.Expr:
         .then(pl.lit("sign of the latitude does not fit the country"))
         .when(longitude)
         .then(pl.lit("sign of the longitude does not fit the country"))
+    )
+
+
+def with_sides(rows: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
+    """Give coordinates the sign of a hemisphere that stands in a column of its own.
+
+    Args:
+        rows: Records with ``lat`` and ``lon`` as numbers, and ``lat_side`` and ``lon_side`` as text
+            where the file has them.
+        columns: Canonical name to column of the file.
+
+    Returns:
+        The records with their signs, ``side_change`` where one was given, ``side_flag`` where it
+        contradicts the sign or is not understood; null elsewhere.
+    """
+    changed, flagged, values = [], [], {}
+    for key, side, name in (
+        ("lat", "lat_side", "latitude"),
+        ("lon", "lon_side", "longitude"),
+    ):
+        if side not in columns:
+            continue
+        positive, negative = SIDES[side]
+        word = pl.col(side).str.to_lowercase().str.strip_chars(". ")
+        value, below, above = pl.col(key), word.is_in(negative), word.is_in(positive)
+        values[key] = pl.when(below & (value > 0)).then(-value).otherwise(value)
+        changed.append(
+            pl.when(below & (value > 0)).then(
+                pl.lit(f"sign of the {name} taken from the hemisphere in {columns[side]!r}")
+            )
+        )
+        odd = (above & (value < 0)) | (word.is_not_null() & ~below & ~above)
+        flagged.append(
+            pl.when(odd.fill_null(False)).then(
+                pl.lit(f"hemisphere in {columns[side]!r} contradicts the sign or is not understood")
+            )
+        )
+    if not values:
+        none = pl.lit(None, pl.String)
+        return rows.with_columns(side_change=none, side_flag=none)
+    return rows.with_columns(
+        **values, side_change=pl.coalesce(changed), side_flag=pl.coalesce(flagged)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,10 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from csp_core.data.reading.cleaning import SCHEMA, Judged, Rules, judge
+from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
 from csp_core.data.reading.columns import competing, find_columns, instead
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
+from csp_core.data.reading.extras import EXTRAS
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
@@ -49,13 +50,17 @@ class Import:
         self._path, self._rules = path, rules
         with plainly(path):
             self._source = open_source(path)
-            self._columns = find_columns(
-                self._source.header, mapping, self._source.known, self._source.fallback
-            )
-            self._source.notes += instead(self._columns, self._source.fallback)
-            self._source.notes += competing(self._source.header, self._columns)
-            self._prepare = Preparation(self._source.header, self._columns)
-            self._columns = self._prepare.columns
+            source = self._source
+            columns = find_columns(source.header, mapping, source.known, source.fallback)
+            source.notes += instead(columns, source.fallback)
+            source.notes += competing(source.header, columns)
+        nested = [k for k in columns if k in EXTRAS and columns[k] in source.nested]
+        # What only helps to judge is done without where no plain value can be read.
+        plain = {k: v for k, v in columns.items() if k not in nested}
+        source.notes += [f"lists in {columns[key]!r} are not read" for key in nested]
+        self._prepare = Preparation(source.header, plain)
+        self._columns = self._prepare.columns
+        self._habits = Habits(self._columns, self._reread)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
         self._read = self._kept = 0
@@ -72,12 +77,17 @@ class Import:
         with plainly(self._path):
             for raw in _ahead(_together(self._source.chunks(self._prepare.reads))):
                 chunk, changed = self._prepare(raw)
-                judged = judge(chunk, self._columns, self._rules)
+                judged = judge(chunk, self._habits, self._rules)
                 kept = judged.kept.select("line")
                 mended = [c.join(kept, on="line", how="semi") for c in changed]
                 yield self._count(chunk, replace(judged, changed=(*judged.changed, *mended)))
             if not self._read:
                 raise BadRecordError("The file has a header but no records.")
+
+    def _reread(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Read columns of the whole file again, for what only all of it can tell."""
+        # By a source of its own, as one counts what it passes over.
+        return (chunk.table for chunk in open_source(self._path).chunks(columns))
 
     def _count(self, chunk: Chunk, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Set repetitions apart and count everything."""
@@ -132,7 +142,8 @@ class Import:
             changed=told["changed"],
             flagged=told["flagged"],
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
-            notes=tuple(self._source.told()),
+            notes=(*self._source.told(), *self._habits.notes()),
+            spellings={k: tuple(v) for k, v in self._habits.names.spellings.items()},
         )
 
 
@@ -190,6 +201,7 @@ def import_records(
     drop_duplicates: bool = False,
     max_uncertainty_m: float | None = None,
     species_only: bool = True,
+    drop_flagged: bool = False,
     dropped_out: str | Path | None = None,
 ) -> ImportReport:
     """Write the usable records of a file as one tidy Parquet table, in bounded memory.
@@ -203,7 +215,8 @@ def import_records(
         mapping: Canonical column to the column of the file.
         drop_duplicates: Drop repetitions of name, place and day; they are counted in any case.
         max_uncertainty_m: Drop records known to be less precise, in metres.
-        species_only: Drop names of genera and above.
+        species_only: Drop names of genera and above, and open ones ("Aus cf. bus").
+        drop_flagged: Drop records that their source itself holds something against.
         dropped_out: Where the dropped records go, with line and reason; beside ``out`` if not
             given. Written only if there are any; that of an earlier import is removed.
 
@@ -225,6 +238,7 @@ def import_records(
         species_only=species_only and not own_names,
         max_uncertainty_m=max_uncertainty_m,
         drop_duplicates=drop_duplicates,
+        drop_flagged=drop_flagged,
     )
     work = Import(Path(path), mapping, rules)
     with contextlib.suppress(_Nothing), _saying(out), contextlib.ExitStack() as renames:

@@ -76,6 +76,9 @@ def flat(observation: Mapping[str, Any]) -> Record:
         "license_code": observation.get("license_code"),
         "captive": observation.get("captive"),
         "obscured": observation.get("obscured"),
+        "quality_grade": observation.get("quality_grade"),
+        "geoprivacy": observation.get("geoprivacy"),
+        "taxon_geoprivacy": observation.get("taxon_geoprivacy"),
     }
 
 

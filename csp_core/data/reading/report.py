@@ -27,7 +27,9 @@ class ImportReport:
         changed: Reason to number of kept records in which a value was changed.
         examples: Reason to its first (line, what stood there), header at line 1.
         flagged: Suspicion to number of kept records that it falls on; nothing was changed in them.
-        notes: Sentences about what the file lacks, or what of it was not used.
+        notes: Sentences about what the file lacks, what of it was not used, and which conventions
+            were guessed by what evidence.
+        spellings: Name to the ways in which it was given, where those differ from it.
     """
 
     file: str
@@ -42,6 +44,7 @@ class ImportReport:
     examples: dict[str, Examples]
     flagged: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    spellings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as JSON can hold it.
@@ -50,7 +53,12 @@ class ImportReport:
             One entry per field.
         """
         some = {reason: [list(pair) for pair in pairs] for reason, pairs in self.examples.items()}
-        return asdict(self) | {"examples": some, "notes": list(self.notes)}
+        spelled = {name: list(given) for name, given in self.spellings.items()}
+        return asdict(self) | {
+            "examples": some,
+            "notes": list(self.notes),
+            "spellings": spelled,
+        }
 
     def __str__(self) -> str:
         """Return the report as a few lines of text."""

@@ -71,6 +71,9 @@ class Source(abc.ABC):
         BadRecordError: If it has more columns than a table of records.
     """
 
+    # Columns of lists or structures, from which no plain value can be read.
+    nested: frozenset[str] = frozenset()
+
     def __init__(
         self,
         format: str,

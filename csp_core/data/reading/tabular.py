@@ -55,6 +55,7 @@ class ParquetSource(Source):
             raise _damaged(error) from error
         names = list(schema.names)
         self._kinds = {field.name: field.type for field in schema}
+        self.nested = frozenset(n for n, k in self._kinds.items() if pa.types.is_nested(k))
         self._geometry, self._crs, self._transform = "", None, None
         found = _geometry(schema)
         if found and found[0] in names:

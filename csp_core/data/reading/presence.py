@@ -1,0 +1,119 @@
+"""Whether a record says that something lived there: absences, counts of 0, the kept, the dead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+TRUE = ("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/cultivated")
+# Words of common languages, in lower case.
+ABSENT = (
+    *("absent", "absence", "absents", "not present", "not detected", "not found", "not observed"),
+    *("not seen", "not recorded", "non detected", "non-detected", "nondetection", "undetected"),
+    *("non-detection", "not-detected", "notdetected", "confirmed absent", "no detection", "no"),
+    *("0", "0.0", "false", "f", "n", "none", "zero", "negative", "-", "excluded", "pseudoabsence"),
+    *("pseudo-absence", "absente", "non détecté", "non détectée", "non observé", "non observée"),
+    *("non observe", "ausente", "ausencia", "ausência", "no detectado", "no detectada"),
+    *("não detectado", "no observado", "assente", "assenza", "non rilevato", "abwesend", "fehlt"),
+    *("fehlend", "nicht nachgewiesen", "nicht gefunden", "nicht beobachtet", "nicht vorhanden"),
+    *("afwezig", "niet aanwezig", "niet aangetroffen", "niet waargenomen", "fraværende"),
+    *("ikke funnet", "ikke observeret", "ikke fundet", "ej påträffad", "ej återfunnen"),
+    *("inte påträffad", "frånvarande", "poissa", "ei havaittu", "nieobecny", "nie stwierdzono"),
+    *("nepřítomen", "nepřítomný", "chybí", "odsutan", "отсутствует", "не обнаружен", "不在", "无"),
+)
+PRESENT = (
+    *(
+        "present",
+        "presence",
+        "presente",
+        "présent",
+        "présente",
+        "presente",
+        "presenza",
+        "presencia",
+    ),
+    *("vorhanden", "anwesend", "nachgewiesen", "aanwezig", "detected", "observed", "found", "seen"),
+    *("common", "rare", "irregular", "uncommon", "abundant", "true", "t", "yes", "y", "1", "1.0"),
+    *("confirmed", "breeding", "native", "positive", "påträffad", "tilstede", "obecny"),
+)
+KEPT = (
+    *("captive", "cultivated", "managed", "zoo", "aquarium", "botanic garden", "in cultivation"),
+    *("released", "domesticated", "domestic", "planted", "garden", "farmed", "escapee"),
+)
+BASES = {
+    "livingspecimen": "living specimen (zoo, garden or culture), not a wild one",
+    "fossilspecimen": "fossil, not of today",
+    "fossil": "fossil, not of today",
+    "subfossil": "fossil, not of today",
+    "zoo": "living specimen (zoo, garden or culture), not a wild one",
+    "captive": "living specimen (zoo, garden or culture), not a wild one",
+}
+ABSENCE = "record of an absence"
+NO_COUNT = "record of an absence (a count of 0)"
+CAPTIVE = "captive or cultivated"
+UNCLEAR = "status of the occurrence is neither presence nor absence"
+
+
+def absences(rows: pl.DataFrame) -> list[tuple[str, pl.Expr, pl.Expr]]:
+    """List the reasons by which a record is one of an absence.
+
+    Args:
+        rows: Records with ``status``, ``absence`` and ``count`` as text; columns may be all null.
+
+    Returns:
+        Reason, condition, what stands there: for those columns that hold anything.
+    """
+    found = []
+    status, absence, count = pl.col("status"), pl.col("absence"), pl.col("count")
+    if _any(rows, "status"):
+        found.append((ABSENCE, _word("status").is_in(ABSENT), pl.format("status {}", status)))
+    if _any(rows, "absence"):
+        said = _word("absence").is_in([*TRUE, "absent", "absence"])
+        found.append((ABSENCE, said, pl.format("absence is {}", absence)))
+    if _any(rows, "count"):
+        none = count.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False) == 0
+        found.append((NO_COUNT, none, pl.format("count {}", count)))
+    return found
+
+
+def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
+    """List what makes a record one to look at: captives, zoo animals, fossils, unclear words.
+
+    Args:
+        columns: Canonical name to column, those that the file has.
+
+    Returns:
+        Canonical name of the column, the reason as text or null, what stands there.
+    """
+    found = []
+    if "captive" in columns:
+        found.append(("captive", _when(_word("captive").is_in(TRUE), CAPTIVE), pl.col("captive")))
+    for key in ("establishment", "degree"):
+        if key in columns:
+            # "captive (category B2)" and a vocabulary's address end as the word does.
+            word = _word(key).str.replace(r"^.*[/#]", "").str.replace(r"\s*\(.*$", "")
+            found.append((key, _when(word.is_in(KEPT), CAPTIVE), pl.col(key)))
+    if "exotic" in columns:
+        found.append(("exotic", _when(_word("exotic") == "x", CAPTIVE), pl.col("exotic")))
+    if "basis" in columns:
+        word = _word("basis").str.replace_all(r"[^a-z]", "")
+        reason = word.replace_strict(BASES, default=None, return_dtype=pl.String)
+        found.append(("basis", reason, pl.col("basis")))
+    if "status" in columns:
+        known = _word("status").is_in([*PRESENT, *ABSENT])
+        unclear = pl.col("status").is_not_null() & ~known
+        found.append(("status", _when(unclear, UNCLEAR), pl.col("status")))
+    return found
+
+
+def _any(rows: pl.DataFrame, key: str) -> bool:
+    return rows[key].null_count() < len(rows)
+
+
+def _word(key: str) -> pl.Expr:
+    return pl.col(key).str.to_lowercase().str.replace_all("_", " ", literal=True)
+
+
+def _when(condition: pl.Expr, reason: str) -> pl.Expr:
+    return pl.when(condition).then(pl.lit(reason))

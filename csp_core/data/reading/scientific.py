@@ -1,0 +1,246 @@
+"""Scientific names as people write them: authors, spellings, and names that are none."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import polars as pl
+
+from csp_core.data.names import identity
+
+# So many names are remembered; beyond, spellings of further names are no longer brought together.
+MOST_NAMES = 1_000_000
+MOST_SPELLINGS = 10_000
+ABOVE_SPECIES = "name is not that of a species"
+OPEN = "identification is open (cf., aff., ?, a/b)"
+AGGREGATE = "name of an aggregate or group of species"
+DOMESTIC = "domestic or captive form in the name"
+PEOPLE = "people, not wildlife"
+SPELLED = "name brought to one spelling (case, spaces, form of letters)"
+AUTHORED = "author left out of the name"
+
+# A genus, perhaps a subgenus in brackets, perhaps a hybrid sign, then an epithet.
+SPECIES_NAME = re.compile(
+    r"^[×xX]?\s?[^\W\d_][\w.-]*(?:\s+\([^)]*\))?\s+(?:[×xX]\s?)?(?:[a-zß-ÿ\"'‘“]|[^\W\d_A-Z])"
+)
+_RANK = r"(?:subsp|ssp|var|subvar|f|fo|forma|cv|nothosubsp|nothovar|convar)\.?"
+_EPITHET = r"(?!(?:de|du|van|von|der|den|la|le|da|dos|zu|et|ex|in)\b)[a-zà-ÿ][a-zà-ÿ-]+"
+_NAME = (
+    rf"(?:×\s?)?[A-Z][a-zà-ÿ-]+(?:\s\([A-Z][a-zà-ÿ]+\))?\s(?:[×x]\s?)?{_EPITHET}"
+    rf"(?:\s(?:{_RANK}\s)?{_EPITHET})?"
+)
+_PARTICLE = r"(?:d'|D'|de |du |van |von |der |den |la |le |da |dos |zu )"
+_SURNAME = rf"(?:{_PARTICLE}*[A-ZÀ-ÞŠŽČŁŚ](?:[^\W\d_]|['’.-])*)"
+_INITIALS = r"(?:[A-Z]\.[ -]?)*"
+_PERSON = rf"{_INITIALS}(?:{_SURNAME}\s?(?:f\.|fil\.|bis)?)"
+_PEOPLE = rf"{_PERSON}(?:(?:,| &| and| et| ex| in| apud|\s)\s?{_PERSON})*(?:,? et al\.?)?"
+_YEAR = r"(?:,?\s?\[?\(?(?:1[7-9]|20)\d\d[a-z]?\)?\]?)"
+_AUTHOR = rf"(?:\({_PEOPLE}{_YEAR}?\)\s?(?:{_PEOPLE}{_YEAR}?)?|{_PEOPLE}{_YEAR}?)"
+_NOTE = r"(?:\s(?:auct|auctt|emend|nom\.|nec|non|sensu|s\.\s?str)\b.*)"
+AUTHORED_NAME = re.compile(rf"^({_NAME}),?\s({_AUTHOR}){_NOTE}?$")
+# All in one case the author is told by the year alone.
+ONE_CASE = re.compile(
+    r"^([^\W\d_]+ [^\W\d_]+(?: [^\W\d_]+)??) \(?[^\W\d_]+\.?,? (?:1[7-9]|20)\d\d\)?$"
+)
+# "Turdus L. merula" is none; a botanist's author may stand between species and variety.
+INNER_AUTHOR = re.compile(
+    rf"^([A-Z][a-zà-ÿ-]+\s{_EPITHET})\s(?:{_AUTHOR})\s({_RANK}\s{_EPITHET})(?:\s(?:{_AUTHOR}))?$"
+)
+# In brackets behind a name these are forms, ages and groups, not people.
+FORMS = re.compile(
+    r"\b(?:domestic|feral|captive|wild|hybrid|type|group|form|morph|race|male|female|juvenile|adult"
+    r"|breed|cultivar|cv|sensu|auct|northern|southern|eastern|western|common|white|black|red|yellow"
+    r"|grey|gray|brown|blue|green|pacific|atlantic|american|european|asian|african)\b|-[a-z]",
+    re.IGNORECASE,
+)
+NO_NAMES = frozenset(
+    "unknown unidentified undetermined undet unid indet indeterminate unbestimmt unbekannt inconnu"
+    " desconocido desconocida desconhecido sconosciuto onbekend okänd none no not nothing blank"
+    " empty setup pickup start end test bird birds mammal mammals rodent rodents animal animals"
+    " insect insects fish reptile amphibian plant plants vehicle human person people species cv"
+    " result false trigger misc miscellaneous other various small large medium big tiny unclear"
+    " uncertain unclassified unresolved incertae vogel oiseau ave pajaro pássaro".split()
+)
+_SP = r"(?:spp?|spec|specc|species|sspp?|subsp|gen|indet|undet|unid\w*|unknown|ined|n\.?\s?sp)"
+OPEN_NAME = re.compile(
+    rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?\s*\d",
+    re.IGNORECASE,
+)
+DOUBT = re.compile(
+    r"(?:^|\s)(?:cf|aff|nr|near|prope|vel|affin|confer|conf|poss|possibly|prob|probably|"
+    r"sp\. cf|or|oder|vs)\.?(?:\s|$)|\?|[^\W\d_.]\s*[/|]\s*[^\W\d_]",
+    re.IGNORECASE,
+)
+GROUP = re.compile(
+    r"\b(?:agg|aggr|aggregate|complex|s\.\s?l|sens\. lat|sensu lato|group)\b\.?", re.I
+)
+TAME = re.compile(r"\b(?:domestic|feral|captive|escaped?e?|domesticus type|pet)\b", re.I)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a name is.
+
+    Args:
+        name: In the one spelling.
+        change: Why it is spelled otherwise than given, ``""`` if it is not.
+        drop: Why it is no species, ``""`` if it is one.
+        look: Why to look at it, ``""`` if nothing is odd.
+    """
+
+    name: str
+    change: str = ""
+    drop: str = ""
+    look: str = ""
+
+
+def without_author(name: str) -> str:
+    """Leave the author and the year out of a scientific name.
+
+    Args:
+        name: With words parted by one space.
+
+    Returns:
+        The name alone; as it is where what follows is not plainly an author.
+
+    Example:
+        >>> without_author("Passer domesticus (Linnaeus, 1758)"), without_author("Turdus merula L.")
+        ('Passer domesticus', 'Turdus merula')
+        >>> without_author("Anas platyrhynchos (Domestic type)")
+        'Anas platyrhynchos (Domestic type)'
+    """
+    if match := INNER_AUTHOR.match(name):
+        return f"{match[1]} {match[2]}"
+    match = AUTHORED_NAME.match(name)
+    if match is None or (FORMS.search(match[2]) and not re.search(r"\d{4}", match[2])):
+        return name
+    return match[1]
+
+
+def _spelled(name: str) -> str:
+    """Bring spaces, letters and case to one form."""
+    whole = unicodedata.normalize("NFC", name)
+    # Signs that nobody sees make another word of the same.
+    if not whole.isprintable():
+        whole = "".join(" " if c.isspace() else c for c in whole if c.isspace() or c.isprintable())
+    whole = " ".join(whole.split())
+    if (whole.islower() or whole.isupper()) and (match := ONE_CASE.match(whole)):
+        return match[1].capitalize()
+    words = whole.split(" ")
+    if len(words) > 1 and whole.replace(" ", "").replace("-", "").isalpha():
+        if (whole.islower() and words[0] not in ("x", "×")) or (
+            whole.isupper() and len(words[0]) > 1
+        ):
+            return whole.capitalize()
+    elif len(words) > 1 and words[0].isalpha() and words[0].islower() and len(words[0]) > 2:
+        # "turdus merula Linnaeus, 1758", but not "cf. Turdus merula".
+        return words[0].capitalize() + whole[len(words[0]) :]
+    return whole
+
+
+def judge_name(given: str) -> Verdict:
+    """Tell what a name is, by its look alone.
+
+    Args:
+        given: As it stands in the file.
+
+    Returns:
+        The verdict.
+
+    Example:
+        >>> judge_name("turdus  merula Linnaeus, 1758").name
+        'Turdus merula'
+        >>> judge_name("Turdus cf. merula").drop, judge_name("Larus sp.").drop
+        ('identification is open (cf., aff., ?, a/b)', 'name is not that of a species')
+    """
+    spelled = _spelled(given)
+    name = without_author(spelled)
+    change = AUTHORED if name != spelled else SPELLED if name != given else ""
+    words = {word.strip(".,()[]").casefold() for word in name.split()}
+    drop = look = ""
+    if words & NO_NAMES or OPEN_NAME.match(name):
+        drop = ABOVE_SPECIES
+    elif DOUBT.search(name):
+        drop = OPEN
+    elif not SPECIES_NAME.match(name) and not re.match(r"^[×xX]\s?[A-Z]\S+\s[a-z]", name):
+        drop = ABOVE_SPECIES
+    elif TAME.search(name):
+        look = DOMESTIC
+    elif GROUP.search(name):
+        look = AGGREGATE
+    elif name.startswith("Homo sapiens"):
+        look = PEOPLE
+    return Verdict(name, change, drop, look)
+
+
+class NameBook:
+    """Judges names, one piece of a file after the other, and brings equal ones to one spelling."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, Verdict] = {}
+        self._first: dict[str, str] = {}
+        self.spellings: dict[str, list[str]] = {}
+
+    def judge(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Bring names to one spelling and say what they are.
+
+        Args:
+            rows: Records with ``scientific_name`` as text.
+
+        Returns:
+            The rows with the names in one spelling, ``name_text`` as given, and ``name_change``,
+            ``name_drop``, ``name_look``: reasons, null where there is none.
+        """
+        given = rows["scientific_name"].drop_nulls().unique().to_list()
+        new = [name for name in given if name not in self._verdicts]
+        if len(self._verdicts) + len(new) > MOST_NAMES:
+            self._verdicts.clear()
+            new = given
+        judged = {name: judge_name(name) for name in new}
+        # Names that stand as they should come first, so that others are brought to them.
+        for name in sorted(judged, key=lambda n: (bool(judged[n].change), bool(judged[n].drop), n)):
+            self._verdicts[name] = self._one(name, judged[name])
+        here = {name: self._verdicts[name] for name in given}
+        columns = {"name_text": pl.col("scientific_name")}
+        spelled = {name: v.name for name, v in here.items() if v.name != name}
+        if spelled:
+            columns["scientific_name"] = pl.col("scientific_name").replace(spelled)
+        for key in ("change", "drop", "look"):
+            said = {name: text for name, v in here.items() if (text := getattr(v, key))}
+            columns[f"name_{key}"] = (
+                pl.col("scientific_name").replace_strict(said, default=None, return_dtype=pl.String)
+                if said
+                else pl.lit(None, pl.String)
+            )
+        return rows.with_columns(**columns)
+
+    def _one(self, given: str, verdict: Verdict) -> Verdict:
+        key = identity(verdict.name)
+        if len(self._first) < MOST_NAMES:
+            first = self._first.setdefault(key, verdict.name)
+        else:
+            first = self._first.get(key, verdict.name)
+        if first != verdict.name:
+            better = judge_name(first)
+            verdict = Verdict(first, verdict.change or SPELLED, better.drop, better.look)
+        if verdict.change and not verdict.drop and len(self.spellings) < MOST_SPELLINGS:
+            known = self.spellings.setdefault(verdict.name, [])
+            known += [given] if len(known) < 100 else []
+        return verdict
+
+    def notes(self) -> list[str]:
+        """Say which names were brought to one.
+
+        Returns:
+            A sentence, or nothing.
+        """
+        if not self.spellings:
+            return []
+        some = [
+            f"{name} from {', '.join(map(repr, given[:4]))}{', …' if len(given) > 4 else ''}"
+            for name, given in sorted(self.spellings.items())[:5]
+        ]
+        more = f"; and {len(self.spellings) - 5:,} more" if len(self.spellings) > 5 else ""
+        return [f"one name from several spellings: {'; '.join(some)}{more}"]
