@@ -54,6 +54,9 @@ def evaluate(
         print_json(report)
         return
     out.print(_table_of_metrics(report["splits"]))
+    for split, said in report["cautions"].items():
+        for sentence in said:
+            out.print(f"Mind ({split}): {sentence}", markup=False, highlight=False)
     out.print(report["note"], highlight=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from csp_core.data.records import RecordDataset
+from csp_core.evaluation.cautions import cautions
 from csp_core.evaluation.images import IMAGES, evaluate_images, measure
 from csp_core.evaluation.measure import Fitted, Measure, Numbers, plain
 from csp_core.evaluation.metrics import Metrics, compute_metrics, mid_ranks
@@ -97,6 +98,7 @@ __all__ = [
     "Numbers",
     "Scores",
     "answer",
+    "cautions",
     "compute_metrics",
     "evaluate",
     "evaluate_answers",

@@ -9,7 +9,7 @@ from typing import Any
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
-from csp_core.evaluation import evaluate_answers, plain
+from csp_core.evaluation import cautions, evaluate_answers, matched_labels, plain
 from csp_core.files import read_json
 from csp_core.store import find_model, load_model
 
@@ -34,7 +34,7 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     Returns:
         ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``; where the model sees the
         images of the records, name to ``image``, ``place`` and ``image+place``, each to those
-        fields) and a ``note``.
+        fields), a ``note``, and ``cautions``, name of a split to why its numbers say little.
 
     Raises:
         CspError: If model or data cannot be read or share no class.
@@ -46,15 +46,23 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     whole: dict[str, Any] = {"min_records": 1, "val_fraction": 0.0, "test_fraction": 0.0}
     sets = {"all": load_dataset(name, "all", root=place, **(whole if name == FILE else {}))}
     sets |= _trained_splits(provenance, name, place)
-    splits = {}
+    splits, said = {}, {}
     for split, records in sets.items():
         if len(records):
             splits[split] = plain(evaluate_answers(model, records))
+            if found := cautions(model.classes, matched_labels(model, records)):
+                said[split] = found
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
-    return {"model": model.name, "data": str(data), "splits": splits, "note": known + "."}
+    return {
+        "model": model.name,
+        "data": str(data),
+        "splits": splits,
+        "note": known + ".",
+        "cautions": said,
+    }
 
 
 def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:

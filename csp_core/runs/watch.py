@@ -45,7 +45,7 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
     # What a run says is its own text: brackets are no markup, :words: no pictures.
     said = TextColumn("{task.description}", style="progress.description", markup=False)
     columns = (said, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress, _telling(logger, progress):
         thread = threading.Thread(target=_follow, args=(folder, progress, done), daemon=True)
         thread.start()
         try:
@@ -53,6 +53,30 @@ def watch(folder: Path, console: Console) -> Iterator[None]:
         finally:
             done.set()
             thread.join()
+
+
+class _Told(logging.Handler):
+    """Prints above the bar what a person should read: warnings, and what is marked so."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, if it is one of those."""
+        warns = logging.WARNING <= record.levelno < logging.ERROR
+        if warns or getattr(record, "tell", False):
+            self._progress.console.print(harmless(record.getMessage()), markup=False)
+
+
+@contextmanager
+def _telling(logger: logging.Logger, progress: Progress) -> Iterator[None]:
+    handler = _Told(progress)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:

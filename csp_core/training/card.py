@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -31,6 +31,7 @@ def write_card(
     *,
     measure: Measure | None = None,
     refitted: bool = False,
+    cautions: Sequence[str] = (),
 ) -> str:
     """Write the card of a trained model.
 
@@ -43,6 +44,7 @@ def write_card(
         measure: How the metrics were measured; None where nothing was.
         refitted: Whether the metrics are those of a model that had not seen the records held out,
             before it was trained anew on all.
+        cautions: Why the metrics say little.
 
     Returns:
         Markdown with YAML front matter.
@@ -68,6 +70,7 @@ def write_card(
         _data(model, card, info),
         "## How good it is",
         _table(_rows(metrics), {} if measure is None else measure.columns),
+        "\n".join(f"- **Mind**: {sentence}" for sentence in cautions),
         REFITTED if refitted else "",
         "" if measure is None else _sets(model, metrics.get("sets", {}), measure),
         "## How it was made",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -14,11 +15,13 @@ import csp_core
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
-from csp_core.evaluation import Measure, find_measure, plain
+from csp_core.evaluation import Measure, cautions, find_measure, plain
 from csp_core.files import read_json
 from csp_core.model import DualEncoder, Support
 from csp_core.store import halve, load_model, save_model
 from csp_core.training.card import TEST_SETS, write_attribution, write_card
+
+log = logging.getLogger(__name__)
 
 
 def finish_model(
@@ -57,6 +60,10 @@ def finish_model(
     elif val_set is not None and measure is not None:
         metrics = _calibrate(measure, model, val_set, config)
     about = provenance(train_set, config, epochs)
+    said = _cautions(model, val_set, held_out) if metrics else []
+    about |= {"cautions": said} if said else {}
+    for sentence in said:
+        log.warning("mind the numbers: %s", sentence)
     card = write_card(
         model,
         config,
@@ -64,6 +71,7 @@ def finish_model(
         train_set.info,
         measure=measure,
         refitted=held_out is not None,
+        cautions=said,
     )
     texts = {"README.md": card}
     if config.card.attribution or train_set.info.get("recorders"):
@@ -78,6 +86,18 @@ def finish_model(
         texts=texts,
         dtype=config.training.saved_as,
     )
+
+
+def _cautions(
+    model: DualEncoder, val_set: RecordDataset | None, held_out: Path | None
+) -> list[str]:
+    """Say why the metrics say little; those of a model that was measured before are its own."""
+    if held_out is not None:
+        told = read_json(held_out / "config.json").get("provenance", {})
+        return [str(sentence) for sentence in told.get("cautions", [])]
+    if val_set is None or not len(model.classes):
+        return []
+    return cautions(model.classes, val_set.label)
 
 
 def _calibrate(
@@ -125,5 +145,5 @@ def provenance(train_set: RecordDataset, config: RunConfig, epochs: int) -> dict
 
 
 def _without_people(info: Mapping[str, object]) -> dict[str, object]:
-    """Leave the recorders to the attribution: a model's settings name nobody."""
-    return {key: value for key, value in info.items() if key != "recorders"}
+    """Leave the recorders to the attribution: a model's settings name nobody, and no record."""
+    return {k: v for k, v in info.items() if k not in ("recorders", "import_report")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from csp_core.training.limits import building_within_limits, check_parameters
 from csp_core.training.state import derive_seed
 from csp_core.training.teachers import make_teacher
 from csp_core.training.unseen import check_unseen
+
+log = logging.getLogger(__name__)
+# A model with time needs this part of its records dated, or it learns what noise is.
+LEAST_DATED = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def make_parts(
     """
     options = {"root": config.data.root, **config.data.options}
     train_set = load_dataset(config.data.name, "train", **options)
+    for line in _read_lines(train_set):
+        log.info("%s", line, extra={"tell": True})
     train_set.classes.check_distinct()
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
     if refit and val_set is not None:
@@ -72,6 +79,7 @@ def make_parts(
     with building_within_limits():
         model = _make_model(config, train_set.classes)
     check_parameters(model)
+    _check_dated(model, train_set)
     fit_bands(model, train_set)
     model.image_stats = describe_images(model, train_set)
     model.set_class_frequency(train_set.classes.frequency())
@@ -91,6 +99,29 @@ def make_parts(
         train_set = compute_once(model, train_set)
         val_set = None if val_set is None else compute_once(model, val_set)
     return Parts(train_set, val_set, model, objective)
+
+
+def _read_lines(train_set: RecordDataset) -> list[str]:
+    """Give the lines in which reading the records is told, if they were read from a table."""
+    lines = train_set.info.get("import_report")
+    return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _check_dated(model: DualEncoder, train_set: RecordDataset) -> None:
+    """Refuse to learn what a time means from records that hardly have any."""
+    times = (
+        (model.uses_date, train_set.date, "date", "day_of_year: false"),
+        (model.uses_hour, train_set.hour, "hour of the day", "hour: false"),
+    )
+    for used, values, what, off in times:
+        known = int((~values.isnan()).sum())
+        if used and known < LEAST_DATED * len(values):
+            raise ConfigError(
+                f"The model is to learn from time (model.location.time), but {known:,} of"
+                f" {len(values):,} training records ({known / max(len(values), 1):.1%}) have a"
+                f" {what}: it would learn noise. Give records with one, or set"
+                f" model.location.time=null (or {off} in its options)."
+            )
 
 
 def initialise(model: DualEncoder, source_name: str) -> None:

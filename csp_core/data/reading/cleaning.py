@@ -56,6 +56,7 @@ class Rules:
         max_uncertainty_m: Records known to be less precise are dropped, in metres.
         drop_duplicates: Whether repetitions of name, place and day are dropped.
         drop_flagged: Whether records are dropped that their source itself holds something against.
+        judged_before: Whether a table that an import wrote keeps all names that it has.
     """
 
     today: datetime.date
@@ -63,6 +64,7 @@ class Rules:
     max_uncertainty_m: float | None = None
     drop_duplicates: bool = False
     drop_flagged: bool = False
+    judged_before: bool = False
 
 
 @dataclass(frozen=True, eq=False)

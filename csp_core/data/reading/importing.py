@@ -47,13 +47,17 @@ class Import:
     """
 
     def __init__(self, path: Path, mapping: Mapping[str, str] | None, rules: Rules) -> None:
-        self._path, self._rules = path, rules
+        self._path = path
         with plainly(path):
             self._source = open_source(path)
             source = self._source
             columns = find_columns(source.header, mapping, source.known, source.fallback)
             source.notes += instead(columns, source.fallback)
             source.notes += competing(source.header, columns)
+        written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
+        if written and rules.judged_before:
+            rules = replace(rules, species_only=False)
+        self._rules = rules
         nested = [k for k in columns if k in EXTRAS and columns[k] in source.nested]
         # What only helps to judge is done without where no plain value can be read.
         plain = {k: v for k, v in columns.items() if k not in nested}

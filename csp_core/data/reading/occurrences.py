@@ -52,7 +52,10 @@ class Occurrences:
 
 
 def read_occurrences(
-    path: str | Path, *, mapping: Mapping[str, str] | None = None
+    path: str | Path,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    species_only: bool = False,
 ) -> tuple[Occurrences, ImportReport]:
     r"""Read occurrence records, whatever the format and the columns.
 
@@ -67,6 +70,9 @@ def read_occurrences(
         path: The file, or the folder of a Darwin Core Archive.
         mapping: Canonical column to the column of the file, for columns that are not found or
             found wrongly, such as ``{"lon": "easting_deg"}``.
+        species_only: Whether names of genera and above and open ones are dropped, as
+            ``import_records`` does; not those of a column that ``mapping`` names, nor of a table
+            that an import wrote, which was judged before.
 
     Returns:
         The records, and a report of every record that is not among them.
@@ -83,7 +89,11 @@ def read_occurrences(
         >>> len(records), report.rows_read, report.mapping["lon"]
         (1, 1, 'longitude')
     """
-    work = Import(Path(path), mapping, Rules(today=datetime.date.today()))
+    own_names = "scientific_name" in (mapping or {})
+    rules = Rules(
+        today=datetime.date.today(), species_only=species_only and not own_names, judged_before=True
+    )
+    work = Import(Path(path), mapping, rules)
     tables = [kept for kept, _ in work.batches()]
     return Occurrences(pl.concat(tables, rechunk=True)), work.report()
 

@@ -78,6 +78,19 @@ GROUP = re.compile(
 )
 TAME = re.compile(r"\b(?:domestic|feral|captive|escaped?e?|domesticus type|pet)\b", re.I)
 
+# A binomial or trinomial as it should stand, unless one of its words is that of another kind.
+PLAIN = r"^[A-Z][a-z]{2,}(?: [a-z]{3,}\d*){1,2}$"
+_WORDS = (
+    "spec specc species sspp subsp gen indet unid unknown ined aff near prope vel confer poss prob"
+)
+_WORDS += (
+    " agg aggr aggregate complex group domestic feral captive escape escaped pet sapiens subvar"
+)
+_WORDS += (
+    " var forma nothosubsp nothovar convar possibly probably affin conf oder spp ssp auct non nec"
+)
+NOT_PLAIN = rf"(?i)\b(?:{'|'.join(sorted(NO_NAMES | set(_WORDS.split())))})\b"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -179,6 +192,7 @@ class NameBook:
     """Judges names, one piece of a file after the other, and brings equal ones to one spelling."""
 
     def __init__(self) -> None:
+        self._plain: set[str] = set()
         self._verdicts: dict[str, Verdict] = {}
         self._first: dict[str, str] = {}
         self.spellings: dict[str, list[str]] = {}
@@ -193,16 +207,19 @@ class NameBook:
             The rows with the names in one spelling, ``name_text`` as given, and ``name_change``,
             ``name_drop``, ``name_look``: reasons, null where there is none.
         """
-        given = rows["scientific_name"].drop_nulls().unique().to_list()
-        new = [name for name in given if name not in self._verdicts]
-        if len(self._verdicts) + len(new) > MOST_NAMES:
+        given = rows["scientific_name"].drop_nulls().unique()
+        # Most names stand as they should; only the others take time.
+        plain = given.str.contains(PLAIN) & ~given.str.contains(NOT_PLAIN)
+        if len(self._plain) < MOST_NAMES:
+            self._plain.update(given.filter(plain).to_list())
+        others = sorted(given.filter(~plain).to_list())
+        if len(self._verdicts) > MOST_NAMES:
             self._verdicts.clear()
-            new = given
-        judged = {name: judge_name(name) for name in new}
-        # Names that stand as they should come first, so that others are brought to them.
+        judged = {name: judge_name(name) for name in others if name not in self._verdicts}
+        # Names that are spelled as they should be come first, so that others are brought to them.
         for name in sorted(judged, key=lambda n: (bool(judged[n].change), bool(judged[n].drop), n)):
             self._verdicts[name] = self._one(name, judged[name])
-        here = {name: self._verdicts[name] for name in given}
+        here = {name: self._verdicts[name] for name in others}
         columns = {"name_text": pl.col("scientific_name")}
         spelled = {name: v.name for name, v in here.items() if v.name != name}
         if spelled:
@@ -217,11 +234,13 @@ class NameBook:
         return rows.with_columns(**columns)
 
     def _one(self, given: str, verdict: Verdict) -> Verdict:
-        key = identity(verdict.name)
-        if len(self._first) < MOST_NAMES:
-            first = self._first.setdefault(key, verdict.name)
-        else:
+        """Take the spelling that an equal name had before."""
+        first = verdict.name.capitalize()
+        if first not in self._plain:
+            key = identity(verdict.name)
             first = self._first.get(key, verdict.name)
+            if len(self._first) < MOST_NAMES:
+                self._first[key] = first
         if first != verdict.name:
             better = judge_name(first)
             verdict = Verdict(first, verdict.change or SPELLED, better.drop, better.look)

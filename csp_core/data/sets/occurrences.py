@@ -24,6 +24,7 @@ def load_occurrences(
     root: str | Path | None = None,
     mapping: Mapping[str, str] | None = None,
     min_records: int = 1,
+    species_only: bool = True,
     split_method: str = "site",
     val_fraction: float = 0.1,
     test_fraction: float = 0.0,
@@ -42,6 +43,8 @@ def load_occurrences(
         split: ``train``, ``val``, ``test`` or ``all``.
         root: The file, in any form that ``read_occurrences`` takes.
         mapping: Canonical column to the column of the file.
+        species_only: Whether names of genera and above and open ones are dropped, as by ``csp
+            import-data``: not if ``mapping`` names the column of names, nor from what it wrote.
         min_records: Taxa with fewer records in the whole file are left out.
         split_method: ``random``, ``site`` (0.01 degrees), ``block`` or ``recorder``.
         val_fraction: Share of the records for validation, in [0, 1).
@@ -76,7 +79,11 @@ def load_occurrences(
     )
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
-    records, report = read_occurrences(path := Path(root), mapping=mapping)
+    records, report = read_occurrences(
+        path := Path(root), mapping=mapping, species_only=species_only
+    )
+    if not report.rows_kept:
+        raise BadRecordError(f"No record can be used. {report}")
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
@@ -145,6 +152,8 @@ def _describe(path: Path, table: pl.DataFrame, report: ImportReport) -> dict[str
         "rows_kept": report.rows_kept,
         "dropped": report.dropped,
         "changed": report.changed,
+        "flagged": report.flagged,
+        "import_report": str(report).splitlines(),
         "recorders": sorted(set(table["recorder"].drop_nulls().str.strip_chars()) - {""}),
         "licenses": dict(sorted(table["license"].drop_nulls().value_counts().rows())),
     }
