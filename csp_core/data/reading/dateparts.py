@@ -28,6 +28,7 @@ EARLIEST = 1500
 FROM_PARTS = "date put together from year, month and day"
 FROM_DAY = "date put together from year and day of the year"
 APART = "date differs from year, month and day in columns of their own"
+NO_SINGLE_DAY = "year and days of the year name no single day, left empty"
 IMPOSSIBLE = "year, month and day are no date, left empty"
 _VAGUE = r"^\d{4}([-/]\d{1,2})?$"
 
@@ -50,6 +51,8 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     held = {key for key in ("month", "day", "year_day") if _any(rows, key)}
     if not _any(rows, "year") or not ({"month", "day"} <= held or "year_day" in held):
         return rows.with_columns(date_flag=pl.lit(None, pl.String))
+    absent = [k for k in ("month", "day") if k not in rows.columns]
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(key) for key in absent)
     text = pl.col("date_text")
     vague = text.str.contains(_VAGUE).fill_null(False)
     # Only what has to be filled is put together, and of the rest what may differ is compared.
@@ -65,8 +68,9 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     made = pl.when(empty & agrees & real).then(iso)
     if "year_day" in held:
         rows, by_day = _with_year_day(rows, empty & agrees & text.is_null())
+        numbered = year.is_not_null() & pl.col("year_day").is_not_null()
     else:
-        by_day = pl.lit(None, pl.Date)
+        by_day, numbered = pl.lit(None, pl.Date), pl.lit(False)
     possible = (pl.coalesce(made, by_day) <= today).fill_null(False)
     filled = pl.when(possible).then(pl.coalesce(made, by_day))
     said = pl.when(made.is_not_null()).then(pl.lit(FROM_PARTS)).otherwise(pl.lit(FROM_DAY))
@@ -79,6 +83,8 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         .then(said)
         .when(empty & given & text.is_null())
         .then(pl.lit(IMPOSSIBLE))
+        .when(empty & numbered & text.is_null() & day.is_null())
+        .then(pl.lit(NO_SINGLE_DAY))
         .otherwise("date_change"),
         date_flag=pl.when(given & differs).then(pl.lit(APART)),
         date_text=pl.coalesce(

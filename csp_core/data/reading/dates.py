@@ -30,7 +30,7 @@ _APART = (
 )
 ONE_DAY = rf"^({_DAY}){_TIME}$"
 INTERVAL = rf"^({_DAY}){_TIME}{_APART}(.*)$"
-END_TIME = rf"^{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
+END_TIME = rf"^T?{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
 FIRST_DAY = "first day of an interval of up to a month taken as the date"
 OPEN_END = "date is an interval without a readable end, set to empty"
 

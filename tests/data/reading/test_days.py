@@ -1,0 +1,105 @@
+"""Intervals, times and parts of dates: what is a day, what is none, and that both are told."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from csp_core.data import read_occurrences
+
+
+def day(tmp_path, header, row):
+    path = tmp_path / "d.csv"
+    path.write_text(f"species,lon,lat,{header}\nAus bus,1,2,{row}\n", encoding="utf-8")
+    records, report = read_occurrences(path)
+    return records.table["date"][0], report
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2019-05-01/2021", "2019-05-01/2019-12", "2019-05-01/08-30", "1979/1980", "2019-05"),
+        *("2019-05-01 to 2019-09-30", "2019-05-01/2019-9-30", "2019-05-01/..", "2019-05-01/"),
+        *("../2019-05-01", "/2019-05-01", "2019-05-07/2019-05-01", "2019-05-01 - 2019-09-30"),
+        *("2019-05-01–2019-09-30", "2019-05-01T08:00 to 2019-09-30", "2019-05-01 bis 30.9.2019"),
+        *("1.5.2019 - 30.9.2019", "2019/05/01-2019/09/30", "2019-05-01/summer", "2019-05-01?"),
+        *("20190501/20190930", "2019-05-01 or later", "before 2019-05-01", "2019-05-01/40"),
+        *("2019-05-01/2019-13-01", "2019-05-01|2019-09-30", "2019-05-01 until 2020"),
+    ],
+)
+def test_intervals_that_name_no_day(tmp_path, text):
+    found, report = day(tmp_path, "eventDate", text)
+    assert found is None and sum(report.changed.values()) == 1
+    (reason,) = report.changed
+    assert reason.endswith("empty") and report.examples[reason] == ((2, text),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2019-05-01/2019-05-01", "2019-05-01/01", "2019-05-01/05-01"),
+        *(
+            "2019-05-01T08:00/2019-05-01T09:00",
+            "2019-05-01T08:00/09:00",
+            "2019-05-01T08:00Z/T09:00",
+        ),
+        *("2019-05-01 08:30:00 +0200", "2019-05-01T08:30:00.000Z", "2019-05-01 8:30 PM"),
+        *("2019-05-01T08:30:00+02:00[Europe/Berlin]", "2019-05-01 08:30:00 UTC", "1.5.2019 08:30"),
+        *("2019-05-01 to 2019-05-01",),
+    ],
+)
+def test_intervals_of_one_day_and_times(tmp_path, text):
+    found, report = day(tmp_path, "eventDate", text)
+    assert found == datetime.date(2019, 5, 1) and not report.changed and not report.notes
+
+
+@pytest.mark.parametrize(
+    "text", ["2019-05-01/30", "2019-05-01/2019-05-07", "2019-05-01 to 2019-05-09"]
+)
+def test_the_first_day_of_a_short_interval_is_a_guess_that_is_told(tmp_path, text):
+    found, report = day(tmp_path, "eventDate", text)
+    assert found == datetime.date(2019, 5, 1) and not report.changed
+    assert any("first day of an interval" in note and text in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "date"),
+    [
+        ("year,month,day", "2020,5,1", (2020, 5, 1)),
+        ("year,month,day", "2020,05,01", (2020, 5, 1)),
+        ("year,month,day", "2020.0,5.0,1.0", (2020, 5, 1)),
+        ("year,month,day", "2020,May,1", (2020, 5, 1)),
+        ("year,month,day", "2020,V,1", (2020, 5, 1)),
+        ("Year,Month,Day,eventDate", "2020,5,1,", (2020, 5, 1)),
+        ("eventDate,year,month,day", "2020,2020,5,1", (2020, 5, 1)),
+        ("eventDate,year,month,day", "2020-05,2020,5,1", (2020, 5, 1)),
+        ("year,startDayOfYear", "2020,122", (2020, 5, 1)),
+        ("year,dayOfYear", "2019,121", (2019, 5, 1)),
+        ("year,startDayOfYear,endDayOfYear", "2020,122,122", (2020, 5, 1)),
+        # None of these is a day.
+        ("year,month,day", "2020,5,", None),
+        ("year,month,day", "2020,13,1", None),
+        ("year,month,day", "2021,2,29", None),
+        ("year,month,day", "20,5,1", None),
+        ("year,month,day", "2020,0,0", None),
+        ("year,month,day", "2999,1,1", None),
+        ("eventDate,year,month,day", "2021,2020,5,1", None),
+        ("eventDate,year,month,day", "2019-05-01/2021,2019,5,1", None),
+        ("year,startDayOfYear,endDayOfYear", "2020,122,200", None),
+        ("year,startDayOfYear", "2019,366", None),
+        ("month,day", "5,1", None),
+    ],
+)
+def test_dates_from_their_parts(tmp_path, header, row, date):
+    found, report = day(tmp_path, header, row)
+    assert found == (datetime.date(*date) if date else None)
+    # Whatever has all its parts and gives no date is told.
+    assert bool(report.changed) == (
+        "year" in header.lower() and (bool(date) or all(row.split(",")))
+    )
+
+
+def test_a_date_that_its_parts_contradict_is_marked(tmp_path):
+    found, report = day(tmp_path, "eventDate,year,month,day", "2020-05-01,2020,6,1")
+    assert found == datetime.date(2020, 5, 1) and sum(report.flagged.values()) == 1

@@ -1,0 +1,121 @@
+"""Names as people write them: what is one name, what is none, and that both are told."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from csp_core.data import read_occurrences
+from csp_core.data.reading import import_records
+from csp_core.data.reading.scientific import ABOVE_SPECIES, OPEN, judge_name, without_author
+
+
+def written(folder, names):
+    path = folder / "x.tsv"
+    rows = "".join(
+        f"{name}\t{i % 1700 / 10 + 0.1:.1f}\t{i // 1700}\n" for i, name in enumerate(names)
+    )
+    path.write_text("scientificName\tlon\tlat\n" + rows, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("Turdus merula Linnaeus, 1758", "Turdus merula L.", "Turdus merula Linnaeus 1758"),
+        *("turdus merula", "TURDUS MERULA", "Turdus  merula", "Turdus\u00a0merula"),
+        *("Turdus merula (Linnaeus, 1758)", "turdus merula linnaeus, 1758", "Turdus merula\u200b"),
+        *("Turdus merula Linnaeus & Smith, 1758", "Turdus merula Smith et al., 1990"),
+        *("Turdus merula (L.) Mill.", "Turdus merula von Haast, 1860", "Turdus merula C.L. Brehm"),
+        *("TURDUS MERULA LINNAEUS, 1758", "Turdus merula Linnaeus, 1758 auct."),
+        "Turdus merula Smith & Jones in Brown, 1900",
+    ],
+)
+def test_one_species_is_one_class(tmp_path, given):
+    records, report = read_occurrences(written(tmp_path, ["Turdus merula", given]))
+    assert set(records.table["scientific_name"]) == {"Turdus merula"}
+    assert list(report.changed.values()) == [1]
+    # The name as given is kept in the report, and said.
+    assert report.spellings == {"Turdus merula": (given.strip(),)}
+    assert repr(given) in str(report)
+
+
+def test_forms_of_unicode_are_one_class(tmp_path):
+    forms = ["Aus mülleri", "Aus mu\u0308lleri", "AUS MÜLLERI"]
+    records, report = read_occurrences(written(tmp_path, forms))
+    assert set(records.table["scientific_name"]) == {"Aus mülleri"}
+    assert sum(report.changed.values()) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Canis lupus familiaris", "Bombus (Bombus) terrestris", "Rosa 'Peace'"),
+        *("Anas platyrhynchos x rubripes", "Anas × rubripes", "×Cupressocyparis leylandii"),
+        *("Felis silvestris f. catus", "Luscinia svecica subsp. cyanecula", "Quercus ×rosacea"),
+        *("Anas platyrhynchos (Domestic type)", "Junco hyemalis (Slate-colored)"),
+        *("Brassica oleracea Capitata Group", "Turdus merula", "Aus bus", "Escherichia coli K-12"),
+        *("Rubus fruticosus agg.", "Genus species12", "Аус бус"),
+    ],
+)
+def test_names_of_species_and_hybrids_stay_as_they_are(name):
+    found = judge_name(name)
+    assert (found.name, found.drop) == (name, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("Quercus robur L. subsp. robur", "Quercus robur subsp. robur"),
+        ("Poa annua var. reptans Hausskn.", "Poa annua var. reptans"),
+        ("Canis lupus familiaris Linnaeus, 1758", "Canis lupus familiaris"),
+        ("Salix ×rubens Schrank", "Salix ×rubens"),
+        ("Bombus (Bombus) terrestris (Linnaeus, 1758)", "Bombus (Bombus) terrestris"),
+        ("Pieris napi de Prunner, 1798", "Pieris napi"),
+    ],
+)
+def test_authors_are_left_out(name, bare):
+    assert without_author(name) == bare
+    assert without_author(bare) == bare
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        *((n, ABOVE_SPECIES) for n in ("Larus sp.", "Larus sp", "Larus spp.", "Rattus spec.")),
+        *((n, ABOVE_SPECIES) for n in ("Rattus ssp", "Myotis sp. nov. 1", "Myotis sp1", "Aves")),
+        *((n, ABOVE_SPECIES) for n in ("Unknown bird", "unidentified rodent", "small mammal")),
+        *((n, ABOVE_SPECIES) for n in ("no cv result", "Setup Pickup", "bird species", "Blank")),
+        *((n, ABOVE_SPECIES) for n in ("Passeriformes sp.", "Aedes n. sp.", "Turdus indet.")),
+        *((n, OPEN) for n in ("Turdus cf. merula", "cf. Turdus merula", "Turdus merula?")),
+        *((n, OPEN) for n in ("Turdus ?", "Carabus aff. nemoralis", "Larus argentatus/cachinnans")),
+        *((n, OPEN) for n in ("Larus argentatus / L. cachinnans", "Myotis myotis vel blythii")),
+    ],
+)
+def test_open_names_and_names_that_are_none(tmp_path, name, reason):
+    source = written(tmp_path, [name, "Aus bus"])
+    report = import_records(source, tmp_path / "out.parquet")
+    assert report.dropped == {reason: 1} and report.examples[reason] == ((2, name),)
+    # Where all names are kept they are marked.
+    _, kept = read_occurrences(source)
+    assert kept.rows_kept == 2 and kept.flagged == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["Homo sapiens", "Rubus fruticosus agg.", "Columba livia (Feral Pigeon)"]
+)
+def test_names_to_look_at(tmp_path, name):
+    report = import_records(written(tmp_path, [name, "Aus bus"]), tmp_path / "out.parquet")
+    assert report.rows_kept == 2 and list(report.flagged.values()) == [1]
+
+
+def test_one_spelling_through_many_blocks(tmp_path):
+    names = ["aus bus"] * 30_000 + ["Aus bus (L.)"] * 30_000 + ["Aus  bus"] * 30_000
+    report = import_records(written(tmp_path, names), tmp_path / "out.parquet")
+    assert report.rows_kept == 90_000 and sum(report.changed.values()) == 90_000
+    table = pl.read_parquet(tmp_path / "out.parquet")
+    assert table["scientific_name"].unique().to_list() == ["Aus bus"]
+    # What was written is taken as it is.
+    again = import_records(tmp_path / "out.parquet", tmp_path / "again.parquet")
+    assert not again.changed
+    assert pl.read_parquet(tmp_path / "again.parquet").equals(table)

@@ -1,0 +1,117 @@
+"""Absences, counts of none, captives and fossils, and what the source itself flags."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import polars as pl
+import pytest
+
+from csp_core import cli
+from csp_core.data import read_occurrences
+from csp_core.data.reading import import_records
+
+
+def read(tmp_path, header, *rows):
+    path = tmp_path / "x.csv"
+    lines = [f"species,lon,lat,{header}", *(f"Aus bus,1,{i + 2},{r}" for i, r in enumerate(rows))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return import_records(path, tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(
+    ("header", "absent", "present"),
+    [
+        ("individualCount", "0", "3"),
+        ("individualCount", "0.0", "1"),
+        ("organismQuantity", "0", "2.5"),
+        ("OBSERVATION COUNT", "0", "X"),
+        *(("occurrenceStatus", w, "present") for w in ("absent", "ABSENT", "not detected")),
+        *(("occurrenceStatus", w, "PRESENT") for w in ("ausente", "0", "abwesend", "Not_Detected")),
+        *(("occurrenceStatus", w, "presente") for w in ("assente", "no detectado", "afwezig")),
+        *(("absence", w, "false") for w in ("true", "TRUE", "1", "t")),
+    ],
+)
+def test_absences_are_no_presences(tmp_path, header, absent, present):
+    report = read(tmp_path, header, absent, present, "")
+    assert report.rows_kept == 2
+    ((reason, count),) = report.dropped.items()
+    assert "absence" in reason and count == 1 and absent in report.examples[reason][0][1]
+
+
+def test_a_status_that_nobody_knows_is_marked(tmp_path):
+    report = read(tmp_path, "occurrenceStatus", "doubtful", "present", "")
+    assert report.rows_kept == 3
+    assert report.flagged == {"status of the occurrence is neither presence nor absence": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "odd", "fine"),
+    [
+        ("basisOfRecord", "LIVING_SPECIMEN", "HUMAN_OBSERVATION"),
+        ("basisOfRecord", "FossilSpecimen", "PreservedSpecimen"),
+        ("basisOfRecord", "Living Specimen", "H"),
+        ("establishmentMeans", "CULTIVATED", "introduced"),
+        ("establishmentMeans", "managed", "NATIVE"),
+        ("degreeOfEstablishment", "captive", "established"),
+        ("degreeOfEstablishment", "cultivated (category B2)", "invasive (category E)"),
+        ("degreeOfEstablishment", "http://rs.tdwg.org/dwcdoe/values/captive", "reproducing"),
+        ("captive_cultivated", "true", "false"),
+        ("EXOTIC CODE", "X", "N"),
+    ],
+)
+def test_captives_and_fossils_are_marked(tmp_path, header, odd, fine):
+    report = read(tmp_path, header, odd, fine, "")
+    assert report.rows_kept == 3
+    assert list(report.flagged.values()) == [1] and next(iter(report.examples.values()))[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "odd", "fine", "said"),
+    [
+        ("issue", "COORDINATE_ROUNDED;ZERO_COORDINATE", "COORDINATE_ROUNDED", "ZERO_COORDINATE"),
+        ("issue", "COUNTRY_COORDINATE_MISMATCH", "GEODETIC_DATUM_ASSUMED_WGS84", "COUNTRY_COORD"),
+        ("hasGeospatialIssues", "true", "false", "has geospatial issues"),
+        ("quality_grade", "casual", "research", "quality grade casual"),
+        ("quality_grade", "needs_id", "research", "quality grade needs_id"),
+        ("APPROVED", "0", "1", "not approved"),
+        ("flags", "ON_LAND|NO_DEPTH", "NO_DEPTH", "ON_LAND"),
+        ("dropped", "true", "false", "left out by its quality control"),
+        ("geoprivacy", "obscured", "open", "obscured"),
+        ("taxon_geoprivacy", "private", "", "obscured"),
+        ("coordinates_obscured", "true", "false", "obscured"),
+    ],
+)
+def test_flags_of_the_source_are_shown_and_dropped_only_when_asked(
+    tmp_path, header, odd, fine, said
+):
+    report = read(tmp_path, header, odd, fine, "")
+    assert report.rows_kept == 3 and list(report.flagged.values()) == [1]
+    assert said in next(iter(report.flagged))
+    assert any("flagged by the source: 1 records" in note for note in report.notes)
+    asked = import_records(tmp_path / "x.csv", tmp_path / "asked.parquet", drop_flagged=True)
+    assert asked.rows_kept == 2 and not asked.flagged
+    assert [said in reason for reason in asked.dropped] == [True]
+
+
+def test_the_command_drops_what_is_flagged(tmp_path, monkeypatch):
+    read(tmp_path, "issue", "ZERO_COORDINATE", "")
+    out, told = tmp_path / "o.parquet", tmp_path / "report.json"
+    given = [str(tmp_path / "x.csv"), str(out), "--drop-flagged", "--report", str(told)]
+    monkeypatch.setattr(sys, "argv", ["csp", "import-data", *given])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert json.loads(told.read_text())["dropped"] == {"flagged by the source: ZERO_COORDINATE": 1}
+    assert len(pl.read_parquet(out)) == 1
+
+
+def test_lists_of_flags_do_not_stop_the_import(tmp_path):
+    table = pl.DataFrame(
+        {"scientificName": ["Aus bus"], "decimalLongitude": [1.0], "decimalLatitude": [2.0],
+         "flags": [["ON_LAND"]]}
+    )  # fmt: skip
+    table.write_parquet(tmp_path / "x.parquet")
+    records, report = read_occurrences(tmp_path / "x.parquet")
+    assert len(records) == 1 and any("lists in 'flags'" in note for note in report.notes)
