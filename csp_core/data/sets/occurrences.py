@@ -83,7 +83,12 @@ def load_occurrences(
         path := Path(root), mapping=mapping, species_only=species_only
     )
     if not report.rows_kept:
-        raise BadRecordError(f"No record can be used. {report}")
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
+        raise BadRecordError(
+            f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
+            " with species_only: false.",
+            file=path.name,
+        )
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
