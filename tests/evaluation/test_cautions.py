@@ -24,7 +24,7 @@ RARE = ClassTable(("Aus bus", "Cus dus", "Eus fus"), ("", "", ""), (5, 0, 7))
         (
             RARE,
             [0, 2] * 20,
-            ["1 of 3 classes have no training record after the split (Cus dus); 0"],
+            ["1 of 3 classes have no training record after the split (Cus"],
         ),
         (RARE, [0, 1, 2, 2] * 20, ["20 of 80 measured records are of them"]),
         (ClassTable(("Aus bus", "Cus dus")), [0, 1] * 20, []),

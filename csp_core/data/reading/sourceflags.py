@@ -139,7 +139,8 @@ class SourceFlags:
         if not self._total:
             return []
         names = ", ".join(f"`{column}`" for column in self._columns.values())
+        records = "record" if self._total == 1 else "records"
         return [
-            f"{PREFIX}{self._total:,} records, by {names}; they are kept unless asked otherwise"
+            f"{PREFIX}{self._total:,} {records}, by {names}; they are kept unless asked otherwise"
             " (--drop-flagged)"
         ]

@@ -89,7 +89,7 @@ def test_flags_of_the_source_are_shown_and_dropped_only_when_asked(
     report = read(tmp_path, header, odd, fine, "")
     assert report.rows_kept == 3 and list(report.flagged.values()) == [1]
     assert said in next(iter(report.flagged))
-    assert any("flagged by the source: 1 records" in note for note in report.notes)
+    assert any("flagged by the source: 1 record," in note for note in report.notes)
     asked = import_records(tmp_path / "x.csv", tmp_path / "asked.parquet", drop_flagged=True)
     assert asked.rows_kept == 2 and not asked.flagged
     assert [said in reason for reason in asked.dropped] == [True]
