@@ -79,16 +79,10 @@ def load_occurrences(
     )
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
-    records, report = read_occurrences(
-        path := Path(root), mapping=mapping, species_only=species_only
-    )
+    path = Path(root)
+    records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
     if not report.rows_kept:
-        why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
-        raise BadRecordError(
-            f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
-            " with species_only: false.",
-            file=path.name,
-        )
+        raise _none_usable(path, report)
     table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
@@ -109,6 +103,15 @@ def load_occurrences(
         info={**_describe(path, table, report), **left_out, "split": how.words(split)},
         recorder=recorder[rows],
         test_hash=dealt.test_hash(names, lonlat, labels, date),
+    )
+
+
+def _none_usable(path: Path, report: ImportReport) -> BadRecordError:
+    why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
+    return BadRecordError(
+        f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
+        " with species_only: false.",
+        file=path.name,
     )
 
 

@@ -24,7 +24,7 @@ def written(folder, names):
     [
         *("Turdus merula Linnaeus, 1758", "Turdus merula L.", "Turdus merula Linnaeus 1758"),
         *("turdus merula", "TURDUS MERULA", "Turdus  merula", "Turdus\u00a0merula"),
-        *("Turdus merula (Linnaeus, 1758)", "turdus merula linnaeus, 1758", "Turdus merula\u200b"),
+        *("Turdus merula (Linnaeus, 1758)", "turdus merula linnaeus, 1758"),
         *("Turdus merula Linnaeus & Smith, 1758", "Turdus merula Smith et al., 1990"),
         *("Turdus merula (L.) Mill.", "Turdus merula von Haast, 1860", "Turdus merula C.L. Brehm"),
         *("TURDUS MERULA LINNAEUS, 1758", "Turdus merula Linnaeus, 1758 auct."),
