@@ -13,6 +13,7 @@ from csp_core.data.reading.columns import CANONICAL
 from csp_core.data.reading.countries import SWAPPED, swapped
 from csp_core.data.reading.dates import FIRST_DAY, with_dates
 from csp_core.data.reading.datums import Datums
+from csp_core.data.reading.dayorder import DayOrder
 from csp_core.data.reading.hemispheres import with_sides, wrong_sign
 from csp_core.data.reading.numbers import PLACE, Numbers, Rereader
 from csp_core.data.reading.presence import absences, looks
@@ -96,6 +97,7 @@ class Habits:
         self.columns = columns
         self.numbers = Numbers(columns, reread)
         self.datums = Datums(columns)
+        self.days = DayOrder(columns, reread)
         self.names = NameBook()
         self.flags = SourceFlags(columns)
         self._intervals, self._example = 0, ""
@@ -125,7 +127,7 @@ class Habits:
         Returns:
             Sentences.
         """
-        parts = (self.numbers, self.datums, self.names, self.flags)
+        parts = (self.numbers, self.datums, self.days, self.names, self.flags)
         notes = [note for part in parts for note in part.notes()]
         if self._intervals:
             notes.append(f"{FIRST_DAY}: {self._intervals:,} records, such as {self._example}")
@@ -150,7 +152,7 @@ def judge(chunk: Chunk, habits: Habits, rules: Rules) -> Judged:
     rows = table.select(_value(table, key, column) for key, column in columns.items())
     rows = _with_names(rows).with_columns(chunk.lines.alias("line"))
     rows = with_sides(habits.numbers.read(habits.names.judge(rows)), columns)
-    rows = with_dates(habits.datums.convert(rows), rules.today)
+    rows = with_dates(habits.datums.convert(rows), rules.today, habits.days)
     rows = habits.flags.read(rows)
     reasons = _reasons(rows, rules)
     rows = rows.with_columns(

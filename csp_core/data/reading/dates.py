@@ -7,6 +7,7 @@ import datetime
 import polars as pl
 
 from csp_core.data.reading.dateparts import with_parts
+from csp_core.data.reading.dayorder import DayOrder
 
 # Longer than this, the first day of an interval says too little about the season.
 LONGEST_INTERVAL = datetime.timedelta(days=31)
@@ -35,7 +36,7 @@ FIRST_DAY = "first day of an interval of up to a month taken as the date"
 OPEN_END = "date is an interval without a readable end, set to empty"
 
 
-def with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
+def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.DataFrame:
     """Read dates; those that are impossible or too vague become empty and are counted.
 
     An interval of one day or a month at most gives its first day. Year, month and day in columns
@@ -45,6 +46,7 @@ def with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         rows: Records with the columns ``date``, as text or dates, and ``line``; perhaps ``year``,
             ``month``, ``day``, ``year_day`` as text.
         today: No record can be younger.
+        order: Finds which of day and month comes first.
 
     Returns:
         The records with ``date`` as dates, ``date_text`` as it stood, ``date_change``, the
@@ -63,7 +65,8 @@ def with_dates(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     if not len(others):
         return with_parts(rows.with_columns(date_change=pl.lit(None, pl.String)), today)
     if rows.schema["date_text"] == pl.String:
-        others = _long_way(others)
+        iso = order.to_iso(others["date_text"]).alias("_text")
+        others = _long_way(others.with_columns(iso))
     others = others.with_columns(date_change=_change(outside))
     kept = pl.col("date_change").is_null() | (pl.col("date_change") == FIRST_DAY)
     others = others.select("line", "date_change", odd=pl.when(kept).then(date))
@@ -86,7 +89,7 @@ def _to_date(text: pl.Expr) -> pl.Expr:
 
 def _long_way(others: pl.DataFrame) -> pl.DataFrame:
     """Read days that are written in other ways, and both ends of intervals."""
-    text = pl.col("date_text")
+    text = pl.col("_text")
     single, first = text.str.extract(ONE_DAY, 1), text.str.extract(INTERVAL, 1)
     rest = text.str.extract(INTERVAL, 2).str.strip_chars()
     start = pl.coalesce("date", _to_date(pl.coalesce(single, first)))
@@ -109,7 +112,7 @@ def _long_way(others: pl.DataFrame) -> pl.DataFrame:
 
 def _change(outside: pl.Expr) -> pl.Expr:
     """Say why a date becomes empty, null where it stays."""
-    text, date = pl.col("date_text"), pl.col("date")
+    text, date = pl.col("_text"), pl.col("date")
     shaped = text.str.contains(ONE_DAY) | text.str.contains(INTERVAL)
     interval, end = pl.col("_rest").is_not_null(), pl.col("_end")
     return (

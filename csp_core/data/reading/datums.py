@@ -44,6 +44,7 @@ NAMES = {
     "ch1903": "CH1903",
 }
 UNKNOWN = "datum is not known, place taken as WGS84"
+BEYOND = "datum is not used where the place lies, place taken as WGS84"
 PROJECTED = "datum names a map projection, place taken as the degrees that it looks like"
 
 
@@ -105,23 +106,30 @@ class Datums:
         degrees = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
         usable = here.to_numpy() & np.isfinite(lon) & np.isfinite(lat)
         moved = usable & ~degrees if system.projected else usable & degrees
+        beyond = np.zeros_like(moved)
         if moved.any():
+            lon_was, lat_was = lon[moved], lat[moved]
             x, y = system.transform.transform(lon[moved], lat[moved])
             good = np.isfinite(x) & np.isfinite(y)
             lon[moved], lat[moved] = np.where(good, x, lon[moved]), np.where(good, y, lat[moved])
-            moved[moved] = good
+            # Where no conversion reaches, the numbers come back as they were.
+            same = good & (np.abs(x - lon_was) < 1e-9) & (np.abs(y - lat_was) < 1e-9)
+            unsure = same & (system.transform.get_last_used_operation().accuracy < 0)
+            beyond[moved] = unsure
+            moved[moved] = good & ~unsure
             system.records += int(moved.sum())
             system.how = system.how or _how(system.transform)
         known = rows["lon"].is_not_null() & rows["lat"].is_not_null()
         said = pl.Series(moved)
-        odd = pl.Series(usable & degrees) if system.projected else pl.Series(np.zeros_like(moved))
+        odd = pl.Series(usable & degrees if system.projected else beyond)
+        why = PROJECTED if system.projected else BEYOND
         return rows.with_columns(
             lon=pl.when(known).then(pl.Series(lon)),
             lat=pl.when(known).then(pl.Series(lat)),
             datum_change=pl.when(said)
             .then(pl.lit(f"place brought to WGS84 from {system.name}"))
             .otherwise("datum_change"),
-            datum_flag=pl.when(odd).then(pl.lit(PROJECTED)).otherwise("datum_flag"),
+            datum_flag=pl.when(odd).then(pl.lit(why)).otherwise("datum_flag"),
         )
 
     def notes(self) -> list[str]:

@@ -10,7 +10,7 @@ TRUE = ("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/c
 # Words of common languages, in lower case.
 ABSENT = (
     *("absent", "absence", "absents", "not present", "not detected", "not found", "not observed"),
-    *("not seen", "not recorded", "non detected", "non-detected", "nondetection", "undetected"),
+    *("not seen", "non detected", "non-detected", "nondetection", "undetected"),
     *("non-detection", "not-detected", "notdetected", "confirmed absent", "no detection", "no"),
     *("0", "0.0", "false", "f", "n", "none", "zero", "negative", "-", "excluded", "pseudoabsence"),
     *("pseudo-absence", "absente", "non détecté", "non détectée", "non observé", "non observée"),
@@ -22,6 +22,17 @@ ABSENT = (
     *("inte påträffad", "frånvarande", "poissa", "ei havaittu", "nieobecny", "nie stwierdzono"),
     *("nepřítomen", "nepřítomný", "chybí", "odsutan", "отсутствует", "не обнаружен", "不在", "无"),
 )
+# The same in other words: "pas observé", "keine Beobachtung", "ausentes".
+_NOT = r"(?:not|no|non|nicht|kein|keine|niet|geen|ikke|ingen|ej|inte|inga|pas|aucune?|sin|não|nao"
+_NOT += r"|nessun\w*|nenhum\w*|ning[uú]n\w*|ei|nie|mai|never|none)"
+_SEEN = (
+    r"(?:pr[eéæ]sen|d[eé]tec|rilev|found|observ|gefund|nachgew|nachweis|beobacht|vorhand|gesehen"
+)
+_SEEN += r"|seen|sight|vist|vus?\b|vue|trouv|encontr|avist|funnet|fundet|waargen|aangetr|aanwez"
+_SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
+ABSENT_WORDS = rf"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
+# "0", "0.0", "0 individuals".
+ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
 PRESENT = (
     *(
         "present",
@@ -67,13 +78,12 @@ def absences(rows: pl.DataFrame) -> list[tuple[str, pl.Expr, pl.Expr]]:
     found = []
     status, absence, count = pl.col("status"), pl.col("absence"), pl.col("count")
     if _any(rows, "status"):
-        found.append((ABSENCE, _word("status").is_in(ABSENT), pl.format("status {}", status)))
+        found.append((ABSENCE, _absent(), pl.format("status {}", status)))
     if _any(rows, "absence"):
         said = _word("absence").is_in([*TRUE, "absent", "absence"])
         found.append((ABSENCE, said, pl.format("absence is {}", absence)))
     if _any(rows, "count"):
-        none = count.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False) == 0
-        found.append((NO_COUNT, none, pl.format("count {}", count)))
+        found.append((NO_COUNT, count.str.contains(ZERO), pl.format("count {}", count)))
     return found
 
 
@@ -101,10 +111,13 @@ def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
         reason = word.replace_strict(BASES, default=None, return_dtype=pl.String)
         found.append(("basis", reason, pl.col("basis")))
     if "status" in columns:
-        known = _word("status").is_in([*PRESENT, *ABSENT])
-        unclear = pl.col("status").is_not_null() & ~known
+        unclear = pl.col("status").is_not_null() & ~_word("status").is_in(PRESENT) & ~_absent()
         found.append(("status", _when(unclear, UNCLEAR), pl.col("status")))
     return found
+
+
+def _absent() -> pl.Expr:
+    return _word("status").is_in(ABSENT) | _word("status").str.contains(ABSENT_WORDS)
 
 
 def _any(rows: pl.DataFrame, key: str) -> bool:

@@ -12,7 +12,8 @@ EITHER = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 EITHER_POINT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 COMMA_DECIMAL = r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+$"
 COMMA_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+$|^[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}$"
-POINT_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+$|^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$"
+POINT_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$"
+BOTH = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+$"
 POINT_DECIMAL = r"^[+-]?\d+\.\d+$"
 
 
@@ -57,9 +58,11 @@ def convention_of(
     if decimal and not thousands and not sure_point:
         return Convention(
             "decimal",
-            "thousands" if seen["point_thousands"] or seen["either_point"] else "decimal",
-            f"decimal comma in {where}: {decimal:,} of {seen['commas']:,} values with a comma can"
-            " be read no other way",
+            "thousands"
+            if seen["point_thousands"] or seen["both"] or seen["either_point"]
+            else "decimal",
+            f"decimal comma in {where}: {decimal:,} of {seen['grouped']:,} values with a comma or"
+            " with points of thousands can be read no other way",
         )
     if (thousands or sure_point) and not decimal:
         return Convention(
@@ -112,7 +115,8 @@ def _count(table: pl.DataFrame, column: str, places: tuple[str, ...]) -> dict[st
     either = text.str.contains(EITHER)
     either_point = text.str.contains(EITHER_POINT)
     counts = {
-        "commas": text.str.contains(",", literal=True),
+        "grouped": text.str.contains(",", literal=True) | text.str.contains(POINT_THOUSANDS),
+        "both": text.str.contains(BOTH),
         "either": either,
         "either_point": either_point,
         "comma_decimal": text.str.contains(COMMA_DECIMAL) & ~either,

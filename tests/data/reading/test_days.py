@@ -103,3 +103,27 @@ def test_dates_from_their_parts(tmp_path, header, row, date):
 def test_a_date_that_its_parts_contradict_is_marked(tmp_path):
     found, report = day(tmp_path, "eventDate,year,month,day", "2020-05-01,2020,6,1")
     assert found == datetime.date(2020, 5, 1) and sum(report.flagged.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "dates", "said"),
+    [
+        (["03/04/2021", "31/12/2020"], ["2021-04-03", "2020-12-31"], "day first in the dates of"),
+        (["03/04/2021", "12/31/2020"], ["2021-03-04", "2020-12-31"], "month first in the dates of"),
+        (["3-4-2021 08:30", "31-12-2020"], ["2021-04-03", "2020-12-31"], "1 of 2 have a first"),
+        (["03/04/2021", "05/06/2020"], [None, None], ""),
+        (["31/12/2020", "12/31/2020"], [None, None], ""),
+        (["03/04/2021 - 05/04/2021", "31/12/2020"], ["2021-04-03", "2020-12-31"], "day first"),
+        (["5 May 2019", "May 5, 2019"], ["2019-05-05", "2019-05-05"], ""),
+        (["05-May-2019", "5. Mai 2019"], ["2019-05-05", "2019-05-05"], ""),
+        (["5 Foo 2019", "31 Feb 2019"], [None, None], ""),
+    ],
+)
+def test_the_order_of_day_and_month_is_found_by_column(tmp_path, texts, dates, said):
+    path = tmp_path / "d.csv"
+    rows = "".join(f'Aus bus,1,2,"{text}"\n' for text in texts)
+    path.write_text("species,lon,lat,eventDate\n" + rows, encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["date"].cast(str).to_list() == dates
+    assert sum(report.changed.values()) == dates.count(None)
+    assert any(said in note for note in report.notes) if said else not report.notes

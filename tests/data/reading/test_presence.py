@@ -30,6 +30,9 @@ def read(tmp_path, header, *rows):
         *(("occurrenceStatus", w, "present") for w in ("absent", "ABSENT", "not detected")),
         *(("occurrenceStatus", w, "PRESENT") for w in ("ausente", "0", "abwesend", "Not_Detected")),
         *(("occurrenceStatus", w, "presente") for w in ("assente", "no detectado", "afwezig")),
+        *(("occurrenceStatus", w, "non-breeding") for w in ("non présent", "pas observé")),
+        *(("occurrenceStatus", w, "présent") for w in ("keine Beobachtung", "Ausentes")),
+        ("individualCount", "0 individuals", "10"),
         *(("absence", w, "false") for w in ("true", "TRUE", "1", "t")),
     ],
 )
