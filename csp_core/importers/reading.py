@@ -211,12 +211,13 @@ def _reason(error: Exception) -> str:
 
 def _split(file: str, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     """Tell weights from settings."""
-    state, params = content, {}
+    state: Any = content
+    params: dict[str, Any] = {}
     if isinstance(content, Mapping):
         inner = (content[key] for key in WEIGHTS if isinstance(content.get(key), Mapping))
         state = next((found for found in inner if found), content)
-        stored = next((content[k] for k in SETTINGS if isinstance(content.get(k), Mapping)), {})
-        params = dict(stored) if state is not content else {}
+        stored = [content[key] for key in SETTINGS if isinstance(content.get(key), Mapping)]
+        params = dict(stored[0]) if stored and state is not content else {}
     # Weights in weights: a program that trains saved the file of another.
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]

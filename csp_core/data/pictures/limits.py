@@ -108,7 +108,8 @@ def _folder(content: bytes, at: int, order: str, big: bool) -> Folder:
     start, width = at + struct.calcsize(order + head), struct.calcsize(order + entry)
     number = min(number, MOST_TAGS + 1, max(len(content) - start, 0) // width)
     tags: dict[int, int] = {}
-    claimed, below = 0, ()
+    below: tuple[int, ...] = ()
+    claimed = 0
     rows = struct.iter_unpack(order + entry, content[start : start + number * width])
     for tag, kind, count, value in rows:
         size = WIDTHS.get(kind, 1) * count

@@ -90,8 +90,10 @@ def _place(block: Mapping[int, Any]) -> Place:
     datum = _reference(block.get(DATUM))[:20]
     other = datum and not SAME_DATUM.fullmatch(datum.upper())
     note = f"The GPS block is of the datum {datum}; taken for WGS84, it may be hundreds of m off."
+    lon, lat = found
     return checked(
-        *found,
+        lon,
+        lat,
         "GPS block",
         uncertainty_m=read_radius(block.get(ERROR)),
         notes=(note,) if other else (),

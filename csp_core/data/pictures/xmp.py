@@ -73,11 +73,11 @@ def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None
     values, guessed = [], False
     for name, (axis, signs) in zip(names, AXES, strict=True):
         text = _one(tags.get(name, ""))
-        reference = _one(tags.get(f"{name}Ref", "")).strip()
+        reference = _one(tags.get(f"{name}Ref", ""))
         if text is None or reference is None:
             return Place(None, f"The XMP data name more than one {axis}.")
         try:
-            value, unsigned = of_text(text, reference, signs)
+            value, unsigned = of_text(text, reference.strip(), signs)
         except NoAngleError as error:
             if not text or str(error) == "cannot be read":
                 return Place(None, UNREADABLE)
@@ -91,7 +91,8 @@ def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None
         if guessed and names not in DECIMAL
         else ()
     )
-    return checked(*values, "XMP data", uncertainty_m=radius, notes=notes)
+    lon, lat = values
+    return checked(lon, lat, "XMP data", uncertainty_m=radius, notes=notes)
 
 
 def _one(text: str) -> str | None:

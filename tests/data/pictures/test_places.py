@@ -217,6 +217,9 @@ def test_two_latitudes_are_told():
                      "10,0N</e:GPSLatitude>")  # fmt: skip
     photo = read_photo(encode(xmp=twice))
     assert photo.lonlat is None and "more than one latitude" in photo.why_no_place
+    ref = "<e:GPSLatitudeRef xmlns:e='{0}'>{1}</e:GPSLatitudeRef>"
+    sides = elements("exif", "18.5", "70W", outer=ref.format(SPACE, "N") + ref.format(SPACE, "S"))
+    assert "more than one latitude" in read_photo(encode(xmp=sides)).why_no_place
 
 
 def test_exif_and_xmp_that_lie_apart_are_told():
