@@ -11,7 +11,7 @@ from csp_core.inference.clusters import similar_classes
 from csp_core.model import DualEncoder
 from shared import address, widgets
 from shared.address import set_taxon
-from shared.words import escape_markdown, plural, singular
+from shared.words import escape_markdown, not_known, plural, singular
 
 COUNT = 10
 
@@ -36,8 +36,8 @@ def draw(view: View, model: DualEncoder) -> None:
     taxon = view.taxon
     try:
         taxon = model.classes.names[model.classes.label(taxon)] if taxon else None
-    except CspError:
-        st.error(escape_markdown(f"Model {view.info.name} does not know the {one} {taxon}."))
+    except CspError as error:
+        st.error(escape_markdown(not_known(view.info, str(taxon), error)))
         taxon = None
     widgets.species_picker(
         one.capitalize(),

@@ -7,7 +7,7 @@ import re
 from csp_core import gazetteer
 from csp_core.data.records import ClassTable
 from csp_core.data.sets.facts import names_taxa
-from csp_core.errors import CspError
+from csp_core.errors import AmbiguousNameError, CspError
 from csp_core.files import harmless
 from csp_core.inference import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config
@@ -129,3 +129,10 @@ def species_label(classes: ClassTable, taxon: str) -> str:
     """Give a species' common and scientific name."""
     common = classes.common_names[classes.label(taxon)]
     return f"{common} · {taxon}" if common else taxon
+
+
+def not_known(info: ModelInfo, taxon: str, error: CspError) -> str:
+    """Say that a model does not know a species, or which ones a name may mean."""
+    if isinstance(error, AmbiguousNameError):
+        return str(error)
+    return f"Model {info.name} does not know the {singular(info)} {taxon}."

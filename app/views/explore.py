@@ -20,6 +20,7 @@ from shared.words import (
     escape_markdown,
     in_its_words,
     knows_species,
+    not_known,
     place_title,
     plural,
     singular,
@@ -177,9 +178,8 @@ def check_taxon(view: View, model: DualEncoder) -> None:
         return
     try:
         view.taxon = model.classes.names[model.classes.label(view.taxon)]
-    except CspError:
-        what = singular(view.info)
-        view.problems.append(f"Model {view.info.name} does not know the {what} {view.taxon}.")
+    except CspError as error:
+        view.problems.append(not_known(view.info, view.taxon, error))
         view.taxon = None
 
 

@@ -18,7 +18,7 @@ from range_map.layer import Layer, titles
 from range_map.readout import Reading
 from shared import address, clicks, months, resources, typed, visits, widgets
 from shared.address import set_param
-from shared.words import escape_markdown, place_title, singular, value_meaning
+from shared.words import escape_markdown, not_known, place_title, singular, value_meaning
 
 RECENT = 6
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
@@ -80,21 +80,16 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
     if view.taxon is not None:
         try:
             taxon = model.classes.names[model.classes.label(view.taxon)]
-        except CspError:
-            view.problems.append(
-                f"Model {view.info.name} does not know the {singular(view.info)}"
-                f" {view.taxon}. Showing {taxon} instead."
-            )
+        except CspError as error:
+            said = not_known(view.info, view.taxon, error)
+            view.problems.append(f"{said} Showing {taxon} instead.")
     asked = view.other_taxon or (taxon if view.compares else None)
     if asked is not None:
         try:
             view.other_taxon = other.classes.names[other.classes.label(asked)]
-        except CspError:
-            view.problems.append(
-                f"Model {view.other_info.name} does not know the"
-                f" {singular(view.other_info)} {asked}, so there is nothing to compare"
-                " with."
-            )
+        except CspError as error:
+            said = not_known(view.other_info, asked, error).removesuffix(".")
+            view.problems.append(f"{said}, so there is nothing to compare with.")
             view.other_taxon, view.other_info = None, view.info
     if view.other_taxon == taxon and view.other_info is view.info:
         view.other_taxon = None

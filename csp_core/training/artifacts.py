@@ -11,7 +11,7 @@ import torch
 
 from csp_core.config import RunConfig
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
+from csp_core.errors import AmbiguousNameError, BadRecordError, ConfigError, UnknownNameError
 from csp_core.evaluation import find_measure, plain
 from csp_core.files import write_json
 from csp_core.model import BASELINES, DualEncoder, make_baseline
@@ -100,6 +100,8 @@ class Watched:
 def _check_known(name: str, classes: ClassTable) -> None:
     try:
         classes.label(name)
+    except AmbiguousNameError as error:
+        raise ConfigError(f"training.watch: {error}") from error
     except UnknownNameError as error:
         near = difflib.get_close_matches(name, classes.names, n=5, cutoff=0.5)
         listed = (

@@ -495,3 +495,18 @@ def test_a_model_without_counts_hides_no_difference(
     raster = drawing.difference_of(counted, uncounted)
     assert (raster.extrapolated == counted.raster.extrapolated).all()
     assert not drawing.difference_of(uncounted, uncounted).extrapolated.any()
+
+
+def test_a_name_of_two_species_is_refused_with_both(open_app: Open, tmp_path: Path) -> None:
+    table = save_toy_model(tmp_path / "twins", train_steps=1) / "classes.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    label, _, rest = lines[2].split(",", 2)
+    lines[2] = f"{label},{NAMES[0].upper()},{rest}"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for page in ("range_map", "explore", "clusters"):
+        shown = texts(open_app(folder=tmp_path / "twins", page=page, taxon=NAMES[0].lower()))
+        assert "may be several" in shown and NAMES[0].upper() in shown, page
+        assert "does not know" not in shown
+    # Written just as it is, a name is its own.
+    app = open_app(folder=tmp_path / "twins", taxon=NAMES[0].upper())
+    assert app.selectbox(key="taxon_box").value == NAMES[0].upper() and not app.error

@@ -108,3 +108,39 @@ def test_the_prior_left_out_equals_counting(tmp_path):
     held_out = RecordDataset(lonlat, torch.tensor([0, 1, 2]), classes)
     baseline = make_baseline("class_frequency", train_set)
     assert evaluate(baseline, held_out) == evaluate(baseline, held_out, prior=False)
+
+
+def twins_of(folder):
+    """Save a model whose first two classes differ in case alone; the name of the first."""
+    path = save_toy_model(folder, train_steps=1)
+    lines = (path / "classes.csv").read_text(encoding="utf-8").splitlines()
+    name = lines[1].split(",")[1]
+    lines[2] = ",".join([lines[2].split(",")[0], name.upper(), *lines[2].split(",")[2:]])
+    (path / "classes.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path, name
+
+
+def test_commands_refuse_an_ambiguous_name_with_both(tmp_path, csp):
+    path, name = twins_of(tmp_path)
+    out = tmp_path / "map.tif"
+    for asked in (name.lower(), f" {name.swapcase()} ", name.replace(" ", "\u00a0").lower()):
+        code, _, errors = csp("heatmap", path, asked, out, "--step", 20)
+        assert code == 1 and repr(name) in errors and repr(name.upper()) in errors
+        assert not out.exists()
+    for asked in (name, name.upper()):
+        code, _, errors = csp("heatmap", path, asked, tmp_path / f"{asked}.tif", "--step", 20)
+        assert code == 0 and (tmp_path / f"{asked}.tif").is_file(), errors
+    files = [(tmp_path / f"{asked}.tif").read_bytes() for asked in (name, name.upper())]
+    assert files[0] != files[1]
+
+
+def test_names_given_to_an_imported_model_that_are_one_are_told(tmp_path, csp):
+    from tests.importers.test_importers import torchspatial_file
+
+    path = torchspatial_file(tmp_path / "a.pth.tar", "xyz", 3)
+    names = ["Aba alta", "aba  alta", *(f"c{i}" for i in range(60))]
+    rows = [f"{label},{name}" for label, name in enumerate(names)]
+    (tmp_path / "names.csv").write_text("\n".join(["class,scientific_name", *rows]))
+    table = ("--classes", tmp_path / "names.csv")
+    code, out, errors = csp("import-model", path, tmp_path / "out", *table)
+    assert code == 0 and "'Aba alta' = 'aba  alta'" in out, errors
