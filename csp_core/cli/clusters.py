@@ -37,6 +37,14 @@ Polygons = Annotated[
 ]
 
 
+OfSeries = Annotated[
+    bool,
+    typer.Option(
+        "--series", help="Of a run with training.space_every: its space epoch by epoch, as .csv."
+    ),
+]
+
+
 @app.command()
 def clusters(
     model: ModelArgument,
@@ -52,6 +60,7 @@ def clusters(
     projection: Annotated[str, typer.Option(help="pca or umap, of the columns x and y.")] = "pca",
     date: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
     polygons: Polygons = False,
+    series: OfSeries = False,
     as_json: AsJson = False,
 ) -> None:
     """Group places by what a model has learned of them, and write the groups."""
@@ -60,6 +69,9 @@ def clusters(
     from csp_core.raster import read_credit
     from csp_core.store import load_model
 
+    if series:
+        _write_series(model, output, count, seed, as_json=as_json)
+        return
     check_ending(output, polygons=polygons)
     check_writable(output)
     loaded, credit, when = load_model(model), read_credit(model), part_of_year(date)
@@ -81,6 +93,34 @@ def clusters(
         print_json(told)
     else:
         _say(told)
+
+
+def _write_series(name: str, output: Path, count: int, seed: int, *, as_json: bool) -> None:
+    from csp_core.errors import ConfigError
+    from csp_core.files.writing import check_writable
+    from csp_core.inference.clusters.series import find_frames, run_of, unfold, write_series
+    from csp_core.runs.jobs import find_run
+    from csp_core.store import find_model, list_models
+
+    if output.suffix.lower() != ".csv":
+        raise ConfigError(f"A series is written as .csv, and {output.name!r} is none.")
+    check_writable(output)
+    known = {info.name for info in list_models()}
+    is_model = name in known or Path(name, "config.json").is_file()
+    run = run_of(find_model(name)) if is_model else find_run(name)
+    film = unfold(find_frames(run), count=count, seed=seed)
+    with clearing_up():
+        write_series(film, output)
+    told = film.to_dict()
+    if as_json:
+        print_json({"path": str(output), **told})
+        return
+    table = Table("epoch", "clusters", "agreement with the last")
+    for frame in told["frames"]:
+        table.add_row(frame["title"], str(frame["clusters"]), f"{frame['agreement']:.2f}")
+    out.print(table)
+    out.print("Agreement: adjusted Rand index, 1 is the same and 0 is chance.", highlight=False)
+    out.print(f"Wrote {told['points']} places of {len(told['frames'])} epochs to {output}.")
 
 
 def _say(told: dict[str, Any]) -> None:

@@ -41,6 +41,10 @@ from csp_core.objectives import OBJECTIVES
 MOST_SECTIONS = 10
 
 
+# Settings of training that only change how a run is watched.
+WATCHING = ("space_every", "watch")
+
+
 class RunConfig(Section):
     """One training run."""
 
@@ -96,16 +100,17 @@ class RunConfig(Section):
             YAML that ``load_config`` reads back to an equal tree.
         """
         tree = self.model_dump(mode="json")
-        if self.training.watch is None:
-            del tree["training"]["watch"]
+        for name in WATCHING:
+            if tree["training"][name] is None:
+                del tree["training"][name]
         return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
     def unwatched(self) -> RunConfig:
         """Give the same without what only changes how the run is watched.
 
         Returns:
-            The configuration with ``training.watch`` null, and neither pre-training nor a network
-            that teaches saying anything of it.
+            The configuration with the settings of ``WATCHING`` null, and neither pre-training nor a
+            network that teaches saying anything of them.
         """
         teachers = tuple(
             t.model_copy(update={"overrides": _unwatched(changes)})
@@ -114,7 +119,7 @@ class RunConfig(Section):
             for t in self.teachers
         )
         changed = {
-            "training": self.training.model_copy(update={"watch": None}),
+            "training": self.training.model_copy(update=dict.fromkeys(WATCHING)),
             "pretrain": self.pretrain and _unwatched(self.pretrain),
             "teachers": teachers,
         }
@@ -126,7 +131,7 @@ class RunConfig(Section):
         Returns:
             The tree as plain values, without the card, paths cut to their last part.
         """
-        exclude: Any = {"card": True, "training": {"watch"}}
+        exclude: Any = {"card": True, "training": set(WATCHING)}
         return shorten(self.unwatched().model_dump(mode="json", exclude=exclude))
 
     def recipe_hash(self) -> str:
@@ -135,7 +140,7 @@ class RunConfig(Section):
         Returns:
             64 hexadecimal digits. Where and how often the run is saved leaves them as they are.
         """
-        machine = {"device", "precision", "threads", "checkpoint_every", "saved_as", "watch"}
+        machine = {"device", "precision", "threads", "checkpoint_every", "saved_as", *WATCHING}
         parts = ["seed", "model", "objective", "teachers", "training"]
         # A run without pre-training keeps the hash it had before there was any.
         parts += ["pretrain"] if self.pretrain else []
@@ -151,8 +156,8 @@ def _unwatched(changes: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in changes.items():
         if key == "training" and isinstance(value, Mapping):
-            kept[key] = {name: v for name, v in value.items() if name != "watch"}
-        elif key != "training.watch":
+            kept[key] = {name: v for name, v in value.items() if name not in WATCHING}
+        elif key not in {f"training.{name}" for name in WATCHING}:
             kept[key] = value
     # A stage that changes nothing is a stage, and an empty mapping says that there is none.
     return kept or {"training.watch": None}

@@ -239,7 +239,12 @@ class TrainingConfig(Section):
     saved_as: Literal["float32", "float16"] = Field(
         "float32", description="Number type of the finished model's file."
     )
-    # It changes no weight, so no hash and no model tells of it.
+    # These two change no weight, so no hash and no model tells of them.
+    space_every: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs after which it is kept how places are seen, for a film; none: never.",
+    )
     watch: str | None = Field(
         None,
         min_length=1,

@@ -19,22 +19,26 @@ BASELINES = "baselines.json"
 # What is listed of a folder that anybody may have filled.
 MOST_FRAMES = 5000
 FRAME_BYTES = 16 << 20
-NAME = re.compile(r"range-([a-z0-9-]{1,80})-(\d{5,9})\.tif", re.ASCII)
+RANGE, SPACE = "range", "space"
+ENDINGS = {RANGE: ".tif", SPACE: ".safetensors"}
+NAME = re.compile(r"(range|space)-([a-z0-9-]{1,80})-(\d{5,9})(\.tif|\.safetensors)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class RangeFrame:
-    """The range of the watched class after an epoch, as a GeoTIFF.
+    """The range of the watched class, a GeoTIFF, or how places are seen, after an epoch.
 
     Args:
         epoch: Epochs done; 0 before the first.
         stage: ``stage_slug`` of the stage, ``main`` in a run of one.
         path: The file, to be opened as any that others may have written.
+        kind: ``range`` or ``space``.
     """
 
     epoch: int
     stage: str
     path: Path
+    kind: str = RANGE
 
 
 def stage_slug(stage: str) -> str:
@@ -49,28 +53,30 @@ def stage_slug(stage: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", stage.casefold()).strip("-")[:80] or MAIN
 
 
-def frame_path(run: RunDir, epoch: int, stage: str) -> Path:
+def frame_path(run: RunDir, epoch: int, stage: str, kind: str = RANGE) -> Path:
     """Name the file of a frame.
 
     Args:
         run: The run.
         epoch: Epochs done.
         stage: As lines of metrics call it.
+        kind: ``range`` or ``space``.
 
     Returns:
-        ``artifacts/range-STAGE-EPOCH.tif``.
+        ``artifacts/range-STAGE-EPOCH.tif`` or ``artifacts/space-STAGE-EPOCH.safetensors``.
     """
-    return run.artifacts / f"range-{stage_slug(stage)}-{epoch:05d}.tif"
+    return run.artifacts / f"{kind}-{stage_slug(stage)}-{epoch:05d}{ENDINGS[kind]}"
 
 
 def range_frames(
-    run: RunDir, *, rows: Sequence[Mapping[str, Any]] | None = None
+    run: RunDir, *, rows: Sequence[Mapping[str, Any]] | None = None, kind: str = RANGE
 ) -> list[RangeFrame]:
     """List the frames of a run's watched class in the order in which they were made.
 
     Args:
         run: The run.
         rows: Its lines of metrics, where they are read already; they tell the order of stages.
+        kind: ``range``, or ``space`` for how places were seen.
 
     Returns:
         At most 5,000 of them: plain files of at most 16 MB. None if no class is watched.
@@ -80,7 +86,8 @@ def range_frames(
         for row in run.read_metrics() if rows is None else rows:
             stages.setdefault(stage_slug(str(row.get("stage", ""))), len(stages))
     frames = sorted(
-        _frames(run), key=lambda f: (stages.get(f.stage, len(stages)), f.stage, f.epoch)
+        (f for f in _frames(run) if f.kind == kind),
+        key=lambda f: (stages.get(f.stage, len(stages)), f.stage, f.epoch),
     )
     return frames[:MOST_FRAMES]
 
@@ -127,9 +134,10 @@ def _frames(run: RunDir) -> Iterator[RangeFrame]:
     except OSError:
         return
     for path in paths:
-        if (named := NAME.fullmatch(path.name)) is None:
+        named = NAME.fullmatch(path.name)
+        if named is None or ENDINGS[named[1]] != named[4]:
             continue
         with suppress(OSError):
             about = path.lstat()
             if stat.S_ISREG(about.st_mode) and about.st_size <= FRAME_BYTES:
-                yield RangeFrame(int(named[2]), named[1], path)
+                yield RangeFrame(int(named[3]), named[2], path, named[1])

@@ -28,6 +28,7 @@ from csp_core.training.pace import Pace
 from csp_core.training.plan import Plan, TrainResult, trained_epochs
 from csp_core.training.schedule import Schedule, monitored
 from csp_core.training.setup import make_parts
+from csp_core.training.space import keep_space
 from csp_core.training.state import Stateful, derive_seed, load_state, save_state
 from csp_core.training.validate import to_device, validate
 
@@ -213,6 +214,7 @@ class Stage:
     def _draw_watched(self) -> None:
         model, epoch = self._current_model(), self.progress.epoch
         self.watched.draw(self.run_dir, self.plan.name, model, epoch)
+        keep_space(self.run_dir, self.plan.name, model, epoch, self.options.space_every)
 
     def _diverged(self, what: str, epoch: int) -> DivergedError:
         return DivergedError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import geopandas
@@ -12,6 +13,8 @@ from csp_core import embedding_clusters, load_model
 from csp_core.image import make_image_encoder
 from csp_core.model import DualEncoder, Heads
 from csp_core.store import save_model
+from csp_core.training import train
+from tests import small
 from tests.toy import save_strange_models
 
 QUICK = ("--points", "150", "--clusters", "3")
@@ -104,3 +107,26 @@ def test_one_class_and_no_places(csp, tmp_path):
 def test_no_such_model(csp, tmp_path):
     code, _, complaint = csp("clusters", "nothing", tmp_path / "a.tif")
     assert code == 1 and "nothing" in complaint
+
+
+def test_a_series_of_a_run(csp, tmp_path, records_csv):
+    run = tmp_path / "run"
+    asked = small.config(records_csv, training={"epochs": 2, "threads": 1, "space_every": 1})
+    train(asked, run_dir=run)
+    path = tmp_path / "film.csv"
+    for name in (run, run / "model"):
+        code, said, complaint = csp("clusters", name, path, "--series", "--clusters", "3", "--json")
+        assert code == 0, complaint
+        told = json.loads(said)
+        assert [frame["epoch"] for frame in told["frames"]] == [0, 1, 2]
+        assert told["frames"][-1]["agreement"] == 1.0
+    with path.open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 * told["points"] and {row["cluster"] for row in rows} == {"0", "1", "2"}
+    code, said, _ = csp("clusters", run, path, "--series")
+    assert code == 0 and "before training" in said and "Agreement" in said
+    code, _, complaint = csp("clusters", "birds", path, "--series")
+    assert code == 1 and "training.space_every=1" in complaint.replace("\n", " ")
+    code, _, complaint = csp("clusters", run, tmp_path / "a.tif", "--series")
+    assert code == 1 and "is written as .csv" in complaint
+    assert csp("clusters", tmp_path / "nobody", path, "--series")[0] == 1

@@ -146,10 +146,28 @@ def components(
     Returns:
         ``(N, dims)`` and the ``(dims,)`` shares of the variance that they hold.
     """
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    mean, directions, share = axes(points, dims)
+    return (points.astype(np.float64) - mean) @ directions, share
+
+
+def axes(
+    points: NDArray[np.float32], dims: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Find the directions in which vectors differ most.
+
+    Args:
+        points: ``(N, D)``, finite.
+        dims: How many, at most D.
+
+    Returns:
+        The ``(D,)`` mean, the ``(D, dims)`` unit directions, and the ``(dims,)`` shares of
+        the variance along them.
+    """
+    mean = points.mean(axis=0, dtype=np.float64)
+    centred = points.astype(np.float64) - mean
     variance, directions = np.linalg.eigh(centred.T @ centred / max(len(points) - 1, 1))
     variance, directions = variance[::-1].clip(min=0), directions[:, ::-1][:, :dims]
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
     total = variance.sum()
     share = variance[:dims] / total if total > 0 else np.zeros(dims)
-    return centred @ (directions * np.where(largest < 0, -1.0, 1.0)), share
+    return mean, directions * np.where(largest < 0, -1.0, 1.0), share
