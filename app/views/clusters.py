@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import shell
-from clusters import alike, classes, drawing, facts, files, scatter
+from clusters import alike, classes, drawing, facts, files, film, scatter
 from clusters.address import View, read_clusters, whole
 from clusters.form import draw_controls
 from clusters.kept import kept
@@ -102,6 +102,7 @@ def page() -> None:
         with legend:
             facts.legend(told)
     facts.draw(view, told)
+    film.draw(view)
     classes.draw(view, model)
     files.downloads(view, found, told)
 

@@ -1,5 +1,6 @@
 """The Clusters page, run without a browser."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from clusters import files
 from csp_core.image import make_image_encoder
+from csp_core.inference.clusters.series import write_frame
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
-from csp_core.store import catalog, save_model
+from csp_core.store import catalog, load_model, save_model
 from tests.toy import save_strange_models, save_toy_model
 
 MAIN = Path(__file__).parents[3] / "app" / "main.py"
@@ -226,3 +228,30 @@ def test_files_are_made_as_they_are_asked_for(
     labels = [button.proto.label for button in app.get("download_button")]
     assert labels == ["CSV", "GeoJSON", "GeoPackage", "GeoParquet", "GeoTIFF", "PNG"]
     assert made == []
+
+
+def test_the_film_of_a_run(open_clusters: Open, models: Path) -> None:
+    space = models / "toy" / "artifacts"
+    assert "unfolded" not in texts(open_clusters())
+    space.mkdir()
+    encoder = load_model(models / "toy")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        early = DualEncoder(None, make_location_encoder("sphere_c", 16, num_scales=4), dim=16)
+    try:
+        write_frame(early.eval(), space / "space-main-00000.safetensors")
+        write_frame(encoder, space / "space-main-00007.safetensors")
+        st.cache_resource.clear()
+        app = open_clusters()
+        assert not app.exception and not app.error
+        slider = app.select_slider(key="clusters-film")
+        assert list(slider.options) == ["before training", "epoch 7"]
+        assert "How this space unfolded" in texts(app) and "the last: 1.00" in texts(app)
+        slider.set_value("before training").run()
+        assert not app.exception and "the last: 1.00" not in texts(app)
+        (space / "space-main-00000.safetensors").write_bytes(b"nothing")
+        app = open_clusters()
+        assert not app.exception and "no frame of a space" in app.error[0].value
+    finally:
+        shutil.rmtree(space)
+        st.cache_resource.clear()
