@@ -84,7 +84,7 @@ def _scatter(film: Series, frame: SpaceFrame, colours: list[str]) -> None:
             "field": axis,
             "type": "quantitative",
             "title": f"{words} direction of the last epoch",
-            "scale": {"domain": _ends(film, column), "nice": False, "padding": 8},
+            "scale": {"domain": film.ends(column), "nice": False, "padding": 8},
             "axis": {"labels": False, "ticks": False, "grid": False, "titleColor": text},
         }
         for column, (axis, words) in enumerate((("x", "First"), ("y", "Second")))
@@ -100,10 +100,3 @@ def _scatter(film: Series, frame: SpaceFrame, colours: list[str]) -> None:
         "datasets": {"points": points},
     }
     st.vega_lite_chart(spec, width="stretch", alt=f"Scatter of the places, {frame.title}")
-
-
-def _ends(film: Series, column: int) -> list[float]:
-    """Give the ends of an axis, the same for all frames."""
-    low = min(float(frame.plane[:, column].min()) for frame in film.frames)
-    high = max(float(frame.plane[:, column].max()) for frame in film.frames)
-    return [low, max(high, low + 1e-6)]

@@ -30,7 +30,8 @@ _SEEN = (
 )
 _SEEN += r"|seen|sight|vist|vus?\b|vue|trouv|encontr|avist|funnet|fundet|waargen|aangetr|aanwez"
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
-ABSENT_WORDS = rf"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
+_AWAY = r"absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv"
+ABSENT_WORDS = rf"^(?:{_AWAY})|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
 # "0", "0.0", "0 individuals".
 ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
 PRESENT = (

@@ -119,7 +119,7 @@ class SheetSource(Source):
 
 def _choose(data: bytes) -> tuple[list[str], str, pl.DataFrame]:
     """Find the sheet to read; return also the names of all."""
-    import fastexcel  # type: ignore[import-untyped]
+    import fastexcel
 
     book = _plainly(lambda: fastexcel.read_excel(data))
     names: list[str] = list(book.sheet_names)

@@ -80,10 +80,8 @@ def load_occurrences(
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
     path = Path(root)
-    records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
-    if not report.rows_kept:
-        raise _none_usable(path, report)
-    table, left_out = _select(records.table, min_records, max_uncertainty_m)
+    table, report = _read(path, mapping, species_only)
+    table, left_out = _select(table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
     lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
@@ -106,13 +104,19 @@ def load_occurrences(
     )
 
 
-def _none_usable(path: Path, report: ImportReport) -> BadRecordError:
-    why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
-    return BadRecordError(
-        f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
-        " with species_only: false.",
-        file=path.name,
-    )
+def _read(
+    path: Path, mapping: Mapping[str, str] | None, species_only: bool
+) -> tuple[pl.DataFrame, ImportReport]:
+    """Read the records, of which some must be of use."""
+    records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
+    if not report.rows_kept:
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
+        raise BadRecordError(
+            f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
+            " with species_only: false.",
+            file=path.name,
+        )
+    return records.table, report
 
 
 def _nothing_left(path: Path, report: ImportReport, left_out: dict[str, object]) -> BadRecordError:

@@ -69,6 +69,19 @@ class Series:
     frames: tuple[SpaceFrame, ...]
     explained: Tensor
 
+    def ends(self, axis: int) -> tuple[float, float]:
+        """Give where the places lie along an axis over all frames.
+
+        Args:
+            axis: 0 or 1.
+
+        Returns:
+            The least and the largest value, never one and the same.
+        """
+        low = min(float(frame.plane[:, axis].min()) for frame in self.frames)
+        high = max(float(frame.plane[:, axis].max()) for frame in self.frames)
+        return low, max(high, low + 1e-6)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values of all but the points."""
         frames = [
@@ -124,8 +137,8 @@ def find_frames(run: RunDir) -> list[RangeFrame]:
     found = range_frames(run, kind=SPACE)
     if len(found) <= MOST_SHOWN:
         return found
-    chosen = torch.linspace(0, len(found) - 1, MOST_SHOWN).round().long().unique().tolist()
-    return [found[i] for i in chosen]
+    step = (len(found) - 1) / (MOST_SHOWN - 1)
+    return [found[round(number * step)] for number in range(MOST_SHOWN)]
 
 
 def unfold(frames: Sequence[RangeFrame], *, count: int = 8, seed: int = 0) -> Series:
