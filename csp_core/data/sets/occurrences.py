@@ -77,10 +77,7 @@ def load_occurrences(
         label_fraction=label_fraction,
         max_per_class=max_per_class,
     )
-    if root is None:
-        raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
-    path = Path(root)
-    table, report = _read(path, mapping, species_only)
+    path, table, report = _read(root, mapping, species_only)
     table, left_out = _select(table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
@@ -105,9 +102,12 @@ def load_occurrences(
 
 
 def _read(
-    path: Path, mapping: Mapping[str, str] | None, species_only: bool
-) -> tuple[pl.DataFrame, ImportReport]:
+    root: str | Path | None, mapping: Mapping[str, str] | None, species_only: bool
+) -> tuple[Path, pl.DataFrame, ImportReport]:
     """Read the records, of which some must be of use."""
+    if root is None:
+        raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
+    path = Path(root)
     records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
     if not report.rows_kept:
         why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
@@ -116,7 +116,7 @@ def _read(
             " with species_only: false.",
             file=path.name,
         )
-    return records.table, report
+    return path, records.table, report
 
 
 def _nothing_left(path: Path, report: ImportReport, left_out: dict[str, object]) -> BadRecordError:
