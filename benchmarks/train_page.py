@@ -25,8 +25,10 @@ from csp_core.errors import DataNotFoundError
 from csp_core.runs import RunDir
 from tests.browser.server import CHROMIUM_FLAGS, find_chromium, free_port, running_server
 
-CHANGES, SECONDS, WARM = 12, 60.0, 6.0
-NAME = "watched"
+CHANGES, SECONDS, WARM = 12, 60.0, 15.0
+NAME, SHORT = "watched", "short"
+# How long the short run shall last, and how much of that may be looked at.
+LASTS, MOST = 150.0, 45.0
 TRAIN, EXPLORE, BACK = "Train", "Explore", re.compile("Which species")
 # What a session at rest looks at, and below which address.
 WATCHED = {
@@ -36,20 +38,26 @@ WATCHED = {
     "Train, the run": f"train?run={NAME}",
 }
 CHANGE_HEAD = ("change", "number", "median, s", "p95, s", "longest, s")
+LIVE = {
+    "live": "under way, for hours",
+    "short": "under way, for two minutes",
+    "none": "none",
+}
 REST_HEAD = ("run", "session", "processor of one core", "load before")
 
 
 @contextlib.contextmanager
-def live_run(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def live_run(home: Path, name: str = NAME, epochs: int = 100_000) -> Iterator[RunDir]:
     """Train on the invented world, with a watched range, for as long as the block lasts.
 
     Yields:
-        The process; it is none of the server's.
+        The run; its process is none of the server's.
     """
-    settings = ["configs/presets/demo-seconds.yaml", "training.epochs=100000"]
+    run = RunDir(home / name)
+    settings = ["configs/presets/demo-seconds.yaml", f"training.epochs={epochs}"]
     command = [sys.executable, "-m", "csp_core", "train", *settings]
     process = subprocess.Popen(
-        [*command, "--run-dir", str(home / NAME)],
+        [*command, "--run-dir", str(run.path)],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment(ROOT),
         stdin=subprocess.DEVNULL,
@@ -57,11 +65,11 @@ def live_run(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        while len(RunDir(home / NAME).read_metrics()) < 3:
+        while len(run.read_metrics()) < 3:
             if process.poll() is not None:
                 raise DataNotFoundError("The run that was to be watched has ended at once.")
             time.sleep(0.2)
-        yield process
+        yield run
     finally:
         process.kill()
         process.wait()
@@ -129,7 +137,7 @@ def measure(number: int, seconds: float) -> dict[str, Any]:
     """Start an app, a browser and a run, and measure all.
 
     Returns:
-        ``changes``: seconds by page; ``rest``: by ``live`` or ``none``, by what is looked at.
+        ``changes``: seconds by page; ``rest``: by a key of ``LIVE``, by what is looked at.
     """
     program = find_chromium()
     if program is None:
@@ -148,13 +156,18 @@ def measure(number: int, seconds: float) -> dict[str, Any]:
         stack.callback(browser.close)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
-        rest: dict[str, dict[str, Any]] = {"live": {}, "none": {}}
+        rest: dict[str, dict[str, Any]] = {kind: {} for kind in LIVE}
         # So that no look at a page pays for what it is the first to import.
         at_rest(watched, page, address, WATCHED["Explore"], 1.0)
-        with live_run(home):
+        with live_run(home) as run:
             moved = changes(page, address, number)
             for words, where in WATCHED.items():
                 rest["live"][words] = at_rest(watched, page, address, where, seconds)
+            last = run.read_metrics()[-1]
+        with live_run(home, SHORT, int(LASTS * last["epoch"] / last["seconds"])):
+            where = f"train?run={SHORT}"
+            few = min(seconds, MOST)
+            rest["short"]["Train, the run"] = at_rest(watched, page, address, where, few)
         for words in ("nobody", "Explore"):
             rest["none"][words] = at_rest(watched, page, address, WATCHED[words], seconds)
     return {"changes": moved, "rest": rest}
@@ -172,7 +185,7 @@ def change_rows(found: dict[str, Sequence[float]]) -> list[list[str]]:
 def rest_rows(found: dict[str, dict[str, Any]]) -> list[list[str]]:
     """Write the rows on sessions at rest."""
     return [
-        ["under way" if live == "live" else "none", words, f"{one['share']:.1%}",
+        [LIVE[live], words, f"{one['share']:.1%}",
          f"{one['load']:.1f}"]
         for live, cells in found.items() for words, one in cells.items()
     ]  # fmt: skip
@@ -206,9 +219,10 @@ NOTE = (
     " with a watched class, an epoch a second or faster. *Change*: from the press on the link in"
     " the head until the page's title stands there and the page rests; the first of each is left"
     " out. *Processor*: of the server, all its threads and children, without the run and the"
-    " browser, over {seconds:g} s in which nobody touches anything; the page asks anew every two"
-    " seconds while a run is live. *Nobody*: the server alone. *Load*: of the machine in the"
-    " minute before, by other programs, the run and the browser."
+    " browser, over {seconds:g} s (the short run: at most 45) in which nobody touches anything."
+    " The page asks anew every 2 s for a run that has up to three minutes to go, 5 s up to an hour,"
+    " 10 s beyond; the sidebar half as often. *Nobody*: the server alone. *Load*: of the machine in"
+    " the minute before, by other programs, the run and the browser."
 )
 
 if __name__ == "__main__":

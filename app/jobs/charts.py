@@ -13,8 +13,10 @@ from shared.words import escape_markdown
 
 Rows = Sequence[Mapping[str, Any]]
 
-# Okabe and Ito's colours, which the colour-blind tell apart; each line has a dash of its own too.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Okabe and Ito's colours, which the colour-blind tell apart, two of them darker so that each stands
+# out from the page; each line has a dash of its own too.
+LIGHT = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07800", "#2b8cc4")
+DARK = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
 DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
 # Along which a curve is drawn.
 AXES = {"epoch": "epoch", "step": "step", "seconds": "seconds of training"}
@@ -37,6 +39,10 @@ HEIGHT = 260
 # Of a line; a chart is no wider than that many pixels, and it is sent anew every two seconds.
 MOST_POINTS = 500
 SMALL = 0.01
+# Pixels from one name of a level to the next; the part of a chart's height that its values take.
+APART, FILLED = 13.0, 0.9
+# Of a run's epochs, what a smoothed point is the mean of.
+SMOOTHED = 20
 NUMBER = {"type": "quantitative"}
 LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
 # What is shown first, where there is a choice.
@@ -113,6 +119,40 @@ def points(rows: Rows, keys: Sequence[str], axis: str, series: str = "") -> list
     return list(_points(thinned, keys, axis, series))
 
 
+def pick_smoothing(key: str) -> bool:
+    """Draw the switch that smooths losses; off at first."""
+    return st.toggle(
+        "Smooth the losses",
+        key=key,
+        help="Each point is the mean of the last epochs, a twentieth of them but at least three.",
+    )
+
+
+def smoothed(rows: Rows, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Replace numbers by their mean over the last epochs.
+
+    Args:
+        rows: A run's numbers, one an epoch.
+        keys: Which of them to smooth.
+
+    Returns:
+        The rows; the first are means of fewer.
+
+    Example:
+        >>> smoothed([{"loss": 4.0}, {"loss": 2.0}, {"loss": None}, {"loss": 1.0}], ["loss"])
+        [{'loss': 4.0}, {'loss': 3.0}, {'loss': None}, {'loss': 1.5}]
+    """
+    most = max(3, len(rows) // SMOOTHED)
+    found = [dict(row) for row in rows]
+    for key in keys:
+        for number, row in enumerate(found):
+            recent = [one.get(key) for one in rows[max(0, number - most + 1) : number + 1]]
+            known = [float(value) for value in recent if is_number(value)]
+            if is_number(row.get(key)):
+                row[key] = sum(known) / len(known)
+    return found
+
+
 def _points(rows: Rows, keys: Sequence[str], axis: str, series: str) -> Iterator[dict[str, Any]]:
     for row in rows:
         if not is_number(row.get(axis)):
@@ -144,11 +184,12 @@ def draw_chart(
         st.caption("No numbers yet; the first come after the first epoch.")
         return
     lines = list(dict.fromkeys(str(point["line"]) for point in data))
+    colours = DARK if style.is_dark() else LIGHT
     # One line needs no name but the title; rates of learning have more digits than a label.
     legend = LEGEND if len(lines) > 1 else None
     digits = {"format": ".2~e"} if all(abs(point["y"]) < SMALL for point in data) else {}
     scale = {
-        "color": {"domain": lines, "range": [COLOURS[i % 6] for i in range(len(lines))]},
+        "color": {"domain": lines, "range": [colours[i % 6] for i in range(len(lines))]},
         "strokeDash": {"domain": lines, "range": [DASHES[i % 6] for i in range(len(lines))]},
     }
     shared = {"field": "line", "type": "nominal", "title": None}
@@ -164,7 +205,7 @@ def draw_chart(
             },
         },
     }
-    layers = [curve, *_levels(levels or {})]
+    layers = [curve, *_levels(levels or {}, [point["y"] for point in data], height)]
     words = ", ".join(f"{line} {_last(data, line):.4g}" for line in lines)
     st.vega_lite_chart(
         {"layer": layers, "height": height, "autosize": {"type": "fit", "contains": "padding"}},
@@ -173,22 +214,54 @@ def draw_chart(
     )
 
 
-def _levels(levels: Mapping[str, float]) -> list[dict[str, Any]]:
+def _levels(
+    levels: Mapping[str, float], values: Sequence[float], height: int
+) -> list[dict[str, Any]]:
     if not levels:
         return []
-    data = {"values": [{"y": value, "line": name} for name, value in levels.items()]}
     y = {"field": "y", "type": "quantitative"}
     colour = style.palette().text
     rule = {"type": "rule", "opacity": 0.6, "color": colour}
-    words = {"type": "text", "align": "left", "dy": -5, "x": 4, "fontSize": 11, "color": colour}
+    words = {"type": "text", "align": "left", "x": 4, "fontSize": 11, "color": colour}
+    rules = {"values": [{"y": value, "line": name} for name, value in levels.items()]}
     return [
-        {"mark": rule, "data": data, "encoding": {"y": y}},
-        {
-            "mark": words,
-            "data": data,
-            "encoding": {"y": y, "text": {"field": "line"}},
-        },
+        {"mark": rule, "data": rules, "encoding": {"y": y}},
+        *(
+            {
+                "mark": {**words, "dy": shift},
+                "data": {"values": [{"y": levels[name], "line": name}]},
+                "encoding": {"y": y, "text": {"field": "line"}},
+            }
+            for name, shift in label_shifts(levels, values, height).items()
+        ),
     ]
+
+
+def label_shifts(
+    levels: Mapping[str, float], values: Sequence[float], height: int
+) -> dict[str, float]:
+    """Say how far below its line the name of each level stands, so that none covers another.
+
+    Args:
+        levels: Name to value.
+        values: Of the curves in the same chart.
+        height: Of the chart, pixels.
+
+    Returns:
+        Name to pixels, from the highest level to the lowest; negative is above its line.
+
+    Example:
+        >>> label_shifts({"a": 1.0, "b": 0.0, "c": 0.99}, [0.5], 100)
+        {'a': -5.0, 'c': 7.1, 'b': -5.0}
+    """
+    top, bottom = max(*levels.values(), *values), min(*levels.values(), *values)
+    pixels = FILLED * height / ((top - bottom) or 1.0)
+    found, before = {}, float("-inf")
+    for name in sorted(levels, key=lambda name: -levels[name]):
+        line = (top - levels[name]) * pixels
+        at = max(line - 5, before + APART)
+        found[name], before = round(at - line, 1), at
+    return found
 
 
 def _last(data: Sequence[Mapping[str, Any]], line: str) -> float:

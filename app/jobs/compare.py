@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import streamlit as st
 
@@ -22,6 +23,26 @@ MOST = 6
 LESS = ("loss", "error", "objective", "ece")
 # What differs between any two runs and says nothing.
 IDLE = ("name", "card")
+
+
+def as_part(names: Iterable[str]) -> str:
+    """Write names of runs as one part of an address, between commas.
+
+    Example:
+        >>> as_part(["one", "a,b", "90%"])
+        'one,a%2Cb,90%25'
+    """
+    return ",".join(name.replace("%", "%25").replace(",", "%2C") for name in names)
+
+
+def names_of(part: str) -> list[str]:
+    """Read the names of runs from a part of an address.
+
+    Example:
+        >>> names_of("one,a%2Cb,,90%25")
+        ['one', 'a,b', '90%']
+    """
+    return [unquote(name) for name in part.split(",") if name.strip()]
 
 
 def draw_comparison(names: list[str]) -> None:
@@ -44,9 +65,12 @@ def draw_comparison(names: list[str]) -> None:
     with st.container(horizontal=True):
         axis = charts.pick_axis("train-compare-axis")
         measure = charts.pick_measure(measures, "train-compare-measure")
+    smooth = charts.pick_smoothing("train-compare-smooth")
     left, right = st.columns(2)
     with left:
-        _draw("Loss, training", rows, "loss", axis)
+        shown = {name: charts.smoothed(some, ("loss",)) for name, some in rows.items()}
+        title = "Loss, training, smoothed" if smooth else "Loss, training"
+        _draw(title, shown if smooth else rows, "loss", axis)
     with right:
         if measure:
             _draw(f"Validation: {charts.name_of(measure)}", rows, measure, axis)

@@ -20,6 +20,7 @@ from jobs.start import settings_text
 from shared.words import escape_markdown
 
 TAIL_LINES = 50
+LOSSES = ("loss", "val_objective")
 WORDS = {
     "interrupted": (
         "Its process is gone without a word: the machine was restarted, or it was ended by force"
@@ -112,9 +113,12 @@ def draw_curves(job: Job) -> None:
         axis = charts.pick_axis("train-axis")
         rows = charts.of_stage(rows, stage)
         measure = charts.pick_measure(charts.measures_of(rows), "train-measure")
+    smooth = charts.pick_smoothing("train-smooth")
     left, right = st.columns(2)
     with left:
-        charts.draw_chart("Loss", charts.points(rows, ("loss", "val_objective"), axis), axis)
+        shown = charts.smoothed(rows, LOSSES) if smooth else rows
+        title = "Loss, smoothed" if smooth else "Loss"
+        charts.draw_chart(title, charts.points(shown, LOSSES, axis), axis)
     with right:
         if measure:
             charts.draw_chart(

@@ -7,6 +7,7 @@ import streamlit as st
 from csp_core.runs.jobs import Job
 from jobs import listing
 from jobs.compare import MOST as MOST_COMPARED
+from jobs.compare import as_part
 from jobs.control import draw_trash
 from shared.widgets import TRAIN_PAGE
 from shared.words import count_of, escape_markdown
@@ -85,5 +86,5 @@ def draw_compare_link(names: list[str]) -> None:
     st.page_link(
         TRAIN_PAGE,
         label=f"Compare {min(len(picked), MOST_COMPARED)} runs",
-        query_params={"compare": ",".join(picked[:MOST_COMPARED])},
+        query_params={"compare": as_part(picked[:MOST_COMPARED])},
     )

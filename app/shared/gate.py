@@ -7,7 +7,7 @@ import posixpath
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.hosts import Hosts
@@ -15,6 +15,8 @@ from shared.quota import Quota
 from shared.tiles import tiles
 
 SETTING = "CSP_ALLOWED_HOSTS"
+# The page that opens at the root, as it is called elsewhere.
+FIRST = "explore"
 LEAFLET = "static/node_modules/leaflet/dist"
 
 
@@ -46,7 +48,7 @@ class Gate:
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         answer = self._refusal(hosts, origins) or _missing(scope["path"])
-        answer = answer or self.quota.refusal(scope)
+        answer = answer or _moved(scope) or self.quota.refusal(scope)
         if answer is None:
             if scope["type"] == "websocket" and origins:
                 # Behind a proxy that changes the host, Streamlit would take the page for foreign.
@@ -126,6 +128,15 @@ def _missing(path: str) -> PlainTextResponse | None:
     if "/app/static" in path and f"/app/{LEAFLET}/" not in path:
         return PlainTextResponse("Not found.\n", status_code=404)
     return None
+
+
+def _moved(scope: Scope) -> Response | None:
+    """Send on who asks for the first page by its name: Streamlit knows it by the root alone."""
+    root = f"/{str(st.get_option('server.baseUrlPath') or '').strip('/')}/".replace("//", "/")
+    if scope["type"] != "http" or scope["path"].rstrip("/") != f"{root}{FIRST}":
+        return None
+    asked = scope.get("query_string", b"").decode("latin-1")
+    return RedirectResponse(f"{root}?{asked}" if asked else root)
 
 
 def _with_host(headers: list[tuple[bytes, bytes]], host: str) -> list[tuple[bytes, bytes]]:

@@ -6,7 +6,7 @@ import streamlit as st
 
 import shell
 from jobs import listing
-from jobs.compare import draw_comparison
+from jobs.compare import draw_comparison, names_of
 from jobs.control import draw_done, draw_notices
 from jobs.live import draw_run
 from jobs.new import draw_new
@@ -30,7 +30,7 @@ def page() -> None:
     if run:
         draw_run(run)
     elif compared:
-        draw_comparison(compared.split(","))
+        draw_comparison(names_of(compared))
     elif asked.get("new"):
         draw_done()
         draw_new()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 import torch
@@ -143,6 +144,30 @@ def test_a_comparison_needs_two_runs_and_takes_six(open_train: Open, make_run: M
     assert "needs two runs" in texts(open_train(compare="run-1"))
     app = open_train(compare=",".join(f"run-{i}" for i in range(8)))
     assert len(app.dataframe[0].value) == 6 and "the same settings" in texts(app)
+
+
+def test_names_with_commas_are_compared_and_empty_ones_passed_over(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    make_run("a,b 90%")
+    make_run("other")
+    app = open_train(all="1")
+    for name in ("a,b 90%", "other"):
+        app.checkbox(key=f"train-pick-{name}").check().run()
+    (link,) = (one for one in app.get("page_link") if one.proto.label.startswith("Compare"))
+    ((_, part),) = parse_qsl(link.proto.query_string)
+    app = open_train(compare=f",{part},, ")
+    assert not app.exception and "There is no run" not in texts(app)
+    assert sorted(app.dataframe[0].value["run"]) == ["a,b 90%", "other"]
+    assert "needs two runs" in texts(open_train(compare=","))
+
+
+def test_losses_are_smoothed_if_that_is_asked_for(open_train: Open, make_run: MakeRun) -> None:
+    make_run("mine", rows=4)
+    app = open_train(run="mine")
+    assert not app.toggle(key="train-smooth").value and "**Loss**" in texts(app)
+    app.toggle(key="train-smooth").set_value(True).run()
+    assert not app.exception and "**Loss, smoothed**" in texts(app)
 
 
 def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None:

@@ -129,6 +129,14 @@ def test_uploads_from_foreign_pages_are_refused(server: Server) -> None:
     assert server.ask(UPLOAD, "PUT", **own).status == 400
 
 
+@pytest.mark.parametrize("path", ["/explore", "/explore/"])
+def test_the_first_page_answers_to_its_name_too(server: Server, path: str) -> None:
+    answer = server.ask(f"{path}?lat=-1.3&lon=36.8")
+    assert (answer.status, answer.headers["Location"]) == (307, "/?lat=-1.3&lon=36.8")
+    assert server.ask(path).headers["Location"] == "/"
+    assert server.ask(path, Host="rebound.example").status == 421
+
+
 def test_a_named_host_and_its_pages_are_let_in(extended: Server) -> None:
     assert extended.ask(Host=NAMED).status == 200
     assert extended.open(Host=NAMED, Origin=f"https://{NAMED}") == 101
