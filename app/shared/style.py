@@ -44,6 +44,10 @@ def apply_style() -> None:
             font-size: 0.85rem}}
         [data-testid="stPageLink"] p {{color: {link}; text-decoration: underline}}
         [data-testid^="stBaseButton-primary"] p {{color: {pressed}}}
+        /* Streamlit shows the focus of links and switches by a shade that is hardly seen. */
+        .stApp a:focus-visible, .stApp label:has(input:is([type="checkbox"],
+            [type="radio"]):focus-visible) {{outline: 2px solid {link} !important;
+            outline-offset: 1px; border-radius: 4px}}
         .csp-line {{display: flex; align-items: center; gap: 0.7rem; padding-left: 0.2rem}}
         .csp-bar {{flex: 1; height: 0.55rem; border-radius: 0.3rem; overflow: hidden;
             background: color-mix(in srgb, currentColor 12%, transparent)}}

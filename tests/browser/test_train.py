@@ -20,6 +20,12 @@ OpenPage = Callable[..., Page]
 
 pytestmark = pytest.mark.browser
 SLOW = 180_000
+# Whether what has the focus has a ring around it.
+SHOWS_FOCUS = """() => {
+    const style = getComputedStyle(document.activeElement);
+    return style.boxShadow !== "none" ||
+        (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
+}"""
 
 
 @pytest.fixture
@@ -55,13 +61,22 @@ def wait_until(what: Callable[[], bool], seconds: float = 90.0) -> None:
         time.sleep(0.2)
 
 
+def press(page: Page, selector: str, key: str) -> None:
+    """Reach something by the Tab key, see that it shows the focus, and press a key on it."""
+    page.locator(selector).first.wait_for()
+    focus_by_tab(page, selector)
+    page.wait_for_function(SHOWS_FOCUS, timeout=5000)  # it comes by a transition
+    page.keyboard.press(key)
+    settle(page)
+
+
 def test_a_run_outlives_page_and_server_and_its_model_is_used(
     folder: Path, open_page: OpenPage
 ) -> None:
+    """All of it by the keyboard alone."""
     with running_app(folder) as address:
         page = open_page(address)
         settle(page)
-        # By the keyboard alone.
         focus_by_tab(page, ".st-key-jobs-name")
         page.keyboard.type("first")
         page.keyboard.press("Enter")
@@ -76,18 +91,19 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
     with running_app(folder) as address:
         page = open_page(f"{address}train")
         settle(page)
-        main(page).get_by_role("link", name=re.compile("^first-")).click()
+        press(page, '[class*="st-key-row-run-first-"] a', "Enter")
         expect(main(page).get_by_text("▶ running")).to_be_visible()
         expect(main(page).get_by_text("Range of", exact=False).first).to_be_visible()
-        main(page).get_by_role("button", name="Stop").click()
+        press(page, ".st-key-train-stop", "Space")
         expect(main(page).get_by_text("◼ stopped")).to_be_visible()
         step = state(folder)["step"]
-        main(page).get_by_role("button", name="Resume").click()
+        press(page, ".st-key-train-resume", "Enter")
         expect(main(page).get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
         found = state(folder)
         assert 0 < step < found["step"] == found["total_steps"]
-        main(page).get_by_role("button", name="Use this model").click()
-        main(page).get_by_role("link", name="See it on Explore").click()
+        press(page, ".st-key-train-use-this-model", "Space")
+        expect(main(page).get_by_role("link", name="See it on Explore")).to_be_visible()
+        press(page, ".st-key-train-controls a", "Enter")
         expect(page.get_by_role("combobox", name="Model")).to_have_value(one_run(folder).name)
         assert params(page)["model"] == one_run(folder).name
         leaflet(page)
