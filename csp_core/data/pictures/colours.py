@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 # Rows that are turned to red, green and blue at once, so that no second copy of all is made.
 STRIP = 512
+OPAQUE = 255
 
 
 def to_rgb(picture: Image.Image, fit: int | None) -> npt.NDArray[np.uint8]:
@@ -68,10 +71,18 @@ def is_clear(picture: Image.Image) -> bool:
     """Tell whether parts of a picture may be transparent; the A of Lab is a colour.
 
     Args:
-        picture: Of any mode.
+        picture: Of any mode; one with an alpha channel is decoded, to see whether all is opaque.
 
     Returns:
         Whether they may.
     """
-    bands = picture.getbands()
-    return "transparency" in picture.info or ("A" in bands and picture.mode != "LAB")
+    if "transparency" in picture.info:
+        return True
+    if "A" not in picture.getbands() or picture.mode == "LAB":
+        return False
+    try:
+        lowest = picture.getchannel("A").getextrema()[0]
+    # What cannot be decoded is told where it is; here it only may be transparent.
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error):
+        return True
+    return not isinstance(lowest, (int, float)) or lowest < OPAQUE

@@ -46,7 +46,7 @@ EMPTY_EXIF = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"
 # What Pillow and its plug-ins raise on damaged files.
 DAMAGE = (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, TypeError, KeyError,
           AttributeError, ArithmeticError, RuntimeError)  # fmt: skip
-ORIENTATION, COLOURS, XMP, NODATA = 274, 262, 700, 42113
+ORIENTATION, XMP = 274, 700
 _LOCK = threading.RLock()
 
 
@@ -119,11 +119,8 @@ def _is_measured(picture: Image.Image) -> bool:
 
     Pillow neither leaves out what is no data nor turns a grey round in which 0 is white.
     """
-    if picture.format != "TIFF":
-        return False
-    tags: Any = getattr(picture, "tag_v2", {})
-    deep = picture.mode.startswith("I;16") and (NODATA in tags or tags.get(COLOURS) == 0)
-    return deep or picture.mode in ("I", "F")
+    deep = picture.mode.startswith("I;16") or picture.mode in ("I", "F")
+    return picture.format == "TIFF" and deep
 
 
 def _of_values(content: bytes, found: Found, told: list[str]) -> Decoded:

@@ -13,7 +13,9 @@ from csp_core.errors import BadRecordError
 
 Array = npt.NDArray[Any]
 # What programs write where a sensor saw nothing, if the file does not say which value that is.
-USUAL = (-9999.0, -99999.0, -32768.0, float(np.finfo(np.float32).min))
+USUAL = (-9999.0, -99999.0, -32768.0)
+# Beyond this, numbers of 32 bits stand for none: ±3.4e38, 9.97e36 of netCDF, 1e20.
+HUGE = 1e19
 # The parts of the values that are darker than black and brighter than white.
 TAILS = (0.001, 0.999)
 # A little below zero is noise of a quantity that has none; more is a scale of its own.
@@ -29,11 +31,13 @@ def holes(values: Array, nodata: float | None) -> npt.NDArray[np.bool_]:
 
     Returns:
         The same shape: no number, infinite, or the declared value; without one, values that are
-        usual for it, all below zero.
+        usual for it.
     """
     if values.dtype.kind not in "if" and nodata is None:
         return np.zeros(values.shape, dtype=bool)
     found = ~np.isfinite(values)
+    if nodata is None and values.dtype.kind == "f":
+        found |= np.abs(values) >= HUGE
     for value in USUAL if nodata is None else (nodata,):
         # In the file's own kind of number, as -3.4e38 has other digits in double precision.
         if math.isfinite(value) and _fits(value, values.dtype):
@@ -95,6 +99,8 @@ def find_scale(values: Array, nodata: float | None, name: str = "") -> Scale:
     Raises:
         BadRecordError: If there is no data at all.
     """
+    guess = () if nodata is not None else _topmost(values)
+    nodata = guess[0] if guess else nodata
     empty = holes(values, nodata)
     known = values[~empty].astype(np.float64)
     if not known.size:
@@ -104,6 +110,8 @@ def find_scale(values: Array, nodata: float | None, name: str = "") -> Scale:
         )
     low, high = (float(edge) for edge in np.quantile(known, TAILS))
     notes = tell_holes(float(empty.mean()), nodata)
+    if guess:
+        notes += (f"The file declares no value for that; all others are up to {known.max():g}.",)
     if low < 0 and low < -NOISE * max(high, 0.0):
         notes += (
             f"Values go down to {low:.3g}, as decibels do: {low:.3g} became black and {high:.3g}"
@@ -112,6 +120,16 @@ def find_scale(values: Array, nodata: float | None, name: str = "") -> Scale:
     else:
         low = 0.0
     return Scale(low, high if high > low else low + 1e-12, nodata, notes)
+
+
+def _topmost(values: Array) -> tuple[float, ...]:
+    """Guess that the largest whole number of its kind is none, if the others are far below it."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 2:
+        return ()
+    top = np.iinfo(values.dtype).max
+    rest = values[values != top]
+    apart = 0 < rest.size < values.size and float(rest.max()) < top / 2
+    return (float(top),) if apart else ()
 
 
 def tell_holes(share: float, nodata: float | None) -> tuple[str, ...]:

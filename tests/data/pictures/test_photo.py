@@ -155,9 +155,15 @@ def test_a_geotiff_is_where_its_middle_is():
     assert metres.place_source == "georeference"
 
 
+def half_clear(mode):
+    found = pixels(mode=mode)
+    found.putalpha(Image.new("L", found.size, 128))
+    return found
+
+
 CHANGED = {
     "CMYK": (encode(pixels(mode="CMYK")), "print (CMYK)"),
-    "alpha": (encode(pixels(mode="RGBA"), "PNG"), "made white"),
+    "alpha": (encode(half_clear("RGBA"), "PNG"), "made white"),
     "grey": (encode(pixels(mode="L"), "PNG"), "grey"),
     "16 bits": (encode(pixels(mode="L").convert("I;16"), "PNG"), "more than 8 bits"),
     "animated": (

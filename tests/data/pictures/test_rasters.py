@@ -148,6 +148,26 @@ def test_no_data_is_left_out_of_the_scale(case):
     assert any("are no data" in note and "6 %" in note for note in photo.notes), photo.notes
 
 
+@pytest.mark.parametrize(("dtype", "high", "none"), [
+    ("uint16", 4000, 65535), ("int16", 4000, 32767), ("float32", 0.4, 1e20), ("int16", 4000, -9999),
+    ("float32", 0.4, 9.96921e36), ("float32", 0.4, math.inf), ("float32", 0.4, -3.4e38),
+])  # fmt: skip
+@pytest.mark.parametrize("bands", [1, 3])
+def test_no_data_that_is_not_declared(dtype, high, none, bands):
+    values = ramp(dtype, 0, high, bands)
+    values[:, :10, :10] = none
+    photo = read_photo(raster(values), "a.tif")
+    shown = photo.image[0].float()
+    wanted = torch.from_numpy(values[0].astype(np.float64))[12:] / high * 255
+    assert (shown[:10, :10] == 0).all() and (shown[12:] - wanted).abs().max() < 2
+    assert any("6 % of the values are no data" in note for note in photo.notes), photo.notes
+
+
+def test_a_bright_picture_keeps_its_brightest_value():
+    photo = read_photo(raster(ramp("uint16", 0, 65535, 3)), "a.tif")
+    assert photo.image.max() == 255 and not any("no data" in note for note in photo.notes)
+
+
 @pytest.mark.parametrize("nodata", [None, -9999, math.nan, -math.inf])
 @pytest.mark.parametrize("bands", [1, 2, 3])
 def test_decibels_of_radar_are_a_scale_of_their_own(nodata, bands):
@@ -272,6 +292,17 @@ def test_a_tiff_is_turned_once(orientation, mode):
     photo = read_photo(content, "a.tif")
     assert photo.stored == tuple(photo.image.shape) == (3, *upright.shape)
     assert np.abs(photo.image[0].numpy() - upright).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_an_alpha_channel_of_opaque_pixels_is_no_transparency(mode, kind):
+    whole, part = pixels(mode=mode), pixels(mode=mode)
+    part.putpixel((3, 3), (0,) * len(mode))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    told = [read_photo(encode(image, kind, **options)).notes for image in (whole, part)]
+    assert not any("ransparent" in note for note in told[0])
+    assert any("ransparent" in note for note in told[1])
 
 
 # Camera raws
