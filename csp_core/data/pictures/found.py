@@ -16,6 +16,7 @@ from csp_core.data.pictures.sidecar import Sidecar
 from csp_core.data.pictures.xmp import place_of_xmp, read_xmp, taxon_of_xmp, time_of_xmp
 
 BAD_EXIF = "The EXIF data are malformed, so they name no place."
+NOWHERE = "The TIFF has neither a GPS block nor a georeference."
 Source = Literal["EXIF", "XMP", "georeference", "sidecar"]
 # Two places this near are one, written twice with other decimals or an instant later.
 NEAR_KM = 1.0
@@ -83,7 +84,9 @@ def _inside(picture: Decoded, tags: dict[str, str], content: bytes, name: str) -
     exif = Place(None, BAD_EXIF) if bad else place_of_exif(picture.exif)
     voices: list[Voice] = [("EXIF", exif, ""), ("XMP", place_of_xmp(tags), "")]
     if content[:4] in TIFF_MARKS and all(place.lonlat is None for _, place, _ in voices):
-        voices.append(("georeference", centre(content, name), ""))
+        place = centre(content, name)
+        nothing = place.lonlat is None and not place.why_not and _plain(exif.why_not)
+        voices.append(("georeference", Place(None, NOWHERE) if nothing else place, ""))
     return voices
 
 

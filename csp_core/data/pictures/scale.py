@@ -114,8 +114,7 @@ def find_scale(values: Array, nodata: float | None, name: str = "") -> Scale:
         notes += (f"The file declares no value for that; all others are up to {known.max():g}.",)
     if low < 0 and low < -NOISE * max(high, 0.0):
         notes += (
-            f"Values go down to {low:.3g}, as decibels do: {low:.3g} became black and {high:.3g}"
-            " white.",
+            f"Values below zero, as decibels have: {low:.3g} became black and {high:.3g} white.",
         )
     else:
         low = 0.0

@@ -114,6 +114,12 @@ def test_rational_polynomials_place_the_middle():
     assert "rational polynomials" in photo.notes[0]
 
 
+def test_a_tiff_that_is_nowhere_speaks_of_no_exif_data():
+    for content in (raster(GREY), raster(ramp("float32", 0, 1)), encode(format="TIFF")):
+        why = read_photo(content, "a.tif").why_no_place
+        assert why == "The TIFF has neither a GPS block nor a georeference."
+
+
 # No data
 
 
@@ -177,7 +183,7 @@ def test_decibels_of_radar_are_a_scale_of_their_own(nodata, bands):
     shown = photo.image[0].float()
     wanted = (torch.from_numpy(values[0])[12:] + 25) / 22 * 255
     assert (shown[:10, :10] == 0).all() and (shown[12:] - wanted).abs().max() < 4
-    assert any("as decibels do" in note for note in photo.notes), photo.notes
+    assert any("as decibels have" in note for note in photo.notes), photo.notes
 
 
 def test_noise_below_zero_is_no_scale():
