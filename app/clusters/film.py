@@ -12,6 +12,7 @@ from clusters import pixels
 from clusters.address import View
 from clusters.kept import kept
 from clusters.scatter import number_of
+from clusters.study import Study
 from csp_core.inference.clusters import colour_of
 from csp_core.inference.clusters.series import Series, SpaceFrame, find_frames, run_of, unfold
 from csp_core.runs.artifacts import RangeFrame
@@ -21,25 +22,28 @@ KEY = "clusters-film"
 HEIGHT = 330
 
 
-def draw(view: View) -> None:
+def draw(view: View, found: Study) -> None:
     """Draw the frames with a slider, the last until another is chosen; nothing where none are kept.
 
     Args:
         view: What is asked for, with its number of clusters and seed.
+        found: What is shown above, whose colours are taken.
     """
-    found = _frames(str(view.info.directory))
-    if len(found) < 2:
+    kept_frames = _frames(str(view.info.directory))
+    if len(kept_frames) < 2:
         return
     st.subheader("How this space unfolded", anchor=False)
-    files = [(str(one.path), one.path.stat().st_mtime_ns) for one in found if one.path.exists()]
-    key = (*files, view.count, view.seed)
+    there = [one.path for one in kept_frames if one.path.exists()]
+    key = (*((str(path), path.stat().st_mtime_ns) for path in there), view.count, view.seed)
     with st.spinner("Grouping the places of every epoch …"):
         film: Series = kept("films", 3).get(
-            key, lambda: unfold(found, count=view.count, seed=view.seed)
+            key, lambda: unfold(kept_frames, count=view.count, seed=view.seed)
         )
         cells = kept("film-cells", 3).get(
             key, lambda: pixels.nearest_points(film.lonlat, land=True)
         )
+    near = pixels.nearest_of(found.sample.lonlat, film.lonlat)
+    film = film.numbered_like(found.shown[near])
     frames = {frame.title: frame for frame in film.frames}
     titles = list(frames)
     if st.session_state.get(KEY) not in titles:
@@ -49,7 +53,7 @@ def draw(view: View) -> None:
     left, right = st.container(key="film-view").columns([11, 9], gap="medium")
     with left:
         st.image(
-            pixels.picture(cells, colours, None),
+            pixels.flat_picture(cells, colours),
             width="stretch",
             alt=f"Map of the clusters, {chosen.title}",
         )

@@ -94,13 +94,35 @@ def picture(
     Returns:
         A PNG; what is not coloured is transparent.
     """
+    return _png(_coloured(cells, colours, shown)[mercator_rows(STEP)])
+
+
+def flat_picture(cells: NDArray[np.int32], colours: Sequence[str]) -> bytes:
+    """Draw the points of a sample with longitude and latitude evenly spaced.
+
+    Args:
+        cells: As ``nearest_points`` gives them.
+        colours: ``#rrggbb`` of each point.
+
+    Returns:
+        A PNG, 2 to 1; what is not coloured is transparent.
+    """
+    return _png(_coloured(cells, colours, None))
+
+
+def _coloured(
+    cells: NDArray[np.int32], colours: Sequence[str], shown: Sequence[bool] | None
+) -> NDArray[np.uint8]:
     rgba = np.zeros((len(colours) + 1, 4), np.uint8)
     drawn = [bytes.fromhex(colour.removeprefix("#") or "000000") for colour in colours]
     rgba[:-1, :3] = np.frombuffer(b"".join(drawn), np.uint8).reshape(-1, 3)
     there = np.array([bool(colour) for colour in colours])
     lit = there if shown is None else np.asarray(shown, bool)
     rgba[:-1, 3] = np.where(there, np.where(lit, FULL, DIM), 0)
-    pixels = rgba[cells][mercator_rows(STEP)]
+    return rgba[cells]
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(stream, "PNG")
     return stream.getvalue()

@@ -102,7 +102,7 @@ def page() -> None:
         with legend:
             facts.legend(told)
     facts.draw(view, told)
-    film.draw(view)
+    film.draw(view, found)
     classes.draw(view, model)
     files.downloads(view, found, told)
 

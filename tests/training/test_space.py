@@ -65,6 +65,16 @@ def test_the_film_ends_with_what_the_model_sees(kept):
             assert float((changed == after.labels).double().mean()) <= same + 1e-9
 
 
+def test_colours_may_be_those_of_other_clusters(kept):
+    film = unfold(find_frames(kept), count=3)
+    last = film.frames[-1].labels
+    other = torch.tensor([5, 2, 0])
+    found = film.numbered_like(other[last])
+    assert torch.equal(found.frames[-1].labels, other[last])
+    for frame, before in zip(found.frames, film.frames, strict=True):
+        assert torch.equal(frame.labels, other[before.labels])
+
+
 def test_some_epochs_alone_and_those_done_again(records_csv, tmp_path):
     run = RunDir(tmp_path / "run")
     train(keeping(records_csv, 2), run_dir=run.path)
@@ -100,4 +110,5 @@ def test_a_frame_that_tells_no_places_apart(tmp_path):
         path = folder / f"space-main-{epoch:05d}.safetensors"
         save_tensors(path, {"lonlat": lonlat, "vectors": vectors.half()})
     film = unfold(find_frames(RunDir(tmp_path / "run")), count=3)
+    assert set(film.numbered_like(film.frames[1].labels).frames[0].labels.tolist()) == {-1}
     assert set(film.frames[0].labels.tolist()) == {-1} and film.frames[0].agreement == 0.0

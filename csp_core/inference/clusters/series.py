@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,22 @@ class Series:
         low = min(float(frame.plane[:, axis].min()) for frame in self.frames)
         high = max(float(frame.plane[:, axis].max()) for frame in self.frames)
         return low, max(high, low + 1e-6)
+
+    def numbered_like(self, reference: Tensor) -> Series:
+        """Give the same with other numbers: those of the last frame as in another clustering.
+
+        Args:
+            reference: ``(N,)`` int64 of the same places, -1 for none.
+
+        Returns:
+            The film, whose colours are those of the other clustering.
+        """
+        last = self.frames[-1].labels
+        # The last place stays -1, for what is in no cluster.
+        number = torch.full((int(last.max()) + 2,), NOISE)
+        number[last] = match(last, reference)
+        frames = tuple(replace(one, labels=number[one.labels]) for one in self.frames)
+        return replace(self, frames=frames)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values of all but the points."""

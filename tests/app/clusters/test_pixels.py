@@ -50,3 +50,9 @@ def test_a_number_stands_at_a_point_of_its_cluster() -> None:
 
 def test_colours_as_text() -> None:
     assert pixels.hex_colours(np.array([[0, 128, 255]], np.uint8)) == ["#0080ff"]
+
+
+def test_a_flat_picture_is_two_to_one() -> None:
+    cells = pixels.nearest_points(PLACES, land=False)
+    flat = opened(pixels.flat_picture(cells, ["#ff0000", "#00ff00", "#0000ff"]))
+    assert flat.shape[1] == 2 * flat.shape[0] == pixels.COLUMNS
