@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from clusters.address import (
     View,
     whole,
 )
+from csp_core.inference.clusters import umap_seconds
 from csp_core.store import ModelInfo
 from shared import address, typed, widgets
 from shared.address import set_param
@@ -74,7 +77,7 @@ def draw_controls(view: View, known: Sequence[ModelInfo]) -> None:
             _number("Clusters", "count", COUNTS)
         else:
             _number("Smallest cluster, places", "size", SIZES, width=190)
-        _pick("Lay out by", "projection", list(PROJECTIONS), PROJECTIONS, width=110)
+        _pick("Lay out by", "projection", list(PROJECTIONS), _layouts(view), width=150)
         _pick("Places on", "where", list(SAMPLES), SAMPLES, width=150)
         sizes = sorted({*POINTS, view.points})
         _pick("Places", "points", sizes, {size: f"{size:,}" for size in sizes}, width=110)
@@ -92,6 +95,14 @@ def draw_controls(view: View, known: Sequence[ModelInfo]) -> None:
     if view.place is None:
         typed.offer_swap(view.lon, view.lat)
     typed.draw_lookup()
+
+
+def _layouts(view: View) -> dict[str, str]:
+    """Name the layouts; of one that takes long, while it is not chosen, with the time it takes."""
+    if view.projection == "umap":
+        return PROJECTIONS
+    seconds = umap_seconds(view.points, first="umap" not in sys.modules)
+    return PROJECTIONS | {"umap": f"UMAP, about {math.ceil(seconds / 5) * 5} s"}
 
 
 def _keep(view: View) -> None:

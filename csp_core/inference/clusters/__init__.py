@@ -5,7 +5,7 @@ from __future__ import annotations
 from csp_core.inference.clusters.facts import ClusterFacts, TypicalClass, describe
 from csp_core.inference.clusters.files import WRITERS, check_ending, write_clusters
 from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, import_methods, match
-from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb
+from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb, umap_seconds
 from csp_core.inference.clusters.quality import CAUTION, Quality, quality
 from csp_core.inference.clusters.related import similar_classes
 from csp_core.inference.clusters.result import (
@@ -49,5 +49,6 @@ __all__ = [
     "rgb",
     "similar",
     "similar_classes",
+    "umap_seconds",
     "write_clusters",
 ]

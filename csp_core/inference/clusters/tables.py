@@ -50,7 +50,7 @@ def write_parquet(clusters: Written, path: Path, *, polygons: bool = False, **ab
         polygons: Write areas.
         **about: ``license`` and ``attribution``, noted in the frame's attributes.
     """
-    frame = _areas(clusters) if polygons else _points(clusters)
+    frame = _frame(clusters, polygons)
     frame.attrs.update(notes(clusters, **about))
     frame.to_parquet(path, index=False)
 
@@ -64,8 +64,7 @@ def write_geojson(clusters: Written, path: Path, *, polygons: bool = False, **ab
         polygons: Write areas.
         **about: ``license`` and ``attribution``, in the description of the collection.
     """
-    frame = _areas(clusters) if polygons else _points(clusters)
-    told = "; ".join(f"{name}: {text}" for name, text in notes(clusters, **about).items())
+    frame, told = _frame(clusters, polygons), _told(clusters, **about)
     _by_driver(path, ".geojson", [(frame, {"driver": "GeoJSON", "DESCRIPTION": told})])
 
 
@@ -78,10 +77,18 @@ def write_geopackage(clusters: Written, path: Path, **about: Any) -> None:
         **about: ``license`` and ``attribution``, in the description of the layers.
     """
     about.pop("polygons", None)
-    told = "; ".join(f"{name}: {text}" for name, text in notes(clusters, **about).items())
+    told = _told(clusters, **about)
     layers = [(_points(clusters), PLACES), (_areas(clusters), AREAS)]
     options = {"driver": "GPKG", "DESCRIPTION": told}
     _by_driver(path, ".gpkg", [(frame, options | {"layer": name}) for frame, name in layers])
+
+
+def _frame(clusters: Written, polygons: bool) -> Any:
+    return _areas(clusters) if polygons else _points(clusters)
+
+
+def _told(clusters: Written, **about: str) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in notes(clusters, **about).items())
 
 
 def _by_driver(path: Path, suffix: str, layers: list[tuple[Any, dict[str, Any]]]) -> None:

@@ -230,6 +230,13 @@ def test_files_are_made_as_they_are_asked_for(
     assert made == []
 
 
+def test_what_a_long_layout_takes_is_told_before(open_clusters: Open) -> None:
+    few, many = (open_clusters(points=points).selectbox(key="clusters-projection").options
+                 for points in ("500", "20000"))  # fmt: skip
+    assert few[0] == "PCA" and few[1].startswith("UMAP, about ") and few[1].endswith(" s")
+    assert int(many[1].split()[2]) in (40, 55)
+
+
 def test_the_film_of_a_run(open_clusters: Open, models: Path) -> None:
     space = models / "toy" / "artifacts"
     assert "unfolded" not in texts(open_clusters())
