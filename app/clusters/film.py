@@ -88,7 +88,7 @@ def _scatter(film: Series, frame: SpaceFrame, colours: list[str]) -> None:
             "field": axis,
             "type": "quantitative",
             "title": f"{words} direction of the last epoch",
-            "scale": {"domain": film.ends(column), "nice": False, "padding": 8},
+            "scale": {"domain": list(film.ends[column]), "nice": False, "padding": 8},
             "axis": {"labels": False, "ticks": False, "grid": False, "titleColor": text},
         }
         for column, (axis, words) in enumerate((("x", "First"), ("y", "Second")))

@@ -69,18 +69,12 @@ class Series:
     frames: tuple[SpaceFrame, ...]
     explained: Tensor
 
-    def ends(self, axis: int) -> tuple[float, float]:
-        """Give where the places lie along an axis over all frames.
-
-        Args:
-            axis: 0 or 1.
-
-        Returns:
-            The least and the largest value, never one and the same.
-        """
-        low = min(float(frame.plane[:, axis].min()) for frame in self.frames)
-        high = max(float(frame.plane[:, axis].max()) for frame in self.frames)
-        return low, max(high, low + 1e-6)
+    @property
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Least and most of each axis in all frames."""
+        plane = torch.cat([frame.plane for frame in self.frames])
+        (left, low), (right, high) = plane.amin(dim=0).tolist(), plane.amax(dim=0).tolist()
+        return (left, max(right, left + 1e-6)), (low, max(high, low + 1e-6))
 
     def numbered_like(self, reference: Tensor) -> Series:
         """Give the same with other numbers: those of the last frame as in another clustering.
@@ -153,8 +147,8 @@ def find_frames(run: RunDir) -> list[RangeFrame]:
     found = range_frames(run, kind=SPACE)
     if len(found) <= MOST_SHOWN:
         return found
-    step = (len(found) - 1) / (MOST_SHOWN - 1)
-    return [found[round(number * step)] for number in range(MOST_SHOWN)]
+    chosen = torch.linspace(0, len(found) - 1, MOST_SHOWN).round().long().tolist()
+    return [found[i] for i in chosen]
 
 
 def unfold(frames: Sequence[RangeFrame], *, count: int = 8, seed: int = 0) -> Series:
