@@ -25,13 +25,13 @@ ABSENT = (
 # The same in other words: "pas observé", "keine Beobachtung", "ausentes".
 _NOT = r"(?:not|no|non|nicht|kein|keine|niet|geen|ikke|ingen|ej|inte|inga|pas|aucune?|sin|não|nao"
 _NOT += r"|nessun\w*|nenhum\w*|ning[uú]n\w*|ei|nie|mai|never|none)"
-_SEEN = (
-    r"(?:pr[eéæ]sen|d[eé]tec|rilev|found|observ|gefund|nachgew|nachweis|beobacht|vorhand|gesehen"
+_SEEN = r"(?:pr[eéæ]sen|d[eé]tec|rilev|found|observ|gefund|nachgew|nachweis|beobacht|vorhand"
+_SEEN += (
+    r"|gesehen|seen|sight|vist|vus?\b|vue|trouv|encontr|avist|funnet|fundet|waargen|aangetr|aanwez"
 )
-_SEEN += r"|seen|sight|vist|vus?\b|vue|trouv|encontr|avist|funnet|fundet|waargen|aangetr|aanwez"
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
-_AWAY = r"absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv"
-ABSENT_WORDS = rf"^(?:{_AWAY})|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
+_GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
+ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
 # "0", "0.0", "0 individuals".
 ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
 PRESENT = (

@@ -56,11 +56,10 @@ def convention_of(
     sure_point = seen["point_decimal"]
     where = f"`{column}`"
     if decimal and not thousands and not sure_point:
+        points = seen["point_thousands"] + seen["both"] + seen["either_point"]
         return Convention(
             "decimal",
-            "thousands"
-            if seen["point_thousands"] or seen["both"] or seen["either_point"]
-            else "decimal",
+            "thousands" if points else "decimal",
             f"decimal comma in {where}: {decimal:,} of {seen['grouped']:,} values with a comma or"
             " with points of thousands can be read no other way",
         )
