@@ -64,7 +64,9 @@ def test_names_above_species_are_kept_when_asked_and_from_an_import(tmp_path):
 
 
 def test_nothing_left_is_said_with_the_reasons(tmp_path):
-    with pytest.raises(BadRecordError, match=r"No record can be used of 40 \(40: name is not that"):
+    with pytest.raises(
+        BadRecordError, match=r"No record is left to use of 40 \(40: name is not that"
+    ):
         load_dataset("occurrences", "all", root=table(tmp_path, ["Aves", "Larus sp."]))
 
 

@@ -77,8 +77,9 @@ def load_occurrences(
         label_fraction=label_fraction,
         max_per_class=max_per_class,
     )
-    path, table, report = _read(root, mapping, species_only)
-    table, left_out = _select(table, min_records, max_uncertainty_m)
+    path = _checked(root)
+    records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
+    table, left_out = _select(records.table, min_records, max_uncertainty_m)
     if not len(table):
         raise _nothing_left(path, report, left_out)
     lonlat = table.select("lon", "lat").to_torch(dtype=pl.Float32)
@@ -101,25 +102,20 @@ def load_occurrences(
     )
 
 
-def _read(
-    root: str | Path | None, mapping: Mapping[str, str] | None, species_only: bool
-) -> tuple[Path, pl.DataFrame, ImportReport]:
-    """Read the records, of which some must be of use."""
+def _checked(root: str | Path | None) -> Path:
     if root is None:
         raise ConfigError("The data set 'occurrences' needs root: the path of a table of records.")
-    path = Path(root)
-    records, report = read_occurrences(path, mapping=mapping, species_only=species_only)
-    if not report.rows_kept:
-        why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
-        raise BadRecordError(
-            f"No record can be used of {report.rows_read:,} ({why}). Names above species are kept"
-            " with species_only: false.",
-            file=path.name,
-        )
-    return path, records.table, report
+    return Path(root)
 
 
 def _nothing_left(path: Path, report: ImportReport, left_out: dict[str, object]) -> BadRecordError:
+    if not report.rows_kept:
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in report.dropped.items())
+        return BadRecordError(
+            f"No record is left to use of {report.rows_read:,} ({why}). Names above species are"
+            " kept with species_only: false.",
+            file=path.name,
+        )
     return BadRecordError(
         f"No record is left to use: of {report.rows_kept:,} kept,"
         f" {left_out['rows_left_out_by_min_records']:,} are of taxa with fewer than"
