@@ -164,19 +164,24 @@ def judge(chunk: Chunk, habits: Habits, rules: Rules) -> Judged:
     dropped = dropped.filter(pl.col("reason").is_not_null()).select(
         "line", "reason", detail.alias("detail"), "record_id", scientific_name="name_text"
     )
-    kept = (
-        kept.with_columns(side_text="point_text", datum_text="datum")
-        if ("datum" in columns)
-        else kept.with_columns(side_text="point_text", datum_text="point_text")
-    )
-    changed = tuple(
-        kept.lazy()
-        .filter(pl.col(f"{key}_change").is_not_null())
-        .select("line", reason=f"{key}_change", detail=f"{key}_text")
-        .collect()
-        for key in CHANGES
+    there = {"side": "point_text", "datum": "datum"}
+    changed = _told(
+        kept, [(pl.col(f"{k}_change"), pl.col(there.get(k, f"{k}_text"))) for k in CHANGES]
     )
     return Judged(kept.select(*SCHEMA, "line"), dropped, changed, _flags(kept, habits, rules))
+
+
+def _told(kept: pl.DataFrame, checks: list[tuple[pl.Expr, pl.Expr]]) -> tuple[pl.DataFrame, ...]:
+    """List the records to which a reason applies, with what stands there."""
+    # All at once, as most apply to none and every question has a price of its own.
+    reasons = kept.select(reason.alias(str(i)) for i, (reason, _) in enumerate(checks))
+    found = []
+    for said, (_, detail) in zip(reasons.get_columns(), checks, strict=True):
+        if said.null_count() < len(said):
+            hit = kept.lazy().with_columns(said.alias("reason"))
+            hit = hit.filter(pl.col("reason").is_not_null())
+            found.append(hit.select("line", "reason", detail=detail).collect())
+    return tuple(found)
 
 
 def _text(said: str | pl.Expr) -> pl.Expr:
@@ -259,10 +264,7 @@ def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFra
     if "country" in columns:
         checks.append((wrong_sign(), pl.format("{} in {}", place, "country")))
     checks += [(reason, what) for _, reason, what in looks(columns)]
-    found = []
-    for reason, detail in checks:
-        hit = kept.lazy().with_columns(reason=reason).filter(pl.col("reason").is_not_null())
-        found.append(hit.select("line", "reason", detail=detail).collect())
+    found = [*_told(kept, checks)]
     if {"country", "country_name"} & columns.keys():
         where = pl.coalesce("country", "country_name")
         detail = pl.format("{} in {}", place, where)

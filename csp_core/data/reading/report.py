@@ -90,6 +90,8 @@ class Tally:
             reasons: Columns ``line``, ``reason`` and ``detail``; rows without a reason do not
                 count.
         """
+        if not len(reasons):
+            return
         hit = reasons.filter(pl.col("reason").is_not_null())
         for (reason,), group in hit.group_by(["reason"], maintain_order=True):
             some = group.head(EXAMPLES).select("line", "detail").rows()

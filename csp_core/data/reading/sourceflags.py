@@ -122,6 +122,8 @@ class SourceFlags:
             A row for each flag: ``line``, ``reason``, ``detail``.
         """
         hit = kept.select("line", "source_flag", "scientific_name").drop_nulls("source_flag")
+        if not len(hit):
+            return hit.select("line", reason="source_flag", detail="scientific_name")
         self._total += len(hit)
         words = pl.col("source_flag").str.split(", ")
         each = hit.with_columns(words.list.unique(maintain_order=True).alias("word"))
