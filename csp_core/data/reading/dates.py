@@ -33,6 +33,8 @@ ONE_DAY = rf"^({_DAY}){_TIME}$"
 INTERVAL = rf"^({_DAY}){_TIME}{_APART}(.*)$"
 END_TIME = rf"^T?{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
 FIRST_DAY = "first day of an interval of up to a month taken as the date"
+REVERSED = "date is an interval that ends before it begins, set to empty"
+TOO_LONG = "date spans more than a month, set to empty"
 OPEN_END = "date is an interval without a readable end, set to empty"
 
 
@@ -63,7 +65,8 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
     odd = rows.lazy().filter(text.is_not_null() & (date.is_null() | outside))
     others = odd.select("line", "date", "date_text").collect()
     if not len(others):
-        return with_parts(rows.with_columns(date_change=pl.lit(None, pl.String)), today)
+        rows = rows.with_columns(date_change=pl.lit(None, pl.String))
+        return with_parts(_with_ends(rows), today)
     if rows.schema["date_text"] == pl.String:
         iso = order.to_iso(others["date_text"]).alias("_text")
         others = _long_way(others.with_columns(iso))
@@ -75,7 +78,29 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
     rows = rows.with_columns(
         date=pl.when(~change.fill_null(False)).then(pl.coalesce("odd", "date"))
     )
-    return with_parts(rows.drop("odd"), today)
+    return with_parts(_with_ends(rows.drop("odd")), today)
+
+
+def _with_ends(rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out days that begin a longer span, whose end stands in a column of its own."""
+    if "date_end" not in rows.columns or rows["date_end"].null_count() == len(rows):
+        return rows
+    end, date = _to_date(pl.col("date_end").str.extract(ONE_DAY, 1)), pl.col("date")
+    change = (
+        pl.when(end < date)
+        .then(pl.lit(REVERSED))
+        .when(end - date > LONGEST_INTERVAL)
+        .then(pl.lit(TOO_LONG))
+        .when(end > date)
+        .then(pl.lit(FIRST_DAY))
+    )
+    rows = rows.with_columns(date_change=pl.coalesce("date_change", change))
+    ended = pl.col("date_change").is_in([REVERSED, TOO_LONG])
+    span = pl.concat_str("date_text", "date_end", separator="/")
+    return rows.with_columns(
+        date=pl.when(~ended.fill_null(False)).then(date),
+        date_text=pl.when(end.is_not_null() & date.is_not_null()).then(span).otherwise("date_text"),
+    )
 
 
 def _to_date(text: pl.Expr) -> pl.Expr:
@@ -127,9 +152,9 @@ def _change(outside: pl.Expr) -> pl.Expr:
         .when(interval & end.is_null())
         .then(pl.lit(OPEN_END))
         .when(end < date)
-        .then(pl.lit("date is an interval that ends before it begins, set to empty"))
+        .then(pl.lit(REVERSED))
         .when(end - date > LONGEST_INTERVAL)
-        .then(pl.lit("date spans more than a month, set to empty"))
+        .then(pl.lit(TOO_LONG))
         .when(end > date)
         .then(pl.lit(FIRST_DAY))
     )

@@ -40,6 +40,8 @@ _YEAR = r"(?:,?\s?\[?\(?(?:1[7-9]|20)\d\d[a-z]?\)?\]?)"
 _AUTHOR = rf"(?:\({_PEOPLE}{_YEAR}?\)\s?(?:{_PEOPLE}{_YEAR}?)?|{_PEOPLE}{_YEAR}?)"
 _NOTE = r"(?:\s(?:auct|auctt|emend|nom\.|nec|non|sensu|s\.\s?str)\b.*)"
 AUTHORED_NAME = re.compile(rf"^({_NAME}),?\s({_AUTHOR}){_NOTE}?$")
+DATED_BRACKETS = re.compile(rf"^({_NAME}) \([^()]* (?:1[7-9]|20)\d\d\)$")
+JOINED = re.compile(r"^[A-Za-z]+_[a-z]+(?:_[a-z]+)?$")
 # All in one case the author is told by the year alone.
 ONE_CASE = re.compile(
     r"^([^\W\d_]+ [^\W\d_]+(?: [^\W\d_]+)??) \(?[^\W\d_]+\.?,? (?:1[7-9]|20)\d\d\)?$"
@@ -61,9 +63,11 @@ NO_NAMES = frozenset(
     " empty setup pickup start end test bird birds mammal mammals rodent rodents animal animals"
     " insect insects fish reptile amphibian plant plants vehicle human person people species cv"
     " result false trigger misc miscellaneous other various small large medium big tiny unclear"
-    " uncertain unclassified unresolved incertae vogel oiseau ave pajaro pássaro".split()
+    " flock mixed uncertain unclassified unresolved incertae vogel oiseau ave pajaro"
+    " pássaro".split()
 )
-_SP = r"(?:spp?|spec|specc|species|sspp?|subsp|gen|indet|undet|unid\w*|unknown|ined|n\.?\s?sp)"
+_SP = r"(?:spp?|spec|specc|species|sspp?|subsp|gen|indet|undet|unid\w*|unknown|ined|n\.?\s?sp"
+_SP += r"|juv|imm|larvae?|pupae?|eggs?|nest)"
 OPEN_NAME = re.compile(
     rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?\s*\d",
     re.IGNORECASE,
@@ -126,6 +130,8 @@ def without_author(name: str) -> str:
     """
     if match := INNER_AUTHOR.match(name):
         return f"{match[1]} {match[2]}"
+    if match := DATED_BRACKETS.match(name):
+        return match[1]
     match = AUTHORED_NAME.match(name)
     if match is None or (FORMS.search(match[2]) and not re.search(r"\d{4}", match[2])):
         return name
@@ -138,16 +144,22 @@ def _spelled(name: str) -> str:
     # Signs that nobody sees make another word of the same.
     if not whole.isprintable():
         whole = "".join(" " if c.isspace() else c for c in whole if c.isspace() or c.isprintable())
-    whole = " ".join(whole.split())
+    whole = re.sub(r"^([\"'])(.*)\1$", r"\2", " ".join(whole.split())).removesuffix(" [sic]")
+    if JOINED.match(whole):
+        whole = whole.replace("_", " ")
+    whole = re.sub(r"(?<=[a-z]{4})\.$", "", whole)
     if (whole.islower() or whole.isupper()) and (match := ONE_CASE.match(whole)):
         return match[1].capitalize()
     words = whole.split(" ")
-    if len(words) > 1 and whole.replace(" ", "").replace("-", "").isalpha():
-        if (whole.islower() and words[0] not in ("x", "×")) or (
-            whole.isupper() and len(words[0]) > 1
-        ):
-            return whole.capitalize()
-    elif len(words) > 1 and words[0].isalpha() and words[0].islower() and len(words[0]) > 2:
+    if len(words) < 2 or not words[0].isalpha() or len(words[0]) < 3:
+        return whole
+    plain = whole.replace(" ", "").replace("-", "").isalpha()
+    if plain and (whole.islower() or whole.isupper()):
+        return whole.capitalize()
+    if whole.isupper() and words[1].isalpha() and len(words[1]) > 2:
+        # "TURDUS MERULA L."
+        return " ".join([words[0].capitalize(), words[1].lower(), *map(str.title, words[2:])])
+    if words[0].islower() and words[1].islower():
         # "turdus merula Linnaeus, 1758", but not "cf. Turdus merula".
         return words[0].capitalize() + whole[len(words[0]) :]
     return whole

@@ -127,3 +127,22 @@ def test_the_order_of_day_and_month_is_found_by_column(tmp_path, texts, dates, s
     assert records.table["date"].cast(str).to_list() == dates
     assert sum(report.changed.values()) == dates.count(None)
     assert any(said in note for note in report.notes) if said else not report.notes
+
+
+@pytest.mark.parametrize(
+    ("row", "date", "said"),
+    [
+        ("2019-05-01,2019-05-01", "2019-05-01", ""),
+        ("2019-05-01,", "2019-05-01", ""),
+        ("2019-05-01,2019-05-09", "2019-05-01", "first day of an interval"),
+        ("2019-05-01,2019-09-01", None, "more than a month"),
+        ("2019-05-01,30.9.2019", None, "more than a month"),
+        ("2019-05-01,2019-04-01", None, "ends before it begins"),
+    ],
+)
+def test_intervals_in_two_columns(tmp_path, row, date, said):
+    path = tmp_path / "d.csv"
+    path.write_text(f"species,lon,lat,startDate,endDate\nAus bus,1,2,{row}\n", encoding="utf-8")
+    records, report = read_occurrences(path, mapping={"date": "startDate"})
+    assert records.table["date"].cast(str).to_list() == [date] and said in str(report)
+    assert bool(report.changed) == (date is None)

@@ -28,7 +28,8 @@ def written(folder, names):
         *("Turdus merula Linnaeus & Smith, 1758", "Turdus merula Smith et al., 1990"),
         *("Turdus merula (L.) Mill.", "Turdus merula von Haast, 1860", "Turdus merula C.L. Brehm"),
         *("TURDUS MERULA LINNAEUS, 1758", "Turdus merula Linnaeus, 1758 auct."),
-        "Turdus merula Smith & Jones in Brown, 1900",
+        *("Turdus merula Smith & Jones in Brown, 1900", "turdus merula Linnaeus", "Turdus_merula"),
+        *("TURDUS MERULA L.", "Turdus merula (linnaeus 1758)", "'Turdus merula'", "Turdus merula."),
     ],
 )
 def test_one_species_is_one_class(tmp_path, given):
