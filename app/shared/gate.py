@@ -47,7 +47,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        answer = self._refusal(hosts, origins) or _missing(scope["path"])
+        answer: Response | None = self._refusal(hosts, origins) or _missing(scope["path"])
         answer = answer or _moved(scope) or self.quota.refusal(scope)
         if answer is None:
             if scope["type"] == "websocket" and origins:
