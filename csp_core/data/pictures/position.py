@@ -75,7 +75,7 @@ def place_of_exif(exif: Image.Exif) -> Place:
 
 def _place(block: Mapping[int, Any]) -> Place:
     found = []
-    for (axis, signs), tag in zip(AXES, (LONGITUDE, LATITUDE), strict=True):
+    for (axis, signs), tag in zip(AXES[::-1], (LATITUDE, LONGITUDE), strict=True):
         value = block[tag]
         numbers = [float(n) for n in (value if isinstance(value, (tuple, list)) else (value,))][:3]
         reference = _reference(block.get(tag - 1))
@@ -90,7 +90,7 @@ def _place(block: Mapping[int, Any]) -> Place:
     datum = _reference(block.get(DATUM))[:20]
     other = datum and not SAME_DATUM.fullmatch(datum.upper())
     note = f"The GPS block is of the datum {datum}; taken for WGS84, it may be hundreds of m off."
-    lon, lat = found
+    lat, lon = found
     return checked(
         lon,
         lat,

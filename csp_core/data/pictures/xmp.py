@@ -71,7 +71,7 @@ def place_of_xmp(tags: Mapping[str, str]) -> Place:
 
 def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None) -> Place:
     values, guessed = [], False
-    for name, (axis, signs) in zip(names, AXES, strict=True):
+    for name, (axis, signs) in zip(names[::-1], AXES[::-1], strict=True):
         text = _one(tags.get(name, ""))
         reference = _one(tags.get(f"{name}Ref", ""))
         if text is None or reference is None:
@@ -91,7 +91,7 @@ def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None
         if guessed and names not in DECIMAL
         else ()
     )
-    lon, lat = values
+    lat, lon = values
     return checked(lon, lat, "XMP data", uncertainty_m=radius, notes=notes)
 
 
