@@ -49,54 +49,39 @@ class Asked:
         return parse_config(parse_yaml(self.text, "the configuration"))
 
 
-def read_here(config: Path, overrides: Sequence[str] = (), *, folder: Path | None = None) -> Asked:
-    """Check a configuration in this process.
+def read_asked(
+    config: Path, overrides: Sequence[str] = (), *, folder: Path | None = None, apart: bool = False
+) -> Asked:
+    """Check a configuration.
 
     Args:
         config: YAML file.
         overrides: ``section.key=value``.
         folder: The working directory; this process's if None.
+        apart: Whether to do so in another process, which checks what this machine allows too.
 
     Returns:
         What it asks for.
 
     Raises:
-        CspError: If it does not fit.
+        CspError: If it does not fit, or, apart, this machine does not allow it.
     """
-    from csp_core.config import load_config
+    if apart:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(config), *overrides],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=folder,
+            check=False,
+        )
+        if done.returncode == 0:
+            text = done.stdout.decode("utf-8")
+            return Asked(text, str(parse_yaml(text, str(config))["name"]))
+    # This process says what is wrong as it says anything else.
+    from csp_core.config import check_limits, load_config
 
     with contextlib.chdir(folder or Path.cwd()):
         settings = load_config(config, overrides)
+    if apart:
+        check_limits(settings)
     return Asked(settings.to_yaml(), settings.name, settings)
-
-
-def read_apart(config: Path, overrides: Sequence[str] = (), *, folder: Path | None = None) -> Asked:
-    """Check a configuration, and what this machine allows, in another process.
-
-    Args:
-        config: YAML file.
-        overrides: ``section.key=value``.
-        folder: The working directory; this process's if None.
-
-    Returns:
-        What it asks for.
-
-    Raises:
-        CspError: If it does not fit, or this machine does not allow it.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(config), *overrides],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        cwd=folder,
-        check=False,
-    )
-    if done.returncode == 0:
-        text = done.stdout.decode("utf-8")
-        return Asked(text, str(parse_yaml(text, str(config))["name"]))
-    # This process says what is wrong as it says anything else.
-    from csp_core.config import check_limits
-
-    asked = read_here(config, overrides, folder=folder)
-    check_limits(asked.settings)
-    return asked

@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from csp_core.cli.apart import Asked, read_apart, read_here
+from csp_core.cli.apart import Asked, read_asked
 from csp_core.cli.console import AsJson, RunArgument, app, clearing_up, err, out, print_json
 from csp_core.files import harmless
 
@@ -45,8 +45,7 @@ def train(
         return
     launch.wait_for_launcher()
     with launch.tell_failure(run_dir):
-        read = read_apart if queue and not detach else read_here
-        asked = read(config, overrides or ())
+        asked = read_asked(config, overrides or (), apart=queue and not detach)
         folder = run_dir or jobs.new_run_dir(asked.name)
     with launch.tell_failure(folder):
         try:
@@ -96,7 +95,7 @@ def resume(
         if found.read_status()["state"] == "finished":
             out.print(f"{found.path} is finished; its model is {found.model}.", highlight=False)
         elif not detach:
-            asked = _asked_of(found, read_apart if queue else read_here)
+            asked = _asked_of(found, apart=queue)
             _train(asked, found.path, resume=True, queue=queue)
         elif queue:
             job = jobs.resume_job(run)
@@ -106,14 +105,14 @@ def resume(
             out.print(f"Resumed {job.path} as process {job.status['pid']}.", highlight=False)
 
 
-def _asked_of(run: Any, read: Any) -> Any:
+def _asked_of(run: Any, *, apart: bool) -> Asked:
     """Read a run's configuration, or what it was launched with if it has not come to one."""
     from csp_core.runs import launch
 
     if (order := launch.read_order(run)) is None:
-        return read(run.config)
+        return read_asked(run.config, apart=apart)
     config, overrides, folder = order
-    return read(config, overrides, folder=folder)
+    return read_asked(config, overrides, folder=folder, apart=apart)
 
 
 def _train(asked: Asked, folder: Path, *, resume: bool, queue: bool = False) -> None:

@@ -76,21 +76,24 @@ def _explore(page: Any, address: str) -> None:
     page.wait_for_timeout(1500)
 
 
-def _range_map(page: Any, address: str) -> None:
-    page.goto(f"{address}range-map?taxon=Actitis+hypoleucos&lat=59.3&lon=18.1")
+def _coloured_map(page: Any, address: str, button: str, *, pinned: bool = False) -> None:
+    """Open a page whose map is coloured, and wait for that and for what is drawn last."""
+    page.goto(address)
     frame = page.frame_locator(".st-key-map-box iframe")
     frame.locator("img.csp-values").first.wait_for(state="attached")
-    frame.locator(".leaflet-tooltip").wait_for()
-    page.get_by_role("button", name="GeoTIFF").wait_for()
-    page.wait_for_timeout(1500)
+    if pinned:
+        frame.locator(".leaflet-tooltip").wait_for()
+    page.get_by_role("button", name=button).wait_for()
+    page.wait_for_timeout(2500)
+
+
+def _range_map(page: Any, address: str) -> None:
+    place = "taxon=Actitis+hypoleucos&lat=59.3&lon=18.1"
+    _coloured_map(page, f"{address}range-map?{place}", "GeoTIFF", pinned=True)
 
 
 def _photo(page: Any, address: str) -> None:
-    page.goto(f"{address}photo?example=lookalike-rockies.png")
-    frame = page.frame_locator(".st-key-map-box iframe")
-    frame.locator("img.csp-values").first.wait_for(state="attached")
-    page.get_by_role("button", name="Download JSON").wait_for()
-    page.wait_for_timeout(2000)
+    _coloured_map(page, f"{address}photo?example=lookalike-rockies.png", "Download JSON")
 
 
 def _train(page: Any, address: str) -> None:
@@ -119,11 +122,7 @@ def _train(page: Any, address: str) -> None:
 
 
 def _clusters(page: Any, address: str) -> None:
-    page.goto(f"{address}clusters?lat=-1.3&lon=36.8")
-    frame = page.frame_locator(".st-key-map-box iframe")
-    frame.locator("img.csp-values").first.wait_for(state="attached")
-    page.get_by_role("button", name="GeoTIFF").wait_for()
-    page.wait_for_timeout(2500)
+    _coloured_map(page, f"{address}clusters?lat=-1.3&lon=36.8", "GeoTIFF")
 
 
 def _stand_ins(pages: list[str], folder: Path) -> str:
