@@ -110,7 +110,7 @@ def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -
     page.wait_for_function("!location.search.includes('umap')", timeout=5000)
     ready(page)
     assert params(page) == shown
-    assert page.get_by_text("PCA").first.is_visible()
+    expect(page.locator(".st-key-clusters-projection input")).to_have_value("PCA")
 
 
 def test_files_open_where_maps_are_made(app: str, open_page: OpenPage, tmp_path: Path) -> None:
