@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -22,14 +23,14 @@ from tests.browser.server import CHROMIUM_FLAGS, find_chromium, free_port, runni
 # What is opened, in this order, in a server that showed another page before.
 VISITS = (
     ("first", "k-means, PCA", "clusters?model={model}&points={points}"),
-    ("again", "k-means, PCA", "clusters?model={model}&points={points}"),
+    ("again, new session", "k-means, PCA", "clusters?model={model}&points={points}"),
     ("another number", "k-means, PCA", "clusters?model={model}&points={points}&count=12"),
     ("another layout", "k-means, UMAP", "clusters?model={model}&points={points}&projection=umap"),
 )
 PICTURE = "img.csp-values"
 MARKS = ".st-key-clusters-scatter :is(svg, canvas).marks"
 HEAD = ("visit", "shown", "model", "places", "drawn, s", "all told, s", "processor until drawn, s",
-        "until told, s", "load before")  # fmt: skip
+        "until told, s", "back in the tab, s", "load before")  # fmt: skip
 
 
 def drawn(page: Page) -> None:
@@ -55,18 +56,33 @@ def visit(browser: Browser, server: psutil.Process, address: str) -> dict[str, f
         first, first_used = time.perf_counter() - began, processor(server) - used
         page.get_by_role("button", name="GeoTIFF").wait_for()
         page.locator(SETTLED).first.wait_for(state="attached")
+        seconds = time.perf_counter() - began
         return {
             "drawn": first,
-            "told": time.perf_counter() - began,
+            "told": seconds,
             "processor_drawn": first_used,
             "processor_told": processor(server) - used,
             "load": load,
+            "back": come_back(page),
         }
     finally:
         context.close()
 
 
-def measure(model: str, points: int, repeats: int) -> list[dict[str, Any]]:
+def come_back(page: Page) -> float:
+    """Go to Explore and back by the links in the head; seconds until all is drawn once more."""
+    head = page.get_by_test_id("stTopNavLinkContainer")
+    head.get_by_text("Explore", exact=True).click()
+    page.get_by_role("heading", name=re.compile("Which species"), level=1).wait_for()
+    page.locator(SETTLED).first.wait_for(state="attached")
+    began = time.perf_counter()
+    head.get_by_text("Clusters", exact=True).click()
+    page.get_by_role("heading", name=re.compile("alike"), level=1).wait_for()
+    drawn(page)
+    return time.perf_counter() - began
+
+
+def measure(model: str, points: int, repeats: int, umap: bool) -> list[dict[str, Any]]:
     """Measure all visits, each time in a new server.
 
     Returns:
@@ -93,7 +109,7 @@ def measure(model: str, points: int, repeats: int) -> list[dict[str, Any]]:
             page.get_by_role("heading", level=1).wait_for()
             page.locator(SETTLED).first.wait_for(state="attached")
             page.close()
-            for words, shown, where in VISITS:
+            for words, shown, where in VISITS if umap else VISITS[:-1]:
                 where = where.format(model=model, points=points)
                 seen = visit(browser, watched, address + where)
                 found.append(
@@ -112,6 +128,7 @@ def rows(found: list[dict[str, Any]]) -> list[list[str]]:
     return [
         [one["visit"], one["shown"], one["model"], f"{one['points']:,}", f"{one['drawn']:.1f}",
          f"{one['told']:.1f}", f"{one['processor_drawn']:.1f}", f"{one['processor_told']:.1f}",
+         f"{one['back']:.1f}",
          f"{one['load']:.1f}"]
         for one in best.values()
     ]  # fmt: skip
@@ -121,6 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     parser.add_argument("--models", nargs="+", default=["birds", "demo"], help="by name")
     parser.add_argument("--points", type=int, help="places; 20,000 if not given")
+    parser.add_argument("--umap", action="store_true", help="measure that layout too, minutes")
     parser.add_argument("--repeats", type=int, help="servers that are started for each model")
 
 
@@ -129,7 +147,9 @@ def main() -> None:
     options = arguments((__doc__ or "").splitlines()[0], add_options)
     points = options.points or (2000 if options.quick else 20_000)
     repeats = options.repeats or (1 if options.quick else 3)
-    found = [one for model in options.models for one in measure(model, points, repeats)]
+    found = [
+        one for model in options.models for one in measure(model, points, repeats, options.umap)
+    ]
     body = f"{markdown(HEAD, rows(found))}\n\n{NOTE.format(repeats=repeats)}"
     write_report(
         "clusters_page", "The Clusters page in a browser", body, {"visits": found}, options
@@ -142,8 +162,8 @@ NOTE = (
     " profile, so its seconds hold the loading of the page itself. *Drawn*: from the address until"
     " map and scatter stand there. *Told*: until legend, facts, quality and files are there too and"
     " the page rests. *Processor*: of the server, all its threads and children. *Load*: of the"
-    " machine in the minute before. The quickest of {repeats} servers is shown, all are in the"
-    " JSON."
+    " machine in the minute before. *Back*: to Explore and back by the links, in the same tab. The"
+    " quickest of {repeats} servers is shown, all are in the JSON."
 )
 
 if __name__ == "__main__":
