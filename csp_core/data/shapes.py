@@ -70,6 +70,8 @@ AREA = (
     " corner as its uncertainty"
 )
 ACROSS = "areas or lines that reach over 180° of longitude, read the short way round: {}"
+# A point of many takes six bytes in a file, and as a record hundreds.
+MAX_POINTS = 500_000
 POINT, SEVERAL_POINTS, COLLECTION = 0, 4, 7
 
 
@@ -130,6 +132,11 @@ def _apart(shapes: npt.NDArray[np.object_]) -> tuple[Any, npt.NDArray[np.int64],
         many[i] = (shapely.get_type_id(shapely.get_parts(shapes[i])) == POINT).all()
     if not many.any():
         return shapes.copy(), row, 0
+    if (points := int(parts[many].sum())) > MAX_POINTS:
+        raise BadRecordError(
+            f"Features of several points hold {points:,} points; up to {MAX_POINTS:,} are read:"
+            " give a feature for each, or parts of the file."
+        )
     times = np.where(many, parts, 1)
     apart = np.repeat(shapes, times)
     apart[np.repeat(many, times)] = shapely.get_parts(shapes[many])

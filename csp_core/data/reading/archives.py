@@ -152,6 +152,8 @@ class Zip(Members):
                     f"The archive unpacks {into:,} bytes to {out:,}: {BOMB}. Nothing was unpacked."
                 )
         self._sizes = {entry.filename: entry.file_size for entry in entries}
+        if len(self._sizes) < len(entries):
+            raise BadRecordError("The archive holds two files of one name; pack it again.")
         # Copies that one operating system adds beside each file are not data.
         self.names = tuple(
             name

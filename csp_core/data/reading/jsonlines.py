@@ -20,7 +20,10 @@ from csp_core.data.reading.source import (
     check_columns,
     empty_table,
 )
+from csp_core.errors import BadRecordError
 
+# So many objects without any value are no accident.
+FEW = 1000
 NO_OBJECT = "line is no JSON object"
 # Text sequences begin each record with this sign.
 MARK = "\x1e"
@@ -88,14 +91,16 @@ class JsonLinesSource(Source):
                 check_expanded(block)
                 some: Numbered = []
                 bad: list[Rejected] = []
-                for text in block.decode("utf-8").split("\n")[:-1]:
-                    if text := _bare(text):
-                        record = _parsed(text)
-                        if record is None:
-                            bad.append(Rejected(line, text[:80], NO_OBJECT))
-                        else:
-                            some.append((line, record))
-                    line += 1
+                lines = list(map(_bare, block.decode("utf-8").split("\n")[:-1]))
+                filled = [(line + at, text) for at, text in enumerate(lines) if text]
+                line += len(lines)
+                for (at, text), record in zip(filled, _parsed(filled), strict=True):
+                    if record is None:
+                        bad.append(Rejected(at, text[:80], NO_OBJECT))
+                    else:
+                        some.append((at, record))
+                if len(some) > FEW and not any(record for _, record in some):
+                    raise BadRecordError("The JSON Lines hold objects without any name or value.")
                 yield some, tuple(bad)
 
     @staticmethod
@@ -138,7 +143,20 @@ class JsonLinesSource(Source):
                 yield Chunk(empty_table(columns), pl.Series(dtype=pl.Int64), bad)
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def _parsed(lines: list[tuple[int, str]]) -> list[dict[str, Any] | None]:
+    """Parse lines, all at once where each is an object, else one by one; None is no object."""
+    try:
+        found = json.loads(f"[{','.join(text for _, text in lines)}]")
+        if len(found) == len(lines) and all(isinstance(record, dict) for record in found):
+            return list(found)
+    except RecursionError as error:
+        raise nested() from error
+    except ValueError:
+        pass
+    return [_one(text) for _, text in lines]
+
+
+def _one(text: str) -> dict[str, Any] | None:
     try:
         record = json.loads(text)
     except RecursionError as error:

@@ -16,14 +16,17 @@ from csp_core.data.reading.source import Opener
 from csp_core.data.reading.vectors import VectorSource
 from csp_core.errors import BadRecordError
 
-# What a Shapefile consists of; the first two are needed.
-PARTS = (".shp", ".dbf", ".shx", ".prj", ".cpg")
+# What a Shapefile consists of.
+NEEDED, MAY_LACK = (".shp", ".dbf", ".shx"), (".prj", ".cpg")
 APPLICATION = {b"GPKG", b"GP10", b"GP11"}
 MAX_OBJECTS = 10_000
 # Steps of SQLite's machine that looking at the list of tables may take.
 STEPS, MAX_STEPS = 10_000, 500
 # What is computed while a table is read may go on for ever.
-COMPUTED = re.compile(r"\bgenerated\s+always\b|\)\s*(?:stored|virtual)\b|\bas\s*\(", re.IGNORECASE)
+COMPUTED = (
+    "SELECT t.name FROM sqlite_master AS t, pragma_table_xinfo(t.name) AS c"
+    " WHERE t.type = 'table' AND t.sql NOT LIKE 'create virtual%' AND c.hidden IN (2, 3)"
+)
 
 
 def read_geopackage(opener: Opener) -> VectorSource:
@@ -90,11 +93,11 @@ def read_shapefile(members: Members, name: str) -> VectorSource:
     """
     stem = str(PurePosixPath(name).with_suffix(""))
     held = {n.lower(): n for n in members.names}
-    parts = {ending: held.get(f"{stem}{ending}".lower()) for ending in PARTS}
-    if not parts[".dbf"]:
+    parts = {ending: held.get(f"{stem}{ending}".lower()) for ending in (*NEEDED, *MAY_LACK)}
+    if missing := [ending for ending in NEEDED if not parts[ending]]:
         raise BadRecordError(
-            f"{name[:80]} lies there without its .dbf, which holds the names of the records: give"
-            " all parts of the Shapefile in one zip archive."
+            f"{name[:80]} lies there without its {' and '.join(missing)}: give all parts of the"
+            " Shapefile in one zip archive."
         )
 
     @contextlib.contextmanager
@@ -151,6 +154,7 @@ def _check_database(path: Path) -> None:
             database.set_progress_handler(count, STEPS)
             listing = database.execute("SELECT type, name, sql FROM sqlite_master")
             objects = listing.fetchmany(MAX_OBJECTS + 1)
+            computed = database.execute(COMPUTED).fetchmany(1)
     except (sqlite3.Error, UnicodeError) as error:
         raise BadRecordError(f"The GeoPackage is cut short or damaged ({error}).") from error
     tables = {str(name).lower() for kind, name, _ in objects if kind == "table"}
@@ -161,8 +165,10 @@ def _check_database(path: Path) -> None:
         virtual = re.match(r"\s*create\s+virtual", text, re.IGNORECASE)
         if virtual and not re.search(r"\busing\s+\"?rtree\b", text, re.IGNORECASE):
             raise _computes(str(name))
-        if kind == "view" or (kind == "table" and COMPUTED.search(text)):
+        if kind == "view":
             raise _computes(str(name))
+    if computed:
+        raise _computes(str(computed[0][0]))
 
 
 def _computes(name: str) -> BadRecordError:

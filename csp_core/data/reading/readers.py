@@ -33,7 +33,7 @@ WORKS = (
     " GPX can be read"
 )
 HEAD = 1 << 16
-PLACEMARKS = re.compile(rb"<(?:\w+:)?(?:kml|gpx)[\s>]")
+PLACEMARKS = re.compile(rb"<(?:\w+:)?(?:kml|gpx)[\s/>]")
 BEFORE_ELEMENTS = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!", b">"))
 SHP = b"\x00\x00\x27\x0a"
 TABLES = (

@@ -150,6 +150,8 @@ def _plainly(work: Callable[[], Value]) -> Value:
 
     try:
         return work()
+    except BadRecordError:
+        raise
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as error:
         said = str(error).splitlines()[0][:120]
         raise BadRecordError(

@@ -163,6 +163,8 @@ def _plainly(format: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             yield
+    except BadRecordError:
+        raise
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise _damaged(format, error) from error
     except (pyogrio.errors.FeatureError, pyogrio.errors.GeometryError, pa.ArrowException) as error:

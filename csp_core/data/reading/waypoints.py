@@ -17,6 +17,7 @@ from csp_core.errors import BadRecordError
 
 # What is read whole, and what takes time and memory of its own.
 MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 1 << 26, 3_000_000, 200
+MAX_CORNERS = 500_000
 BLOCK = 1 << 20
 # Elements of KML that hold a geometry's corners, and those that hold text of their own.
 CORNERS = {"coordinates", "coord"}
@@ -55,6 +56,8 @@ def read_waypoints(opener: Opener) -> JsonSource:
                     )
                 parser.Parse(block, False)
         parser.Parse(b"", True)
+    except BadRecordError:
+        raise
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise BadRecordError(
             f"The XML is cut short or damaged ({error}); copy it again."
@@ -176,6 +179,10 @@ class _Reader:
 
 def _numbers(text: str) -> list[list[float]]:
     """Read corners: longitude, latitude and perhaps height, with commas, apart by spaces."""
+    if text.count(",") > 2 * MAX_CORNERS:
+        raise BadRecordError(
+            f"A line or area has more than {MAX_CORNERS:,} corners: simplify it, or leave it out."
+        )
     try:
         corners = [[float(n) for n in corner.split(",")[:2]] for corner in text.split()]
     except ValueError:
