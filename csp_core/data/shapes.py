@@ -132,15 +132,27 @@ def _apart(shapes: npt.NDArray[np.object_]) -> tuple[Any, npt.NDArray[np.int64],
         many[i] = (shapely.get_type_id(shapely.get_parts(shapes[i])) == POINT).all()
     if not many.any():
         return shapes.copy(), row, 0
-    if (points := int(parts[many].sum())) > MAX_POINTS:
-        raise BadRecordError(
-            f"Features of several points hold {points:,} points; up to {MAX_POINTS:,} are read:"
-            " give a feature for each, or parts of the file."
-        )
+    check_points(int(parts[many].sum()))
     times = np.where(many, parts, 1)
     apart = np.repeat(shapes, times)
     apart[np.repeat(many, times)] = shapely.get_parts(shapes[many])
     return apart, np.repeat(row, times), int(parts[many & (parts > 1)].sum())
+
+
+def check_points(number: int) -> None:
+    """Refuse features of too many points.
+
+    Args:
+        number: Of points.
+
+    Raises:
+        BadRecordError: If there are more than 500,000.
+    """
+    if number > MAX_POINTS:
+        raise BadRecordError(
+            f"Features of several points hold {number:,} points; up to {MAX_POINTS:,} are read:"
+            " give a feature for each, or parts of the file."
+        )
 
 
 def _middles(shapes: Any, transform: Any) -> tuple[Floats, Floats, Floats, int]:

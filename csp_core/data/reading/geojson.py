@@ -11,7 +11,7 @@ import shapely
 from csp_core.data.reading.jsonrecords import JsonSource, Record
 from csp_core.data.reading.pages import page_notes
 from csp_core.data.reading.source import RADIUS
-from csp_core.data.shapes import places_of, to_wgs84
+from csp_core.data.shapes import check_points, places_of, to_wgs84
 from csp_core.errors import BadRecordError
 
 KINDS = ("FeatureCollection", "Feature")
@@ -92,6 +92,9 @@ def _point(geometry: Any) -> Any:
         if isinstance(place, list) and len(place) >= 2:
             return tuple(place[:2])
         return None
+    if isinstance(place, list):
+        # Making a shape of many corners takes long, so that they are counted before.
+        check_points(len(place))
     try:
         shape = shapely.geometry.shape(geometry)
     except (

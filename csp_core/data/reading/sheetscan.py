@@ -121,9 +121,8 @@ def _check_sheet(members: Members, name: str, most: int, sizes: npt.NDArray[np.i
     for block in _blocks(members, name, most):
         size += len(block)
         references = REFERENCE.findall(block)
-        found = set(references)
-        rows = max([rows, *(_number(digits) for _, digits in found)])
-        columns = max([columns, *(_column(letters) for letters, _ in found)])
+        rows = max([rows, *map(_number, {digits for _, digits in references})])
+        columns = max([columns, *map(_column, {letters for letters, _ in references})])
         # Writers may leave the references out; then rows and cells count one by one.
         if _elements(block) > len(references):
             parts = ROW.split(block)
