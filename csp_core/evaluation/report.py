@@ -44,6 +44,8 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     name, place = (data, root) if data in DATASETS else (FILE, Path(data))
     # Whatever is asked to be measured is, however rare or clumped; nothing is dealt out.
     whole: dict[str, Any] = {"min_records": 1, "val_fraction": 0.0, "test_fraction": 0.0}
+    # Which names are classes the model says.
+    whole["species_only"] = False
     sets = {"all": load_dataset(name, "all", root=place, **(whole if name == FILE else {}))}
     sets |= _trained_splits(provenance, name, place)
     splits, said = {}, {}

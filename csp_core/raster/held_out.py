@@ -146,7 +146,7 @@ def read_held_out(model: str | Path, file: str | Path) -> RecordDataset:
     data = provenance.get("data") or {}
     path = Path(file)
     if not path.exists() or data.get("sha256") != hash_file(path):
-        return load_dataset("occurrences", "all", root=path)
+        return load_dataset("occurrences", "all", root=path, species_only=False)
     settings = dict((provenance.get("config") or {}).get("data") or {})
     held_out: list[RecordDataset] = []
     if settings.pop("name", None) == "occurrences":

@@ -30,7 +30,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "uncertainty_m": pl.Float64,
 }
 # What is asked of every record, whether or not the file has a column for it.
-NEEDED = (*SCHEMA, "status", "rank", "country", "country_name", "absence", "count")
+NEEDED = (*SCHEMA, "status", "rank", "country", "country_name", "absence", "count", "quantity")
 WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 # Every spelling of them: looking a value up is far cheaper than changing its case.
 EMPTY = (

@@ -29,7 +29,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "datum": ("geodeticdatum", "datum", "horizontaldatum", "coordinatedatum"),
     # Whether it was there at all, and as what.
-    "count": ("individualcount", "organismquantity", "observationcount", "count", "quantity"),
+    "count": ("individualcount", "observationcount", "count"),
+    "quantity": ("organismquantity", "quantity"),
     "absence": ("absence", "isabsence", "absent"),
     "basis": ("basisofrecord",),
     "establishment": ("establishmentmeans",),

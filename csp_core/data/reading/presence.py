@@ -71,20 +71,23 @@ def absences(rows: pl.DataFrame) -> list[tuple[str, pl.Expr, pl.Expr]]:
     """List the reasons by which a record is one of an absence.
 
     Args:
-        rows: Records with ``status``, ``absence`` and ``count`` as text; columns may be all null.
+        rows: Records with ``status``, ``absence``, ``count`` and ``quantity`` as text; columns
+            may be all null.
 
     Returns:
         Reason, condition, what stands there: for those columns that hold anything.
     """
     found = []
-    status, absence, count = pl.col("status"), pl.col("absence"), pl.col("count")
+    status, absence = pl.col("status"), pl.col("absence")
     if _any(rows, "status"):
         found.append((ABSENCE, _absent(), pl.format("status {}", status)))
     if _any(rows, "absence"):
         said = _word("absence").is_in([*TRUE, "absent", "absence"])
         found.append((ABSENCE, said, pl.format("absence is {}", absence)))
-    if _any(rows, "count"):
-        found.append((NO_COUNT, count.str.contains(ZERO), pl.format("count {}", count)))
+    for key in ("count", "quantity"):
+        if _any(rows, key):
+            none = pl.col(key).str.contains(ZERO)
+            found.append((NO_COUNT, none, pl.format("count {}", pl.col(key))))
     return found
 
 

@@ -43,6 +43,11 @@ def test_absences_are_no_presences(tmp_path, header, absent, present):
     assert "absence" in reason and count == 1 and absent in report.examples[reason][0][1]
 
 
+def test_either_of_two_counts_may_say_none(tmp_path):
+    report = read(tmp_path, "individualCount,organismQuantity", ",0", ",3", "0,", "2,1")
+    assert report.rows_kept == 2 and list(report.dropped.values()) == [2]
+
+
 def test_a_status_that_nobody_knows_is_marked(tmp_path):
     report = read(tmp_path, "occurrenceStatus", "doubtful", "present", "")
     assert report.rows_kept == 3
