@@ -66,7 +66,9 @@ class _Told(logging.Handler):
         """Print a record, if it is one of those."""
         warns = logging.WARNING <= record.levelno < logging.ERROR
         if warns or getattr(record, "tell", False):
-            self._progress.console.print(harmless(record.getMessage()), markup=False)
+            self._progress.console.print(
+                harmless(record.getMessage()), markup=False, highlight=False
+            )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "day": ("day",),
     "year_day": ("startdayofyear", "dayofyear"),
     "year_day_end": ("enddayofyear",),
-    "date_end": ("enddate", "dateend", "eventdateend", "eventenddate", "enddatetime"),
+    "date_end": ("enddate", "dateend", "eventdateend", "eventenddate", "enddatetime", "eventend"),
     # How the numbers of a place are meant.
     "lat_side": (
         *("latdir", "latitudedirection", "latitudedir", "latdirection", "latitudehemisphere"),
