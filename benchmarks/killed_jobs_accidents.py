@@ -326,6 +326,7 @@ def without_server(home: Path) -> Cell:
             page.locator(".st-key-jobs-train button").click(timeout=120_000)
             wait(lambda: bool(set(home.glob("*-*")) - known), "a run was launched")
             run = RunDir((set(home.glob("*-*")) - known).pop())
+            wait(run.status_file.exists, "its status")
             wait(lambda: bool(run.read_status().get("epoch")), "its first epoch")
             server.kill()
             server.wait()
