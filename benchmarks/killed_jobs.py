@@ -11,6 +11,7 @@ from pathlib import Path
 
 from killed_jobs_accidents import (
     EDITS,
+    LINES,
     Cell,
     edited,
     full_disk,
@@ -105,7 +106,9 @@ def main() -> None:
     home = options.cells / f"{mark()}-{epochs}"
     cells = {name: kept(home / f"{name}.json", what) for name, what in accidents.items()}
     equal = sum(cell["equal"] for cell in cells.values())
-    summary = f"{equal} of {len(cells)} ended bit-equal to a run that nothing disturbed."
+    summary = f"{equal} of {len(cells)} ended bit-equal to a run that nothing disturbed"
+    lines = sum(LINES in cell["later"] for cell in cells.values())
+    summary += f", {lines} more with bit-equal weights." if lines else "."
     table = markdown(HEAD, [row(cell) for cell in cells.values()])
     body = f"{summary}\n\n{table}\n\n{NOTE.format(epochs=epochs)}"
     write_report("killed_jobs", "Jobs under accident", body, {"cells": cells}, options)

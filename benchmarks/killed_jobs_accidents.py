@@ -41,6 +41,7 @@ from csp_core.runs.queue import Queue
 SEED = 20
 # Steps between checkpoints; an epoch has 37 steps and ends with one.
 EVERY = (3, 10, 25, 60)
+LINES = "the weights are bit-equal, lines of metrics are lost or differ"
 Cell = dict[str, Any]
 
 
@@ -121,7 +122,7 @@ def resumed(run: RunDir, whole: Result) -> Cell:
         return {"later": later, "end": end, "equal": False}
     found = result(run)
     if found.weights == whole.weights and not found.same(whole):
-        later.append("the weights are bit-equal, lines of metrics are lost or differ")
+        later.append(LINES)
     return {"later": later, "end": end, "equal": found.same(whole)}
 
 
