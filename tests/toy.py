@@ -29,22 +29,22 @@ def save_strange_models(folder: Path) -> None:
     """Save models of places that cannot be grouped, or of which little can be said.
 
     Args:
-        folder: The folder of models: ``single`` ranks one class, ``lost`` gives what is no number,
-            ``flat`` gives every place the same vector.
+        folder: The folder of models: ``unary`` ranks one class, ``unreal`` gives what is no number,
+            ``uniform`` gives every place the same vector.
     """
     for name, classes in (
-        ("single", ("Solus unicus",)),
-        ("lost", ("a", "b")),
-        ("flat", ("a", "b")),
+        ("unary", ("Solus unicus",)),
+        ("unreal", ("a", "b")),
+        ("uniform", ("a", "b")),
     ):
         encoder = make_location_encoder("sphere_c", 8, num_scales=2)
         model = DualEncoder(None, encoder, dim=8, classes=classes, name=name)
         with torch.no_grad():
-            if name == "lost":
+            if name == "unreal":
                 # Finite, or the file would be refused; what comes out is not.
                 for weight in encoder.parameters():
                     weight.fill_(3e38)
-            elif name == "flat":
+            elif name == "uniform":
                 for weight in encoder.parameters():
                     weight.zero_()
                 list(encoder.parameters())[-1].fill_(1.0)

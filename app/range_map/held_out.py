@@ -47,7 +47,7 @@ def given_file() -> Given | None:
         The file that was given, by upload or by the environment variable ``CSP_RECORDS``.
     """
     uploaded = st.file_uploader(
-        "A file of records (CSV, Parquet, Darwin Core Archive …)",
+        "A file of records (CSV, spreadsheet, Darwin Core Archive, GeoJSON, GeoPackage, Parquet …)",
         key="records_file",
         max_upload_size=MAX_MEGABYTES,
     )

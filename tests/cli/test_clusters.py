@@ -79,7 +79,7 @@ def test_what_cannot_be_done(csp, tmp_path, name, options, says):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("lost", "150 of 150 vectors of model"), ("flat", "Only 1 of 150 vectors differ")],
+    [("unreal", "150 of 150 vectors of model"), ("uniform", "Only 1 of 150 vectors differ")],
 )
 def test_embeddings_that_cannot_be_grouped(csp, tmp_path, name, says):
     save_strange_models(tmp_path)
@@ -90,7 +90,7 @@ def test_embeddings_that_cannot_be_grouped(csp, tmp_path, name, says):
 
 def test_one_class_and_no_places(csp, tmp_path):
     save_strange_models(tmp_path)
-    code, said, complaint = csp("clusters", tmp_path / "single", tmp_path / "a.csv", *QUICK,
+    code, said, complaint = csp("clusters", tmp_path / "unary", tmp_path / "a.csv", *QUICK,
                                 "--json")  # fmt: skip
     assert code == 0, complaint
     assert {fact["evidence"] for fact in json.loads(said)["facts"]} == {

@@ -59,9 +59,10 @@ def read_occurrences(
 ) -> tuple[Occurrences, ImportReport]:
     r"""Read occurrence records, whatever the format and the columns.
 
-    Formats are told by content: CSV and TSV (also packed), Darwin Core Archives (zip or folder),
-    GeoJSON, JSON of the iNaturalist API, Parquet and GeoParquet. The delimiter, the encoding and
-    the columns (Darwin Core, GBIF, iNaturalist and plain names) are found. Places are taken as
+    Formats are told by content: CSV and TSV (also packed), Darwin Core Archives and Camtrap DP
+    (zip or folder), spreadsheets, GeoJSON, JSON and JSON Lines, Parquet and GeoParquet, GeoPackage,
+    zipped Shapefile, KML and GPX. The delimiter, the encoding and the columns (those of Darwin Core
+    and of common exports) are found. Places are taken as
     WGS84 unless the file names another reference system. Records without a usable place or name
     and records of absences are dropped; impossible dates become empty; nothing is corrected by
     guessing. Names above species are kept, as classes need not be species.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import itertools
 import json
 import resource
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +21,7 @@ from csp_core.data import read_occurrences
 from csp_core.data.reading import import_records, tabular
 from csp_core.data.reading.jsonrecords import whole
 from csp_core.errors import BadRecordError
+from tests.data.reading import books
 
 MEMORY, SECONDS = 1_500_000_000, 10
 READ = """
@@ -85,6 +89,52 @@ def one_giant_line(path: Path) -> None:
         stream.write(b"species,lon,lat\n" + b"a" * 200_000_000)
 
 
+def spreadsheet_that_reaches_far(path: Path) -> None:
+    far = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+    books.excel(path, {"A": books.excel_rows([("species", "lat", "lon")]) + far})
+
+
+def spreadsheet_of_one_text_for_all(path: Path) -> None:
+    cells = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(1, 50_000))
+    books.excel(path, {"A": cells}, texts=f"<si><t>{'A' * 1_000_000}</t></si>")
+
+
+def document_that_repeats(path: Path) -> None:
+    cell = books.open_cell("x", ' table:number-columns-repeated="16384"')
+    row = f'<table:table-row table:number-rows-repeated="1048576">{cell}</table:table-row>'
+    books.open_document(path, {"A": row})
+
+
+def database_without_end(path: Path) -> None:
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA application_id=1196444487")
+        database.execute(f"CREATE VIEW gpkg_contents AS {endless}")
+        database.commit()
+
+
+def placemarks_that_laugh(path: Path) -> None:
+    names = "abcdefghij"
+    pairs = itertools.pairwise(names)
+    entities = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in pairs)
+    head = f'<!DOCTYPE kml [<!ENTITY a "ha">{entities}]>\n'
+    path.write_text(f"{head}<kml><Placemark><name>&j;</name></Placemark></kml>")
+
+
+def elements_without_end(path: Path) -> None:
+    path.write_text("<kml>" + "<a/>" * 8_000_000 + "</kml>")
+
+
+def one_feature_of_many_points(path: Path) -> None:
+    points = ",".join(["[1,2]"] * 2_000_000)
+    shape = f'{{"type":"MultiPoint","coordinates":[{points}]}}'
+    path.write_text(f'{{"type":"Feature","properties":{{"species":"Aus bus"}},"geometry":{shape}}}')
+
+
+def lines_of_empty_objects(path: Path) -> None:
+    path.write_text("{}\n" * 15_000_000)
+
+
 BOMBS = {
     dictionary_of_long_values: "values that repeat",
     rows_that_all_repeat: "20,000,000 records, which would grow",
@@ -93,6 +143,14 @@ BOMBS = {
     blank_lines: "lines are blank or hold another number of fields",
     json_of_empty_objects: "would take",
     one_giant_line: "longer than 64 MB",
+    spreadsheet_that_reaches_far: "reaches over 1,048,576 rows",
+    spreadsheet_of_one_text_for_all: "repeats long texts",
+    document_that_repeats: "reaches over 1,048,576 rows",
+    database_without_end: "no plain list of its contents",
+    placemarks_that_laugh: "web page or XML file",
+    elements_without_end: "more than 2,000,000 elements",
+    one_feature_of_many_points: "hold 2,000,000 points",
+    lines_of_empty_objects: "objects without any name or value",
 }
 
 
