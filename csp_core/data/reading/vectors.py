@@ -14,13 +14,15 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from csp_core.data.reading.beginning import is_header
-from csp_core.data.reading.columns import listed
+from csp_core.data.reading.columns import ALIASES, EXTRAS, listed, plain
 from csp_core.data.reading.source import RADIUS, Chunk, Source, empty_table
 from csp_core.data.reading.tabular import with_places
 from csp_core.data.shapes import places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
 ROWS = 10_000
+# The length of a column's name in a Shapefile.
+CUT = 10
 # Gives the path of a file for as long as it is open.
 OnDisk = Callable[[], contextlib.AbstractContextManager[Path]]
 
@@ -68,6 +70,7 @@ class VectorSource(Source):
         notes = []
         if others:
             notes.append(f"layer {self._layer.name!r} was read, not {listed(others, 8)}")
+        notes += _about_names(format, self._layer.fields)
         self._transform = None
         fields = list(self._layer.fields)
         if self._layer.geometry:
@@ -118,6 +121,17 @@ class VectorSource(Source):
                 yield Chunk(table.select(columns), lines)
         if line == 2:
             yield Chunk(empty_table(columns), pl.Series(dtype=pl.Int64))
+
+
+def _about_names(format: str, fields: Sequence[str]) -> list[str]:
+    """Say which names a Shapefile has cut, so that their columns were not known."""
+    known = {name for names in (*ALIASES.values(), *EXTRAS.values()) for name in names}
+    cut = [repr(n) for n in fields if len(n) == CUT and plain(n) not in known]
+    if format != "shapefile" or not cut:
+        return []
+    return [
+        f"a Shapefile cuts names at {CUT} signs; these columns were not known: {listed(cut, 8)}"
+    ]
 
 
 def _is_records(layer: Layer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import sqlite3
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def test_a_shapefile_without_its_reference_system(tmp_path):
     with pytest.raises(BadRecordError, match=r"without its \.shx"):
         read_occurrences(shapefile(tmp_path, leave_out=(".shx",)))
     assert read(shapefile(tmp_path, leave_out=(".cpg",)))[0] == PLACES
+
+
+def test_names_that_a_shapefile_cuts_are_told(tmp_path):
+    table = birds().rename(columns={"species": "scientificName"})
+    table["occurrenceStatus"] = "present"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table.to_file(tmp_path / "birds.shp")
+    places, report = read(tmp_path / "birds.shp")
+    assert places == PLACES and report.mapping["scientific_name"] == "scientific"
+    assert report.notes == (
+        "a Shapefile cuts names at 10 signs; these columns were not known: 'occurrence'",
+    )
 
 
 def test_a_shapefile_of_names_in_capitals_and_with_companions(tmp_path):
