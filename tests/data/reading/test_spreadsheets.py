@@ -15,7 +15,7 @@ from tests.data.reading import books, exports
 
 DAY = datetime.date(2020, 5, 1)
 HEADER = ("species", "lat", "lon", "eventDate")
-BIRDS = [HEADER, ("Turdus merula", 52.5, 13.4, DAY), ("Parus major", 48, "11,5", None)]
+BIRDS = [HEADER, ("Turdus merula", 52.5, 13.4, DAY), ("Parus major", 48, "11.5", None)]
 PLACES = [("Turdus merula", 13.4, 52.5, DAY), ("Parus major", 11.5, 48.0, None)]
 FILL = '<table:table-row table:number-rows-repeated="1048000">' + (
     '<table:table-cell table:number-columns-repeated="16384"/></table:table-row>'
