@@ -16,7 +16,7 @@ from csp_core.data.shapes import places_of
 from csp_core.errors import BadRecordError
 
 # What is read whole, and what takes time and memory of its own.
-MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 1 << 26, 2_000_000, 200
+MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 1 << 26, 1_500_000, 200
 MAX_CORNERS = 500_000
 BLOCK = 1 << 20
 # Elements of KML that hold a geometry's corners, and those that hold text of their own.

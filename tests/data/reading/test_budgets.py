@@ -148,7 +148,7 @@ BOMBS = {
     document_that_repeats: "reaches over 1,048,576 rows",
     database_without_end: "no plain list of its contents",
     placemarks_that_laugh: "web page or XML file",
-    elements_without_end: "more than 2,000,000 elements",
+    elements_without_end: "more than 1,500,000 elements",
     one_feature_of_many_points: "hold 2,000,000 points",
     lines_of_empty_objects: "objects without any name or value",
 }
