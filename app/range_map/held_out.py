@@ -58,7 +58,7 @@ def given_file() -> Given | None:
     return Given(named.name, resources.file_hash(named), named) if named.is_file() else None
 
 
-def held_out(info: ModelInfo, taxon: str, given: Given) -> HeldOut:
+def held_out(info: ModelInfo, taxon: str, given: Given) -> tuple[HeldOut, str]:
     """Ask a model about the places of records.
 
     Args:
@@ -67,35 +67,43 @@ def held_out(info: ModelInfo, taxon: str, given: Given) -> HeldOut:
         given: The file.
 
     Returns:
-        The values.
+        The values, and what was read, left out and guessed, in lines; none for the model's own
+        file.
 
     Raises:
         CspError: If the file cannot be read, or the model has learned from all of it.
     """
     content = resources.content_hash(info)
-    records = _records(str(info.directory), content, given.digest, given)
+    records, report = _records(str(info.directory), content, given.digest, given)
     model = resources.model(info)
-    return _values(str(info.directory), content, given.digest, taxon, model, records)
+    values = _values(str(info.directory), content, given.digest, taxon, model, records)
+    return values, report
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=2)
-def _records(directory: str, content: str, digest: str, _given: Given) -> RecordDataset:
+def _records(directory: str, content: str, digest: str, _given: Given) -> tuple[RecordDataset, str]:
     if _given.path:
-        return read_held_out(directory, _given.path)
+        return read_held_out(directory, _given.path), ""
     uploads.check_length(len(_given.content), MAX_MEGABYTES)
     with tempfile.TemporaryDirectory() as folder:
         # Of the name only a plain ending is used: the rest is the user's to choose.
         suffix = Path(_given.name).suffix
         path = Path(folder, "records" + (suffix if suffix[1:].isalnum() else ""))
         path.write_bytes(_given.content)
+        report, uploaded = "", path.name
         if not _is_own(directory, digest):
             # Whatever it holds, a child process makes one plain table of it.
             tidy = Path(folder, "tidy", "records.parquet")
-            kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
+            try:
+                kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
+            except BadRecordError as error:
+                # The file has no other name than that which its owner gave it.
+                raise BadRecordError(str(error).replace(uploaded, _given.name)) from None
+            report = report.replace(uploaded, _given.name, 1)
             if not kept:
                 raise BadRecordError(f"No row of the file can be used. {report}")
             path = tidy
-        return read_held_out(directory, path)
+        return read_held_out(directory, path), report
 
 
 def _is_own(directory: str, digest: str) -> bool:

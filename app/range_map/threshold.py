@@ -171,12 +171,15 @@ def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:
         if given is None:
             return None
         try:
-            held = held_out(info, taxon, given)
+            held, report = held_out(info, taxon, given)
         except CspError as error:
             st.error(escape_markdown(str(error)))
             return None
         name = escape_markdown(given.name)
         st.caption(f"Records in use: {name}.")
+        if report:
+            st.markdown("What was read, left out and guessed:")
+            st.code(report, language=None, wrap_lines=True)
         return held
 
 

@@ -317,6 +317,7 @@ def test_records_give_recall_and_fitted_thresholds(open_app: Open, tmp_path: Pat
     app.file_uploader(key="records_file").set_value(("mine.csv", content, "text/csv")).run()
     assert not app.exception and not app.error
     assert "Records in use: mine\\.csv" in texts(app)
+    assert app.code[0].value.startswith("mine.csv (text, comma, utf-8): 15 of 15 records kept")
     assert re.search(r"\*\*[89]0%\*\* of its 10 records and 0% of 5 records of others", texts(app))
     app.selectbox(key="threshold_box").set_value("max_tss").run()
     assert not app.exception and param(app, "threshold") == "max_tss"
@@ -338,6 +339,18 @@ def test_a_file_that_holds_no_records_says_so(open_app: Open) -> None:
     app = open_app()
     app.file_uploader(key="records_file").set_value(("a.csv", b"x,y\n1,2\n", "text/csv")).run()
     assert not app.exception and len(app.error) == 1 and area(app) > 0
+    assert "a\\.csv" in app.error[0].value and "records\\.csv" not in app.error[0].value
+
+
+def test_what_was_guessed_of_records_is_told(open_app: Open, tmp_path: Path) -> None:
+    app = open_app(taxon=NAMES[0])
+    rows = [f'{NAMES[0]},"{VIENNA[0]:.2f}","48,{i}5"'.replace(".", ",") for i in range(1, 9)]
+    content = "\n".join(["scientific_name,lon,lat", *rows, f"{NAMES[0]},,"]).encode()
+    app.file_uploader(key="records_file").set_value(("mine.csv", content, "text/csv")).run()
+    assert not app.exception and not app.error
+    said = app.code[0].value
+    assert "8 of 9 records kept" in said and "dropped 1: coordinates are missing" in said
+    assert "decimal comma in `lat`: 8 of 8 values" in said
 
 
 def test_a_model_without_seasons_has_no_months(open_app: Open) -> None:
