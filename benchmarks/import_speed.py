@@ -162,7 +162,8 @@ def main() -> None:
         + markdown(head, table)
         + f"\n\nThe larger file: {speed:,.0f} rows a second (aim: {TARGET:,}), {ratio:.2f} times"
         f" the peak memory of the smaller (aim: at most 1.3).{short} *Polars' scan*: seven columns"
-        " of the same file as text, by `scan_csv`, in a process of its own right after the import.\n\n"
+        " of the same file as text, by `scan_csv`, in a process of its own right after the"
+        " import.\n\n"
         "## Where the time goes\n\n" + shares(split)
     )
     data = {"runs": found, "parts": split, "rows_per_second": speed, "peak_ratio": ratio}
