@@ -33,8 +33,7 @@ def draw(view: View, found: Study) -> None:
     if len(kept_frames) < 2:
         return
     st.subheader("How this space unfolded", anchor=False)
-    there = [one.path for one in kept_frames if one.path.exists()]
-    key = (*((str(path), path.stat().st_mtime_ns) for path in there), view.count, view.seed)
+    key = (*((str(one.path), _changed(one.path)) for one in kept_frames), view.count, view.seed)
     with st.spinner("Grouping the places of every epoch …"):
         film: Series = kept("films", 3).get(
             key, lambda: unfold(kept_frames, count=view.count, seed=view.seed)
@@ -46,6 +45,8 @@ def draw(view: View, found: Study) -> None:
     film = film.numbered_like(found.shown[near])
     frames = {frame.title: frame for frame in film.frames}
     titles = list(frames)
+    if len(titles) < 2:  # the others see the places in another number of dimensions
+        return
     if st.session_state.get(KEY) not in titles:
         st.session_state[KEY] = titles[-1]
     chosen = frames[st.select_slider("Epoch", titles, key=KEY)]
@@ -65,6 +66,14 @@ def draw(view: View, found: Study) -> None:
         f" last, so these frames compare. Agreement with the last: {chosen.agreement:.2f} (adjusted"
         " Rand index; 1 is the same, 0 is chance)."
     )
+
+
+def _changed(path: Path) -> int:
+    # A run may be deleted while its page is open; reading the frame then says so.
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 # The list of a run that goes on grows.

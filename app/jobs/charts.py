@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -145,11 +147,15 @@ def smoothed(rows: Rows, keys: Sequence[str]) -> list[dict[str, Any]]:
     most = max(3, len(rows) // SMOOTHED)
     found = [dict(row) for row in rows]
     for key in keys:
-        for number, row in enumerate(found):
-            recent = [one.get(key) for one in rows[max(0, number - most + 1) : number + 1]]
-            known = [float(value) for value in recent if is_number(value)]
-            if is_number(row.get(key)):
-                row[key] = sum(known) / len(known)
+        # Of what is no number, zeros that are not counted.
+        values: deque[float] = deque(maxlen=most)
+        known: deque[bool] = deque(maxlen=most)
+        for row in found:
+            value = row.get(key)
+            known.append(is_number(value))
+            values.append(float(value) if known[-1] else 0.0)
+            if known[-1]:
+                row[key] = math.fsum(values) / sum(known)
     return found
 
 

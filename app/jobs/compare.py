@@ -68,9 +68,11 @@ def draw_comparison(names: list[str]) -> None:
     smooth = charts.pick_smoothing("train-compare-smooth")
     left, right = st.columns(2)
     with left:
-        shown = {name: charts.smoothed(some, ("loss",)) for name, some in rows.items()}
-        title = "Loss, training, smoothed" if smooth else "Loss, training"
-        _draw(title, shown if smooth else rows, "loss", axis)
+        shown, title = rows, "Loss, training"
+        if smooth:
+            shown = {name: charts.smoothed(some, ("loss",)) for name, some in rows.items()}
+            title = "Loss, training, smoothed"
+        _draw(title, shown, "loss", axis)
     with right:
         if measure:
             _draw(f"Validation: {charts.name_of(measure)}", rows, measure, axis)

@@ -44,7 +44,7 @@ def _on_text() -> None:
     first, *others = found.places
     if found.certain:
         clicks.choose_place(first.lon, first.lat, typed=True)
-        st.session_state[own("lookup")] = ("Also called so:", others)
+        st.session_state[own("lookup")] = ("Others of this name:", others)
     else:
         st.session_state[own("lookup")] = ("Which one?", found.places)
 

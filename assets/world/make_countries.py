@@ -19,9 +19,10 @@ from babel import Locale
 
 DECIMALS = 2
 HERE = Path(__file__).resolve().parent
-# Parts that the source gives no number of ISO 3166 for, by its names for them.
-UNNUMBERED = {"Kosovo": "XK", "Somaliland": "", "N. Cyprus": "", "Siachen Glacier": "",
-              "Indian Ocean Ter.": ""}  # fmt: skip
+# Parts that the source gives no number of ISO 3166 for, by its names for them: letters and name.
+UNNUMBERED = {"Kosovo": ("XK", "Kosovo"), "Somaliland": ("", "Somaliland"),
+              "N. Cyprus": ("", "Northern Cyprus"), "Siachen Glacier": ("", "Siachen Glacier"),
+              "Indian Ocean Ter.": ("", "Indian Ocean Territories")}  # fmt: skip
 
 
 def codes() -> dict[str, str]:
@@ -86,7 +87,7 @@ def main() -> None:
     known, english = codes(), Locale("en").territories
     features = []
     for number, name, geometry in zip(table["id"], table["name"], table.geometry, strict=True):
-        code = UNNUMBERED[name] if name in UNNUMBERED else known[number]
+        code, name = UNNUMBERED[name] if name in UNNUMBERED else (known[number], name)
         outline = polygons(geometry)
         # The smallest vanish between the points of the grid.
         if outline.is_empty:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import shapely
+from babel import Locale
 from shapely.geometry import mapping, shape
 
 DECIMALS = 2
@@ -97,11 +98,14 @@ def place_rows(places: Path) -> list[tuple[str, str, float, float]]:
     Returns:
         (name, country, lon, lat), sorted.
     """
+    english = Locale("en").territories
     rows = []
     for feature in features(places):
         lon, lat = feature["geometry"]["coordinates"][:2]
         facts = feature["properties"]
-        rows.append((facts["name"], facts["adm0name"], round(lon, 3), round(lat, 3)))
+        # As everywhere else; what has no code keeps the source's name.
+        country = english.get(facts["iso_a2"], facts["adm0name"])
+        rows.append((facts["name"], country, round(lon, 3), round(lat, 3)))
     return sorted(rows)
 
 

@@ -15,7 +15,12 @@ _UTM = re.compile(
 _MGRS = re.compile(
     r"\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V](?P<pair>(?:\d{2}){1,5})", re.IGNORECASE
 )
-_PAIR = re.compile(r"(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)")
+# "12, 10115 Berlin" is a street: whole degrees count where nothing else stands beside them.
+_PAIR = re.compile(r"(?<![\w.])(-?\d{1,3}\.\d{1,20})\s?,\s?(-?\d{1,3}\.\d{1,20})(?![\w.])")
+_WHOLE = re.compile(r"\s*(?:loc:)?(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)\s*")
+_DEGREES = r"(-?\d{1,3}(?:\.\d{1,20})?)"
+# Longer than any code; what can be read in many ways takes long where it is long.
+_LONGEST, _LONGEST_LINK = 100, 10_000
 # What the common map sites call their centre or pin, latitude first.
 _QUERY = ("q", "query", "ll", "sll", "center", "destination", "daddr", "mlat", "coordinate", "cp")
 
@@ -40,7 +45,9 @@ def parse_code(text: str) -> tuple[float, float] | None:
     """
     text = text.strip()
     if re.match(r"https?://", text, re.IGNORECASE):
-        return _link(text)
+        return _link(text[:_LONGEST_LINK])
+    if len(text) > _LONGEST:
+        return None
     for read in (_plus_code, _utm, _mgrs):
         found = read(text)
         if found is not None:
@@ -52,7 +59,8 @@ def _plus_code(text: str) -> tuple[float, float] | None:
     from openlocationcode import openlocationcode as olc
 
     code = text.split(" ")[0].upper()
-    if "+" not in code or not olc.isValid(code):
+    # A sign before degrees is none of theirs.
+    if code.find("+") < 2 or not olc.isValid(code):
         return None
     if not olc.isFull(code):
         raise BadRecordError(
@@ -72,14 +80,25 @@ def _utm(text: str) -> tuple[float, float] | None:
     zone = int(match["zone"])
     if not 1 <= zone <= 60:
         raise BadRecordError(f"{text}: UTM has the zones 1 to 60, not {zone}.")
-    south = match["band"].upper() < "N"
-    code = (32700 if south else 32600) + zone
-    lon, lat = Transformer.from_crs(code, 4326, always_xy=True).transform(
-        float(match["east"]), float(match["north"])
+    band = match["band"].upper()
+    # Many write N and S for the hemispheres, which are bands too: the one that fits is meant.
+    for south in (False, True) if band == "S" else (band < "N",):
+        code = (32700 if south else 32600) + zone
+        lon, lat = Transformer.from_crs(code, 4326, always_xy=True).transform(
+            float(match["east"]), float(match["north"])
+        )
+        hemisphere = band == "N" or (band == "S" and south)
+        if abs(lon) <= 180 and (abs(lat) <= 90 if hemisphere else _in_band(lat, band)):
+            return float(lon), float(lat)
+    raise BadRecordError(
+        f"{text}: these UTM coordinates lie outside of zone {zone} or of its band {band}."
     )
-    if not (abs(lon) <= 180 and abs(lat) <= 90):
-        raise BadRecordError(f"{text}: these UTM coordinates lie outside of zone {zone}.")
-    return float(lon), float(lat)
+
+
+def _in_band(lat: float, band: str) -> bool:
+    """Tell whether a latitude lies in a band of 8 degrees, or just beside it."""
+    low = 8 * "CDEFGHJKLMNPQRSTUVWX".index(band) - 80
+    return low - 0.5 <= lat <= low + (12.5 if band == "X" else 8.5)
 
 
 def _mgrs(text: str) -> tuple[float, float] | None:
@@ -113,10 +132,10 @@ def _link(text: str) -> tuple[float, float]:
     rest = unquote(f"{parts.path}#{parts.fragment}")
     # A pin stands in the path's data, the centre of the view behind @ or #map=.
     for found in (
-        re.search(r"!3d(-?\d+\.?\d*)!4d(-?\d+\.?\d*)", rest),
-        *(_PAIR.search(query[key].replace("~", ",")) for key in _QUERY if key in query),
-        re.search(r"@(-?\d+\.?\d*),(-?\d+\.?\d*)", rest),
-        re.search(r"map=[\d.]+/(-?\d+\.?\d*)/(-?\d+\.?\d*)", rest),
+        re.search(f"!3d{_DEGREES}!4d{_DEGREES}", rest),
+        *(_pair(query[key].replace("~", ",")) for key in _QUERY if key in query),
+        re.search(f"@{_DEGREES},{_DEGREES}", rest),
+        re.search(rf"map=[\d.]{{1,9}}/{_DEGREES}/{_DEGREES}", rest),
         _PAIR.search(rest),
     ):
         if found is not None and abs(float(found[1])) <= 90 and abs(float(found[2])) <= 180:
@@ -125,3 +144,7 @@ def _link(text: str) -> tuple[float, float]:
         "This link holds no coordinates (short links lead to them only over the network). Open it"
         " and paste the long address, or the coordinates."
     )
+
+
+def _pair(value: str) -> re.Match[str] | None:
+    return _WHOLE.fullmatch(value) or _PAIR.search(value)

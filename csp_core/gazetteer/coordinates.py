@@ -14,6 +14,8 @@ FORMATS = "48.2, 16.37 · 48.2 N 16.37 E · 48°12'30\"N 16°22'23\"E · geo:48.
 _SIGNS = str.maketrans(
     {"−": "-", "–": "-", "′": "'", "’": "'", "″": '"', "”": '"', "º": "°", "˚": "°"}
 )
+# What can be read in many ways takes long where it is long.
+_LONGEST = 100
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _ANGLE = re.compile(
     rf"(?P<sign>[-+]?)\s*(?P<deg>{_NUMBER})\s*[°:]?"
@@ -83,6 +85,8 @@ def parse_coordinates(text: str) -> tuple[float, float] | None:
         >>> parse_coordinates("48.2 N 16.37 E")
         (16.37, 48.2)
     """
+    if len(text) > _LONGEST:
+        return None
     text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).strip()
     if text.casefold().startswith("geo:"):
         return _parse_geo_uri(text)

@@ -19,6 +19,7 @@ from filelock import FileLock
 from csp_core.errors import DataNotFoundError
 from csp_core.files import asset_path, atomic_path, cache_folder
 from csp_core.gazetteer.names import (
+    SHORT,
     countries,
     country_names,
     country_points,
@@ -27,7 +28,7 @@ from csp_core.gazetteer.names import (
 )
 from csp_core.gazetteer.places import SETTLEMENT, Place, fold
 
-FORMAT = 3
+FORMAT = 4
 # Names of places from this size on are compared for misspellings and short beginnings.
 COMMON = 15_000
 _LONGEST = 80
@@ -185,7 +186,8 @@ def _countries(cities: Sequence[dict[str, Any]]) -> Iterator[tuple[Place, str, I
         if point is not None:
             lon, lat = point
             place = Place(row["english"], "", lon, lat, "", "country", int(row["population"]))
-            yield place, code, [*country_names(code), row["name"], row["iso3"]]
+            short = [name for name, meant in SHORT.items() if meant == code]
+            yield place, code, [*country_names(code), row["name"], row["iso3"], *short]
 
 
 def _features() -> Iterator[tuple[Place, str, Iterable[str]]]:

@@ -14,11 +14,11 @@ from csp_core.files import asset_path
 from csp_core.gazetteer.places import fold
 
 # What people write for a country and no list of names has.
-_SHORT = {"usa": "US", "us": "US", "u s a": "US", "u s": "US", "america": "US", "uk": "GB",
-          "great britain": "GB",
-          "holland": "NL", "uae": "AE", "drc": "CD", "burma": "MM", "ivory coast": "CI",
-          "czech republic": "CZ", "turkey": "TR", "swaziland": "SZ", "macedonia": "MK",
-          "cape verde": "CV", "east timor": "TL"}  # fmt: skip
+SHORT = {"usa": "US", "us": "US", "u s a": "US", "u s": "US", "america": "US", "uk": "GB",
+         "great britain": "GB",
+         "holland": "NL", "uae": "AE", "drc": "CD", "burma": "MM", "ivory coast": "CI",
+         "czech republic": "CZ", "turkey": "TR", "swaziland": "SZ", "macedonia": "MK",
+         "cape verde": "CV", "east timor": "TL", "palestine": "PS", "korea": "KR"}  # fmt: skip
 # By the codes of GeoNames.
 _PARTS = {
     "GB.ENG": "England", "GB.SCT": "Scotland", "GB.WLS": "Wales", "GB.NIR": "Northern Ireland",
@@ -30,6 +30,12 @@ _PARTS = {
     "AU.03": "Northern Territory", "AU.04": "Queensland", "AU.05": "South Australia",
     "AU.06": "Tasmania", "AU.07": "Victoria", "AU.08": "Western Australia",
 }  # fmt: skip
+# What their post calls them; some are codes of countries or of American states too.
+_POSTAL = {"ab": "CA.01", "bc": "CA.02", "mb": "CA.03", "nb": "CA.04", "nl": "CA.05", "ns": "CA.07",
+           "on": "CA.08", "pe": "CA.09", "pei": "CA.09", "qc": "CA.10", "sk": "CA.11",
+           "yt": "CA.12", "nt": "CA.13", "nu": "CA.14", "act": "AU.01", "nsw": "AU.02",
+           "qld": "AU.04", "sa": "AU.05", "tas": "AU.06", "vic": "AU.07",
+           "wa": "AU.08"}  # fmt: skip
 
 
 @functools.cache
@@ -125,7 +131,8 @@ def qualifiers() -> Iterator[tuple[str, str]]:
     for code, row in countries().items():
         for name in (row["name"], row["english"], code, row["iso3"], *country_names(code)):
             yield fold(name), code
-    yield from _SHORT.items()
+    yield from SHORT.items()
+    yield from ((fold(name), code) for name, code in _POSTAL.items())
     for code, name in states().items():
         yield fold(name), code
         if code.startswith("US."):

@@ -6,11 +6,12 @@ import difflib
 import functools
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from csp_core.errors import DataNotFoundError
 from csp_core.gazetteer.codes import parse_code
 from csp_core.gazetteer.coordinates import FORMATS, parse_coordinates
-from csp_core.gazetteer.index import COMMON, connect
+from csp_core.gazetteer.index import COMMON, connect, index_path
 from csp_core.gazetteer.places import Lookup, Place, fold, load_places
 
 LIMIT = 8
@@ -31,20 +32,21 @@ def look_up(text: str, places: Sequence[Place] | None = None) -> Lookup:
         places: Where to look for names; all known ones by default.
 
     Returns:
-        One place, or candidates to choose from.
+        One place, or candidates to choose from. Typed coordinates are not checked for range.
 
     Raises:
-        BadRecordError: If coordinates or a code cannot be read or lie outside the world.
+        BadRecordError: If coordinates or a code cannot be read.
         DataNotFoundError: If nothing is called anything like it.
     """
-    pair = parse_coordinates(text) or parse_code(text)
+    # Codes first: the N or S of a UTM zone would be taken for that of a latitude.
+    pair = parse_code(text) or parse_coordinates(text)
     if pair is not None:
         return Lookup((Place(text.strip(), "", *pair),), certain=True)
     index = connect() if places is None else None
     found = _in_index(index, text) if index else _in_list(text, places or load_places())
     if found is None:
         raise DataNotFoundError(
-            f"No place called {text.strip()!r} in the list. Type another city nearby, or"
+            f"No place called {text.strip()[:80]!r} in the list. Type another city nearby, or"
             f" coordinates: {FORMATS}"
         )
     return found
@@ -74,11 +76,14 @@ def _in_index(index: sqlite3.Connection, text: str) -> Lookup | None:
     if not fold(text):
         return None
     ways = _readings(index, text)
+    # Where a country or state was named that has no such place, nobody knows which is meant.
+    elsewhere = "," in text and bool(ways[0][1])
     for name, codes in ways:
         exact = _exact(index, name, codes)
         # A hamlet that is called so in some language may not be what was meant.
         if exact and (exact[0].weight >= COMMON or fold(exact[0].name) == name or codes):
-            return Lookup(exact, certain=_dominates(exact))
+            sure = _dominates(exact) and (bool(codes) or name == fold(text) or not elsewhere)
+            return Lookup(exact, certain=sure)
     begun = _begun(index, *ways[0], limit=LIMIT)
     nearly = [p for p in begun if fold(p.name).startswith(ways[0][0])]
     if len(begun) == 1 and nearly and 2 * len(ways[0][0]) >= len(fold(begun[0].name)):
@@ -98,9 +103,11 @@ def _readings(index: sqlite3.Connection, text: str) -> list[tuple[str, tuple[str
     """Read a text as a name, and as a name with a country or state behind it."""
     ways: list[tuple[str, tuple[str, ...]]] = []
     head, *tails = text.split(",")
-    for tail in (tails[-1:] + tails[:1]) if tails else ():
-        if codes := _codes(index, fold(tail)):
-            ways.append((fold(head), codes))
+    known = [codes for tail in tails[:3] if (codes := _codes(index, fold(tail)))]
+    if known:
+        # "Portland, Maine, USA" is in both.
+        both = functools.reduce(_within, known)
+        ways.extend((fold(head), codes) for codes in (both, known[-1], known[0]) if codes)
     ways.append((fold(text), ()))
     words = fold(text).split()
     for count in range(1, min(4, len(words))):
@@ -115,6 +122,16 @@ def _readings(index: sqlite3.Connection, text: str) -> list[tuple[str, tuple[str
 def _codes(index: sqlite3.Connection, name: str) -> tuple[str, ...]:
     rows = index.execute("select code from qualifier where folded = ?", (name,))
     return tuple(row[0] for row in rows)
+
+
+def _within(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Take of two lists of codes those that lie in one of the other list."""
+    return tuple(
+        max(one, other, key=len)
+        for one in some
+        for other in others
+        if f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+    )
 
 
 def _exact(index: sqlite3.Connection, name: str, codes: tuple[str, ...]) -> tuple[Place, ...]:
@@ -155,10 +172,11 @@ def _places(rows: Iterable[tuple], codes: tuple[str, ...], limit: int) -> tuple[
 
 
 @functools.lru_cache(maxsize=1)
-def _common(index: sqlite3.Connection) -> Mapping[int, tuple[str, ...]]:
-    """Sort the names of larger places by their length."""
+def _common(path: Path) -> Mapping[int, tuple[str, ...]]:
+    """Sort the names of larger places by their length; all threads share them."""
     by_length: dict[int, list[str]] = {}
-    for (name,) in index.execute("select distinct folded from common"):
+    index = connect()
+    for (name,) in index.execute("select distinct folded from common") if index else ():
         by_length.setdefault(len(name), []).append(name)
     return {length: tuple(names) for length, names in by_length.items()}
 
@@ -169,7 +187,8 @@ def _alike(index: sqlite3.Connection, name: str, limit: int) -> tuple[Place, ...
     from rapidfuzz import fuzz, process
 
     lengths = range(len(name) - 2, len(name) + 3)
-    names = [one for length in lengths for one in _common(index).get(length, ())]
+    common = _common(index_path())
+    names = [one for length in lengths for one in common.get(length, ())]
     found = process.extract(name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=3 * limit)
     best: dict[Place, float] = {}
     for folded, score, _ in found:

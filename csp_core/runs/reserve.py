@@ -21,9 +21,10 @@ def room(control: Path) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    with suppress(OSError):
+    give_room(control)  # of a run that was killed, and no link of another's making
+    with suppress(OSError), _file(control).open("xb") as stream:
         # A file system may keep zeros for nothing.
-        _file(control).write_bytes(os.urandom(ROOM_BYTES))
+        stream.write(os.urandom(ROOM_BYTES))
     try:
         yield
     finally:

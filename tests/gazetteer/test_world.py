@@ -2,12 +2,13 @@
 
 import csv
 import math
+import time
 
 import pytest
 import shapely
 
 from csp_core import gazetteer
-from csp_core.errors import BadRecordError, DataNotFoundError
+from csp_core.errors import BadRecordError, CspError, DataNotFoundError
 from csp_core.files import asset_path
 from csp_core.gazetteer.index import connect
 from csp_core.gazetteer.names import countries, country_shapes
@@ -37,6 +38,9 @@ TOWNS = [
     ("Nairobi", 36.82, -1.28), ("አዲስ አበባ", 38.75, 9.02), ("Reykjavík", -21.9, 64.14),
     ("'s-Hertogenbosch", 5.3, 51.7), ("Washington DC", -77.04, 38.9), ("Perth", 115.86, -31.95),
     ("Perth, Scotland", -3.43, 56.4), ("London, Ontario", -81.23, 42.98),
+    ("Portland, Maine, USA", -70.26, 43.66), ("Athens, Georgia, USA", -83.38, 33.96),
+    ("Springfield, Oregon, United States", -123.02, 44.05), ("Victoria, BC", -123.35, 48.44),
+    ("Sydney, NSW", 151.21, -33.87), ("Perth WA", 115.86, -31.95), ("Spokane WA", -117.43, 47.66),
 ]  # fmt: skip
 
 
@@ -54,7 +58,10 @@ def test_a_town_in_its_own_language_is_found_and_chosen(text, lon, lat):
      ("日本", "Japan", "country"), ("Россия", "Russia", "country"), ("UK", "United Kingdom",
       "country"), ("Tuvalu", "Tuvalu", "country"), ("Lake Victoria", "Lake Victoria", "lake"),
      ("Bodensee", "Lake Constance", "lake"), ("Serengeti", "Serengeti National Park", "park"),
-     ("Yellowstone", "Yellowstone National Park", "park"), ("Texas", "Texas", "region")],
+     ("Yellowstone", "Yellowstone National Park", "park"), ("Texas", "Texas", "region"),
+     ("Palestine", "Palestinian Territories", "country"), ("America", "United States", "country"),
+     ("Korea", "South Korea", "country"), ("UAE", "United Arab Emirates", "country"),
+     ("Everest", "Mount Everest", "mountain")],
 )  # fmt: skip
 def test_countries_lakes_and_parks_are_found_as_what_they_are(text, name, kind):
     place = gazetteer.look_up(text).places[0]
@@ -70,6 +77,11 @@ def test_several_of_one_name_are_offered_with_what_tells_them_apart():
     certain = gazetteer.look_up("Paris")
     assert certain.places[0].country == "France"
     assert any(place.region == "Texas" for place in certain.places)
+
+
+@pytest.mark.parametrize("text", ["Berlin, France", "Georgia, USA", "Vienna, Japan"])
+def test_a_place_is_not_chosen_in_another_country_than_was_named(text):
+    assert not gazetteer.look_up(text).certain
 
 
 @pytest.mark.parametrize(
@@ -114,6 +126,13 @@ def test_nothing_found_says_what_would_work(text):
         ("33U XP 05 40", 16.42009, 48.20895),
         ("33U 605000 5340000", 16.4225, 48.2056),
         ("18G 500000E 4900000N", -75.0, -46.0583),
+        # N and S are hemispheres to many, and bands too.
+        ("33N 500000 5300000", 15.0, 47.853), ("33S 500000 6250000", 15.0, -33.89),
+        ("33S 500000 3800000", 15.0, 34.341), ("33SWE0412", 15.05, 39.863),
+        ("https://maps.google.com/?q=loc:48.2,16.37", 16.37, 48.2),
+        ("https://maps.google.com/?q=48,11", 11, 48),
+        ("https://www.google.com/maps/dir//48.2,16.37/data=x", 16.37, 48.2),
+        ("+48 +16", 16, 48),
         ("https://www.openstreetmap.org/#map=12/48.1372/11.5756", 11.5756, 48.1372),
         ("https://www.openstreetmap.org/?mlat=-1.5&mlon=35.1#map=5/0/0", 35.1, -1.5),
         ("https://www.google.com/maps/place/M/@48.1,11.4,11z/data=!8m2!3d48.135!4d11.582",
@@ -134,11 +153,27 @@ def test_codes_and_links(text, lon, lat):
     ("text", "why"),
     [("9G8F+6X", "short plus code"), ("https://maps.app.goo.gl/abcdef", "no coordinates"),
      ("https://example.org/?q=91,200", "no coordinates"), ("https://[", "no coordinates"),
-     ("99U 605000 5340000", "zones 1 to 60")],
+     ("99U 605000 5340000", "zones 1 to 60"), ("33U 500000 1000000", "band U"),
+     # Numbers of houses and towns are no degrees.
+     ("https://maps.google.com/maps/search/Hauptstr. 12, 10115 Berlin", "no coordinates"),
+     ("https://maps.google.com/?q=Gasse 1, 1020 Wien", "no coordinates")],
 )  # fmt: skip
 def test_a_code_that_names_no_place_says_why(text, why):
     with pytest.raises(BadRecordError, match=why):
         gazetteer.look_up(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1" * 3000 + "+ 2", "1" + " " * 50_000 + "2x", "33U 500000" + " " * 3000 + "x",
+     "https://x/@" + "1" * 50_000, "geo:" + "1" * 50_000, "a" * 100_000],
+    ids=["digits", "spaces", "utm", "link", "geo", "name"],
+)  # fmt: skip
+def test_long_text_is_answered_at_once_and_briefly(text):
+    begun = time.process_time()
+    with pytest.raises(CspError) as caught:
+        gazetteer.look_up(text)
+    assert time.process_time() - begun < 1 and len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(
@@ -168,6 +203,12 @@ def test_a_point_is_named_by_its_country_and_the_town_it_lies_in(lon, lat, count
 )  # fmt: skip
 def test_countries_over_the_antimeridian_and_around_the_pole(lon, lat, country):
     assert gazetteer.country_at(lon, lat) == country
+
+
+def test_towns_of_both_lists_lie_in_countries_of_the_same_names():
+    named = {row["english"] for row in countries().values()} | {"Somaliland"}
+    assert {place.country for place in gazetteer.load_places()} <= named
+    assert {name for code, name, _ in country_shapes() if code} <= named
 
 
 def test_the_nearest_town_is_looked_for_over_the_antimeridian():

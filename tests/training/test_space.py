@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from csp_core.files import hash_file, save_tensors
-from csp_core.inference.clusters import embed
-from csp_core.inference.clusters.series import PLACES, find_frames, unfold
+from csp_core.inference.clusters import embed, series
+from csp_core.inference.clusters.series import PLACES, find_frames, unfold, write_frame
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import drop_frames, range_frames
 from csp_core.store import load_model
@@ -112,3 +113,11 @@ def test_a_frame_that_tells_no_places_apart(tmp_path):
     film = unfold(find_frames(RunDir(tmp_path / "run")), count=3)
     assert set(film.numbered_like(film.frames[1].labels).frames[0].labels.tolist()) == {-1}
     assert set(film.frames[0].labels.tolist()) == {-1} and film.frames[0].agreement == 0.0
+
+
+def test_vectors_beyond_half_precision_are_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "embed", lambda model, lonlat: lonlat.repeat(1, 2) * 1e5)
+    path = tmp_path / "space-main-00000.safetensors"
+    write_frame(None, path)
+    found = load_file(path)
+    assert torch.equal(found["vectors"], found["lonlat"].repeat(1, 2) * 1e5)
