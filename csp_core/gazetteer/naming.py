@@ -12,6 +12,7 @@ import shapely
 from csp_core.gazetteer.index import connect
 from csp_core.gazetteer.names import country_shapes
 from csp_core.gazetteer.places import Place, distance_km, load_places
+from csp_core.geo import wrap_longitude
 
 # A coast drawn at 1:50m is off by so much, degrees: a place so near a country is not at sea.
 _OFF_COAST = 0.05
@@ -28,13 +29,13 @@ def country_at(lon: float, lat: float) -> str | None:
     """Name the country that a point lies in.
 
     Args:
-        lon: Longitude, degrees.
+        lon: Longitude, degrees; any finite number.
         lat: Latitude, degrees.
 
     Returns:
         Its English name by the bundled outlines (Natural Earth, 1:50m); None at sea.
     """
-    point = shapely.Point(lon, lat)
+    point = shapely.Point(lon if abs(lon) <= 180 else wrap_longitude(lon), lat)
     inside = _tree().query(point, predicate="intersects")
     if not len(inside):
         inside = _tree().query_nearest(point, max_distance=_OFF_COAST, all_matches=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ _LARGER = 5
 # Shorter beginnings are looked for among the larger places only: there are too many others.
 _SHORT = 3
 _ALIKE = 78
+# What a label ends with that says what a place is.
+_KIND = re.compile(r"\s*\((?:country|lake|park|island|mountain|region)\)\s*$")
 _SELECT = "select p.name, p.country, p.lon, p.lat, p.region, p.kind, p.population, p.code, p.id"
 
 
@@ -73,6 +76,7 @@ def suggest(text: str, limit: int = LIMIT) -> tuple[Place, ...]:
 
 
 def _in_index(index: sqlite3.Connection, text: str) -> Lookup | None:
+    text = _KIND.sub("", text)
     if not fold(text):
         return None
     ways = _readings(index, text)

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import shapely
@@ -77,6 +78,23 @@ def test_several_of_one_name_are_offered_with_what_tells_them_apart():
     certain = gazetteer.look_up("Paris")
     assert certain.places[0].country == "France"
     assert any(place.region == "Texas" for place in certain.places)
+
+
+def test_what_a_place_is_called_on_the_page_finds_it():
+    rows = connect().execute(
+        "select name, country, lon, lat, region, kind, population from place"
+        " where id < 600 or (population > 100000 and id % 29 = 0)"
+    )
+    for row in rows.fetchall():
+        place = gazetteer.Place(*row)
+        assert place.label in [found.label for found in gazetteer.look_up(place.label).places]
+
+
+def test_many_threads_read_the_list():
+    texts = ["Wien", "Mnuich", "Paris, Texas", "Springfield"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(gazetteer.look_up, texts))
+    assert found == found[:4] * 8
 
 
 @pytest.mark.parametrize("text", ["Berlin, France", "Georgia, USA", "Vienna, Japan"])
@@ -199,7 +217,8 @@ def test_a_point_is_named_by_its_country_and_the_town_it_lies_in(lon, lat, count
     ("lon", "lat", "country"),
     [(-175, 66, "Russia"), (178, 65, "Russia"), (0, 66, None), (50, 70, None), (-180, 71, "Russia"),
      (100, -75, "Antarctica"), (0, -80, "Antarctica"), (-179.9, -89, "Antarctica"),
-     (180, -90, "Antarctica"), (-179.9, -16.8, "Fiji"), (-60, 72, None), (-42, 72, "Greenland")],
+     (180, -90, "Antarctica"), (-179.9, -16.8, "Fiji"), (-60, 72, None), (-42, 72, "Greenland"),
+     (190, 66, "Russia"), (-540, -16.8, "Fiji")],
 )  # fmt: skip
 def test_countries_over_the_antimeridian_and_around_the_pole(lon, lat, country):
     assert gazetteer.country_at(lon, lat) == country
