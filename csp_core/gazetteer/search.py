@@ -22,7 +22,7 @@ _LARGER = 5
 _SHORT = 3
 _ALIKE = 78
 # What a label ends with that says what a place is.
-_KIND = re.compile(r"\s*\((?:country|lake|park|island|mountain|region)\)\s*$")
+_KIND = re.compile(r"\((?:country|lake|park|island|mountain|region)\)$")
 _SELECT = "select p.name, p.country, p.lon, p.lat, p.region, p.kind, p.population, p.code, p.id"
 
 
@@ -76,7 +76,7 @@ def suggest(text: str, limit: int = LIMIT) -> tuple[Place, ...]:
 
 
 def _in_index(index: sqlite3.Connection, text: str) -> Lookup | None:
-    text = _KIND.sub("", text)
+    text = _KIND.sub("", text.rstrip())
     if not fold(text):
         return None
     ways = _readings(index, text)
