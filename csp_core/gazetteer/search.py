@@ -6,6 +6,7 @@ import difflib
 import functools
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _SHORT = 3
 _ALIKE = 78
 # What a label ends with that says what a place is.
 _KIND = re.compile(r"\((?:country|lake|park|island|mountain|region)\)$")
+_sorting = threading.Lock()
 _SELECT = "select p.name, p.country, p.lon, p.lat, p.region, p.kind, p.population, p.code, p.id"
 
 
@@ -191,7 +193,8 @@ def _alike(index: sqlite3.Connection, name: str, limit: int) -> tuple[Place, ...
     from rapidfuzz import fuzz, process
 
     lengths = range(len(name) - 2, len(name) + 3)
-    common = _common(index_path())
+    with _sorting:  # once, and not by each thread that comes meanwhile
+        common = _common(index_path())
     names = [one for length in lengths for one in common.get(length, ())]
     found = process.extract(name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=3 * limit)
     best: dict[Place, float] = {}
