@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 from hostile_app import through_the_app
 from hostile_files import write_files
-from report import arguments, markdown, write_report
+from report import arguments, code_mark, markdown, write_report
 
 SECONDS, MEGABYTES = 10.0, 1500.0
 # A command that takes longer is ended.
@@ -96,7 +96,8 @@ class Kept:
             self._rows[key] = measure()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps([key, self._rows[key]]) + "\n")
+                # On a line of its own, after half a line too.
+                stream.write("\n" + json.dumps([key, self._rows[key]]))
         return self._rows[key]
 
 
@@ -215,7 +216,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = write_files(folder, options.given)
-        kept = Kept(options.cells / f"rows{'-quick' * options.quick}.jsonl")
+        root, own = Path(__file__).resolve().parents[1], Path(__file__).parent.glob("hostile*.py")
+        # What another state of the code came to says nothing of this one.
+        state = code_mark([*(root / "csp_core").rglob("*.py"), *(root / "app").rglob("*.py"), *own])
+        kept = Kept(options.cells / f"rows-{state}{'-quick' * options.quick}.jsonl")
         rows = through_commands(files, folder, kept, options.quick)
         if not options.no_app:
             rows += through_the_app(files, folder, Peak, kept, quick=options.quick)

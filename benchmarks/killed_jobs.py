@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from killed_jobs_accidents import (
     without_server,
 )
 from killed_jobs_tools import ROOT, runs_in
-from report import arguments, markdown, write_report
+from report import arguments, code_mark, markdown, write_report
 
 from csp_core.files import write_json
 
@@ -86,10 +85,8 @@ def row(cell: Cell) -> list[str]:
 
 def mark() -> str:
     """Tell this state of the code from others: of what runs a job, and of the accidents."""
-    found, own = hashlib.sha256(), Path(__file__).parent.glob("killed_jobs_*.py")
-    for path in sorted([*(ROOT / "csp_core").rglob("*.py"), ROOT / "app/jobs/start.py", *own]):
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()[:8]
+    own = Path(__file__).parent.glob("killed_jobs_*.py")
+    return code_mark([*(ROOT / "csp_core").rglob("*.py"), ROOT / "app/jobs/start.py", *own])
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

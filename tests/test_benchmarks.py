@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -112,3 +113,14 @@ def test_wheels_that_are_too_large_are_packed_anew(tmp_path):
     with zipfile.ZipFile(wheels[0]) as archive:
         assert archive.read("package/part.py") == b"x = 1\n" * 200_000
     assert ROOT / "README.md" in script.tree_files()
+
+
+def test_rows_that_are_kept_outlive_half_a_line(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    kept = importlib.import_module("hostile").Kept
+    path = tmp_path / "rows.jsonl"
+    assert kept(path)("one", lambda: {"n": 1}) == {"n": 1}
+    path.write_text(path.read_text() + '\n["half", {')
+    assert kept(path)("two", lambda: {"n": 2}) == {"n": 2}
+    again = kept(path)
+    assert again("one", dict) == {"n": 1} and again("two", dict) == {"n": 2}
