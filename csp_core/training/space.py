@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 def keep_space(run: RunDir, stage: str, model: DualEncoder, epoch: int, every: int | None) -> None:
     """Keep the embeddings of places after some epochs; the model stays as it is.
 
+    A model that sees a place as zero or as no number leaves out a frame, and a warning says so.
+
     Args:
         run: The run.
         stage: Name of the stage.
@@ -36,6 +38,8 @@ def keep_space(run: RunDir, stage: str, model: DualEncoder, epoch: int, every: i
     path = frame_path(run, epoch, stage, SPACE)
     try:
         write_frame(model, path)
+    except BadRecordError as error:  # of what it sees: no reason to end a run
+        log.warning("no frame of the space of places after epoch %d: %s", epoch, error)
     except OSError as error:
         raise BadRecordError(f"Cannot write {path} ({error.strerror or error}).") from error
     finally:

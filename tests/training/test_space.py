@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from csp_core.files import hash_file, save_tensors
-from csp_core.inference.clusters import embed, series
-from csp_core.inference.clusters.series import PLACES, find_frames, unfold, write_frame
+from csp_core.inference.clusters import embed
+from csp_core.inference.clusters.series import PLACES, find_frames, unfold
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import drop_frames, range_frames
 from csp_core.store import load_model
 from csp_core.training import train
+from csp_core.training.space import keep_space
 from tests import small
 
 TRAINING = {"epochs": 3, "threads": 1, "keep": "last"}
@@ -115,9 +115,13 @@ def test_a_frame_that_tells_no_places_apart(tmp_path):
     assert set(film.frames[0].labels.tolist()) == {-1} and film.frames[0].agreement == 0.0
 
 
-def test_vectors_beyond_half_precision_are_kept_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(series, "embed", lambda model, lonlat: lonlat.repeat(1, 2) * 1e5)
-    path = tmp_path / "space-main-00000.safetensors"
-    write_frame(None, path)
-    found = load_file(path)
-    assert torch.equal(found["vectors"], found["lonlat"].repeat(1, 2) * 1e5)
+def test_a_space_that_is_zero_leaves_out_a_frame_and_the_run_goes_on(plain, tmp_path, caplog):
+    model, run = load_model(plain.model), RunDir(tmp_path / "run")
+    with torch.no_grad():
+        for weight in model.location.parameters():
+            weight.zero_()
+    run.artifacts.mkdir(parents=True)
+    with caplog.at_level("WARNING", logger="csp_core.training"):
+        keep_space(run, "main", model, 2, 1)
+    assert "no frame" in caplog.text and "zero" in caplog.text
+    assert list(run.artifacts.iterdir()) == []

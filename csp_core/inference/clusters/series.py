@@ -111,8 +111,6 @@ class Series:
 def write_frame(model: Any, path: Path) -> None:
     """Write how a model sees places, as ``(N, D)`` ``vectors`` in half precision and ``lonlat``.
 
-    Vectors too large for half precision are written in single precision.
-
     Args:
         model: A model with a location side; it stays as it is.
         path: File to write.
@@ -122,11 +120,7 @@ def write_frame(model: Any, path: Path) -> None:
         OSError: If it cannot be written.
     """
     lonlat = make_sample(PLACES).lonlat
-    vectors = embed(model, lonlat)
-    # Half precision ends at 65,504.
-    short = vectors.half()
-    whole = bool(short.isfinite().all())
-    save_tensors(path, {"lonlat": lonlat, "vectors": short if whole else vectors.float()})
+    save_tensors(path, {"lonlat": lonlat, "vectors": embed(model, lonlat).half()})
 
 
 def run_of(directory: Path) -> RunDir:
