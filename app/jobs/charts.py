@@ -153,7 +153,7 @@ def smoothed(rows: Rows, keys: Sequence[str]) -> list[dict[str, Any]]:
         for row in found:
             value = row.get(key)
             known.append(is_number(value))
-            values.append(float(value) if known[-1] else 0.0)
+            values.append(float(value) if is_number(value) else 0.0)
             if known[-1]:
                 row[key] = math.fsum(values) / sum(known)
     return found

@@ -68,11 +68,11 @@ def draw_comparison(names: list[str]) -> None:
     smooth = charts.pick_smoothing("train-compare-smooth")
     left, right = st.columns(2)
     with left:
-        shown, title = rows, "Loss, training"
         if smooth:
-            shown = {name: charts.smoothed(some, ("loss",)) for name, some in rows.items()}
-            title = "Loss, training, smoothed"
-        _draw(title, shown, "loss", axis)
+            smoother = {name: charts.smoothed(some, ("loss",)) for name, some in rows.items()}
+            _draw("Loss, training, smoothed", smoother, "loss", axis)
+        else:
+            _draw("Loss, training", rows, "loss", axis)
     with right:
         if measure:
             _draw(f"Validation: {charts.name_of(measure)}", rows, measure, axis)
