@@ -24,6 +24,10 @@ _SHORT = 3
 _ALIKE = 78
 # What a label ends with that says what a place is.
 _KIND = re.compile(r"\((?:country|lake|park|island|mountain|region)\)$")
+_NOT_BUILT = (
+    ". As long as the list of towns is not built, only large cities are known; the app builds it in"
+    " about half a minute."
+)
 _sorting = threading.Lock()
 _SELECT = "select p.name, p.country, p.lon, p.lat, p.region, p.kind, p.population, p.code, p.id"
 
@@ -52,7 +56,7 @@ def look_up(text: str, places: Sequence[Place] | None = None) -> Lookup:
     if found is None:
         raise DataNotFoundError(
             f"No place called {text.strip()[:80]!r} in the list. Type another city nearby, or"
-            f" coordinates: {FORMATS}"
+            f" coordinates: {FORMATS}{_NOT_BUILT if places is None and index is None else ''}"
         )
     return found
 

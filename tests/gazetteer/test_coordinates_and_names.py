@@ -11,6 +11,7 @@ from csp_core.gazetteer import (
     look_up,
     nearest_place,
     parse_coordinates,
+    search,
     swapped,
     tidy_coordinates,
 )
@@ -151,3 +152,14 @@ def test_nearest_place() -> None:
     found = nearest_place(36.8, -1.3, CITIES)
     assert found is not None and found[0].name == "Nairobi" and found[1] < 10
     assert nearest_place(0, -60, CITIES) is None
+
+
+def test_as_long_as_the_list_is_not_built_large_cities_are_known(monkeypatch):
+    monkeypatch.setattr(search, "connect", lambda: None)
+    assert look_up("Lima").places[0].country == "Peru"
+    assert look_up("Chicago, United States").certain
+    with pytest.raises(DataNotFoundError, match="list of towns is not built"):
+        look_up("Hallstatt")
+    with pytest.raises(DataNotFoundError) as caught:
+        look_up("Hallstatt", CITIES)
+    assert "built" not in str(caught.value)
