@@ -18,6 +18,7 @@ from csp_core.geo import wrap_longitude
 _OFF_COAST = 0.05
 # A town of P people reaches about so far, kilometres: sqrt(P) times this; Paris 15, a village .3.
 _REACH = 0.01
+_BEHIND_KM = 10.0
 
 
 @functools.cache
@@ -67,12 +68,15 @@ def nearest_place(
 def _best(found: Iterable[tuple[Place, float]], within_km: float) -> tuple[Place, float] | None:
     """Take the largest town that reaches a point, else the nearest."""
     near = [pair for pair in found if pair[1] <= within_km]
-    # A name on the map where nobody is counted gives way to a town close behind it.
-    near = [(p, km) for p, km in near if p.population] or near
-    reaching = [(p, km) for p, km in near if km <= _REACH * math.sqrt(p.population)]
+    counted = [(p, km) for p, km in near if p.population]
+    reaching = [(p, km) for p, km in counted if km <= _REACH * math.sqrt(p.population)]
     if reaching:
         return max(reaching, key=lambda pair: pair[0].population)
-    return min(near, key=lambda pair: pair[1], default=None)
+    nearest = min(near, key=lambda pair: pair[1], default=None)
+    # A name on the map where nobody is counted gives way to a town close behind it.
+    behind = nearest[1] + _BEHIND_KM if nearest else 0.0
+    close = [pair for pair in counted if pair[1] <= behind]
+    return min(close, key=lambda pair: pair[1], default=nearest)
 
 
 def _nearest_in_index(

@@ -230,6 +230,16 @@ def test_towns_of_both_lists_lie_in_countries_of_the_same_names():
     assert {name for code, name, _ in country_shapes() if code} <= named
 
 
+def test_a_name_where_nobody_is_counted_gives_way_to_a_town_close_behind_it_only():
+    # In Guangxi: the next town with people counted is 55 km away, in Vietnam.
+    found = gazetteer.nearest_place(106.61, 23.34)
+    assert found is not None and found[0].country == "China" and found[1] < 10
+    hamlet = gazetteer.Place("A", "", 10.0, 50.0)
+    for lat, name in ((50.05, "B"), (50.3, "A")):
+        town = gazetteer.Place("B", "", 10.0, lat, population=900)
+        assert gazetteer.nearest_place(10.0, 50.0, [hamlet, town])[0].name == name
+
+
 def test_the_nearest_town_is_looked_for_over_the_antimeridian():
     found = gazetteer.nearest_place(-179.99, -16.5)
     assert found is not None and found[0].country == "Fiji" and found[0].lon > 178
