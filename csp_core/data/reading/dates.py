@@ -66,7 +66,7 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
     others = odd.select("line", "date", "date_text").collect()
     if not len(others):
         rows = rows.with_columns(date_change=pl.lit(None, pl.String))
-        return with_parts(_with_ends(rows), today)
+        return with_parts(_with_ends(rows, order), today)
     if rows.schema["date_text"] == pl.String:
         iso = order.to_iso(others["date_text"]).alias("_text")
         others = _long_way(others.with_columns(iso))
@@ -78,29 +78,39 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
     rows = rows.with_columns(
         date=pl.when(~change.fill_null(False)).then(pl.coalesce("odd", "date"))
     )
-    return with_parts(_with_ends(rows.drop("odd")), today)
+    return with_parts(_with_ends(rows.drop("odd"), order), today)
 
 
-def _with_ends(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_ends(rows: pl.DataFrame, order: DayOrder) -> pl.DataFrame:
     """Leave out days that begin a longer span, whose end stands in a column of its own."""
     if "date_end" not in rows.columns or rows["date_end"].null_count() == len(rows):
         return rows
-    end, date = _to_date(pl.col("date_end").str.extract(ONE_DAY, 1)), pl.col("date")
+    # The end is written as the start is, and read as it.
+    rows = rows.with_columns(order.to_iso(rows["date_end"]).alias("_end"))
+    text, date = pl.col("_end"), pl.col("date")
+    end = _to_date(text.str.extract(ONE_DAY, 1))
+    clock = text.str.contains(END_TIME) & text.str.contains(":", literal=True)
     change = (
-        pl.when(end < date)
+        pl.when(date.is_null() | clock)
+        .then(pl.lit(None, pl.String))
+        .when(text.is_not_null() & end.is_null())
+        .then(pl.lit(OPEN_END))
+        .when(end < date)
         .then(pl.lit(REVERSED))
         .when(end - date > LONGEST_INTERVAL)
         .then(pl.lit(TOO_LONG))
         .when(end > date)
         .then(pl.lit(FIRST_DAY))
     )
-    rows = rows.with_columns(date_change=pl.coalesce("date_change", change))
-    ended = pl.col("date_change").is_in([REVERSED, TOO_LONG])
-    span = pl.concat_str("date_text", "date_end", separator="/")
-    return rows.with_columns(
-        date=pl.when(~ended.fill_null(False)).then(date),
-        date_text=pl.when(end.is_not_null() & date.is_not_null()).then(span).otherwise("date_text"),
+    # An interval of up to a month may still end later by the other column.
+    said = pl.when(pl.col("date_change") != FIRST_DAY).then("date_change")
+    rows = rows.with_columns(date_change=pl.coalesce(said, change, "date_change"))
+    ended = pl.col("date_change").is_in([REVERSED, TOO_LONG, OPEN_END])
+    span = pl.concat_str("date_text", "date_end", separator=" / ")
+    rows = rows.with_columns(
+        date_text=pl.when(change.is_not_null()).then(span).otherwise("date_text")
     )
+    return rows.with_columns(date=pl.when(~ended.fill_null(False)).then(date)).drop("_end")
 
 
 def _to_date(text: pl.Expr) -> pl.Expr:

@@ -25,7 +25,8 @@ class DayOrder:
     """
 
     def __init__(self, columns: Mapping[str, str], reread: Rereader) -> None:
-        self._column, self._reread = columns.get("date", ""), reread
+        self._columns = [columns[key] for key in ("date", "date_end") if key in columns]
+        self._reread = reread
         self._order: str | None = None
         self._note = ""
 
@@ -57,13 +58,13 @@ class DayOrder:
     def _meant(self) -> str:
         """Find once whether ``day`` or ``month`` comes first; ``""`` where nothing tells."""
         if self._order is None:
-            self._order = self._decide(self._reread([self._column]))
+            self._order = self._decide(self._reread(self._columns))
         return self._order
 
     def _decide(self, tables: Iterable[pl.DataFrame]) -> str:
         dates = day_first = month_first = 0
-        for table in tables:
-            text = pl.col(self._column).cast(pl.String).str.strip_chars()
+        for table, column in ((t, c) for t in tables for c in self._columns):
+            text = pl.col(column).cast(pl.String).str.strip_chars()
             first, second = (
                 pl.coalesce(text.str.extract(p, g) for p in (SLASHED, DASHED)).cast(pl.Int32)
                 for g in (2, 3)
@@ -77,8 +78,9 @@ class DayOrder:
             return ""
         order, known = ("day", day_first) if day_first else ("month", month_first)
         place, other = ("first", "second") if order == "day" else ("second", "first")
+        names = " and ".join(f"`{name}`" for name in self._columns)
         self._note = (
-            f"{order} first in the dates of `{self._column}`: {known:,} of {dates:,} have a"
+            f"{order} first in the dates of {names}: {known:,} of {dates:,} have a"
             f" {place} number above 12, none has such a {other} one"
         )
         return order

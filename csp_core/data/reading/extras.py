@@ -45,4 +45,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "privacy": ("geoprivacy",),
     "taxon_privacy": ("taxongeoprivacy",),
     "approved": ("approved",),
+    "outlier": ("manuallymarkedoutlier", "importmarkedoutlier", "algorithmmarkedoutlier"),
+    "visible": ("visible",),
 }

@@ -139,7 +139,11 @@ class Import:
             format=self._source.format,
             delimiter=self._source.delimiter,
             encoding=self._source.encoding,
-            mapping={k: c for k, c in self._columns.items() if c != RADIUS or counts[AREA]},
+            mapping={
+                k: c
+                for k, c in self._columns.items()
+                if c != RADIUS or (counts[AREA] and k != "radius_m")
+            },
             rows_read=self._read,
             rows_kept=self._kept,
             dropped=told["dropped"],

@@ -51,7 +51,8 @@ class Numbers:
         """Turn text into numbers.
 
         Args:
-            rows: The columns ``lon``, ``lat``, ``uncertainty_m`` as text.
+            rows: The columns ``lon``, ``lat``, ``uncertainty_m`` as text; perhaps ``radius_m``, the
+                size of the shape that the place stands for.
 
         Returns:
             The rows with numbers there, what stood there as ``lon_text`` and so on, with
@@ -81,7 +82,8 @@ class Numbers:
         # A reason why it is empty comes first; without one, a value that was read is good.
         change = pl.col("uncertainty_m_change")
         why = pl.when(change.str.ends_with("empty") | good).then(change).otherwise(bad)
-        return rows.with_columns(uncertainty_m=pl.when(good).then(metres), uncertainty_m_change=why)
+        rows = rows.with_columns(uncertainty_m=pl.when(good).then(metres), uncertainty_m_change=why)
+        return _farther(rows) if "radius_m" in rows.columns else rows
 
     def _places(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Read decimal commas and angles in the coordinates that are no plain numbers."""
@@ -210,3 +212,14 @@ class Numbers:
         if self._convention and self._convention.evidence:
             notes.append(self._convention.evidence)
         return notes
+
+
+def _farther(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take the farther of a shape's corner and of what the record says of itself."""
+    radius, own = pl.col("radius_m").cast(pl.Float64, strict=False), pl.col("uncertainty_m")
+    farther = (radius > own.fill_null(0)).fill_null(False)
+    return rows.with_columns(
+        uncertainty_m=pl.when(farther).then(radius).otherwise(own),
+        uncertainty_m_text=pl.when(farther).then("radius_m").otherwise("uncertainty_m_text"),
+        uncertainty_m_change=pl.when(~farther).then("uncertainty_m_change"),
+    )

@@ -6,16 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from csp_core.data.reading.columns import plain
 from csp_core.data.reading.source import RADIUS, Chunk
 
-# Where a date begins -> where it ends, if two columns say so.
-ENDS = {
-    "startdate": ("enddate",),
-    "datestart": ("dateend",),
-    "eventstart": ("eventend",),
-    "begin": ("end",),
-}
 # Signs that no name is written with: control signs, marks of no width or of direction.
 UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 NAMES = ("scientific_name", "genus", "epithet", "common_name")
@@ -23,7 +15,7 @@ CLEANED = "control signs or invisible signs removed from the name"
 
 
 class Preparation:
-    """Brings what stands in several columns together, and takes invisible signs out of names.
+    """Chooses the columns to read, and takes invisible signs out of names.
 
     Args:
         header: Columns of the file.
@@ -32,20 +24,16 @@ class Preparation:
 
     def __init__(self, header: Sequence[str], columns: Mapping[str, str]) -> None:
         self.columns = dict(columns)
-        names = {plain(name): name for name in reversed(header)}
-        start = self.columns.get("date", "")
-        self._end = next((names[e] for e in ENDS.get(plain(start), ()) if e in names), "")
-        self._start = start if self._end else ""
-        self._radius = RADIUS in header
-        self._metres = self.columns.get("uncertainty_m", "")
-        if self._radius:
-            self.columns.setdefault("uncertainty_m", RADIUS)
+        # Beside an uncertainty of its own it is compared once that is read, commas and units too.
+        if RADIUS in header:
+            self.columns["radius_m" if "uncertainty_m" in self.columns else "uncertainty_m"] = (
+                RADIUS
+            )
 
     @property
     def reads(self) -> list[str]:
         """The columns to read."""
-        more = [self._end] * bool(self._end) + [RADIUS] * self._radius
-        return list(dict.fromkeys([*self.columns.values(), *more]))
+        return list(dict.fromkeys(self.columns.values()))
 
     def __call__(self, chunk: Chunk) -> tuple[Chunk, tuple[pl.DataFrame, ...]]:
         """Prepare some records.
@@ -56,28 +44,8 @@ class Preparation:
         Returns:
             The records, and tables of what was changed: ``line``, ``reason``, ``detail``.
         """
-        table = chunk.table
-        if self._end:
-            table = table.with_columns(self._interval())
-        if self._radius and self._metres not in ("", RADIUS):
-            table = table.with_columns(self._farther())
-        table, changed = self._without_unseen(table, chunk.lines)
+        table, changed = self._without_unseen(chunk.table, chunk.lines)
         return Chunk(table, chunk.lines, chunk.rejected), changed
-
-    def _interval(self) -> pl.Expr:
-        """Write start and end as one interval where they are not of one day."""
-        start, end = (pl.col(c).cast(pl.String).str.strip_chars() for c in (self._start, self._end))
-        two = (end != "") & (end.str.head(10) != start.str.head(10))
-        joined = pl.when(two).then(pl.concat_str(start, end, separator="/"))
-        return pl.coalesce(joined, start).alias(self._start)
-
-    def _farther(self) -> pl.Expr:
-        """Take the farther of a shape's corner and of what the record says."""
-        said = pl.col(self._metres).cast(pl.String)
-        radius = pl.col(RADIUS).cast(pl.Float64, strict=False)
-        own = said.cast(pl.Float64, strict=False).fill_null(0).fill_nan(0)
-        larger = pl.when(radius >= own).then(radius.cast(pl.String))
-        return pl.coalesce(larger, said).alias(self._metres)
 
     def _without_unseen(
         self, table: pl.DataFrame, lines: pl.Series

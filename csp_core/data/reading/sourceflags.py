@@ -64,6 +64,8 @@ MEANINGS: dict[str, Callable[[str], str]] = {
     "spatial_issue": _true("has geospatial issues"),
     "grade": _grade,
     "approved": _false("not approved by the reviewer"),
+    "outlier": _true("marked as an outlier"),
+    "visible": _false("marked as an outlier"),
     "obscured": _true(OBSCURED),
     "privacy": _hidden,
     "taxon_privacy": _hidden,

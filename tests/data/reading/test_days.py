@@ -138,11 +138,21 @@ def test_the_order_of_day_and_month_is_found_by_column(tmp_path, texts, dates, s
         ("2019-05-01,2019-09-01", None, "more than a month"),
         ("2019-05-01,30.9.2019", None, "more than a month"),
         ("2019-05-01,2019-04-01", None, "ends before it begins"),
+        ("01/05/2019,13/05/2019", "2019-05-01", "first day of an interval"),
+        ("01/05/2019,13/08/2019", None, "more than a month"),
+        ("1 May 2019,3 Aug 2019", None, "more than a month"),
+        ("13/05/2019,13/05/2019", "2019-05-13", ""),
+        ("2019-05-01 10:00,18:30", "2019-05-01", ""),
+        ("2019-05-01,unknown", None, "without a readable end"),
+        ("2019-05-01,2019", None, "without a readable end"),
+        ("2019-05-01/2019-05-03,2019-05-03", "2019-05-01", "first day of an interval"),
+        ("2019-05-01/2019-05-03,2019-09-03", None, "more than a month"),
     ],
 )
-def test_intervals_in_two_columns(tmp_path, row, date, said):
+@pytest.mark.parametrize("start", ["startDate", "eventDate"])
+def test_intervals_in_two_columns(tmp_path, row, date, said, start):
     path = tmp_path / "d.csv"
-    path.write_text(f"species,lon,lat,startDate,endDate\nAus bus,1,2,{row}\n", encoding="utf-8")
-    records, report = read_occurrences(path, mapping={"date": "startDate"})
+    path.write_text(f"species,lon,lat,{start},endDate\nAus bus,1,2,{row}\n", encoding="utf-8")
+    records, report = read_occurrences(path)
     assert records.table["date"].cast(str).to_list() == [date] and said in str(report)
     assert bool(report.changed) == (date is None)

@@ -113,7 +113,13 @@ def test_a_ring_and_a_crescent_stand_inside(tmp_path):
     assert shapely.geometry.shape(ring).covers(shapely.Point(table.select("lon", "lat").row(0)))
 
 
-@pytest.mark.parametrize(("own", "expected"), [(5, None), (900_000, 900_000), ("x", None)])
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        *((5, None), (900_000, 900_000), ("x", None), ("900 km", 900_000), ("5 km", None)),
+        *(("900,000.5", 900_000.5), ("900 000", 900_000), ("1,5", None)),
+    ],
+)
 def test_the_larger_of_two_uncertainties_counts(tmp_path, own, expected):
     point = {"type": "Point", "coordinates": [1, 2]}
     table, _ = read(

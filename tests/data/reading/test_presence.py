@@ -84,6 +84,8 @@ def test_captives_and_fossils_are_marked(tmp_path, header, odd, fine):
         ("quality_grade", "casual", "research", "quality grade casual"),
         ("quality_grade", "needs_id", "research", "quality grade needs_id"),
         ("APPROVED", "0", "1", "not approved"),
+        ("visible", "false", "true", "marked as an outlier"),
+        ("manually-marked-outlier", "true", "", "marked as an outlier"),
         ("flags", "ON_LAND|NO_DEPTH", "NO_DEPTH", "ON_LAND"),
         ("dropped", "true", "false", "left out by its quality control"),
         ("geoprivacy", "obscured", "open", "obscured"),
