@@ -43,7 +43,7 @@ def plain_names(tensors: Tensors, file: str) -> tuple[dict[str, Tensor], tuple[s
         if parts[-1] in BESIDE:
             continue
         seen |= set(WRAPPERS).intersection(parts[:-1])
-        plain = ".".join(part for part in parts if part not in WRAPPERS)
+        plain = ".".join([*(p for p in parts[:-1] if p not in WRAPPERS), parts[-1]])
         if plain in found and not found[plain].equal(tensor):
             raise CheckpointError(
                 f"{file} holds {plain!r} twice, as {name!r} too, and the two differ: give a file of"

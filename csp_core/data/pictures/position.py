@@ -17,7 +17,7 @@ from csp_core.data.pictures.degrees import NoAngleError, of_parts
 
 GPS, EXIF = 0x8825, 0x8769
 # The reference of each stands one tag before.
-LATITUDE, LONGITUDE, DATUM, ERROR = 2, 4, 18, 31
+LATITUDE, LONGITUDE, STATUS, DATUM, ERROR = 2, 4, 9, 18, 31
 AXES = (("longitude", "EW"), ("latitude", "NS"))
 # When it was taken, and when it was digitised; the third usual tag tells when the file was changed.
 TIMES = (36867, 36868)
@@ -89,14 +89,19 @@ def _place(block: Mapping[int, Any]) -> Place:
         found.append(degrees)
     datum = _reference(block.get(DATUM))[:20]
     other = datum and not SAME_DATUM.fullmatch(datum.upper())
-    note = f"The GPS block is of the datum {datum}; taken for WGS84, it may be hundreds of m off."
+    notes = [
+        f"The GPS block is of the datum {datum}; taken for WGS84, it may be hundreds of m off."
+    ]
+    notes = notes if other else []
+    if _reference(block.get(STATUS)).upper() == "V":
+        notes.append("The GPS block says that its place was not measured (status V): an older one?")
     lat, lon = found
     return checked(
         lon,
         lat,
         "GPS block",
         uncertainty_m=read_radius(block.get(ERROR)),
-        notes=(note,) if other else (),
+        notes=tuple(notes),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from csp_core.data.reading.columns import CANONICAL
-from csp_core.data.reading.countries import SWAPPED, swapped
+from csp_core.data.reading.countries import SWAPPED, swapped, with_codes
 from csp_core.data.reading.dates import FIRST_DAY, with_dates
 from csp_core.data.reading.datums import Datums
 from csp_core.data.reading.dayorder import DayOrder
@@ -261,12 +261,13 @@ def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFra
     checks += [(pl.col("date_flag"), pl.col("date_text")), (pl.col("name_look"), name)]
     if not rules.species_only:
         checks.append((pl.col("name_drop"), name))
-    if "country" in columns:
-        checks.append((wrong_sign(), pl.format("{} in {}", place, "country")))
+    countries = bool({"country", "country_name"} & columns.keys())
+    inside = pl.format("{} in {}", place, pl.coalesce("country", "country_name"))
+    if countries:
+        kept = with_codes(kept)
+        checks.append((wrong_sign(), inside))
     checks += [(reason, what) for _, reason, what in looks(columns)]
     found = [*_told(kept, checks)]
-    if {"country", "country_name"} & columns.keys():
-        where = pl.coalesce("country", "country_name")
-        detail = pl.format("{} in {}", place, where)
-        found.append(swapped(kept).select("line", reason=pl.lit(SWAPPED), detail=detail))
+    if countries:
+        found.append(swapped(kept).select("line", reason=pl.lit(SWAPPED), detail=inside))
     return (*found, habits.flags.count(kept))

@@ -86,29 +86,37 @@ def boxes() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def swapped(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find places outside the country's box that would lie inside it if they were exchanged.
+def with_codes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find the ISO code of each record's country, from a code or a name in either column.
 
     Args:
-        rows: ``line``, ``lon`` and ``lat`` as numbers, ``country`` (ISO code) and ``country_name``
-            as text.
+        rows: ``country`` (an ISO code) and ``country_name`` as text.
 
     Returns:
-        Those rows; none where the country is not known.
+        The rows with ``code``, null where the country is not known.
     """
     keys = ["country", "country_name"]
     known = rows.select(keys).unique()
     known = known.with_columns(code=pl.Series(map(_code, *known.get_columns()), dtype=pl.String))
-    known = known.join(boxes(), on="code", how="inner")
-    if not len(known):
-        return rows.clear()
+    return rows.join(known, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+def swapped(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find places outside the country's box that would lie inside it if they were exchanged.
+
+    Args:
+        rows: ``line``, ``lon`` and ``lat`` as numbers, ``code`` as ``with_codes`` gives it.
+
+    Returns:
+        Those rows; none where the country is not known.
+    """
     lon, lat = pl.col("lon"), pl.col("lat")
     west, south, east, north = (pl.col(side) for side in ("west", "south", "east", "north"))
     # Outside by a margin, as boats and shelves reach over the line; inside without one.
     across = (lon < west - MARGIN) | (lon > east + MARGIN)
     outside = across | (lat < south - MARGIN) | (lat > north + MARGIN)
     inside = lat.is_between(west, east) & lon.is_between(south, north)
-    found = rows.lazy().join(known.lazy(), on=keys, nulls_equal=True, maintain_order="left")
+    found = rows.lazy().join(boxes().lazy(), on="code", maintain_order="left")
     return found.filter(outside & inside).select(rows.columns).collect()
 
 

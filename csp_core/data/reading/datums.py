@@ -17,7 +17,7 @@ SAME = frozenset(
     " europeanterrestrialreferencesystem1989 nad83 nad1983 northamericandatum1983 epsg4269 4269"
     " gda94 gda1994 epsg4283 4283 gda2020 epsg7844 sirgas2000 epsg4674 4674 jgd2000 jgd2011"
     " nzgd2000 nzgd2000epsg4167 epsg4167 4167 cgcs2000 china2000 itrf itrf2000 itrf2008 itrf2014"
-    " rgf93 hartebeesthoek94 sweref99 epsg3857wgs84".split()
+    " rgf93 hartebeesthoek94 sweref99 epsg3857wgs84 urnogcdefcrsogc13crs84".split()
 )
 NAMES = {
     "northamericandatum1927": "NAD27",

@@ -42,12 +42,12 @@ MARGIN = 1.0
 
 
 def wrong_sign() -> pl.Expr:
-    """Tell where ``lat`` or ``lon`` has a sign that the ISO code in ``country`` contradicts.
+    """Tell where ``lat`` or ``lon`` has a sign that the country's ISO ``code`` contradicts.
 
     Returns:
         An expression: what looks wrong as text, or null.
     """
-    country, lon, lat = pl.col("country").str.to_uppercase(), pl.col("lon"), pl.col("lat")
+    country, lon, lat = pl.col("code"), pl.col("lon"), pl.col("lat")
     latitude = (country.is_in(NORTH) & (lat < -MARGIN)) | (country.is_in(SOUTH) & (lat > MARGIN))
     longitude = (country.is_in(EAST) & (lon < -MARGIN)) | (country.is_in(WEST) & (lon > MARGIN))
     return (

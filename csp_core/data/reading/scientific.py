@@ -20,6 +20,9 @@ DOMESTIC = "domestic or captive form in the name"
 PEOPLE = "people, not wildlife"
 SPELLED = "name brought to one spelling (case, spaces, form of letters)"
 AUTHORED = "author left out of the name"
+SUBGENUS = "subgenus left out of the name"
+STAGED = "sex or stage in the name"
+SHORT = "genus is abbreviated"
 
 # A genus, perhaps a subgenus in brackets, perhaps a hybrid sign, then an epithet.
 SPECIES_NAME = re.compile(
@@ -41,6 +44,16 @@ _AUTHOR = rf"(?:\({_PEOPLE}{_YEAR}?\)\s?(?:{_PEOPLE}{_YEAR}?)?|{_PEOPLE}{_YEAR}?
 _NOTE = r"(?:\s(?:auct|auctt|emend|nom\.|nec|non|sensu|s\.\s?str)\b.*)"
 AUTHORED_NAME = re.compile(rf"^({_NAME}),?\s({_AUTHOR}){_NOTE}?$")
 DATED_BRACKETS = re.compile(rf"^({_NAME}) \([^()]* (?:1[7-9]|20)\d\d\)$")
+# "Bombus (Bombus) terrestris" is Bombus terrestris: what stands in brackets is not of its words.
+WITH_SUBGENUS = re.compile(r"^([A-Z][a-z-]+) \([A-Z][a-z-]+\) (?=[a-z])")
+# Two names in one cell are of no one species.
+SEVERAL = re.compile(
+    r"^\S+ \S+.*[;,&+]\s*[A-Z][a-z]{2,} (?!apud|auct|sensu|emend|from|fils|filius)[a-z]{4,}"
+)
+STAGE = re.compile(
+    r"^\S+ \S+.*(?:[♂♀]|\b(?:juv|juveniles?|imm|immatures?|adults?|males?|females?|chicks?|larvae?"
+    r"|nymphs?|pups?|eggs?|nests?)\b)"
+)
 JOINED = re.compile(r"^[A-Za-z]+_[a-z]+(?:_[a-z]+)?$")
 # All in one case the author is told by the year alone.
 ONE_CASE = re.compile(
@@ -159,6 +172,9 @@ def _spelled(name: str) -> str:
     if whole.isupper() and words[1].isalpha() and len(words[1]) > 2:
         # "TURDUS MERULA L."
         return " ".join([words[0].capitalize(), words[1].lower(), *map(str.title, words[2:])])
+    if words[0].isupper() and words[1].isupper() and words[1].isalpha() and len(words[1]) > 2:
+        # "TURDUS MERULA Linnaeus, 1758"
+        return " ".join([words[0].capitalize(), words[1].lower(), *words[2:]])
     if words[0].islower() and words[1].islower():
         # "turdus merula Linnaeus, 1758", but not "cf. Turdus merula".
         return words[0].capitalize() + whole[len(words[0]) :]
@@ -181,13 +197,15 @@ def judge_name(given: str) -> Verdict:
         ('identification is open (cf., aff., ?, a/b)', 'name is not that of a species')
     """
     spelled = _spelled(given)
-    name = without_author(spelled)
-    change = AUTHORED if name != spelled else SPELLED if name != given else ""
+    authored = without_author(spelled)
+    name = WITH_SUBGENUS.sub(r"\1 ", authored)
+    change = AUTHORED if authored != spelled else SPELLED if spelled != given else ""
+    change = change or (SUBGENUS if name != authored else "")
     words = {word.strip(".,()[]").casefold() for word in name.split()}
     drop = look = ""
-    if words & NO_NAMES or OPEN_NAME.match(name):
+    if words & NO_NAMES or OPEN_NAME.match(name) or re.match(r"^\S+ [a-z]{1,2}\.$", name):
         drop = ABOVE_SPECIES
-    elif DOUBT.search(name):
+    elif DOUBT.search(name) or SEVERAL.search(name):
         drop = OPEN
     elif not SPECIES_NAME.match(name) and not re.match(r"^[×xX]\s?[A-Z]\S+\s[a-z]", name):
         drop = ABOVE_SPECIES
@@ -197,6 +215,10 @@ def judge_name(given: str) -> Verdict:
         look = AGGREGATE
     elif name.startswith("Homo sapiens"):
         look = PEOPLE
+    elif STAGE.search(name):
+        look = STAGED
+    elif re.match(r"^[A-Z][a-z]?\. ", name):
+        look = SHORT
     return Verdict(name, change, drop, look)
 
 

@@ -63,13 +63,21 @@ def convention_of(
             f"decimal comma in {where}: {decimal:,} of {seen['grouped']:,} values with a comma or"
             " with points of thousands can be read no other way",
         )
-    if (thousands or sure_point) and not decimal:
-        return Convention(
-            "thousands",
-            "decimal",
+    # Spreadsheets write numbers with a point, however the texts beside them are written.
+    apart = bool(seen["place_commas"]) and not thousands
+    if (thousands or sure_point) and not decimal and not apart:
+        said = (
             f"comma of thousands in {where}: {seen['either']:,} values have three digits behind"
-            f" it, none has other, and {thousands + sure_point:,} have a decimal point",
+            f" it, none has other, and {thousands + sure_point:,} have a decimal point"
         )
+        return Convention("thousands", "decimal", said if seen["either"] or thousands else "")
+    if sure_point and not decimal and not thousands:
+        said = (
+            f"a comma in {where} may part decimals, as in {seen['place_commas']:,} coordinates, or"
+            f" thousands, as {sure_point:,} values have a decimal point: {seen['either']:,} were"
+            " set to empty"
+        )
+        return Convention("", "decimal", said if seen["either"] else "")
     if decimal or thousands:
         return Convention(
             "",

@@ -105,6 +105,11 @@ def test_a_datum_within_metres_is_not_told(datum):
     assert placed((35, 0, 0), "N", tag18=datum).notes == ()
 
 
+def test_a_place_that_was_not_measured_is_told():
+    assert "not measured" in placed((35, 0, 0), "N", tag9="V").notes[0]
+    assert placed((35, 0, 0), "N", tag9="A").notes == ()
+
+
 def packet(lat, lon, lat_ref="", lon_ref=""):
     tags = {"exif__GPSLatitude": lat, "exif__GPSLongitude": lon}
     tags |= {"exif__GPSLatitudeRef": lat_ref} if lat_ref else {}

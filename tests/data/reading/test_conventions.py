@@ -42,6 +42,8 @@ POINTS, COMMAS, WHOLE = [("1.5", "2.5")], [("1,5", "2,5")], [("1", "2")]
         (["28,512", "1,000.5"], WHOLE, [28512, 1000.5], "comma of thousands in `coord"),
         (["28,512", "12.5"], WHOLE, [28512, 12.5], "1 have a decimal point"),
         (["1.234,5", "28.512"], POINTS, [1234.5, 28512], "decimal comma in `coordinateUnc"),
+        # Numbers of a spreadsheet have points, whatever the texts beside them have.
+        (["28,512", "12.5"], COMMAS, [None, 12.5], "may part decimals, as in 4 coordinates"),
         # Both are, and the coordinates decide.
         (["28,512", "1,000", "50"], POINTS, [28512, 1000, 50], "behind a point in 6 values"),
         (["28,512", "50"], COMMAS, [28.512, 50], "behind a comma in 4 values"),
@@ -60,6 +62,11 @@ def test_a_comma_in_distances_is_decided_by_column(read, values, places, read_as
         n for reason, n in report.changed.items() if "comma in the uncertainty is not" in reason
     ]
     assert sum(told) == empty
+
+
+def test_units_beside_a_point_say_nothing_of_commas(read):
+    found, report = uncertainties(read, ["30 m", "1.5"], POINTS)
+    assert found == [30, 1.5] and not report.notes
 
 
 def test_a_point_of_a_file_of_points_needs_no_guess(read):
@@ -232,3 +239,17 @@ def test_exchanged_coordinates_are_marked_by_the_country(read, row, marked, colu
     records, report = read(f"species,lat,lon,{column}\nAus bus,{row}\n")
     found = sum(n for reason, n in report.flagged.items() if "look swapped" in reason)
     assert len(records) == 1 and found == marked
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        *(("-35.6,139.7,JP", "latitude"), ("-35.6,139.7,Japan", "latitude"), ("35.6,139.7,JP", "")),
+        *(("51,114,Canada", "longitude"), ("38,145,australia", "latitude"), ("1,1,Atlantis", "")),
+    ],
+)
+@pytest.mark.parametrize("column", ["countryCode", "country"])
+def test_signs_are_checked_by_codes_and_names_of_countries(read, row, said, column):
+    _, report = read(f"species,lat,lon,{column}\nAus bus,{row}\n")
+    told = [reason for reason in report.flagged if reason.startswith("sign of the")]
+    assert told == ([f"sign of the {said} does not fit the country"] if said else [])

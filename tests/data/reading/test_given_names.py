@@ -7,7 +7,14 @@ import pytest
 
 from csp_core.data import read_occurrences
 from csp_core.data.reading import import_records
-from csp_core.data.reading.scientific import ABOVE_SPECIES, OPEN, judge_name, without_author
+from csp_core.data.reading.scientific import (
+    ABOVE_SPECIES,
+    OPEN,
+    SHORT,
+    STAGED,
+    judge_name,
+    without_author,
+)
 
 
 def written(folder, names):
@@ -27,7 +34,11 @@ def written(folder, names):
         *("Turdus merula (Linnaeus, 1758)", "turdus merula linnaeus, 1758"),
         *("Turdus merula Linnaeus & Smith, 1758", "Turdus merula Smith et al., 1990"),
         *("Turdus merula (L.) Mill.", "Turdus merula von Haast, 1860", "Turdus merula C.L. Brehm"),
-        *("TURDUS MERULA LINNAEUS, 1758", "Turdus merula Linnaeus, 1758 auct."),
+        *(
+            "TURDUS MERULA LINNAEUS, 1758",
+            "TURDUS MERULA (Linnaeus)",
+            "Turdus merula Linnaeus, 1758 auct.",
+        ),
         *("Turdus merula Smith & Jones in Brown, 1900", "turdus merula Linnaeus", "Turdus_merula"),
         *("TURDUS MERULA L.", "Turdus merula (linnaeus 1758)", "'Turdus merula'", "Turdus merula."),
     ],
@@ -51,7 +62,7 @@ def test_forms_of_unicode_are_one_class(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("Canis lupus familiaris", "Bombus (Bombus) terrestris", "Rosa 'Peace'"),
+        *("Canis lupus familiaris", "Rosa 'Peace'", "Aus bus Smith, Jones apud Brown"),
         *("Anas platyrhynchos x rubripes", "Anas × rubripes", "×Cupressocyparis leylandii"),
         *("Felis silvestris f. catus", "Luscinia svecica subsp. cyanecula", "Quercus ×rosacea"),
         *("Anas platyrhynchos (Domestic type)", "Junco hyemalis (Slate-colored)"),
@@ -62,6 +73,34 @@ def test_forms_of_unicode_are_one_class(tmp_path):
 def test_names_of_species_and_hybrids_stay_as_they_are(name):
     found = judge_name(name)
     assert (found.name, found.drop) == (name, "")
+
+
+@pytest.mark.parametrize("given", ["Bombus (Bombus) terrestris", "BOMBUS TERRESTRIS"])
+@pytest.mark.parametrize("author", ["", " (Linnaeus, 1758)"])
+def test_a_subgenus_makes_no_other_species(tmp_path, given, author):
+    records, report = read_occurrences(written(tmp_path, [given + author, "Bombus terrestris"]))
+    assert set(records.table["scientific_name"]) == {"Bombus terrestris"}
+    assert sum(report.changed.values()) == 1 and given in str(report.spellings)
+
+
+@pytest.mark.parametrize("sign", ["; ", ", ", " & ", " + ", ";"])
+def test_two_names_in_one_cell_are_no_species(sign):
+    assert judge_name(f"Puma concolor{sign}Lynx rufus").drop == OPEN
+
+
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        *(
+            ("Turdus merula juv.", STAGED),
+            ("Turdus merula (male)", STAGED),
+            ("Turdus merula ♀", STAGED),
+        ),
+        *(("T. merula", SHORT), ("Ae. aegypti", SHORT), ("Turdus merula", ""), ("Aus male", "")),
+    ],
+)
+def test_names_with_remarks_are_marked(name, look):
+    assert (judge_name(name).look, judge_name(name).drop) == (look, "")
 
 
 @pytest.mark.parametrize(
