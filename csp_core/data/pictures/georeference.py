@@ -57,6 +57,9 @@ def _on_earth(x: float, y: float, crs: str | None, notes: tuple[str, ...] = ()) 
     except BadRecordError as error:
         return Place(None, str(error))
     lon, lat = (x, y) if convert is None else convert.transform(x, y)
+    if 180 < abs(lon) <= 360:
+        # Grids of the whole Earth count from 0 to 360, and others go on beyond 180.
+        lon -= math.copysign(360, lon)
     if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
         return Place(None, "The GeoTIFF's georeference leads to no place on Earth.")
     return Place((float(lon), float(lat)), notes=notes)

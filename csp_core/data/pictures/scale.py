@@ -127,7 +127,8 @@ def _topmost(values: Array) -> tuple[float, ...]:
         return ()
     top = np.iinfo(values.dtype).max
     rest = values[values != top]
-    apart = 0 < rest.size < values.size and float(rest.max()) < top / 2
+    # With nothing but zeros beside it, it is the white of a mask.
+    apart = 0 < rest.size < values.size and 0 < float(rest.max()) < top / 2
     return (float(top),) if apart else ()
 
 

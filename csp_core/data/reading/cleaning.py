@@ -91,12 +91,15 @@ class Habits:
     Args:
         columns: Canonical name to column of the file.
         reread: Gives columns of the whole file again, from its beginning.
+        of_geometry: Whether places come from geometries, in WGS84.
     """
 
-    def __init__(self, columns: Mapping[str, str], reread: Rereader) -> None:
+    def __init__(
+        self, columns: Mapping[str, str], reread: Rereader, of_geometry: bool = False
+    ) -> None:
         self.columns = columns
         self.numbers = Numbers(columns, reread)
-        self.datums = Datums(columns)
+        self.datums = Datums(columns, of_geometry)
         self.days = DayOrder(columns, reread)
         self.names = NameBook()
         self.flags = SourceFlags(columns)

@@ -45,6 +45,7 @@ NAMES = {
 }
 UNKNOWN = "datum is not known, place taken as WGS84"
 BEYOND = "datum is not used where the place lies, place taken as WGS84"
+OF_GEOMETRY = "datum differs from that of the geometry, whose place is in WGS84 already"
 PROJECTED = "datum names a map projection, place taken as the degrees that it looks like"
 
 
@@ -66,10 +67,12 @@ class Datums:
 
     Args:
         columns: Canonical name to column of the file.
+        of_geometry: Whether places come from geometries, which a reader brought to WGS84: what the
+            file says of the datum of its other columns moves them no second time.
     """
 
-    def __init__(self, columns: Mapping[str, str]) -> None:
-        self._column = columns.get("datum")
+    def __init__(self, columns: Mapping[str, str], of_geometry: bool = False) -> None:
+        self._column, self._of_geometry = columns.get("datum"), of_geometry
         self._known: dict[str, _System | None] = {}
 
     def convert(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -98,9 +101,9 @@ class Datums:
 
     def _one(self, rows: pl.DataFrame, text: str, system: _System) -> pl.DataFrame:
         here = (rows["datum"] == text).fill_null(False)
-        if system.problem:
+        if problem := OF_GEOMETRY if self._of_geometry else system.problem:
             return rows.with_columns(
-                datum_flag=pl.when(here).then(pl.lit(system.problem)).otherwise("datum_flag")
+                datum_flag=pl.when(here).then(pl.lit(problem)).otherwise("datum_flag")
             )
         lon, lat = rows["lon"].to_numpy().copy(), rows["lat"].to_numpy().copy()
         degrees = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)

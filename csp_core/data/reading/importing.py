@@ -18,6 +18,7 @@ from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
 from csp_core.data.reading.columns import competing, find_columns, instead
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.data.reading.extras import EXTRAS
+from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
@@ -64,7 +65,8 @@ class Import:
         source.notes += [f"lists in {columns[key]!r} are not read" for key in nested]
         self._prepare = Preparation(source.header, plain)
         self._columns = self._prepare.columns
-        self._habits = Habits(self._columns, self._reread)
+        placed = all(columns[key] == source.known.get(key) for key in PLACE)
+        self._habits = Habits(self._columns, self._reread, placed)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
         self._read = self._kept = 0

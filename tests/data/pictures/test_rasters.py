@@ -14,6 +14,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
+from rasterio.transform import from_origin
 
 from csp_core.data.pictures import ENDINGS, read_photo, thumbnail
 from csp_core.data.pictures.raws import is_raw
@@ -72,6 +73,22 @@ def test_control_points_place_the_middle(case):
     lon, lat = photo.lonlat
     apart = (lon - expected[0] + 180) % 360 - 180
     assert (apart, lat) == pytest.approx((0, expected[1]), abs=1e-6)
+
+
+@pytest.mark.parametrize(("west", "middle"), [(179.9, -179.1), (350, -9), (-181.5, 179.5)])
+def test_a_grid_over_180_degrees_wraps(west, middle):
+    grid = from_origin(west, 10, 0.1, 0.1)
+    photo = read_photo(
+        raster(np.zeros((3, 20, 20), "uint8"), crs="EPSG:4326", transform=grid), "a.tif"
+    )
+    assert photo.lonlat == pytest.approx((middle, 9))
+
+
+def test_a_mask_of_white_on_black_is_no_missing_data():
+    values = np.zeros((1, 20, 20), "uint16")
+    values[:, :5] = 65535
+    photo = read_photo(raster(values), "a.tif")
+    assert photo.image[:, :5].min() == 255 and photo.image[:, 5:].max() == 0
 
 
 def test_many_points_follow_a_curve():

@@ -157,3 +157,16 @@ def test_shapes_that_are_broken_have_no_place_or_a_large_uncertainty():
         np.isfinite(found.radius_m[[0, 2]]).all() and np.isnan(found.radius_m[[1, 3, 4, 5]]).all()
     )
     assert places_of(np.array([], dtype=object), None).row.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("datum", "marked"),
+    [("Tokyo", 1), ("EPSG:27700", 1), ("WGS84", 0), ("EPSG:4326", 0), (None, 0)],
+)
+def test_a_geometry_is_in_wgs84_whatever_datum_its_properties_name(tmp_path, datum, marked):
+    point = {"type": "Point", "coordinates": [139.7, 35.6]}
+    table, report = read(
+        tmp_path, exports.feature(point, species="Aus bus", geodeticDatum=datum, decimalLatitude=35)
+    )
+    assert table.select("lon", "lat").row(0) == (139.7, 35.6) and not report.changed
+    assert sum(n for why, n in report.flagged.items() if why.startswith("datum")) == marked
