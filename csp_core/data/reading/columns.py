@@ -100,8 +100,10 @@ def find_columns(
             f"No column for {', '.join(missing)}. The columns are: {listed(header)}. Name them with"
             f" mapping={{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
         )
+    # What the user says a column holds, it does not hold something else beside it.
+    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()}
     return found | {
-        key: first[0] for key, aliases in EXTRAS.items() if (first := _first(names, aliases))
+        key: first[0] for key, first in own.items() if first and first[0] not in given.values()
     }
 
 

@@ -45,6 +45,9 @@ NAMES = {
 }
 UNKNOWN = "datum is not known, place taken as WGS84"
 BEYOND = "datum is not used where the place lies, place taken as WGS84"
+DATES = "datum holds a date; if it is that of the record, name it with --map date=COLUMN"
+# "Datum" is a date in several languages.
+_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}\b|\d{8}$")
 OF_GEOMETRY = "datum differs from that of the geometry, whose place is in WGS84 already"
 PROJECTED = "datum names a map projection, place taken as the degrees that it looks like"
 
@@ -101,7 +104,7 @@ class Datums:
 
     def _one(self, rows: pl.DataFrame, text: str, system: _System) -> pl.DataFrame:
         here = (rows["datum"] == text).fill_null(False)
-        if problem := OF_GEOMETRY if self._of_geometry else system.problem:
+        if problem := system.problem or (OF_GEOMETRY if self._of_geometry else ""):
             return rows.with_columns(
                 datum_flag=pl.when(here).then(pl.lit(problem)).otherwise("datum_flag")
             )
@@ -161,6 +164,8 @@ def _system(text: str) -> _System | None:
     plain = re.sub(r"[^a-z0-9]", "", text.casefold())
     if not plain or plain in SAME:
         return None
+    if _DATE.match(text):
+        return _System(text, problem=DATES)
     import pyproj
 
     code = re.fullmatch(r"(?:epsg|httpwwwopengisnetdefcrsepsg0|urnogcdefcrsepsg)?(\d{4,6})", plain)

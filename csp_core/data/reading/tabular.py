@@ -69,6 +69,8 @@ class ParquetSource(Source):
         if computed:
             header += ["lon", "lat", *[RADIUS] * bool(self._geometry)]
             notes.append(f"places are those of the column {computed!r}")
+        if self._geometry and self._crs is None:
+            notes[-1] += ", of which the file names no reference system; WGS84 was assumed"
         if self._transform:
             notes[-1] += f", converted to WGS84 from {self._transform.source_crs.name}"
         name = "geoparquet" if self._geometry else "parquet"

@@ -219,6 +219,15 @@ def test_unknown_datums_are_told(read, name):
     assert report.flagged == {"datum is not known, place taken as WGS84": 1}
 
 
+def test_a_column_of_dates_is_no_datum(read):
+    text = "species,lat,lon,Datum\nAus bus,52.5,13.4,13.05.2019\n"
+    records, report = read(text)
+    assert [why for why in report.flagged if "--map date=" in why]
+    records, report = read(text, mapping={"date": "Datum"})
+    assert records.table["date"].cast(str).to_list() == ["2019-05-13"] and not report.flagged
+    assert "datum" not in report.mapping
+
+
 def test_a_projection_beside_degrees_moves_nothing(read):
     places, report = datum(read, "52.5,13.4,EPSG:25833")
     assert places == [(13.4, 52.5)] and sum(report.flagged.values()) == 1
