@@ -27,6 +27,8 @@ from csp_core.training.unseen import check_unseen
 log = logging.getLogger(__name__)
 # A model with time needs this part of its records dated, or it learns what noise is.
 LEAST_DATED = 0.05
+# With fewer than this, what it says of a time rests on the smaller part of its records.
+WELL_DATED = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ def _check_dated(model: DualEncoder, train_set: RecordDataset) -> None:
                 f" {len(values):,} training records ({known / max(len(values), 1):.1%}) have a"
                 f" {what}: it would learn noise. Give records with one, or set"
                 f" model.location.time=null (or {off} in its options)."
+            )
+        if used and known < WELL_DATED * len(values):
+            log.warning(
+                "%s of %s training records (%.0f%%) have a %s: what the model says of one rests"
+                " on these alone",
+                f"{known:,}",
+                f"{len(values):,}",
+                100 * known / len(values),
+                what,
             )
 
 

@@ -80,6 +80,9 @@ def test_time_is_not_learned_from_undated_records(tmp_path, dated):
 def test_time_is_learned_where_some_are_dated(tmp_path):
     path = table(tmp_path, ["Aus bus", "Cus dus"], dated=10)
     assert train(settings(path, time=True), run_dir=tmp_path / "run").state == "finished"
+    assert "have a date: what the model says of one rests" in RunDir(
+        tmp_path / "run"
+    ).log.read_text(encoding="utf-8")
 
 
 def test_hours_that_no_record_has(tmp_path):

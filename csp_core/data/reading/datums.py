@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 # Within two metres of WGS84, which is less than any record knows.
@@ -52,6 +53,10 @@ OF_GEOMETRY = "datum differs from that of the geometry, whose place is in WGS84 
 PROJECTED = "datum names a map projection, place taken as the degrees that it looks like"
 
 
+# A datum is not used this far from where it is defined, in degrees: ships and shelves are.
+MARGIN = 3.0
+
+
 @dataclass
 class _System:
     """What one text in the column of datums means."""
@@ -61,6 +66,8 @@ class _System:
     name: str = ""
     projected: bool = False
     transform: Any = None
+    # West, south, east and north of where it is in use, degrees; west is above east over 180.
+    area: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
     records: int = 0
     how: str = ""
 
@@ -112,7 +119,9 @@ class Datums:
         degrees = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
         usable = here.to_numpy() & np.isfinite(lon) & np.isfinite(lat)
         moved = usable & ~degrees if system.projected else usable & degrees
-        beyond = np.zeros_like(moved)
+        # Far from where it is defined, a conversion gives any place, and no warning.
+        beyond = moved & degrees & ~_within(lon, lat, system.area)
+        moved = moved & ~beyond
         if moved.any():
             lon_was, lat_was = lon[moved], lat[moved]
             x, y = system.transform.transform(lon[moved], lat[moved])
@@ -121,7 +130,7 @@ class Datums:
             # Where no conversion reaches, the numbers come back as they were.
             same = good & (np.abs(x - lon_was) < 1e-9) & (np.abs(y - lat_was) < 1e-9)
             unsure = same & (system.transform.get_last_used_operation().accuracy < 0)
-            beyond[moved] = unsure
+            beyond[moved] |= unsure
             moved[moved] = good & ~unsure
             system.records += int(moved.sum())
             system.how = system.how or _how(system.transform)
@@ -150,6 +159,17 @@ class Datums:
             for system in self._known.values()
             if system is not None and system.records
         ]
+
+
+def _within(
+    lon: npt.NDArray[Any], lat: npt.NDArray[Any], area: tuple[float, float, float, float]
+) -> npt.NDArray[Any]:
+    """Tell which places lie in an area, or near it."""
+    west, south, east, north = area
+    wide = (east - west) % 360 or 360
+    across = (lon - west + MARGIN) % 360 <= min(wide + 2 * MARGIN, 360)
+    inside: npt.NDArray[Any] = across & (lat >= south - MARGIN) & (lat <= north + MARGIN)
+    return inside
 
 
 def _how(transform: Any) -> str:
@@ -182,4 +202,7 @@ def _system(text: str) -> _System | None:
         transform = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
     except (pyproj.exceptions.ProjError, ValueError, TypeError):
         return _System(text, problem=UNKNOWN)
-    return _System(text, name=crs.name, projected=crs.is_projected, transform=transform)
+    system = _System(text, name=crs.name, projected=crs.is_projected, transform=transform)
+    if crs.area_of_use is not None and not crs.is_projected:
+        system.area = crs.area_of_use.bounds
+    return system

@@ -219,6 +219,24 @@ def test_unknown_datums_are_told(read, name):
     assert report.flagged == {"datum is not known, place taken as WGS84": 1}
 
 
+@pytest.mark.parametrize(
+    ("row", "moved"),
+    [
+        *(("35,139,Tokyo", True), ("52.5,13.4,Tokyo", False), ("40,-100,NAD27", True)),
+        *(("-33,151,NAD27", False), ("52,5,ED50", True), ("-41,174,NZGD49", True)),
+        *(("52,5,NZGD49", False), ("-10,170,WGS 72", True), ("52,179.5,NAD27", True)),
+    ],
+)
+def test_a_datum_is_not_used_far_from_its_country(read, row, moved):
+    records, report = read(f"species,lat,lon,geodeticDatum\nAus bus,{row}\n")
+    lat, lon = map(float, row.split(",")[:2])
+    assert (records.table.select("lat", "lon").row(0) != (lat, lon)) == moved
+    assert bool(report.changed) == moved
+    assert [why for why in report.flagged if "not used where" in why] == (
+        [] if moved else ["datum is not used where the place lies, place taken as WGS84"]
+    )
+
+
 def test_a_column_of_dates_is_no_datum(read):
     text = "species,lat,lon,Datum\nAus bus,52.5,13.4,13.05.2019\n"
     records, report = read(text)
