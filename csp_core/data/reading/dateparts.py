@@ -30,7 +30,8 @@ FROM_DAY = "date put together from year and day of the year"
 APART = "date differs from year, month and day in columns of their own"
 NO_SINGLE_DAY = "year and days of the year name no single day, left empty"
 IMPOSSIBLE = "year, month and day are no date, left empty"
-_VAGUE = r"^\d{4}([-/]\d{1,2})?$"
+# A year or a month alone.
+VAGUE = r"^\d{4}([-/]\d{1,2})?$"
 
 
 def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
@@ -54,7 +55,7 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     absent = [k for k in ("month", "day") if k not in rows.columns]
     rows = rows.with_columns(pl.lit(None, pl.String).alias(key) for key in absent)
     text = pl.col("date_text")
-    vague = text.str.contains(_VAGUE).fill_null(False)
+    vague = text.str.contains(VAGUE).fill_null(False)
     # Only what has to be filled is put together, and of the rest what may differ is compared.
     rows = rows.with_columns(_number("year"), _month(), _number("day"))
     year, month, day = (pl.col(f"{key}_part") for key in ("year", "month", "day"))

@@ -6,12 +6,11 @@ import datetime
 
 import polars as pl
 
-from csp_core.data.reading.dateparts import with_parts
+from csp_core.data.reading.dateparts import EARLIEST, VAGUE, with_parts
 from csp_core.data.reading.dayorder import DayOrder
 
 # Longer than this, the first day of an interval says too little about the season.
 LONGEST_INTERVAL = datetime.timedelta(days=31)
-EARLIEST_YEAR = 1500
 
 _CLOCK = r"\d{1,2}(?::?\d{2}){0,2}(?:[.,]\d+)?"
 _ZONE = r"(?:\s?(?:[Zz]|[A-Z]{2,5}|[+-]\d{2}(?::?\d{2})?))?(?:\[[\w/+-]+\])?"
@@ -23,7 +22,6 @@ YEAR_FIRST = r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})$"
 COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
 DAY_FIRST = r"^(\d{1,2})\.(\d{1,2})\.(\d{4})$"
 SHORT_YEAR = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}$"
-VAGUE = r"^\d{4}([-/]\d{1,2})?$"
 # A day with its time, then what may part it from the end of an interval, then that end.
 _APART = (
     r"\s*(?:/|--+|\.\.+|…|–|—|~|;|,|\||\s-\s*|-\s"
@@ -60,7 +58,7 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
     if rows.schema["date"] != pl.Date:
         plain = pl.when(text.str.contains(PLAIN)).then(text.str.head(10))
         rows = rows.with_columns(date=plain.str.to_date("%Y-%m-%d", strict=False))
-    outside = (date.dt.year() < EARLIEST_YEAR) | (date > today)
+    outside = (date.dt.year() < EARLIEST) | (date > today)
     # Most dates are plain; only the others go the long way.
     odd = rows.lazy().filter(text.is_not_null() & (date.is_null() | outside))
     others = odd.select("line", "date", "date_text").collect()
