@@ -12,6 +12,8 @@ from csp_core.data.names import identity
 
 # So many names are remembered; beyond, spellings of further names are no longer brought together.
 MOST_NAMES = 1_000_000
+# Each takes some 10 microseconds, and the dictionaries of each piece of a file as much again.
+MOST_JUDGED = 250_000
 MOST_SPELLINGS = 10_000
 ABOVE_SPECIES = "name is not that of a species"
 OPEN = "identification is open (cf., aff., ?, a/b)"
@@ -95,6 +97,11 @@ GROUP = re.compile(
 )
 TAME = re.compile(r"\b(?:domestic|feral|captive|escaped?e?|domesticus type|pet)\b", re.I)
 
+# "Turdus m." and "Turdus me." are not yet names.
+BEGUN_NAME = re.compile(r"^\S+ [a-z]{1,2}\.$")
+HYBRID_NAME = re.compile(r"^[×xX]\s?[A-Z]\S+\s[a-z]")
+SHORT_GENUS = re.compile(r"^[A-Z][a-z]?\. ")
+
 # A binomial or trinomial as it should stand, unless one of its words is that of another kind.
 PLAIN = r"^[A-Z][a-z]{2,}(?: [a-z]{3,}\d*){1,2}$"
 _WORDS = (
@@ -153,14 +160,18 @@ def without_author(name: str) -> str:
 
 def _spelled(name: str) -> str:
     """Bring spaces, letters and case to one form."""
-    whole = unicodedata.normalize("NFC", name)
+    whole = name if name.isascii() else unicodedata.normalize("NFC", name)
     # Signs that nobody sees make another word of the same.
     if not whole.isprintable():
         whole = "".join(" " if c.isspace() else c for c in whole if c.isspace() or c.isprintable())
-    whole = re.sub(r"^([\"'])(.*)\1$", r"\2", " ".join(whole.split())).removesuffix(" [sic]")
-    if JOINED.match(whole):
+    whole = " ".join(whole.split())
+    if whole[:1] in ("'", '"'):
+        whole = re.sub(r"^([\"'])(.*)\1$", r"\2", whole)
+    whole = whole.removesuffix(" [sic]")
+    if "_" in whole and JOINED.match(whole):
         whole = whole.replace("_", " ")
-    whole = re.sub(r"(?<=[a-z]{4})\.$", "", whole)
+    if whole.endswith("."):
+        whole = re.sub(r"(?<=[a-z]{4})\.$", "", whole)
     if (whole.islower() or whole.isupper()) and (match := ONE_CASE.match(whole)):
         return match[1].capitalize()
     words = whole.split(" ")
@@ -198,16 +209,21 @@ def judge_name(given: str) -> Verdict:
     """
     spelled = _spelled(given)
     authored = without_author(spelled)
-    name = WITH_SUBGENUS.sub(r"\1 ", authored)
+    name = WITH_SUBGENUS.sub(r"\1 ", authored) if "(" in authored else authored
     change = AUTHORED if authored != spelled else SPELLED if spelled != given else ""
     change = change or (SUBGENUS if name != authored else "")
-    words = {word.strip(".,()[]").casefold() for word in name.split()}
+    return _of_kind(name, change)
+
+
+def _of_kind(name: str, change: str) -> Verdict:
+    """Tell whether a name in its one spelling is that of a species, and of what else if not."""
+    words = {word.strip(".,()[]") for word in name.casefold().split()}
     drop = look = ""
-    if words & NO_NAMES or OPEN_NAME.match(name) or re.match(r"^\S+ [a-z]{1,2}\.$", name):
+    if words & NO_NAMES or OPEN_NAME.match(name) or BEGUN_NAME.match(name):
         drop = ABOVE_SPECIES
     elif DOUBT.search(name) or SEVERAL.search(name):
         drop = OPEN
-    elif not SPECIES_NAME.match(name) and not re.match(r"^[×xX]\s?[A-Z]\S+\s[a-z]", name):
+    elif not SPECIES_NAME.match(name) and not HYBRID_NAME.match(name):
         drop = ABOVE_SPECIES
     elif TAME.search(name):
         look = DOMESTIC
@@ -217,7 +233,7 @@ def judge_name(given: str) -> Verdict:
         look = PEOPLE
     elif STAGE.search(name):
         look = STAGED
-    elif re.match(r"^[A-Z][a-z]?\. ", name):
+    elif SHORT_GENUS.match(name):
         look = SHORT
     return Verdict(name, change, drop, look)
 
@@ -230,6 +246,7 @@ class NameBook:
         self._verdicts: dict[str, Verdict] = {}
         self._first: dict[str, str] = {}
         self.spellings: dict[str, list[str]] = {}
+        self._unjudged = 0
 
     def judge(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Bring names to one spelling and say what they are.
@@ -247,13 +264,17 @@ class NameBook:
         if len(self._plain) < MOST_NAMES:
             self._plain.update(given.filter(plain).to_list())
         others = sorted(given.filter(~plain).to_list())
-        if len(self._verdicts) > MOST_NAMES:
-            self._verdicts.clear()
-        judged = {name: judge_name(name) for name in others if name not in self._verdicts}
+        new = [name for name in others if name not in self._verdicts]
+        room = MOST_JUDGED - len(self._verdicts)
+        if len(new) > room:
+            beyond = pl.Series(new[room:])
+            self._unjudged += int(rows["scientific_name"].is_in(beyond.implode()).sum())
+            new = new[:room]
+        judged = {name: judge_name(name) for name in new}
         # Names that are spelled as they should be come first, so that others are brought to them.
         for name in sorted(judged, key=lambda n: (bool(judged[n].change), bool(judged[n].drop), n)):
             self._verdicts[name] = self._one(name, judged[name])
-        here = {name: self._verdicts[name] for name in others}
+        here = {name: self._verdicts[name] for name in others if name in self._verdicts}
         columns = {"name_text": pl.col("scientific_name")}
         spelled = {name: v.name for name, v in here.items() if v.name != name}
         if spelled:
@@ -287,13 +308,21 @@ class NameBook:
         """Say which names were brought to one.
 
         Returns:
-            A sentence, or nothing.
+            Sentences, or nothing.
         """
+        beyond = (
+            [
+                f"names taken as they stand, after {MOST_JUDGED:,} different ones with authors,"
+                f" signs or other spellings: {self._unjudged:,} records"
+            ]
+            if self._unjudged
+            else []
+        )
         if not self.spellings:
-            return []
+            return beyond
         some = [
             f"{name} from {', '.join(map(repr, given[:4]))}{', …' if len(given) > 4 else ''}"
             for name, given in sorted(self.spellings.items())[:5]
         ]
         more = f"; and {len(self.spellings) - 5:,} more" if len(self.spellings) > 5 else ""
-        return [f"one name from several spellings: {'; '.join(some)}{more}"]
+        return [f"one name from several spellings: {'; '.join(some)}{more}", *beyond]

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from csp_core.data import read_occurrences
-from csp_core.data.reading import import_records
+from csp_core.data.reading import import_records, scientific
 from csp_core.data.reading.scientific import (
     ABOVE_SPECIES,
     OPEN,
@@ -159,3 +159,13 @@ def test_one_spelling_through_many_blocks(tmp_path):
     again = import_records(tmp_path / "out.parquet", tmp_path / "again.parquet")
     assert not again.changed
     assert pl.read_parquet(tmp_path / "again.parquet").equals(table)
+
+
+def test_names_beyond_a_number_of_odd_ones_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(scientific, "MOST_JUDGED", 3)
+    odd = [f"Aus beta{end} Smith, 1900" for end in "vwxyz"]
+    records, report = read_occurrences(written(tmp_path, ["Turdus merula", *odd, odd[0], odd[4]]))
+    kept = records.table["scientific_name"].to_list()
+    assert kept.count("Aus betav") == 2 and kept.count("Aus betax") == 1
+    assert kept.count(odd[3]) == 1 and kept.count(odd[4]) == 2
+    assert any("after 3 different ones" in note and ": 3 records" in note for note in report.notes)
