@@ -70,12 +70,14 @@ def offer_swap(lon: float | None, lat: float | None) -> None:
 
 def draw_lookup() -> None:
     """Say what is wrong with a typed place, or which ones it may mean."""
-    if error := st.session_state.get(own("lookup_error")):
-        st.error(escape_markdown(error))
-    question, found = st.session_state.get(own("lookup")) or ("", ())
-    if found:
-        st.caption(question)
-        with st.container(horizontal=True, gap="small"):
-            for number, place in enumerate(found):
-                label = escape_markdown(place.label)
-                st.button(label, on_click=_on_choice, args=(place,), key=f"choice-{number}")
+    # A container even for nothing: the map below would be built anew if its number changed.
+    with st.container():
+        if error := st.session_state.get(own("lookup_error")):
+            st.error(escape_markdown(error))
+        question, found = st.session_state.get(own("lookup")) or ("", ())
+        if found:
+            st.caption(question)
+            with st.container(horizontal=True, gap="small"):
+                for number, place in enumerate(found):
+                    label = escape_markdown(place.label)
+                    st.button(label, on_click=_on_choice, args=(place,), key=f"choice-{number}")

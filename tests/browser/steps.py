@@ -25,6 +25,8 @@ def params(page: Page) -> dict[str, str]:
 
 def map_view(page: Page) -> tuple[float, float, int]:
     frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
+    # While the frame loads, the name is that of the element.
+    frame.wait_for_function("typeof map_div !== 'undefined' && 'getCenter' in map_div")
     centre = frame.evaluate("[map_div.getCenter().lng, map_div.getCenter().lat]")
     return centre[0], centre[1], frame.evaluate("map_div.getZoom()")
 
