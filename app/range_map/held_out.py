@@ -74,32 +74,34 @@ def held_out(info: ModelInfo, taxon: str, given: Given) -> tuple[HeldOut, str]:
         CspError: If the file cannot be read, or the model has learned from all of it.
     """
     content = resources.content_hash(info)
-    records, report = _records(str(info.directory), content, given.digest, given)
+    # Of the name only a plain ending is used, as the rest is the user's to choose; and what is read
+    # of a content is kept for all who give it, each under a name of their own.
+    suffix = Path(given.name).suffix
+    called = "records" + (suffix if suffix[1:].isalnum() else "")
+    try:
+        records, report = _records(str(info.directory), content, given.digest, given, called)
+    except BadRecordError as error:
+        raise BadRecordError(str(error).replace(called, given.name)) from None
+    report = report.replace(called, given.name, 1)
     model = resources.model(info)
     values = _values(str(info.directory), content, given.digest, taxon, model, records)
     return values, report
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=2)
-def _records(directory: str, content: str, digest: str, _given: Given) -> tuple[RecordDataset, str]:
+def _records(
+    directory: str, content: str, digest: str, _given: Given, called: str
+) -> tuple[RecordDataset, str]:
     if _given.path:
         return read_held_out(directory, _given.path), ""
     uploads.check_length(len(_given.content), MAX_MEGABYTES)
     with tempfile.TemporaryDirectory() as folder:
-        # Of the name only a plain ending is used: the rest is the user's to choose.
-        suffix = Path(_given.name).suffix
-        path = Path(folder, "records" + (suffix if suffix[1:].isalnum() else ""))
+        path, report = Path(folder, called), ""
         path.write_bytes(_given.content)
-        report, uploaded = "", path.name
         if not _is_own(directory, digest):
             # Whatever it holds, a child process makes one plain table of it.
             tidy = Path(folder, "tidy", "records.parquet")
-            try:
-                kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
-            except BadRecordError as error:
-                # The file has no other name than that which its owner gave it.
-                raise BadRecordError(str(error).replace(uploaded, _given.name)) from None
-            report = report.replace(uploaded, _given.name, 1)
+            kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
             if not kept:
                 raise BadRecordError(f"No row of the file can be used. {report}")
             path = tidy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,11 @@ class Places(NamedTuple):
     lat: Floats
     radius_m: Floats
     counts: dict[str, int]
+
+    def each(self) -> Iterator[tuple[int, float, float, float]]:
+        """Give shape, longitude, latitude and radius of one place after the other."""
+        columns = (self.row, self.lon, self.lat, self.radius_m)
+        return zip(*(column.tolist() for column in columns), strict=True)
 
 
 SEVERAL = "records made of the points of features with several points: {}"

@@ -318,6 +318,9 @@ def test_records_give_recall_and_fitted_thresholds(open_app: Open, tmp_path: Pat
     assert not app.exception and not app.error
     assert "Records in use: mine\\.csv" in texts(app)
     assert app.code[0].value.startswith("mine.csv (text, comma, utf-8): 15 of 15 records kept")
+    other = open_app(taxon=NAMES[0])
+    other.file_uploader(key="records_file").set_value(("theirs.csv", content, "text/csv")).run()
+    assert other.code[0].value.startswith("theirs.csv (text") and "mine" not in texts(other)
     assert re.search(r"\*\*[89]0%\*\* of its 10 records and 0% of 5 records of others", texts(app))
     app.selectbox(key="threshold_box").set_value("max_tss").run()
     assert not app.exception and param(app, "threshold") == "max_tss"

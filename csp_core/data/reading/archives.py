@@ -8,7 +8,7 @@ import io
 import zipfile
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from csp_core.data.reading.source import Opener
 from csp_core.errors import BadRecordError
@@ -21,6 +21,28 @@ GZIP_RATIO_COUNTS_FROM = 1 << 27
 MAX_UNPACKED = 1 << 38
 # What is copied to disk out of an archive, because it must be read from its end.
 MAX_COPIED = 1 << 31
+
+
+def copy_to(copy: IO[bytes], stream: IO[bytes]) -> None:
+    """Unpack a stream to a file on disk.
+
+    Args:
+        copy: The file.
+        stream: What to read to its end.
+
+    Raises:
+        BadRecordError: If it holds more than ``MAX_COPIED`` bytes.
+    """
+    left = MAX_COPIED
+    while block := stream.read(1 << 20):
+        left -= len(block)
+        if left < 0:
+            raise BadRecordError(
+                f"It unpacks to more than {MAX_COPIED / 1e9:.1f} GB; unpack it yourself."
+            )
+        copy.write(block)
+
+
 MAX_MEMBERS = 100_000
 BOMB = "a zip bomb, or no table of records"
 

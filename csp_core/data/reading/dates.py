@@ -93,12 +93,7 @@ def _with_ends(rows: pl.DataFrame, order: DayOrder) -> pl.DataFrame:
         .then(pl.lit(None, pl.String))
         .when(text.is_not_null() & end.is_null())
         .then(pl.lit(OPEN_END))
-        .when(end < date)
-        .then(pl.lit(REVERSED))
-        .when(end - date > LONGEST_INTERVAL)
-        .then(pl.lit(TOO_LONG))
-        .when(end > date)
-        .then(pl.lit(FIRST_DAY))
+        .otherwise(_span(date, end))
     )
     # An interval of up to a month may still end later by the other column.
     said = pl.when(pl.col("date_change") != FIRST_DAY).then("date_change")
@@ -143,6 +138,18 @@ def _long_way(others: pl.DataFrame) -> pl.DataFrame:
     return others.with_columns(_end=end)
 
 
+def _span(date: pl.Expr, end: pl.Expr) -> pl.Expr:
+    """Say what becomes of an interval from a day to a day; null where they are one."""
+    return (
+        pl.when(end < date)
+        .then(pl.lit(REVERSED))
+        .when(end - date > LONGEST_INTERVAL)
+        .then(pl.lit(TOO_LONG))
+        .when(end > date)
+        .then(pl.lit(FIRST_DAY))
+    )
+
+
 def _change(outside: pl.Expr) -> pl.Expr:
     """Say why a date becomes empty, null where it stays."""
     text, date = pl.col("_text"), pl.col("date")
@@ -159,10 +166,5 @@ def _change(outside: pl.Expr) -> pl.Expr:
         .then(pl.lit("date is not of the form 2024-05-31, set to empty"))
         .when(interval & end.is_null())
         .then(pl.lit(OPEN_END))
-        .when(end < date)
-        .then(pl.lit(REVERSED))
-        .when(end - date > LONGEST_INTERVAL)
-        .then(pl.lit(TOO_LONG))
-        .when(end > date)
-        .then(pl.lit(FIRST_DAY))
+        .otherwise(_span(date, end))
     )

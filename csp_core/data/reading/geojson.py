@@ -61,13 +61,7 @@ def records_of(
     found = places_of(_shapes(points), transform)
     records = [
         _record(features[i], None if np.isnan(x) or np.isnan(y) else (x, y), r)
-        for i, x, y, r in zip(
-            found.row.tolist(),
-            found.lon.tolist(),
-            found.lat.tolist(),
-            found.radius_m.tolist(),
-            strict=True,
-        )
+        for i, x, y, r in found.each()
     ]
     return records, found.counts
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from csp_core.data.reading.archives import MAX_COPIED, Members
+from csp_core.data.reading.archives import Members, copy_to
 from csp_core.data.reading.columns import listed
 from csp_core.data.reading.source import Opener
 from csp_core.data.reading.vectors import VectorSource
@@ -128,15 +128,8 @@ def _path_of(opener: Opener, name: str) -> Iterator[Path]:
 
 
 def _copy(opener: Opener, path: Path) -> None:
-    left = MAX_COPIED
     with opener() as stream, path.open("wb") as copy:
-        while block := stream.read(1 << 20):
-            left -= len(block)
-            if left < 0:
-                raise BadRecordError(
-                    f"It unpacks to more than {MAX_COPIED / 1e9:.1f} GB; unpack it yourself."
-                )
-            copy.write(block)
+        copy_to(copy, stream)
 
 
 def _check_database(path: Path) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from csp_core.data.reading.archives import MAX_COPIED
+from csp_core.data.reading.archives import copy_to
 from csp_core.data.reading.columns import ALIASES, plain
 from csp_core.data.reading.source import RADIUS, Chunk, Opener, Source
 from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
@@ -247,14 +247,7 @@ def seekable(opener: Opener) -> Iterator[BinaryIO]:
         stream = stack.enter_context(opener())
         if not stream.seekable():
             copy = stack.enter_context(tempfile.TemporaryFile())
-            left = MAX_COPIED
-            while block := stream.read(1 << 20):
-                left -= len(block)
-                if left < 0:
-                    raise BadRecordError(
-                        f"It unpacks to more than {MAX_COPIED / 1e9:.1f} GB; unpack it yourself."
-                    )
-                copy.write(block)
+            copy_to(copy, stream)
             stream = cast(BinaryIO, copy)
         yield stream
 

@@ -159,13 +159,7 @@ class _Reader:
             shapes[single] = shapely.points([self._found[i][1] for i in single])
         places = places_of(shapes, None)
         records = []
-        for i, lon, lat, radius in zip(
-            places.row.tolist(),
-            places.lon.tolist(),
-            places.lat.tolist(),
-            places.radius_m.tolist(),
-            strict=True,
-        ):
+        for i, lon, lat, radius in places.each():
             record: dict[str, Any] = {**self._found[i][0]}
             if "begin" in record:
                 # A span has two ends, one of which may be open.
