@@ -22,7 +22,7 @@ def place_box(width: int | Literal["stretch"] = "stretch") -> None:
     st.text_input(
         "Place or coordinates",
         key="place_text",
-        placeholder="München · 東京 · Paris, Texas · 48.2 N 16.37 E",
+        placeholder="München · Москва · Paris, Texas · 48.2 N 16.37 E",
         on_change=_on_text,
         width=width,
     )
