@@ -56,6 +56,21 @@ def focus_by_tab(page: Page, selector: str, *, most: int = 120) -> None:
     raise AssertionError(f"{selector} cannot be reached with the Tab key")
 
 
+def choose_by_keys(page: Page, selector: str) -> None:
+    """Reach a list by the Tab key, open it, and take its first entry."""
+    focus_by_tab(page, selector)
+    active = page.locator(f"{selector} input[aria-activedescendant]")
+    # A list closes as the page moves under it, and Tab may have set the page in motion.
+    for _ in range(10):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(500)
+        if active.count():
+            break
+    expect(active).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+
+
 def brightness(colour: str) -> float:
     red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
     return (red + green + blue) / 3

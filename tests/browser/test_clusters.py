@@ -9,8 +9,8 @@ from tests.browser.conftest import OpenPage
 from tests.browser.steps import (
     WIDER,
     brightness,
+    choose_by_keys,
     click_map,
-    focus_by_tab,
     leaflet,
     params,
     settle,
@@ -82,9 +82,7 @@ def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
     page = open_page(app + FEW)
     ready(page)
     before = picture(page)
-    focus_by_tab(page, ".st-key-clusters-cluster")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
+    choose_by_keys(page, ".st-key-clusters-cluster")
     expect(page.get_by_text("places are highlighted")).to_be_visible()
     settle(page)
     assert params(page)["cluster"] == "0" and picture(page) != before
