@@ -10,15 +10,20 @@ Keys = npt.NDArray[np.uint64]
 KEY = ("scientific_name", "lon", "lat", "date")
 
 
+# Runs are merged a part at a time: what a merge needs beside the keys is a sixteenth of them.
+PARTS = 16
+BOUNDS = (np.arange(1, PARTS, dtype=np.uint64) << np.uint64(60)).astype(np.uint64)
+
+
 class SeenKeys:
     """A set of 64-bit keys that grows batch by batch.
 
-    The keys lie in sorted runs of growing size, two runs of like size being merged into one: 8
-    bytes a key, 16 while the largest runs are merged.
+    The keys are parted by their first four bits, and lie in each part in sorted runs of growing
+    size, two runs of like size being merged into one: 8 bytes a key, and little more.
     """
 
     def __init__(self) -> None:
-        self._runs: list[Keys] = []
+        self._parts: list[list[Keys]] = [[] for _ in range(PARTS)]
 
     def add(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Add keys.
@@ -40,20 +45,25 @@ class SeenKeys:
         ranked = keys[order]
         again = np.zeros(len(keys), bool)
         again[1:] = ranked[1:] == ranked[:-1]
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run, ranked), len(run) - 1)
-            again |= run[at] == ranked
-        self._keep(ranked[~again])
+        cuts = np.searchsorted(ranked, BOUNDS)
+        for runs, own, known in zip(
+            self._parts, np.split(ranked, cuts), np.split(again, cuts), strict=True
+        ):
+            for run in runs:
+                at = np.minimum(np.searchsorted(run, own), len(run) - 1)
+                known |= run[at] == own
+            _keep(runs, own[~known])
         found = np.empty(len(keys), bool)
         found[order] = again
         return found
 
-    def _keep(self, run: Keys) -> None:
-        while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.concatenate([self._runs.pop(), run])
-            run.sort(kind="stable")
-        if len(run):
-            self._runs.append(run)
+
+def _keep(runs: list[Keys], run: Keys) -> None:
+    while runs and len(runs[-1]) <= 2 * len(run):
+        run = np.concatenate([runs.pop(), run])
+        run.sort(kind="stable")
+    if len(run):
+        runs.append(run)
 
 
 def keys_of(records: pl.DataFrame) -> Keys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from csp_core.data.names import identity
 # So many names are remembered; beyond, spellings of further names are no longer brought together.
 MOST_NAMES = 1_000_000
 # Each takes some 10 microseconds, and the dictionaries of each piece of a file as much again.
-MOST_JUDGED = 250_000
+MOST_JUDGED = 150_000
 MOST_SPELLINGS = 10_000
 ABOVE_SPECIES = "name is not that of a species"
 OPEN = "identification is open (cf., aff., ?, a/b)"
@@ -97,6 +97,14 @@ GROUP = re.compile(
 )
 TAME = re.compile(r"\b(?:domestic|feral|captive|escaped?e?|domesticus type|pet)\b", re.I)
 
+# A name of letters, digits and spaces without one of these words is none of the four kinds above.
+HINTS = frozenset(
+    "cf aff nr near prope vel affin confer conf poss possibly prob probably sp or oder vs agg aggr"
+    " aggregate complex s sens sensu group domestic feral captive escap escape escaped escapee"
+    " escapede domesticus pet juv juvenile juveniles imm immature immatures adult adults male males"
+    " female females chick chicks larva larvae nymph nymphs pup pups egg eggs nest nests".split()
+)
+
 # "Turdus m." and "Turdus me." are not yet names.
 BEGUN_NAME = re.compile(r"^\S+ [a-z]{1,2}\.$")
 HYBRID_NAME = re.compile(r"^[×xX]\s?[A-Z]\S+\s[a-z]")
@@ -116,8 +124,7 @@ _WORDS += (
 NOT_PLAIN = rf"(?i)\b(?:{'|'.join(sorted(NO_NAMES | set(_WORDS.split())))})\b"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a name is.
 
     Args:
@@ -218,13 +225,16 @@ def judge_name(given: str) -> Verdict:
 def _of_kind(name: str, change: str) -> Verdict:
     """Tell whether a name in its one spelling is that of a species, and of what else if not."""
     words = {word.strip(".,()[]") for word in name.casefold().split()}
+    usual = words.isdisjoint(HINTS) and name.replace(" ", "").isalnum()
     drop = look = ""
     if words & NO_NAMES or OPEN_NAME.match(name) or BEGUN_NAME.match(name):
         drop = ABOVE_SPECIES
-    elif DOUBT.search(name) or SEVERAL.search(name):
+    elif not usual and (DOUBT.search(name) or SEVERAL.search(name)):
         drop = OPEN
     elif not SPECIES_NAME.match(name) and not HYBRID_NAME.match(name):
         drop = ABOVE_SPECIES
+    elif usual:
+        look = PEOPLE if name.startswith("Homo sapiens") else ""
     elif TAME.search(name):
         look = DOMESTIC
     elif GROUP.search(name):

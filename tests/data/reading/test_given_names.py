@@ -169,3 +169,27 @@ def test_names_beyond_a_number_of_odd_ones_are_told(tmp_path, monkeypatch):
     assert kept.count("Aus betav") == 2 and kept.count("Aus betax") == 1
     assert kept.count(odd[3]) == 1 and kept.count(odd[4]) == 2
     assert any("after 3 different ones" in note and ": 3 records" in note for note in report.notes)
+
+
+ODD_WORDS = (
+    "cf. aff nr near prope vel confer poss possibly probably sp. or oder vs agg. aggr aggregate"
+    " complex s.l. sensu group domestic feral captive escape escaped escapee pet juv juveniles"
+    " imm immature adult males female chicks larva larvae nymphs pup eggs nest ♂ ? a/b & Homo"
+    " sapiens Turdus merula Linnaeus, 1758 var. x alba2 Bus, cus"
+).split()
+
+
+@pytest.mark.parametrize("tail", ["", " major", " L."])
+def test_the_short_way_for_usual_names_says_the_same(monkeypatch, tail: str):
+    names = [
+        f"{first} {second} {third}{tail}"
+        for first in ("Turdus", "Homo")
+        for second in ("merula", "sapiens")
+        for third in ODD_WORDS
+    ]
+    names += [f"Aus {word}" for word in ODD_WORDS] + [f"{word} bus" for word in ODD_WORDS]
+    short = [judge_name(name) for name in names]
+    every = " ".join(names).casefold().replace(".", "").split()
+    monkeypatch.setattr(scientific, "HINTS", frozenset(every))
+    assert short == [judge_name(name) for name in names]
+    assert len({verdict.look for verdict in short}) >= 4

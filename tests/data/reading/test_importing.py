@@ -121,12 +121,13 @@ def test_seen_keys_against_a_set():
     seen, known, total = SeenKeys(), set(), 0
     for _ in range(60):
         keys = chance.integers(0, 9_000, chance.integers(0, 900)).astype(np.uint64)
+        keys *= np.uint64(2**64 // 9_000)  # over the whole range of 64 bits
         found = seen.add(keys)
         for key, again in zip(keys.tolist(), found.tolist(), strict=True):
             assert again == (key in known)
             known.add(key)
         total += len(keys)
-    held = sum(run.nbytes for run in seen._runs)
+    held = sum(run.nbytes for runs in seen._parts for run in runs)
     assert held == 8 * len(known) and total > 20_000
 
 
