@@ -47,8 +47,10 @@ def is_observation(record: Mapping[str, Any]) -> bool:
 
 def unpacked(record: Mapping[str, Any]) -> Record:
     """Lay open what iDigBio puts below ``data`` or ``indexTerms`` of each record."""
-    inner = next((v for k in ("data", "indexTerms") if isinstance(v := record.get(k), dict)), None)
-    return record if inner is None else {**record, **inner}
+    for name in ("data", "indexTerms"):
+        if name in record and isinstance(inner := record[name], dict):
+            return {**record, **inner}
+    return record
 
 
 def flat(observation: Mapping[str, Any]) -> Record:
