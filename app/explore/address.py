@@ -8,6 +8,7 @@ import streamlit as st
 
 from csp_core.store import ModelInfo
 from shared.address import (
+    CENTRE,
     MAX_ZOOM,
     full_address,
     place_of,
@@ -16,7 +17,6 @@ from shared.address import (
     read_number,
     tidy,
 )
-from shared.visits import own
 
 NAIROBI = (36.8, -1.3)
 ZOOM = 4
@@ -72,7 +72,8 @@ def read_view(known: list[ModelInfo]) -> View:
 def link_to(view: View) -> str:
     """Give the full address of a view, defaults included."""
     params = {"model": view.info.name, **place_of(view.lon, view.lat)}
-    params["zoom"] = str(st.session_state.get(own("zoom")) or view.zoom)
+    seen = {name: st.query_params[name] for name in ("zoom", CENTRE) if name in st.query_params}
+    params |= {"zoom": str(view.zoom)} | seen
     if view.taxon:
         params["taxon"] = view.taxon
     if view.month:

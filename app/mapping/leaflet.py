@@ -19,7 +19,7 @@ from mapping.evidence import EDGE, Evidence, square, step_of
 from shared import resources
 from shared.address import MAX_ZOOM
 from shared.palette import Palette
-from shared.style import HEIGHT, PHONE_HEIGHT
+from shared.style import HEIGHT
 from shared.tiles import tiles
 
 # Above letters and other marks, which stand at 600, and below labels at 650.
@@ -27,26 +27,25 @@ PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
 
 
-# As much of the inhabited world as the map is wide, so that a phone shows it too.
-WHOLE_WORLD = (
-    "var wide = Math.round(2 * Math.log2(here.getSize().x / 256)) / 2;"
-    "here.setView([22, 10], Math.max(0, Math.min(2, wide)), {animate: false});"
-)
-
-
-def _follow(wire: str) -> str:
-    """Move maps together that know the name of a wire, which no other page must know."""
-    return (
-        f"var wire = new BroadcastChannel({json.dumps(wire)}), quiet = false;"
-        "here.on('move', function () { if (quiet) return; var c = here.getCenter();"
-        " wire.postMessage([c.lat, c.lng, here.getZoom()]); });"
-        "wire.onmessage = function (e) { quiet = true;"
-        " here.setView([e.data[0], e.data[1]], e.data[2], {animate: false}); quiet = false; };"
-    )
+# Said by the maps themselves.
+WORDS = {
+    "label": "Map. Arrow keys move it, plus and minus zoom, Enter chooses the place at its centre.",
+    "wheel": "Hold Ctrl to zoom with the wheel",
+    "touch": "Use two fingers to move the map",
+    "home": "Back to the first view",
+    "full": "Full screen",
+    "here": "Where am I?",
+    "asking": "Asking your browser where you are …",
+    "nowhere": "Your browser did not say where you are",
+}
 
 
 def _base_map(
-    palette: Palette, start: tuple[float, float, float] | None, halves: bool, wire: str | None
+    palette: Palette,
+    start: tuple[float, float, float] | None,
+    halves: bool,
+    wire: str | None,
+    frame: str,
 ) -> folium.Map:
     lon, lat, zoom = start or (0.0, 0.0, 1.0)
     view = folium.Map(
@@ -59,19 +58,25 @@ def _base_map(
         world_copy_jump=True,
     )
     # folium's own lists point to servers elsewhere; an empty name would still be requested.
-    view.default_js = [("leaflet", f"{resources.leaflet_url()}/leaflet.js")]
+    view.default_js = resources.map_scripts()
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
     figure: Any = view.get_root()
     figure.header.add_child(Element(f"<style>{_css(palette)}</style>"))
     view.add_child(Script(RAISE_PIN))
-    if start is None:
-        view.add_child(Script(WHOLE_WORLD))
-    if wire:
-        view.add_child(Script(_follow(wire)))
     chosen = tiles()
     if chosen:
         folium.TileLayer(chosen.url, attr=chosen.attribution).add_to(view)
-        return view
+    else:
+        _add_world(view, palette)
+    colours = {name: getattr(palette, name) for name in ("sea", "land", "border", "river")}
+    detail = None if chosen else resources.detail_url()
+    options = {"words": {**WORDS, "frame": frame}, "start": start, "wire": wire,
+               "colours": colours, "detail": detail}  # fmt: skip
+    view.add_child(Script(f"cspMap.begin(here, {json.dumps(options)});"))
+    return view
+
+
+def _add_world(view: folium.Map, palette: Palette) -> None:
     fill = {"fillColor": palette.land, "fillOpacity": 1, "stroke": False}
     coast = {"color": palette.border, "weight": 0.6, "fill": False}
     border = {"color": palette.border, "weight": 0.7, "fill": False}
@@ -79,18 +84,18 @@ def _base_map(
     land = _world_options(fill) | {"pane": "tilePane"}, _world_options(coast)
     view.add_child(GeoJson(resources.world("land"), *map(json.dumps, land)))
     view.add_child(GeoJson(resources.world("borders"), json.dumps(_world_options(border))))
-    return view
 
 
 def _world_options(style: dict[str, Any]) -> dict[str, Any]:
-    return {"interactive": False, "style": style, "attribution": "Natural Earth"}
+    # By its mark the script of the map finds it again, once there is a finer world to draw.
+    return {"interactive": False, "style": style, "attribution": "Natural Earth", "csp": "coarse"}
 
 
 def _css(palette: Palette) -> str:
     return (
         f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:12px sans-serif}}"
-        "@media(max-width:640px) and (max-height:400px)"
-        f"{{ #map_div{{height:{PHONE_HEIGHT}px!important}}}}"
+        # The page says how high the frame is.
+        "#map_div{height:100vh!important}"
         f".leaflet-bar a,.leaflet-control-attribution{{background:{palette.land}!important;"
         f"color:{palette.text}!important;border-color:{palette.border}!important}}"
         ".leaflet-control-attribution{font-size:10px}.leaflet-control-attribution a{color:inherit}"
@@ -103,6 +108,23 @@ def _css(palette: Palette) -> str:
         ".csp-values{image-rendering:pixelated}"
         ".csp-number{text-align:center;font:700 12px/16px sans-serif;color:#fff;"
         "text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000}"
+        f".leaflet-control-scale-line{{background:{palette.land};color:{palette.text};"
+        f"border-color:{palette.border};text-shadow:none}}"
+        ".csp-button{display:flex!important;align-items:center;justify-content:center}"
+        # The cross at the centre, for those who choose a place by keys.
+        ".leaflet-container:focus-visible::after{content:'+';position:absolute;left:50%;top:50%;"
+        f"transform:translate(-50%,-50%);font:28px/1 sans-serif;color:{palette.pin};z-index:700;"
+        "pointer-events:none}"
+        f".leaflet-container:focus-visible{{outline:3px solid {palette.pin};outline-offset:-3px}}"
+        ".csp-hint{position:absolute;left:50%;top:50%;transform:translate(-50%,-50%);z-index:900;"
+        f"padding:8px 14px;border-radius:6px;background:{palette.text};color:{palette.land};"
+        "font-size:14px;opacity:0;transition:opacity .25s;pointer-events:none}"
+        ".csp-hint.csp-shown{opacity:.92}"
+        ".csp-country span,.csp-town span{position:absolute;transform:translate(-50%,-50%);"
+        f"white-space:nowrap;color:{palette.text};text-shadow:0 0 2px {palette.land},"
+        f"0 0 2px {palette.land},0 0 4px {palette.land}}}"
+        ".csp-country span{font-size:12px;letter-spacing:.06em;opacity:.75}"
+        ".csp-town span{font-size:11px;opacity:.85}"
         "body{margin:0}"
     )
 
@@ -239,8 +261,8 @@ def pin_group(
             fill_opacity=1,
             interactive=False,
         )
-        # folium's class drops a pane that is given to it.
-        pin.options["pane"] = PIN_PANE
+        # folium's class drops both. A click on a pin would be at its middle, and change nothing.
+        pin.options |= {"pane": PIN_PANE, "interactive": False}
         pin.add_to(group)
     return group
 
@@ -250,12 +272,13 @@ def click_map(
     groups: Sequence[folium.FeatureGroup],
     *,
     start: tuple[float, float, float] | None,
-    center: tuple[float, float] | None,
+    center: tuple[float, float, float | None] | None,
     palette: Palette,
     on_change: Callable[[str], None],
     halves: bool = False,
     wire: str | None = None,
     height: int = HEIGHT,
+    label: str = "Map",
 ) -> None:
     """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
@@ -266,20 +289,23 @@ def click_map(
         key: Key in the session's state.
         groups: What to draw on the map.
         start: Longitude, latitude and zoom at first sight; the whole world if None.
-        center: Longitude and latitude to move to, or None to leave the view alone.
+        center: Longitude, latitude and perhaps a zoom to move to; None to leave the view alone.
         palette: Colours.
-        on_change: Called with ``key`` after a click or zoom.
+        on_change: Called with ``key`` after a click or move.
         halves: Whether the zoom goes by halves, and down to the whole world on a phone.
         wire: A name that maps share which move together.
-        height: Pixels, on a screen wider than a phone's; above 400.
+        height: Pixels, where the page's styles say nothing else.
+        label: What the map shows, for those who cannot see it.
     """
     st_folium(
-        _base_map(palette, start, halves, wire),
+        _base_map(palette, start, halves, wire, label),
         key=key,
         height=height,
         use_container_width=True,
-        returned_objects=["last_clicked", "zoom"],
+        # The map's own script tells clicks and moves; this alone keeps the component from it.
+        returned_objects=["last_clicked"],
         center=(center[1], center[0]) if center else None,
+        zoom=center[2] if center else None,
         feature_group_to_add=list(groups),
         on_change=partial(on_change, key),
         wrap_longitude=True,

@@ -18,7 +18,7 @@ from mapping.values import Scale, mercator_png, outline_unsupported
 from photo.address import PhotoView
 from photo.chart import SHOWN, key_style
 from photo.place import Where
-from shared import clicks, resources, style
+from shared import address, clicks, resources, style
 from shared.palette import Palette
 from shared.visits import own
 from shared.words import escape_markdown, percent
@@ -135,7 +135,8 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         palette: The theme's colours.
     """
     state, place = st.session_state, where.place
-    seen = (*place, view.zoom) if place and view.zoom is not None else None
+    pinned = (*place, view.zoom) if place and view.zoom is not None else None
+    seen = address.read_centre() or pinned
     start = state.setdefault(own("start"), seen)
     picture, hatch = b"", None
     if world:

@@ -17,7 +17,7 @@ from range_map.layer import Layer, titles
 from range_map.legend import legend
 from range_map.readout import Reading, write_difference
 from range_map.threshold import write_value
-from shared import clicks, resources, style
+from shared import address, clicks, resources, style
 from shared.months import date_of
 from shared.palette import Palette
 from shared.visits import own
@@ -53,7 +53,8 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     colours, layer, raster = style.palette(), drawing.layer, drawing.raster
     guesses = layer.guesses if layer else view.guesses
     state = st.session_state
-    seen = (*view.place, view.zoom) if view.place and view.zoom is not None else None
+    pinned = (*view.place, view.zoom) if view.place and view.zoom is not None else None
+    seen = address.read_centre() or pinned
     start, center = state.setdefault(own("start"), seen), state.get(own("center"))
     line = None
     if layer and layer.threshold:

@@ -16,9 +16,10 @@ import streamlit as st
 from csp_core import gazetteer
 from csp_core.errors import BadRecordError
 from csp_core.store import ModelInfo
-from shared.visits import own
 
 MAX_ZOOM = 12
+# In the address: where a map looks, as its page in the browser writes it.
+CENTRE = "centre"
 
 
 def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
@@ -117,12 +118,50 @@ def place_params() -> tuple[str | None, str | None]:
     return st.query_params.get("lon"), st.query_params.get("lat")
 
 
-def set_place(lon: float, lat: float) -> None:
-    """Write a place to the address, with the zoom of the map if it is known."""
-    params = place_of(lon, lat)
-    if zoom := st.session_state.get(own("zoom")):
-        params["zoom"] = str(zoom)
-    st.query_params.update(params)
+def set_place(lon: float, lat: float, view: Mapping[str, str] | None = None) -> None:
+    """Write a place to the address, in one step of the browser's history.
+
+    Args:
+        lon: Longitude, degrees.
+        lat: Latitude, degrees.
+        view: Where the map that was clicked looks, as of ``view_of``; for a place that was chosen
+            otherwise None, as the map will move.
+    """
+    params = st.query_params.to_dict() | place_of(lon, lat)
+    if view is None:
+        params.pop(CENTRE, None)
+    st.query_params.from_dict(params | dict(view or {}))
+
+
+def read_centre() -> tuple[float, float, float] | None:
+    """Read where the map of the address looks.
+
+    Returns:
+        Longitude, latitude and zoom; None where the address says nothing of it that can be used,
+        when the map looks where it would without.
+    """
+    given = [*st.query_params.get(CENTRE, "").split("_"), st.query_params.get("zoom", "")]
+    try:
+        lat, lon, zoom = map(float, given)
+    except ValueError:
+        return None
+    on_the_map = abs(lat) <= 90 and abs(lon) <= 180 and 0 <= zoom <= MAX_ZOOM
+    return (lon, lat, zoom) if on_the_map else None
+
+
+def view_of(centre: object, zoom: object) -> dict[str, str]:
+    """Give where a map looks as parts of an address, as the browser has written them already.
+
+    Args:
+        centre: Latitude and longitude as text, parted by ``_``.
+        zoom: The map's zoom.
+
+    Returns:
+        The parts; none if either is missing.
+    """
+    if not isinstance(centre, str) or not isinstance(zoom, int | float):
+        return {}
+    return {CENTRE: centre[:40], "zoom": f"{zoom:g}"}
 
 
 def set_param(name: str, value: str | None) -> None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from shared import address
 from shared.visits import own
 
+# Longitude, latitude, and the zoom if it changes.
+Centre = tuple[float, float, float | None]
 
-def choose_place(lon: float, lat: float, *, typed: bool = False) -> None:
+
+def choose_place(
+    lon: float, lat: float, *, typed: bool = False, view: Mapping[str, str] | None = None
+) -> None:
     """Take over a place, whichever way it was chosen.
 
     Args:
         lon: Longitude, degrees.
         lat: Latitude, degrees.
         typed: Whether the box for places says it; else what stands there is of another place.
+        view: Where the map that was clicked looks, as parts of an address.
     """
     forget_messages()
     if not typed and st.session_state.get("place_text"):
         st.session_state["place_text"] = ""
-    address.set_place(lon, lat)
+    address.set_place(lon, lat, view)
 
 
 def forget_messages() -> None:
@@ -31,20 +37,23 @@ def forget_messages() -> None:
 
 
 def on_map(key: str) -> None:
-    """Take over a click on a Leaflet map.
+    """Take over a click on a Leaflet map, and where the map looks.
 
     Args:
         key: The map's key in the session's state.
     """
     value = st.session_state.get(key) or {}
-    st.session_state[own("zoom")] = value.get("zoom")
     click = value.get("last_clicked")
     seen = st.session_state.setdefault(own("seen_clicks"), {})
-    # A zoom reports the last click again.
+    # A move reports the last click again.
+    view = address.view_of(value.get("centre"), value.get("zoom"))
     if click and click != seen.get(key):
         seen[key] = click
-        choose_place(click["lng"], click["lat"])
+        choose_place(click["lng"], click["lat"], view=view)
         st.session_state[own("clicked")] = address.place_params()
+    else:
+        st.query_params.update(view)
+    st.session_state[own("looks")] = address.read_centre()
 
 
 def on_cell(key: str) -> None:
@@ -104,20 +113,28 @@ def coordinate_boxes(
         )
 
 
-def map_center(place: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Tell where a map has to move: to a typed place, but not to one that was clicked on it.
+def map_center(place: tuple[float, float] | None) -> Centre | None:
+    """Tell where a map has to move: to a typed place, or to where another address has it look.
 
     Args:
         place: Longitude and latitude of the pin, or None.
 
     Returns:
-        Longitude and latitude, or None to leave the map alone.
+        Longitude, latitude and zoom, which is None where it stays; or None to leave the map alone.
     """
-    state, key = st.session_state, address.place_params()
-    if place and key != state.get(own("shown"), key) and key != state.get(own("clicked")):
-        # The component ignores a centre that equals its last one, so it is made to differ.
+    state, key, view = st.session_state, address.place_params(), address.read_centre()
+    goal: Centre | None = None
+    # After a step back in the browser the address differs from what the map has told.
+    if view and view != state.get(own("looks"), view):
+        goal = view
+    elif place and key != state.get(own("shown"), key) and key != state.get(own("clicked")):
+        goal = (*place, None)
+    if goal:
+        # The component ignores what equals the last, so it is made to differ.
         state[own("moves")] = state.get(own("moves"), 0) + 1
-        state[own("center")] = (place[0], place[1] + 1e-9 * state[own("moves")])
-    state[own("shown")] = key
-    center: tuple[float, float] | None = state.get(own("center"))
+        little = 1e-9 * state[own("moves")]
+        lon, lat, zoom = goal
+        state[own("center")] = (lon, lat + little, zoom if zoom is None else zoom + little)
+    state[own("shown")], state[own("looks")] = key, view
+    center: Centre | None = state.get(own("center"))
     return center

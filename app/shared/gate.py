@@ -17,7 +17,7 @@ from shared.tiles import tiles
 SETTING = "CSP_ALLOWED_HOSTS"
 # The page that opens at the root, as it is called elsewhere.
 FIRST = "explore"
-LEAFLET = "static/node_modules/leaflet/dist"
+LEAFLET, MAP = "static/node_modules/leaflet/dist", "static/map"
 
 
 class Gate:
@@ -125,7 +125,8 @@ def answer_headers() -> dict[str, str]:
 def _missing(path: str) -> PlainTextResponse | None:
     """Of the app's static folder, only what the map loads is served."""
     path = posixpath.normpath(path.replace("\\", "/"))
-    if "/app/static" in path and f"/app/{LEAFLET}/" not in path:
+    served = any(f"/app/{folder}/" in path for folder in (LEAFLET, MAP))
+    if "/app/static" in path and not served:
         return PlainTextResponse("Not found.\n", status_code=404)
     return None
 

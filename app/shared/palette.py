@@ -17,6 +17,7 @@ class Palette:
     sea: str
     land: str
     border: str
+    river: str
     pin: str
     ring: str
     text: str
@@ -32,6 +33,7 @@ LIGHT = Palette(
     sea="#dde8ec",
     land="#f7f6f1",
     border="#a9b3b1",
+    river="#a8c1cc",
     pin="#d55e00",
     ring="#ffffff",
     text="#1d282a",
@@ -49,6 +51,7 @@ DARK = Palette(
     sea="#0d1c26",
     land="#263236",
     border="#55666a",
+    river="#24424f",
     pin="#e69f00",
     ring="#12181a",
     text="#e4ecea",

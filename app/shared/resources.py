@@ -15,7 +15,7 @@ from csp_core.raster import Credit, Raster, heatmap, read_credit
 from csp_core.runs.jobs import runs_home
 from csp_core.store import ModelInfo, entries, list_models, load_model, read_card
 from csp_core.store import text_files as model_texts
-from shared.gate import LEAFLET
+from shared.gate import LEAFLET, MAP
 
 # Of the maps on the page, degrees; the twelve small ones are coarser.
 STEP, SMALL_STEP = 0.5, 1.0
@@ -29,8 +29,29 @@ def leaflet_ready() -> bool:
 
 def leaflet_url() -> str:
     """Give the address below which the server serves Leaflet."""
+    return _static_url(LEAFLET)
+
+
+def _static_url(folder: str) -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/app/{LEAFLET}" if base else f"/app/{LEAFLET}"
+    return f"/{base}/app/{folder}" if base else f"/app/{folder}"
+
+
+def _map_file(name: str) -> str:
+    """Give the address of a file of the maps, which changes with its content."""
+    path = Path(__file__).resolve().parents[1] / MAP / name
+    return f"{_static_url(MAP)}/{name}?v={file_hash(path)[:12]}"
+
+
+def map_scripts() -> list[tuple[str, str]]:
+    """Give the scripts of a map in their order: name and address."""
+    own = [(name, _map_file(f"{name}.js")) for name in ("world", "map")]
+    return [("leaflet", f"{leaflet_url()}/leaflet.js"), *own]
+
+
+def detail_url() -> str:
+    """Give the address of the finer world, which a map fetches once one looks closer."""
+    return _map_file("detail.json")
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

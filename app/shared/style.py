@@ -8,6 +8,8 @@ from shared.palette import DARK, LIGHT, Palette
 
 # Of a map, pixels; the second on a phone.
 HEIGHT, PHONE_HEIGHT = 500, 300
+# Of a map in a low and in a high window.
+LEAST, MOST = 420, 820
 
 
 def is_dark() -> bool:
@@ -62,6 +64,9 @@ def apply_style() -> None:
         [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
         {_figures_css()}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
+        /* Maps are as high as the window leaves room for, before they are drawn, too. */
+        .st-key-map-box iframe, .st-key-map-box-2 iframe {{
+            height: clamp({LEAST}px, 100vh - 15rem, {MOST}px) !important}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         {_phone_css()}
         </style>"""

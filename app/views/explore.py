@@ -71,7 +71,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    start = st.session_state.setdefault(visits.own("start"), (*(view.place or NAIROBI), view.zoom))
+    first = address.read_centre() or (*(view.place or NAIROBI), view.zoom)
+    start = st.session_state.setdefault(visits.own("start"), first)
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             leaflet.click_map(
