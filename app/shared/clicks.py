@@ -125,8 +125,8 @@ def map_center(place: tuple[float, float] | None) -> Centre | None:
     state, key, view = st.session_state, address.place_params(), address.read_centre()
     goal: Centre | None = None
     # After a step back in the browser the address differs from what the map has told.
-    if view and view != state.get(own("looks"), view):
-        goal = view
+    if view:
+        goal = view if view != state.get(own("looks"), view) else None
     elif place and key != state.get(own("shown"), key) and key != state.get(own("clicked")):
         goal = (*place, None)
     if goal:
