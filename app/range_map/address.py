@@ -31,6 +31,7 @@ class RangeView:
         zoom: Zoom of the map, or None for the whole world.
         month: 1 to 12, or None.
         guesses: Whether values are shown where the model extrapolates.
+        sea: Whether values are shown at sea.
         notices: What was changed.
         problems: What cannot be used.
     """
@@ -47,6 +48,7 @@ class RangeView:
     zoom: float | None
     month: int | None
     guesses: bool
+    sea: bool
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -92,6 +94,7 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         place=place,
         zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
         month=month,
+        sea=given.get("sea") == "shown",
         guesses=given.get("guesses") == "shown",
         notices=notices,
         problems=problems,

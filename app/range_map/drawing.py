@@ -170,7 +170,12 @@ def draw_months(layer: Layer) -> None:
     supported = not layer.guesses
     rasters = [
         resources.raster(
-            layer.info, layer.taxon, date_of(month), resources.SMALL_STEP, only_supported=supported
+            layer.info,
+            layer.taxon,
+            date_of(month),
+            resources.SMALL_STEP,
+            only_supported=supported,
+            sea=not layer.raster.land_only,
         )
         for month in range(1, 13)
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from csp_core.raster import WRITERS, heatmap
+from csp_core.raster import WRITERS, heatmap, only_land
 from range_map.layer import Layer, titles
 from shared import resources
 from shared.words import escape_markdown
@@ -68,7 +68,8 @@ def file_of(suffix: str, layer: Layer) -> bytes:
     raster = layer.raster
     if suffix == ".tif" and not layer.guesses:
         # Past the caches of the page, as a download is made outside of any run of it.
-        raster = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
+        whole = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
+        raster = only_land(whole) if raster.land_only else whole
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"map{suffix}")
         credit = resources.credit(layer.info)

@@ -22,7 +22,9 @@ def one_area(layer: Layer) -> None:
     area = write_area(layer.area_km2())
     st.metric("Area above threshold", area, label_visibility="collapsed")
     value = write_value(layer.raster.kind, layer.threshold.value)
-    words = f"Cells of {layer.raster.step:g}° with {value} or more. Not the size of its range."
+    where = " on land" if layer.raster.land_only else ""
+    words = f"Cells of {layer.raster.step:g}°{where} with {value} or more."
+    words += " Not the size of its range."
     if not layer.guesses:
         # How much, nobody has computed: nine tenths of the world would wait for this one number.
         if layer.raster.any_extrapolated:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from csp_core.errors import CspError
@@ -19,7 +17,7 @@ from shared.words import count_of, escape_markdown, percent
 VALUE = "value"
 VALUES = {
     "share": (
-        *(0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
+        *(0.001, 0.002, 0.003, 0.004, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05),
         *(0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0),
     ),
     "relative": tuple(step / 20 for step in range(1, 20)),
@@ -58,7 +56,7 @@ def on_choice() -> None:
 
 def on_slider() -> None:
     """Take over a value."""
-    set_param("threshold", f"{st.session_state['threshold_slider']:g}")
+    set_param("threshold", f"{st.session_state['threshold_slider']:.9g}")
 
 
 def choose(
@@ -133,7 +131,8 @@ def _draw(
     words[NO_LINE] = "None"
     value = threshold.value if threshold else STARTS[kind]
     st.session_state["threshold_box"] = choice
-    st.session_state[own("start_value")] = f"{_nearest(value, kind):g}"
+    # To the digit: a threshold rounded to what is written outlines another area.
+    st.session_state[own("start_value")] = f"{value:.9g}"
     st.selectbox(
         "Threshold",
         list(words),
@@ -145,7 +144,9 @@ def _draw(
            " in the records as a whole."),
     )  # fmt: skip
     if choice == VALUE:
-        options = sorted({*VALUES[kind], value})
+        written = write_value(kind, value)
+        others = (v for v in VALUES[kind] if write_value(kind, v) != written)
+        options = sorted({*others, value})
         st.session_state["threshold_slider"] = value
         st.select_slider(
             "Value",
@@ -154,10 +155,6 @@ def _draw(
             key="threshold_slider",
             on_change=on_slider,
         )
-
-
-def _nearest(value: float, kind: str) -> float:
-    return min(VALUES[kind], key=lambda option: abs(math.log(option / value)))
 
 
 def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:

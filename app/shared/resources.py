@@ -11,7 +11,7 @@ import streamlit as st
 from csp_core.errors import CheckpointError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
-from csp_core.raster import Credit, Raster, heatmap, read_credit
+from csp_core.raster import Credit, Raster, heatmap, only_land, read_credit
 from csp_core.runs.jobs import runs_home
 from csp_core.store import ModelInfo, entries, list_models, load_model, read_card
 from csp_core.store import text_files as model_texts
@@ -141,6 +141,7 @@ def raster(
     step: float = STEP,
     *,
     only_supported: bool = False,
+    sea: bool = True,
 ) -> Raster:
     """Compute a species on the world, once for all sessions.
 
@@ -151,6 +152,7 @@ def raster(
         step: Side of a cell, degrees.
         only_supported: Whether to spare the cells where the model extrapolates, nearly all the
             work of a map of the bundled birds; a model without counts of its records spares none.
+        sea: Whether cells without land are part of it.
 
     Returns:
         The raster, shared: read it, never change it.
@@ -158,16 +160,18 @@ def raster(
     Raises:
         CspError: If the model cannot be loaded or does not know the species.
     """
-    return _raster(str(info.directory), content_hash(info), taxon, date, step, only_supported)
+    return _raster(str(info.directory), content_hash(info), taxon, date, step, only_supported, sea)
 
 
 # A raster of the world takes 1 MB; what the model knows of the grid is kept by ``heatmap``.
 @st.cache_resource(show_spinner="Computing the map …", max_entries=48)
 def _raster(
-    directory: str, content: str, taxon: str, date: float | None, step: float, only_supported: bool
-) -> Raster:
+    directory: str, content: str, taxon: str, date: float | None, step: float, only_supported: bool,
+    sea: bool,
+) -> Raster:  # fmt: skip
     model = _load_model(directory, content)
-    return heatmap(model, taxon, step=step, date=date, only_supported=only_supported)
+    found = heatmap(model, taxon, step=step, date=date, only_supported=only_supported)
+    return found if sea else only_land(found)
 
 
 def credit(info: ModelInfo) -> Credit:

@@ -10,6 +10,7 @@ import streamlit as st
 import shell
 from csp_core.errors import CspError
 from csp_core.model import DualEncoder
+from csp_core.raster import mostly_at_sea
 from csp_core.store import ModelInfo
 from mapping import deck
 from range_map import drawing, files, readout, threshold
@@ -62,6 +63,11 @@ def on_show() -> None:
 def on_guesses() -> None:
     """Take over whether values are shown where the model extrapolates."""
     set_param("guesses", "shown" if st.session_state["guesses_box"] else None)
+
+
+def on_sea() -> None:
+    """Take over whether values are shown at sea."""
+    set_param("sea", "shown" if st.session_state["sea_box"] else None)
 
 
 def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
@@ -188,8 +194,14 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
     st.page_link(widgets.EXPLORE_PAGE, label="What else is recorded here? →", query_params=params)
 
 
-def draw_options(view: RangeView, layers: list[Layer]) -> None:
-    """Draw the boxes that change how the map looks."""
+def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
+    """Draw the boxes that change how the map looks.
+
+    Args:
+        view: What is asked for.
+        layers: One map or two.
+        at_sea: Whether one is of a species that is recorded at sea, whose map needs the sea.
+    """
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.slider(
             "Opacity of the colours",
@@ -208,6 +220,11 @@ def draw_options(view: RangeView, layers: list[Layer]) -> None:
                 help="There the model has too few training records near and only continues what it"
                 " learned elsewhere. What it says there is a guess.",
             )
+        if at_sea:
+            st.caption("Recorded at sea more than on land, so the sea is part of the map.")
+        else:
+            st.session_state["sea_box"] = view.sea
+            st.toggle("Colour the sea too", key="sea_box", on_change=on_sea)
 
 
 def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> None:
@@ -222,8 +239,10 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         left, right = box.columns([11, 5], gap="medium")
         map_boxes, side = [left], [right] * 3
     with map_boxes[0]:
+        at_sea = any(mostly_at_sea(model, taxon) for _, model, taxon in layers)
+        sea = view.sea or at_sea
         rasters = [
-            resources.raster(info, taxon, date, only_supported=not view.guesses)
+            resources.raster(info, taxon, date, only_supported=not view.guesses, sea=sea)
             for info, _, taxon in layers
         ]
     with side[1 if beside else 0].container(key="place-box"):
@@ -250,7 +269,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
     drawing.draw_maps(view, drawn, readings, map_boxes)
     with map_boxes[0] if not beside else box:
         draw_notes(view, drawn)
-        draw_options(view, drawn)
+        draw_options(view, drawn, at_sea)
     with side[2]:
         st.subheader("Files", anchor=False)
         files.downloads(drawn)

@@ -16,6 +16,7 @@ from csp_core.raster.held_out import (
     read_held_out,
     values_at_records,
 )
+from csp_core.raster.land import land_cells, mostly_at_sea, only_land
 from csp_core.raster.output import SUPPORT_MEANING, Credit, read_credit
 from csp_core.raster.picture import write_png
 from csp_core.raster.polygons import write_geojson
@@ -53,7 +54,10 @@ __all__ = [
     "forget_grids",
     "given_threshold",
     "heatmap",
+    "land_cells",
     "make_grid",
+    "mostly_at_sea",
+    "only_land",
     "read_credit",
     "read_geotiff",
     "read_held_out",

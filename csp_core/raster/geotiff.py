@@ -122,6 +122,7 @@ def read_geotiff(path: str | Path) -> Raster:
             model=tags.get("model", ""),
             date=float(tags["date"]) if tags.get("date", "None") != "None" else None,
             extrapolated=extrapolated > 0,
+            land_only=tags.get("land_only") == "True",
         )
     except (RasterioError, LookupError, ValueError) as error:
         raise BadRecordError(f"{path} cannot be read as a map of a class ({error}).") from error

@@ -34,6 +34,7 @@ class Raster:
         date: Part of the year in [0, 1), or None for a model without a time input.
         extrapolated: ``(H, W)`` bool, where fewer than 10 training records lie within 250 km of a
             cell's centre; everywhere if the model keeps no counts of them.
+        land_only: Whether cells without land were left out.
 
     Raises:
         BadRecordError: If values and bounds do not fit.
@@ -48,6 +49,7 @@ class Raster:
     model: str
     date: float | None
     extrapolated: Tensor
+    land_only: bool = False
 
     def __post_init__(self) -> None:
         """Check that there is a value for every cell."""
@@ -129,7 +131,7 @@ class Raster:
         """Describe the raster in plain values, without its cells.
 
         Returns:
-            ``model, taxon, common_name, kind, unit, date, bounds, step, width, height``.
+            ``model, taxon, common_name, kind, unit, date, bounds, step, width, height, land_only``.
         """
         return {
             "model": self.model,
@@ -142,6 +144,7 @@ class Raster:
             "step": self.step,
             "width": self.grid.columns,
             "height": self.grid.rows,
+            "land_only": self.land_only,
         }
 
 

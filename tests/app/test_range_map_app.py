@@ -220,6 +220,24 @@ def test_both_of_two_maps_can_be_downloaded(open_app: Open) -> None:
         assert labels == ["GeoTIFF", "GeoJSON", "PNG"] * 2
 
 
+def test_the_sea_is_left_out_until_it_is_asked_for(open_app: Open) -> None:
+    app = open_app(threshold="0.001", guesses="shown")
+    before = area(app)
+    app.toggle(key="sea_box").set_value(True).run()
+    assert param(app, "sea") == "shown" and area(app) > before
+    app.toggle(key="sea_box").set_value(False).run()
+    assert param(app, "sea") is None and area(app) == before
+
+
+def test_the_same_number_outlines_the_same_area(open_app: Open) -> None:
+    app = open_app()
+    before, overall = area(app), app.selectbox(key="threshold_box")
+    app = overall.set_value("value").run()
+    assert area(app) == before
+    written = [option for option in app.select_slider(key="threshold_slider").options]
+    assert len(set(written)) == len(written)
+
+
 def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     app = open_app()
     before = area(app)
@@ -393,8 +411,8 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
         model.support = None if support == "no counts" else few
     drawn: dict[str, object] = {}
     monkeypatch.setattr(
-        resources, "raster", lambda _, taxon, date, step, **options: heatmap(
-            model, taxon, step=4.0, date=date, **options
+        resources, "raster", lambda _, taxon, date, step, only_supported, sea: heatmap(
+            model, taxon, step=4.0, date=date, only_supported=only_supported
         )
     )  # fmt: skip
     monkeypatch.setattr(
