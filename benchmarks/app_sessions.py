@@ -77,10 +77,11 @@ class Session:
         return await self._run({})
 
     async def click(self) -> Answer:
-        """Click the map at another place, as streamlit-folium reports it."""
+        """Click the map at another place, as the map's script reports it."""
         self.place = self._any_place()
         lat, lon = self.place
-        return await self._run({"last_clicked": {"lat": lat, "lng": lon}, "zoom": 5})
+        clicked = {"lat": lat, "lng": lon}
+        return await self._run({"last_clicked": clicked, "zoom": 5, "centre": "0_20"})
 
     def strangers(self, answer: Answer) -> list[Place]:
         """Give the places of an answer that are not this session's own."""

@@ -182,6 +182,7 @@ def test_a_tile_server_is_let_in_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
         "node_modules/leaflet/dist/../package.json",
         "node_modules/leaflet/dist/%2e%2e/package.json",
         "node_modules/leaflet/dist/..%5cpackage.json",
+        "map/../package.json",
     ],
 )
 def test_of_the_static_folder_only_the_map_is_served(server: Server, path: str) -> None:
@@ -191,7 +192,8 @@ def test_of_the_static_folder_only_the_map_is_served(server: Server, path: str) 
 def test_the_map_is_served(server: Server) -> None:
     if not leaflet_ready():
         pytest.skip("Leaflet is not installed: run make setup.")
-    assert server.ask("/app/static/node_modules/leaflet/dist/leaflet.js").status == 200
+    for path in ("node_modules/leaflet/dist/leaflet.js", "map/map.js?v=1", "map/detail.json"):
+        assert server.ask(f"/app/static/{path}").status == 200
 
 
 def test_streamlit_itself_finds_the_gate() -> None:
