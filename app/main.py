@@ -18,6 +18,7 @@ if __name__ == "__main__":
         ],
         position="top",
     )
+    st.set_page_config(page_title=f"{page.title} · CSP Explorer")
     draw_sidebar()
     page.run()
 else:

@@ -8,8 +8,13 @@ import streamlit as st
 
 from csp_core.errors import CspError
 from csp_core.store import ModelInfo
+from jobs.listing import allowed
 from shared import address, resources, style, visits, widgets
+from shared.tour import TOUR, Stop
 from shared.words import escape_markdown
+
+# In the session's state: the pages whose greeting was closed.
+GREETED = "greeted"
 
 
 def run(
@@ -38,9 +43,39 @@ def run(
         st.error(escape_markdown(str(error)))
 
 
-def title(text: str) -> None:
-    """Draw the page's title."""
+def title(text: str, info: ModelInfo | None = None) -> None:
+    """Draw the page's title, what its model knows, and at a first visit what the page is for.
+
+    Args:
+        text: The title, in the app's own words.
+        info: The model in use; None where the page names it elsewhere or has none.
+    """
     st.title(text, anchor=False)
+    if info is not None:
+        widgets.model_chip(info)
+    greet(st.session_state.get(visits.PAGE, ""))
+
+
+def tour() -> dict[str, Stop]:
+    """Give the pages of the tour that are there."""
+    return {name: stop for name, stop in TOUR.items() if name != "train" or allowed()}
+
+
+def greet(page: str) -> None:
+    """Say what a page is for, until that is closed, and where the tour goes on."""
+    closed: set[str] = st.session_state.setdefault(GREETED, set())
+    stops = tour()
+    if page not in stops or page in closed:
+        return
+    later = list(stops)[list(stops).index(page) + 1 :]
+    following = stops[later[0]] if later else None
+    path = following.path if following else widgets.ABOUT_PAGE
+    label = f"Next: {following.title} →" if following else "What the words mean: About →"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="welcome"):
+        # On a phone the rest goes below the sentences.
+        st.markdown(stops[page].says, width=620)
+        st.page_link(path, label=label)
+        st.button("Close", key="welcome-close", type="tertiary", on_click=closed.add, args=(page,))
 
 
 def usable_models(heading: str = "") -> list[ModelInfo] | None:

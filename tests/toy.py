@@ -95,7 +95,9 @@ def save_toy_model(
             optimiser.step()
     model.support = Support.from_records(lonlat, label, len(classes))
     card = (
-        f"---\ntitle: Invented birds\nsummary: For tests.\nlicense: none\n---\n\n# {name}\n\n"
+        "---\ntitle: Invented birds\nsummary: For tests.\nlicense: none\nintroduction:\n"
+        "  examples: [{name: Nairobi, lon: 36.8, lat: -1.3}]\n---\n\n"
+        f"# {name}\n\n"
         "Six invented species near two cities.\n"
     )
     texts = {"README.md": card, "ATTRIBUTION": "Records by nobody.\n"}

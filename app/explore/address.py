@@ -1,4 +1,4 @@
-"""What the address of the Explore page says: model, place, zoom, species and month."""
+"""What the address of the Explore page says: model, place, zoom, species, month and order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from csp_core.store import ModelInfo
+from csp_core.errors import CspError
+from csp_core.store import Example, ModelInfo
+from shared import resources
 from shared.address import (
     CENTRE,
     MAX_ZOOM,
@@ -18,13 +20,32 @@ from shared.address import (
     tidy,
 )
 
-NAIROBI = (36.8, -1.3)
+# Where the page opens for a model that says nothing and counts no records.
+SOMEWHERE = Example("Nairobi", 36.8, -1.3)
 ZOOM = 4
+# What ``sort`` in the address may be.
+BY_LIFT = "lift"
+# Of the names that are listed, how much may be asked for.
+MOST_WANTED = 100
 
 
 @dataclass
 class View:
-    """What the address of the Explore page asks for, and what is wrong with it."""
+    """What the address of the Explore page asks for, and what is wrong with it.
+
+    Args:
+        info: The model.
+        lon: Longitude as asked for.
+        lat: Latitude as asked for.
+        place: Where the pin stands; None where the coordinates are no place on Earth.
+        zoom: Zoom of the map.
+        taxon: The species whose records are on the map, or None.
+        month: 1 to 12, or None.
+        by_lift: Whether the list begins with what is more recorded here than elsewhere.
+        wanted: A part of the names that are listed.
+        notices: What was changed.
+        problems: What cannot be used.
+    """
 
     info: ModelInfo
     lon: float
@@ -33,8 +54,29 @@ class View:
     zoom: int
     taxon: str | None
     month: int | None = None
+    by_lift: bool = False
+    wanted: str = ""
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def start_of(info: ModelInfo) -> Example:
+    """Say where the page opens: at the first example of the model, or where its records are.
+
+    Args:
+        info: The model.
+
+    Returns:
+        The place.
+    """
+    if info.introduction.examples:
+        return info.introduction.examples[0]
+    try:
+        support = resources.model(info).support
+    except CspError:  # the page says so when it asks the model
+        return SOMEWHERE
+    found = None if support is None else support.most_recorded()
+    return SOMEWHERE if found is None else Example("where most was recorded", *found)
 
 
 def read_view(known: list[ModelInfo]) -> View:
@@ -48,22 +90,26 @@ def read_view(known: list[ModelInfo]) -> View:
     """
     problems: list[str] = []
     notices: list[str] = []
-    instead = "; showing Nairobi instead"
-    lon = read_number("lon", NAIROBI[0], problems, instead)
-    lat = read_number("lat", NAIROBI[1], problems, instead)
+    info = read_model("model", known, problems)
+    start = start_of(info)
+    instead = f"; showing {start.name} instead"
+    lon = read_number("lon", start.lon, problems, instead)
+    lat = read_number("lat", start.lat, problems, instead)
     if lon is None or lat is None:
-        lon, lat = NAIROBI
+        lon, lat = start.lon, start.lat
     place = tidy(lon, lat, notices, problems)
     lon, lat = place or (lon, lat)
     zoom = read_number("zoom", float(ZOOM), problems) or ZOOM
     return View(
-        info=read_model("model", known, problems),
+        info=info,
         lon=lon,
         lat=lat,
         place=place,
         zoom=min(MAX_ZOOM, max(1, round(zoom))),
         taxon=st.query_params.get("taxon") or None,
         month=read_month(problems),
+        by_lift=st.query_params.get("sort") == BY_LIFT,
+        wanted=st.query_params.get("find", "")[:MOST_WANTED],
         notices=notices,
         problems=problems,
     )
@@ -78,4 +124,8 @@ def link_to(view: View) -> str:
         params["taxon"] = view.taxon
     if view.month:
         params["month"] = str(view.month)
+    if view.by_lift:
+        params["sort"] = BY_LIFT
+    if view.wanted:
+        params["find"] = view.wanted
     return full_address(params)

@@ -1,4 +1,4 @@
-"""The training records of a species beside their map: a legend and a table."""
+"""The recordings of a species beside their map: a legend and a table."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def evidence_legend(evidence: Evidence, name: str) -> None:
     )
     st.html(
         f'<div class="csp-small"><em>{escape(name)}</em>: '
-        f"{count_of(total, 'training record', 'training records')} in {cells} of "
-        f"{evidence.degrees:g}°. No record is not absence.</div>"
-        f'<div class="csp-legend csp-small"><span>Records per cell:</span>{swatches}</div>'
+        f"{count_of(total, 'recording', 'recordings')} in {cells} of "
+        f"{evidence.degrees:g}°. No recording does not mean that it is absent.</div>"
+        f'<div class="csp-legend csp-small"><span>Recordings per cell:</span>{swatches}</div>'
     )
     with st.expander("These cells as a table"):
         ordered = sorted(evidence.cells, key=lambda cell: -cell[2])
         columns = zip(*ordered, strict=True) if ordered else ((), (), ())
-        names = ("Longitude", "Latitude", "Records")
+        names = ("lon", "lat", "recordings")
         st.dataframe(dict(zip(names, map(list, columns), strict=True)), hide_index=True)

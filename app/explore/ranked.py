@@ -1,156 +1,174 @@
-"""The ranked list of a place, on the page and as files."""
+"""The ranked list of a place on the page: in words, with the numbers at a click."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
 
-from csp_core.files import spreadsheet_cell
-from csp_core.inference import PlaceReport, RankedTaxon
+from csp_core.data.names import identity
+from csp_core.inference import (
+    OFTEN,
+    RARELY,
+    SOMETIMES,
+    UNKNOWN,
+    PlaceReport,
+    RankedTaxon,
+    recorded_here,
+)
 from csp_core.store import ModelInfo
 from shared import widgets
-from shared.words import count_of, escape_markdown, percent, times
+from shared.words import count_of, escape_markdown, of_recordings, percent, plural, times
 
-CSV_HELP = "Names that a spreadsheet would take for a formula have an apostrophe before them."
+# How many of three strokes stand before a word.
+STROKES = {OFTEN: 3, SOMETIMES: 2, RARELY: 1, UNKNOWN: 0}
 # What a full bar may stand for.
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
+@dataclass(frozen=True)
+class Row:
+    """One line of the list.
+
+    Args:
+        number: Its place in the order in use, from 1.
+        said: How often the class is recorded here; ``""`` for relative scores.
+        ranked: The class and its numbers.
+    """
+
+    number: int
+    said: str
+    ranked: RankedTaxon
+
+
+def can_compare(report: PlaceReport) -> bool:
+    """Tell whether the classes can be put in order by how much more they are recorded here."""
+    return not report.extrapolates and any(row.lift is not None for row in report.results)
+
+
+def rows_of(report: PlaceReport, *, by_lift: bool, wanted: str) -> list[Row]:
+    """Put the classes of a place in order, and keep those that are looked for.
+
+    Args:
+        report: What the model says of the place.
+        by_lift: Whether those come first that are more recorded here than elsewhere, by the share
+            over the class frequency; those of which there is too little to say come last.
+        wanted: A part of a scientific or common name; all classes if empty.
+
+    Returns:
+        The lines, numbered before any were left out.
+    """
+    pairs = list(zip(recorded_here(report), report.results, strict=True))
+    if by_lift:
+        pairs.sort(key=lambda pair: (pair[0] == UNKNOWN, -(pair[1].lift or 0.0)))
+    rows = [Row(number, said, row) for number, (said, row) in enumerate(pairs, start=1)]
+    sought = identity(wanted)
+    return [
+        row
+        for row in rows
+        if sought in identity(row.ranked.taxon) or sought in identity(row.ranked.common_name)
+    ]
+
+
 def ranked_list(
+    rows: Sequence[Row],
     report: PlaceReport,
+    info: ModelInfo,
     *,
-    shown: int,
     chosen: str | None,
     on_pick: Callable[[str], None],
     link: Mapping[str, str],
     taxa: bool = True,
+    by_lift: bool = False,
 ) -> None:
-    """Draw the ranked species, each with a button that puts its records on the map.
+    """Draw lines of the list, each with a button that puts its records on the map.
 
     Where the model extrapolates only the order is shown.
 
     Args:
+        rows: The lines.
         report: What the model says of the place.
-        shown: How many species to draw.
+        info: The model.
         chosen: The species whose records are on the map.
         on_pick: Called with the scientific name that was picked.
         link: What the address of a range map says beside the species.
         taxa: Whether the names are scientific ones, which stand in italics.
+        by_lift: Whether the lines say how many times more is recorded here than elsewhere.
     """
-    rows = report.results[:shown]
-    top = max((row.value for row in rows), default=0.0)
+    top = max((row.value for row in report.results), default=0.0)
     scale = next((step for step in SCALES if top <= step), 1.0)
     ranked = st.container(gap=None, key="ranked")
-    for row in rows:
-        with ranked.container(gap=None, key=f"row-{row.rank}"):
+    for place, row in enumerate(rows, start=1):
+        name = row.ranked.common_name or row.ranked.taxon
+        with ranked.container(gap=None, key=f"row-{place}"):
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
                 st.button(
                     _row_label(row, chosen, taxa),
-                    key=f"pick-{row.rank}",
+                    key=f"pick-{place}",
                     type="tertiary",
                     width="stretch",
                     on_click=on_pick,
-                    args=(row.taxon,),
+                    args=(row.ranked.taxon,),
                 )
-                widgets.range_link("Range map", row.taxon, link)
-            st.html(_row_html(row, report, scale))
+                where = f"Where {escape_markdown(name)} is recorded, on a map of the world"
+                widgets.range_link("Range map", row.ranked.taxon, link, where)
+            st.html(_row_html(row, report, info, scale, by_lift=by_lift))
     if rows and not report.extrapolates:
-        full = percent(scale) if report.kind == "share" else f"{scale:g}"
-        st.caption(f"A full bar is {full}.")
+        full = f"a share of {percent(scale)}" if report.kind == "share" else f"a score of {scale:g}"
+        st.caption(f"A full bar is {full}. Open a line for its numbers.")
 
 
-def _row_label(row: RankedTaxon, chosen: str | None, taxa: bool) -> str:
-    names = [f"**{escape_markdown(row.common_name)}**"] if row.common_name else []
-    name = escape_markdown(row.taxon)
-    names.append(f"*{name}*" if taxa else name)
-    mark = " – on the map" if row.taxon == chosen else ""
-    return f"{row.rank}\\. {' '.join(names)}{mark}"
+def _row_label(row: Row, chosen: str | None, taxa: bool) -> str:
+    common, taxon = map(escape_markdown, (row.ranked.common_name, row.ranked.taxon))
+    names = [f"**{common}**"] if common else []
+    if taxa or not common:
+        names.append(f"*{taxon}*" if taxa else taxon)
+    mark = " – on the map" if row.ranked.taxon == chosen else ""
+    return f"{row.number}\\. {' '.join(names)}{mark}"
 
 
-def _row_html(row: RankedTaxon, report: PlaceReport, scale: float) -> str:
-    radius = f"{report.radius_km:,.0f} km"
-    records = (
-        f"{count_of(row.support, 'training record', 'training records')} within {radius}"
-        if row.support
-        else f"no training record within {radius}"
+def _row_html(
+    row: Row, report: PlaceReport, info: ModelInfo, scale: float, *, by_lift: bool
+) -> str:
+    """Give a line's word with its mark and bar, and below it the numbers, folded."""
+    ranked = row.ranked
+    strokes = "".join(
+        f'<i class="{"csp-on" if number < STROKES.get(row.said, 0) else ""}"></i>'
+        for number in range(3)
     )
-    if report.extrapolates:
-        return f'<div class="csp-small">{records}</div>'
-    value = percent(row.value) if report.kind == "share" else f"{row.value:.2f}"
-    facts = [f"{times(row.lift)} its overall share"] if row.lift is not None else []
-    width = min(100.0, 100 * row.value / scale)
+    said = f"recorded here: <b>{row.said}</b>" if row.said else f"score <b>{ranked.value:.2f}</b>"
+    if by_lift and ranked.lift is not None and row.said != UNKNOWN:
+        said += f" · <b>{times(ranked.lift)}</b> as much as elsewhere"
+    bar = ""
+    if not report.extrapolates:
+        width = min(100.0, 100 * ranked.value / scale)
+        bar = (
+            f'<span class="csp-bar" aria-hidden="true"><span style="width:{width:.1f}%"></span>'
+            "</span>"
+        )
     return (
-        f'<div class="csp-line"><div class="csp-bar" aria-hidden="true">'
-        f'<span style="width:{width:.1f}%"></span></div>'
-        f'<div class="csp-value">{escape(value)}</div></div>'
-        f'<div class="csp-small">{escape(" · ".join([*facts, records]))}</div>'
+        f'<details class="csp-fold"><summary><span class="csp-strokes" aria-hidden="true">{strokes}'
+        f"</span><span>{said}</span>{bar}</summary>"
+        f'<div class="csp-small">{escape(" ".join(_numbers(row, report, info)))}</div></details>'
     )
 
 
-def downloads(report: PlaceReport, info: ModelInfo, link: str) -> None:
-    """Offer the whole list as CSV and JSON, and the address of this view."""
-    stem = f"{info.name}_{report.lat:g}_{report.lon:g}"
-    with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "Download CSV",
-            lambda: to_csv(report.results, numbers=not report.extrapolates),
-            f"{stem}.csv",
-            "text/csv",
-            on_click="ignore",
-            help=CSV_HELP,
-        )
-        st.download_button(
-            "Download JSON",
-            lambda: to_json(report, info, link),
-            f"{stem}.json",
-            "application/json",
-            on_click="ignore",
-        )
-        with st.popover("Link to this view"):
-            st.code(link, language=None, wrap_lines=True)
-
-
-def to_csv(results: Sequence[RankedTaxon], *, numbers: bool) -> str:
-    """Write a ranked list as CSV.
-
-    Args:
-        results: The list.
-        numbers: Whether the values may be read as numbers; otherwise their columns stay empty.
-
-    Returns:
-        The file's text.
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["rank", "taxon", "common_name", "value", "lift", "support"])
-    for row in results:
-        values = [row.value, row.lift] if numbers else ["", ""]
-        names = map(spreadsheet_cell, (row.taxon, row.common_name))
-        writer.writerow([row.rank, *names, *values, row.support])
-    return stream.getvalue()
-
-
-def to_json(report: PlaceReport, info: ModelInfo, link: str) -> str:
-    """Write a report as JSON, with where it comes from.
-
-    Args:
-        report: The report.
-        info: The model.
-        link: Address of the view.
-
-    Returns:
-        The file's text.
-    """
-    content = report.to_dict()
+def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
+    ranked, radius = row.ranked, f"{report.radius_km:,.0f} km"
+    records = (
+        count_of(ranked.support, "recording", "recordings") if ranked.support else "No recording"
+    )
+    facts = [f"{records} of it within {radius}."]
     if report.extrapolates:
-        content["results"] = [row | {"value": None, "lift": None} for row in content["results"]]
-    content["license"] = info.license
-    content["link"] = link
-    content["made"] = datetime.now(UTC).isoformat(timespec="seconds")
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return facts
+    if report.kind != "share":
+        return [f"Score {ranked.value:.2f} of 1: it orders, and is no percentage.", *facts]
+    share = (
+        f"Share {percent(ranked.value)}: of recordings made here of the {plural(info)} of this"
+        f" model, {of_recordings(ranked.value)} would be of it."
+    )
+    if ranked.lift is not None:
+        facts.insert(0, f"That is {times(ranked.lift)} its share of all recordings.")
+    return [share, *facts]

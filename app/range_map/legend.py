@@ -45,11 +45,11 @@ def legend(
     keys = [f"<span><i></i>{_blank(scale, ends is not None)}</span>"]
     if hatched:
         ink = palette.text if guesses else palette.hatch
-        what = "a guess" if guesses else "no value"
+        what = "a guess" if guesses else "no colour"
         stripes = f"repeating-linear-gradient(135deg,{ink} 0 1px,transparent 1px 5px)"
         keys.append(
-            f'<span><i style="background:{stripes}"></i>{what}: fewer than 10 training records'
-            " within 250 km</span>"
+            f'<span><i style="background:{stripes}"></i>{what}: too few recordings to say (fewer'
+            " than 10 within 250 km)</span>"
         )
     if line:
         ring = f"background:transparent;border:2px solid {palette.line}"

@@ -28,11 +28,13 @@ def one_area(layer: Layer) -> None:
     if not layer.guesses:
         # How much, nobody has computed: nine tenths of the world would wait for this one number.
         if layer.raster.any_extrapolated:
-            words += " More may lie where the model only extrapolates; colour the hatched area"
+            words += (
+                " More may lie where there are too few recordings to say; colour the hatched area"
+            )
             words += " to see it."
     elif layer.model.support is not None:
         beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
-        words += f" Of it {write_area(beyond)} lie where the model only extrapolates."
+        words += f" Of it {write_area(beyond)} are a guess, where there are too few recordings."
     st.caption(words)
 
 
@@ -50,7 +52,7 @@ def two_areas(first: Layer, other: Layer) -> None:
     rows = [(title_of(layer, first, other), layer.area_km2()) for layer in (first, other)]
     lines = [f"- {escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
     st.markdown("\n".join([*lines, f"- above both: **{write_area(common)}**"]))
-    st.caption("Of supported cells only. Not the sizes of their ranges." if not first.guesses
+    st.caption("Without the hatched area. Not the sizes of their ranges." if not first.guesses
                else "Not the sizes of their ranges.")  # fmt: skip
 
 
@@ -115,11 +117,11 @@ def draw_reading(reading: Reading, title: str) -> None:
     row, limit = reading.row, reading.layer.threshold
     rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
     if not reading.has_value:
-        st.markdown(f"{head}**no value**, as support is too little; the model would guess {rank}.")
+        st.markdown(f"{head}**too few recordings to say**; the model would guess {rank}.")
         return
     facts = [f"**{reading.short}**"]
     if row.lift is not None:
-        facts.append(f"{times(row.lift)} its overall share")
+        facts.append(f"{times(row.lift)} its share of all recordings")
     facts.append(rank)
     if limit is not None:
         facts.append("above the threshold" if row.value >= limit.value else "below the threshold")
@@ -129,6 +131,8 @@ def draw_reading(reading: Reading, title: str) -> None:
 def draw_support(reading: Reading) -> None:
     """Say how much training evidence stands near a place."""
     if reading.layer.model.support is None:
-        st.caption("Support unknown: this model came without counts of its training records.")
+        st.caption(
+            "Nobody can say how well recorded: this model came without counts of its recordings."
+        )
     else:
         widgets.support_line(reading.report)

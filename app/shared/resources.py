@@ -8,12 +8,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from csp_core.errors import CheckpointError
+from csp_core.errors import CheckpointError, CspError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
 from csp_core.raster import Credit, Raster, heatmap, only_land, read_credit
 from csp_core.runs.jobs import runs_home
-from csp_core.store import ModelInfo, entries, list_models, load_model, read_card
+from csp_core.store import (
+    ModelInfo,
+    class_names,
+    entries,
+    list_models,
+    load_model,
+    read_card,
+)
 from csp_core.store import text_files as model_texts
 from shared.gate import LEAFLET, MAP
 
@@ -100,6 +107,25 @@ def model(info: ModelInfo) -> DualEncoder:
 @st.cache_resource(show_spinner="Loading the model …", max_entries=2)
 def _load_model(directory: str, content: str) -> DualEncoder:
     return load_model(directory)
+
+
+def share_classes(info: ModelInfo, other: ModelInfo) -> bool:
+    """Tell whether two models know a class in common, without loading either."""
+    if info.name == other.name:
+        return True
+    try:
+        return not _names(info).isdisjoint(_names(other))
+    except CspError:
+        return False
+
+
+def _names(info: ModelInfo) -> frozenset[str]:
+    return _read_names(str(info.directory), content_hash(info))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _read_names(directory: str, content: str) -> frozenset[str]:
+    return frozenset(class_names(Path(directory)))
 
 
 def content_hash(info: ModelInfo) -> str:

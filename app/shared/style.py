@@ -62,6 +62,7 @@ def apply_style() -> None:
         [data-testid="stExpander"] h1 {{font-size: 1.4rem !important}}
         [data-testid="stExpander"] h2 {{font-size: 1.2rem}}
         [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
+        {_list_css(bar)}
         {_figures_css()}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
         /* Maps are as high as the window leaves room for, before they are drawn, too. */
@@ -71,6 +72,28 @@ def apply_style() -> None:
         {_phone_css()}
         </style>"""
     )
+
+
+def _list_css(bar: str) -> str:
+    """Give the styles of lines that open, of what is only heard, and of what a page begins with."""
+    return f"""details.csp-fold > summary {{display: flex; align-items: center; gap: 0.5rem;
+            padding-left: 0.2rem; cursor: pointer; font-size: 0.9rem; list-style: none}}
+        details.csp-fold > summary::-webkit-details-marker {{display: none}}
+        details.csp-fold > summary::after {{content: "▸"; font-size: 1.2rem; line-height: 1}}
+        details.csp-fold[open] > summary::after {{content: "▾"}}
+        details.csp-fold > summary:focus-visible {{outline: 2px solid {bar}; outline-offset: 1px;
+            border-radius: 4px}}
+        .csp-strokes {{display: inline-flex; gap: 2px; align-items: flex-end}}
+        .csp-strokes i {{width: 4px; height: 0.85rem; border-radius: 1px;
+            background: color-mix(in srgb, currentColor 22%, transparent)}}
+        .csp-strokes i:nth-child(1) {{height: 0.4rem}}
+        .csp-strokes i:nth-child(2) {{height: 0.62rem}}
+        .csp-strokes i.csp-on {{background: {bar}}}
+        .csp-heard {{position: absolute; width: 1px; height: 1px; overflow: hidden;
+            clip-path: inset(50%); white-space: nowrap}}
+        .st-key-welcome {{padding: 0.4rem 0.9rem; border-radius: 0.5rem;
+            background: color-mix(in srgb, {bar} 12%, transparent)}}
+        .st-key-welcome p {{font-size: 0.9rem; line-height: 1.4}}"""
 
 
 def _figures_css() -> str:
@@ -121,6 +144,11 @@ def _phone_css() -> str:
                 flex: 1 1 calc(100% - 4rem)}}
             [class*="st-key-row-run-"] [data-testid="stPageLink"] p {{white-space: normal;
                 overflow-wrap: anywhere}}
+            /* What a page begins with leaves room for its map. */
+            .st-key-welcome, .st-key-model-chip {{row-gap: 0 !important}}
+            .st-key-welcome p {{font-size: 0.82rem; line-height: 1.3}}
+            .st-key-examples {{flex-wrap: nowrap !important; overflow-x: auto}}
+            .st-key-examples > div {{flex: none}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -9,25 +10,36 @@ import streamlit as st
 
 from csp_core.data.records import ClassTable
 from csp_core.inference import PlaceReport
-from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
-from shared.words import count_of, escape_markdown, plural, species_label
+from shared.glossary import LEVELS
+from shared.words import (
+    count_of,
+    escape_markdown,
+    explain,
+    headline,
+    licence,
+    plural,
+    species_label,
+)
 
-# Filled and empty marks carry the level for those who do not see its colour.
-LEVEL_MARKS = {"good": "●●●", "some": "●●○", "little": "●○○", "none": "○○○"}
 # Pages that link to each other, as Streamlit names them.
 EXPLORE_PAGE, RANGE_PAGE, TRAIN_PAGE = "views/explore.py", "views/range_map.py", "views/train.py"
+ABOUT_PAGE = "views/about.py"
 # Longer lists are narrowed by a search box, as the whole of them would be sent in every run.
 LONG_LIST, MOST_SHOWN = 2000, 200
 
 
 def model_chip(info: ModelInfo) -> None:
-    """Name the model in use and what it knows."""
-    knows = f"{info.num_classes:,} {plural(info)}" if info.num_classes else "places, no classes"
-    facts = [f"**{escape_markdown(info.title)}**", knows]
-    if info.license:
-        facts.append(f"weights: {escape_markdown(info.license)}")
-    st.caption("Model: " + " · ".join(facts))
+    """Say what the model in use knows, with the rest at a click."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="model-chip"):
+        st.markdown(f"**{escape_markdown(headline(info))}**", width="content")
+        with st.popover("About this model", type="tertiary"):
+            if info.summary:
+                st.markdown(escape_markdown(info.summary))
+            if info.num_classes:
+                st.markdown(explain("not on the list", info))
+            st.markdown(escape_markdown(f"Its name here is {info.name}. {licence(info)}"))
+            st.page_link(ABOUT_PAGE, label="Its whole card, on the About page")
 
 
 def without_classes(known: Sequence[ModelInfo]) -> None:
@@ -63,26 +75,48 @@ def messages(problems: Sequence[str], notices: Sequence[str]) -> None:
         st.info(escape_markdown(notice))
 
 
-def support_line(report: PlaceReport) -> None:
-    """Say in words, with a mark, how much training evidence stands near a place."""
-    near = f"{count_of(report.records_within, 'training record', 'training records')} within"
-    near += f" {report.radius_km:,.0f} km"
+def support_line(report: PlaceReport, before: str = "", listed: ModelInfo | None = None) -> None:
+    """Say in words, with a mark, how many recordings lie near a place.
+
+    Args:
+        report: What the model says of the place.
+        before: Markdown in front of it.
+        listed: The model, where the line says of how many of its classes they are.
+    """
+    near = count_of(report.records_within, "recording", "recordings")
+    if listed is not None and report.records_within:
+        near += f" of {report.taxa_within:,} {plural(listed)}"
+    near += f" within {report.radius_km:,.0f} km"
     if report.nearest_km is not None and report.records_within == 0:
         near += f", the nearest about {report.nearest_km:,.0f} km away"
-    mark, level = LEVEL_MARKS.get(report.level, ""), escape_markdown(report.level)
-    meaning = escape_markdown(LEVEL_MEANING.get(report.level, ""))
-    st.markdown(f"{mark} **Support: {level}** – {meaning}; {near}.")
+    mark, level = LEVELS[report.level]
+    st.markdown(f"{before}{mark} **{level}**: {near}.", help=explain("well recorded", listed))
 
 
-def range_link(label: str, taxon: str, link: Mapping[str, str]) -> None:
+def live(text: str) -> None:
+    """Tell those who hear a page that it changed; those who see it see that.
+
+    Markdown, unlike ``st.html``, keeps the element from run to run, so that only its text changes
+    and is read out.
+
+    Args:
+        text: Plain text.
+    """
+    st.markdown(
+        f'<div class="csp-heard" role="status">{html.escape(text)}</div>', unsafe_allow_html=True
+    )
+
+
+def range_link(label: str, taxon: str, link: Mapping[str, str], help: str | None = None) -> None:
     """Link to the range map of a species.
 
     Args:
         label: What the link says.
         taxon: Scientific name.
         link: What the address says beside it.
+        help: Where it leads, for a label that does not say so.
     """
-    st.page_link(RANGE_PAGE, label=label, query_params={**link, "taxon": taxon})
+    st.page_link(RANGE_PAGE, label=label, query_params={**link, "taxon": taxon}, help=help)
 
 
 def species_picker(

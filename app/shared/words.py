@@ -9,8 +9,8 @@ from csp_core.data.records import ClassTable
 from csp_core.data.sets.facts import names_taxa
 from csp_core.errors import AmbiguousNameError, CspError
 from csp_core.files import harmless
-from csp_core.inference import VALUE_MEANING
 from csp_core.store import ModelInfo, read_model_config
+from shared.glossary import GLOSSARY, LICENSES
 
 # Of a text that is drawn as Markdown; the longest card of the bundled models has a tenth.
 MOST_MARKDOWN, MOST_LINES, MOST_MARKS, MOST_NESTED = 64 << 10, 2000, 1000, 60
@@ -90,30 +90,71 @@ def knows_species(info: ModelInfo) -> bool:
 
 
 def plural(info: ModelInfo) -> str:
-    """Say what a model ranks: ``species`` or ``classes``."""
+    """Say what a model ranks: in its card's word, or ``species`` or ``classes``."""
+    if info.introduction.plural:
+        return info.introduction.plural
     return "species" if knows_species(info) else "classes"
 
 
 def singular(info: ModelInfo) -> str:
-    """Say what one of those is: ``species`` or ``class``."""
+    """Say what one of those is: in its card's word, or ``species`` or ``class``."""
+    if info.introduction.singular:
+        return info.introduction.singular
     return "species" if knows_species(info) else "class"
+
+
+def explain(term: str, info: ModelInfo | None = None) -> str:
+    """Explain a word of the glossary.
+
+    Args:
+        term: A key of ``GLOSSARY``.
+        info: The model whose word for what it ranks is used; None for species.
+
+    Returns:
+        One or two sentences.
+    """
+    one, many = ("species", "species") if info is None else (singular(info), plural(info))
+    return GLOSSARY[term].format(one=one, many=many)
 
 
 def value_meaning(info: ModelInfo, kind: str) -> str:
     """Say what a model's values mean, in the word for what it ranks."""
-    return in_its_words(info, VALUE_MEANING[kind])
+    return explain("share" if kind == "share" else "score", info)
 
 
-def in_its_words(info: ModelInfo, text: str) -> str:
-    """Give a sentence about species in the word for what a model ranks."""
-    if knows_species(info):
-        return text
-    many = text.replace("listed species", "listed classes")
-    return many.replace("places and species", "places and classes").replace("species", "class")
+def headline(info: ModelInfo) -> str:
+    """Say what a model knows, as its card does, or by its title and the number of its classes."""
+    if info.introduction.headline:
+        return info.introduction.headline
+    knows = count_of(info.num_classes, singular(info), plural(info))
+    return f"{info.title}: {knows}" if info.num_classes else f"{info.title}: places alone"
+
+
+def licence(info: ModelInfo) -> str:
+    """Say in words what a model's licence allows, where it is a known one."""
+    return LICENSES.get(info.license.casefold(), info.license)
+
+
+def of_recordings(share: float) -> str:
+    """Write a share as so many of a round number.
+
+    Example:
+        >>> of_recordings(0.034), of_recordings(0.0042), of_recordings(0.0001)
+        ('about 3 of 100', 'about 4 of 1,000', 'fewer than 1 of 1,000')
+    """
+    if share >= 0.01:
+        return f"about {share * 100:.0f} of 100"
+    return f"about {share * 1000:.0f} of 1,000" if share >= 0.001 else "fewer than 1 of 1,000"
 
 
 def place_title(lon: float, lat: float) -> tuple[str, str]:
-    """Name a place: a heading, and its coordinates where the heading is another."""
+    """Name a place: a heading as Markdown, and its coordinates where the heading is another."""
+    name, coordinates = place_name(lon, lat)
+    return escape_markdown(name), coordinates
+
+
+def place_name(lon: float, lat: float) -> tuple[str, str]:
+    """Name a place in plain text, beside its coordinates where the name is another."""
     coordinates = gazetteer.format_coordinates(lon, lat)
     country, found = gazetteer.country_at(lon, lat), gazetteer.nearest_place(lon, lat)
     if found is None:
@@ -122,7 +163,7 @@ def place_title(lon: float, lat: float) -> tuple[str, str]:
     distance = "Near" if km < 15 else f"{km:,.0f} km from"
     # A border or a coast may lie between a place and the nearest town.
     before = "" if km < 15 or country == town.country else f"{country or 'At sea'}, "
-    return escape_markdown(f"{before}{distance} {town.label}"), f"{coordinates}. "
+    return f"{before}{distance} {town.label}", f"{coordinates}. "
 
 
 def species_label(classes: ClassTable, taxon: str) -> str:

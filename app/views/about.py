@@ -1,78 +1,118 @@
-"""About: what the numbers mean, the models' cards, and whose work all this rests on."""
+"""About: what this is, a tour, what the words mean, the cards of the models, whose work it is."""
 
 from __future__ import annotations
+
+import re
 
 import streamlit as st
 
 import shell
 from csp_core.errors import CspError
-from csp_core.inference import VALUE_MEANING
-from csp_core.model import LEVEL_MEANING
 from csp_core.store import ModelInfo
-from shared import resources, widgets
-from shared.words import escape_markdown, is_plain_enough, without_pictures
+from shared import resources
+from shared.glossary import GLOSSARY, LEVELS
+from shared.words import (
+    escape_markdown,
+    explain,
+    headline,
+    is_plain_enough,
+    licence,
+    without_pictures,
+)
+
+
+def draw_start() -> None:
+    """Say what this is, and lead through the pages."""
+    st.markdown(
+        "CSP Explorer shows what a place tells about what is found there. Models have learned it"
+        " from recordings: who noted what, where. They know where people looked, and nothing of"
+        " where nobody did, so do not decide on conservation or land by them without a check on"
+        " the ground."
+    )
+    st.subheader("A tour of one minute", anchor=False)
+    for number, stop in enumerate(shell.tour().values(), start=1):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.page_link(stop.path, label=f"{number}. {stop.title} →", width=140)
+            st.markdown(stop.invites, width="content")
 
 
 def draw_meaning() -> None:
-    """Explain the numbers of the Explore page."""
-    st.subheader("What the numbers mean", anchor=False)
-    st.markdown(
-        f"- **Share.** {VALUE_MEANING['share']}\n"
-        "- **Times its overall share.** The share here divided by the species' part of all training"
-        " records: above 1 it is recorded here more than elsewhere.\n"
-        "- **Support.** How many training records stand near the place. Where there are too few the"
-        " page shows no numbers, because the model only continues what it learned elsewhere."
-    )
-    st.markdown(
-        "\n".join(
-            f"- {widgets.LEVEL_MARKS.get(level, '')} **{level}**: {meaning}"
-            for level, meaning in LEVEL_MEANING.items()
-        )
-    )
+    """Explain the words and numbers of all pages."""
+    with st.expander("What the words and numbers mean"):
+        lines = [f"- **{term.capitalize()}.** {explain(term)}" for term in GLOSSARY]
+        marks = ", ".join(f"{mark} {words.casefold()}" for mark, words in LEVELS.values())
+        st.markdown("\n".join(lines) + f"\n\nThe marks: {marks}.")
 
 
-def draw_limits() -> None:
-    """Say what must not be concluded from the page."""
-    st.subheader("Limits", anchor=False)
-    st.markdown(
-        "- A model knows the species it was trained on and no others. A species that is missing"
-        " from the list may well live there.\n"
-        "- Records show where people went and what they noted. Few records of a species can mean"
-        " that it is rare, quiet, or that nobody looked.\n"
-        "- The records on the map are counts per cell, not single places.\n"
-        "- Nothing here is fit for decisions on conservation without a check on the ground."
-    )
+def draw_models(known: list[ModelInfo]) -> None:
+    """Draw one folded card a model."""
+    st.subheader("The models", anchor=False)
+    if not known:
+        st.markdown("No model is installed.")
+    for info in known:
+        if info.problem:
+            st.error(escape_markdown(f"{info.name}: {info.problem}"))
+            continue
+        with st.expander(escape_markdown(f"{info.name} – {headline(info)}")):
+            draw_model(info)
 
 
 def draw_model(info: ModelInfo) -> None:
-    """Show a model's card, licence and attribution."""
+    """Show a model's licence in words, its card, licence and attribution."""
+    st.markdown(escape_markdown(licence(info)))
+    if not info.num_classes:
+        st.markdown(
+            "It ranks nothing, so it stands on the Clusters page alone. It turns places into"
+            " numbers that a model of yours can be trained on (`model.init_from`)."
+        )
     try:
-        card = without_pictures(resources.card(info))
-        # What would hold up the browser is shown as it is.
-        (st.markdown if is_plain_enough(card) else st.text)(card)
+        plain, rest = split_card(without_pictures(resources.card(info)))
         texts = resources.text_files(info)
     except (CspError, OSError) as error:
         st.error(escape_markdown(str(error)))
         return
+    draw_card(plain)
+    if rest:
+        with st.expander("How it was made, with every setting"):
+            draw_card(rest)
     for name, text in texts.items():
         with st.expander(f"{escape_markdown(name)} of the model"):
             st.text(text)
 
 
+def split_card(card: str) -> tuple[str, str]:
+    r"""Part a card into what is read and what is looked up: the sections that hold code.
+
+    Args:
+        card: Markdown.
+
+    Returns:
+        Both parts, the second empty where nothing is to be looked up.
+
+    Example:
+        >>> split_card("# A\n\n## Limits\n\nb\n\n## Made\n\n```yaml\na: 1\n```\n")
+        ('# A\n\n## Limits\n\nb', '## Made\n\n```yaml\na: 1\n```')
+    """
+    sections = re.split(r"(?m)^(?=## )", card)
+    coded = [section.strip() for section in sections[1:] if "```" in section]
+    plain = [section.strip() for section in sections if section.strip() not in coded]
+    return "\n\n".join(plain), "\n\n".join(coded)
+
+
+def draw_card(card: str) -> None:
+    """Draw a part of a card; what would hold up the browser is shown as it is."""
+    (st.markdown if is_plain_enough(card) else st.text)(card)
+
+
 def draw_sources() -> None:
     """Name whose work the page shows."""
-    st.subheader("Attribution", anchor=False)
+    st.subheader("Whose work this is", anchor=False)
     st.markdown(
-        "- Each model names its training data and their authors in its card above; the bundled"
-        " bird model was trained on the metadata of xeno-canto recordings, by the recordists named"
-        " there.\n"
-        "- Land, borders and countries: Natural Earth, public domain.\n"
-        "- Towns and their names: [GeoNames](https://www.geonames.org), CC BY 4.0; names of"
-        " countries: Unicode CLDR.\n"
-        "- Map: Leaflet, BSD 2-clause licence, served from this machine.\n"
-        "- The code of CSP Explorer is under the MIT licence; a model's weights are under the"
-        " licence of its card.\n"
-        "- By default the page fetches nothing from other machines."
+        "The recordings of each model: see its card. Land, borders and countries: Natural Earth,"
+        " public domain. Towns: [GeoNames](https://www.geonames.org), CC BY 4.0; names of"
+        " countries: Unicode CLDR. Map: Leaflet, BSD 2-clause licence, served from this machine."
+        " The code of CSP Explorer is under the MIT licence; a model is under that of its card. By"
+        " default nothing is fetched from other machines."
     )
 
 
@@ -80,24 +120,10 @@ def page() -> None:
     """Draw the page."""
     shell.title("About")
     with st.container(width=860):
-        draw_about()
-
-
-def draw_about() -> None:
-    """Draw the page's sections."""
-    draw_meaning()
-    draw_limits()
-    known = resources.models()
-    st.subheader("Model cards", anchor=False)
-    if not known:
-        st.markdown("No model is installed.")
-    for info in known:
-        if info.problem:
-            st.error(escape_markdown(f"{info.name}: {info.problem}"))
-            continue
-        with st.expander(escape_markdown(f"{info.name}: {info.title}"), expanded=True):
-            draw_model(info)
-    draw_sources()
+        draw_start()
+        draw_meaning()
+        draw_models(resources.models())
+        draw_sources()
 
 
 shell.run("about", page)

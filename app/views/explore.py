@@ -6,32 +6,32 @@ import streamlit as st
 
 import shell
 from csp_core.errors import CspError
-from csp_core.inference import PlaceReport, describe_place, set_meaning
-from csp_core.model import DualEncoder
+from csp_core.inference import PlaceReport, describe_place
+from csp_core.model import LEVEL_RADIUS_KM, DualEncoder
 from csp_core.store import ModelInfo
-from explore import ranked
-from explore.address import NAIROBI, View, link_to, read_view
+from explore import files, ranked
+from explore.address import BY_LIFT, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
 from shared import address, clicks, months, resources, style, typed, visits, widgets
-from shared.address import set_taxon
+from shared.address import set_param, set_taxon
 from shared.words import (
     escape_markdown,
-    in_its_words,
+    explain,
     knows_species,
     not_known,
-    place_title,
+    place_name,
     plural,
     singular,
     species_label,
-    value_meaning,
 )
 
 ROWS = 10
 # In the session's state: how many species are listed.
 SHOWN = "explore-rows"
-RADIUS_KM = 500.0
+# How the list may be ordered.
+MOST, MORE = "Most recorded", "More here than elsewhere"
 
 
 def on_model() -> None:
@@ -42,6 +42,16 @@ def on_model() -> None:
 def on_species() -> None:
     """Take over a species picked in the box."""
     set_taxon(st.session_state["species"])
+
+
+def on_order() -> None:
+    """Take over how the list is ordered."""
+    set_param("sort", BY_LIFT if st.session_state["order_box"] == MORE else None)
+
+
+def on_wanted() -> None:
+    """Take over a part of the names that are looked for."""
+    set_param("find", st.session_state["find_box"].strip() or None)
 
 
 def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> None:
@@ -55,8 +65,25 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
         if model.uses_date:
             months.month_picker(view.month)
-    widgets.without_classes(known)
+    draw_examples(view)
     draw_messages(view)
+
+
+def draw_examples(view: View) -> None:
+    """Offer the places that the model knows well."""
+    examples = view.info.introduction.examples
+    if len(examples) < 2:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="examples"):
+        st.markdown("Try", width="content")
+        for number, example in enumerate(examples):
+            st.button(
+                escape_markdown(example.name),
+                key=f"example-{number}",
+                type="tertiary",
+                on_click=clicks.choose_place,
+                args=(example.lon, example.lat),
+            )
 
 
 def draw_messages(view: View) -> None:
@@ -71,7 +98,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    first = address.read_centre() or (*(view.place or NAIROBI), view.zoom)
+    first = address.read_centre() or (*(view.place or (view.lon, view.lat)), view.zoom)
     start = st.session_state.setdefault(visits.own("start"), first)
     with st.container(key="map-box"):
         if resources.leaflet_ready():
@@ -79,7 +106,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 "map",
                 [
                     leaflet.evidence_group(evidence, colours),
-                    leaflet.pin_group(view.place, colours, radius_km=RADIUS_KM),
+                    leaflet.pin_group(view.place, colours, radius_km=LEVEL_RADIUS_KM),
                 ],
                 start=start,
                 center=clicks.map_center(view.place),
@@ -90,7 +117,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
                 if view.place and abs(view.place[1]) > EDGE
                 else "Click the map to choose a place. The dashed circle marks"
-                f" {RADIUS_KM:.0f} km around it."
+                f" {LEVEL_RADIUS_KM:.0f} km around it, within which recordings are counted."
             )
         else:
             deck.cell_map(
@@ -107,7 +134,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
             )
     with st.container(key="records-box"):
         widgets.species_picker(
-            "Show the training records of",
+            "Show on the map where this was recorded",
             model.classes,
             view.taxon,
             on_species,
@@ -116,7 +143,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
         if evidence and view.taxon:
             evidence_legend(evidence, species_label(model.classes, view.taxon))
         if view.taxon:
-            widgets.range_link("See its range map", view.taxon, _link(view))
+            name = escape_markdown(species_label(model.classes, view.taxon))
+            widgets.range_link(f"Range map of {name} →", view.taxon, _link(view))
 
 
 def _link(view: View) -> dict[str, str]:
@@ -138,35 +166,73 @@ def read_evidence(model: DualEncoder, taxon: str | None) -> Evidence | None:
 
 def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
-    title, where = place_title(report.lon, report.lat)
-    st.subheader(title, anchor=False)
-    listed = f"{view.info.num_classes:,} listed {plural(view.info)}"
-    st.markdown(
-        f"{where}**{report.taxa_within:,} of the {listed} recorded within"
-        f" {report.radius_km:,.0f} km.**"
-    )
-    widgets.support_line(report)
+    place, where = place_name(report.lon, report.lat)
+    st.subheader(escape_markdown(place), anchor=False)
+    widgets.support_line(report, where, view.info)
     if report.extrapolates:
         st.warning(
-            "Too few training records stand near this place: the model extrapolates. The order"
-            " below is a guess, so no shares are shown."
+            "Too few recordings to say: fewer than 10 lie near this place. The order below is a"
+            " guess, so there are no numbers."
         )
-    else:
-        st.caption(value_meaning(view.info, report.kind))
-        if report.set_size is not None:
-            st.caption(in_its_words(view.info, set_meaning(report.set_size)))
-    rows = st.session_state.setdefault(SHOWN, ROWS)
+    by_lift = view.by_lift and ranked.can_compare(report)
+    rows = ranked.rows_of(report, by_lift=by_lift, wanted=view.wanted)
+    shown = st.session_state.setdefault(SHOWN, ROWS)
+    draw_order(view, report)
+    if not rows:
+        st.markdown(f"No name on the list holds “{escape_markdown(view.wanted)}”.")
     ranked.ranked_list(
+        rows[:shown],
         report,
-        shown=rows,
+        view.info,
         chosen=view.taxon,
         on_pick=set_taxon,
         link=_link(view),
         taxa=knows_species(view.info),
+        by_lift=by_lift,
     )
-    if rows < len(report.results):
+    if shown < len(rows):
         st.button(f"Show more {plural(view.info)}", on_click=_more_rows, key="more")
-    ranked.downloads(report, view.info, link_to(view))
+    files.downloads(report, view.info, place, link_to(view))
+    say_changed(view, report, place, rows)
+
+
+def draw_order(view: View, report: PlaceReport) -> None:
+    """Draw the boxes that order and narrow the list, and what its words mean, folded."""
+    state = st.session_state
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="list-box"):
+        state["find_box"] = view.wanted
+        st.text_input("Find a name in the list", key="find_box", on_change=on_wanted, width=170,
+                      label_visibility="collapsed", placeholder="Find a name")  # fmt: skip
+        with st.popover("What do the words mean?", type="tertiary"):
+            draw_words(view, report)
+    if ranked.can_compare(report):
+        state["order_box"] = MORE if view.by_lift else MOST
+        st.segmented_control("Order of the list", [MOST, MORE], key="order_box", required=True,
+                             label_visibility="collapsed", on_change=on_order)  # fmt: skip
+
+
+def draw_words(view: View, report: PlaceReport) -> None:
+    """Explain the words and numbers of the list."""
+    terms = ["too few recordings to say", "within 250 km", "not on the list"]
+    if report.kind == "share" and not report.extrapolates:
+        terms = ["often, sometimes, rarely", "share", "more here than elsewhere", *terms]
+    elif not report.extrapolates:
+        terms = ["score", *terms]
+    lines = [f"- **{term.capitalize()}.** {explain(term, view.info)}" for term in terms]
+    if report.set_size is not None and not report.extrapolates:
+        first = "the first" if report.set_size == 1 else f"one of the first {report.set_size}"
+        lines.append(f"- **Here: {first} in 9 of 10 cases.** {explain('9 of 10', view.info)}")
+    st.markdown("\n".join(lines))
+
+
+def say_changed(view: View, report: PlaceReport, place: str, rows: list[ranked.Row]) -> None:
+    """Tell those who hear the page that the list is another."""
+    known = f"{report.taxa_within:,} {plural(view.info)}"
+    if report.extrapolates:
+        known = "too few recordings to say"
+    first = rows[0].ranked if rows else None
+    name = f"first {first.common_name or first.taxon}" if first else "no name found"
+    widgets.live(f"{place}: {known}, {name}.")
 
 
 def _more_rows() -> None:
@@ -190,10 +256,9 @@ def page() -> None:
     if known is None:
         return
     view = read_view(known)
-    shell.title(f"Which {plural(view.info)} are recorded here?")
+    shell.title(f"Which {plural(view.info)} are recorded here?", view.info)
     model = resources.model(view.info)
     check_taxon(view, model)
-    widgets.model_chip(view.info)
     draw_controls(view, known, model)
     left, right = st.container(key="view").columns([11, 9], gap="medium")
     with left:
@@ -202,7 +267,7 @@ def page() -> None:
         if view.place:
             date = months.date_of(view.month)
             try:
-                report = describe_place(model, *view.place, date=date, radius_km=RADIUS_KM)
+                report = describe_place(model, *view.place, date=date)
             except CspError as error:  # such as of a model that knows images alone
                 st.error(escape_markdown(str(error)))
                 return

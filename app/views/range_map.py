@@ -19,7 +19,7 @@ from range_map.layer import Layer, titles
 from range_map.readout import Reading
 from shared import address, clicks, months, resources, typed, visits, widgets
 from shared.address import set_param
-from shared.words import escape_markdown, not_known, place_title, singular, value_meaning
+from shared.words import escape_markdown, explain, not_known, place_title, singular, value_meaning
 
 RECENT = 6
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
@@ -122,9 +122,11 @@ def draw_controls(
         picker("Compare with", other.classes, view.other_taxon,
                partial(on_box, "compare", "other_box"), key="other_box",
                placeholder=f"A second {singular(view.other_info)}")  # fmt: skip
-        if len(usable) > 1:
+        # A map by a model that knows nothing of what this one does answers another question.
+        others = [i.name for i in address.usable(known).values() if _compares(view, i)]
+        if len(others) > 1:
             state["other_model_box"] = view.other_info.name
-            st.selectbox("by model", usable, key="other_model_box", on_change=on_other_model,
+            st.selectbox("by model", others, key="other_model_box", on_change=on_other_model,
                          args=(view.info.name,), width=180)  # fmt: skip
         if view.other_taxon:
             state["show_box"] = DIFFERENCE if view.difference else SIDE_BY_SIDE
@@ -133,8 +135,12 @@ def draw_controls(
         if model.uses_date:
             months.month_picker(view.month)
     draw_recent(view, model, taxon)
-    widgets.without_classes(known)
     widgets.messages(view.problems, view.notices)
+
+
+def _compares(view: RangeView, info: ModelInfo) -> bool:
+    """Tell whether a model can stand beside the first one: it does, or has a class of it."""
+    return info.name == view.other_info.name or resources.share_classes(view.info, info)
 
 
 def draw_recent(view: RangeView, model: DualEncoder, taxon: str) -> None:
@@ -159,8 +165,8 @@ def draw_notes(view: RangeView, layers: list[Layer]) -> None:
     st.caption(value_meaning(view.info, layers[0].raster.kind))
     if any(layer.model.support is None for layer in layers):
         st.warning(
-            "This model came without counts of its training records, so nobody can say where it"
-            " only extrapolates. All of it is coloured."
+            "This model came without counts of its recordings, so nobody can say where there are"
+            " too few of them. All of the map is coloured."
         )
     if len(layers) == 2 and layers[0].model.classes.names != layers[1].model.classes.names:
         st.caption(
@@ -191,7 +197,11 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
         if number == len(readings) - 1 or reading.layer.model is not layers[-1].model:
             readout.draw_support(reading)
     params = {"model": view.info.name, "taxon": layers[0].taxon, **address.place_of(*view.place)}
-    st.page_link(widgets.EXPLORE_PAGE, label="What else is recorded here? →", query_params=params)
+    st.page_link(
+        widgets.EXPLORE_PAGE,
+        label="Explore what else is here →",
+        query_params=params,
+    )
 
 
 def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
@@ -217,8 +227,7 @@ def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
                 "Colour the hatched area too",
                 key="guesses_box",
                 on_change=on_guesses,
-                help="There the model has too few training records near and only continues what it"
-                " learned elsewhere. What it says there is a guess.",
+                help=explain("a guess", view.info),
             )
         if at_sea:
             st.caption("Recorded at sea more than on land, so the sea is part of the map.")
@@ -284,7 +293,7 @@ def page() -> None:
     if known is None:
         return
     view = read_range(known)
-    shell.title(f"Where is a {singular(view.info)} recorded?")
+    shell.title(f"Where is a {singular(view.info)} recorded?", view.info)
     model = resources.model(view.info)
     other = resources.model(view.other_info)
     taxon = check_taxa(view, model, other)
@@ -298,7 +307,6 @@ def page() -> None:
             " side by side."
         )
     view.difference = view.difference and len(layers) == 2
-    widgets.model_chip(view.info)
     draw_controls(view, known, model, other, taxon)
     draw(view, layers)
 

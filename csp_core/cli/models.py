@@ -126,7 +126,9 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     heading = "share" if report.kind == "share" else "score"
     # Without counts of its records nobody knows where a model extrapolates.
     hidden = report.extrapolates and loaded.support is not None
-    table = Table("rank", "taxon", "common name", heading, "lift", "records within 500 km")
+    table = Table(
+        "rank", "taxon", "common name", heading, "lift", f"records within {report.radius_km:g} km"
+    )
     for line in report.results:
         value = f"{line.value:.1%}" if report.kind == "share" else f"{line.value:.4f}"
         table.add_row(

@@ -20,6 +20,7 @@ from pydantic import (
 from csp_core.errors import ConfigError
 from csp_core.image import IMAGE_ENCODERS
 from csp_core.location import ENCODINGS, INPUTS, NETWORKS
+from csp_core.store import check_introduction
 from csp_core.tables import check_options, lookup, option_names
 
 
@@ -263,3 +264,10 @@ class CardConfig(Section):
     source: str = ""
     limits: str = ""
     attribution: str = ""
+    introduction: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("introduction")
+    @classmethod
+    def _introduction(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_introduction(value)
+        return value

@@ -13,11 +13,25 @@ from csp_core.inference.photo import (
     image_fits,
     taken,
 )
-from csp_core.inference.place import PlaceReport, RankedTaxon, describe_place, set_meaning
+from csp_core.inference.place import (
+    OFTEN,
+    RARELY,
+    SOMETIMES,
+    UNKNOWN,
+    PlaceReport,
+    RankedTaxon,
+    describe_place,
+    recorded_here,
+    set_meaning,
+)
 from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
 
 __all__ = [
     "CHUNK",
+    "OFTEN",
+    "RARELY",
+    "SOMETIMES",
+    "UNKNOWN",
     "VALUE_MEANING",
     "PhotoAnswer",
     "PlaceReport",
@@ -33,6 +47,7 @@ __all__ = [
     "location_prior",
     "posterior",
     "prior_around",
+    "recorded_here",
     "set_meaning",
     "taken",
 ]

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from csp_core.calibrate import prediction_sets
 from csp_core.inference.prior import location_prior
-from csp_core.model import PlaceSupport, Prior, calibration_of
+from csp_core.model import LEVEL_RADIUS_KM, PlaceSupport, Prior, calibration_of
+
+OFTEN, SOMETIMES, RARELY, UNKNOWN = (
+    "often",
+    "sometimes",
+    "rarely or never",
+    "too few recordings to say",
+)
+# Of all recordings at a place, how much the classes of the first and of the first two words make
+# up; and the fewest training records near of a class that is said to be recorded there.
+OFTEN_UP_TO, SOMETIMES_UP_TO, FEWEST = 0.5, 0.9, 3
 
 
 def set_meaning(size: int) -> str:
@@ -103,7 +113,7 @@ def describe_place(
     date: float | None = None,
     hour: float | None = None,
     top: int | None = None,
-    radius_km: float = 500.0,
+    radius_km: float = LEVEL_RADIUS_KM,
 ) -> PlaceReport:
     """Rank the classes at a place and say what the ranking rests on.
 
@@ -155,6 +165,36 @@ def describe_place(
         results=results,
         set_size=_set_size(model, value),
     )
+
+
+def recorded_here(report: PlaceReport) -> tuple[str, ...]:
+    """Say in a word how often each class of a report is recorded at its place.
+
+    The classes that the model expects most, up to half of all recordings, are recorded there often;
+    those up to nine tenths sometimes; the others rarely or never. Of a class that would be one of
+    the former, but has hardly a training record near, nobody can say.
+
+    Args:
+        report: The report, of which the first classes may have been kept alone.
+
+    Returns:
+        ``OFTEN``, ``SOMETIMES``, ``RARELY`` or ``UNKNOWN`` for each of ``report.results``; ``""``
+        for relative scores, which do not add up to anything.
+    """
+    if report.extrapolates:
+        return (UNKNOWN,) * len(report.results)
+    if report.kind != "share":
+        return ("",) * len(report.results)
+    before, found = 0.0, []
+    for row in report.results:
+        if before >= SOMETIMES_UP_TO:
+            found.append(RARELY)
+        elif row.support < FEWEST:
+            found.append(UNKNOWN)
+        else:
+            found.append(OFTEN if before < OFTEN_UP_TO else SOMETIMES)
+        before += row.value
+    return tuple(found)
 
 
 def _set_size(model: Prior, value: Tensor) -> int | None:

@@ -100,7 +100,7 @@ class Support:
         cell = torch.div(pair, num_classes, rounding_mode="floor")
         return cls(cell, pair % num_classes, count, num_classes, cell_degrees)
 
-    def near(self, lon: float, lat: float, *, radius_km: float = 500.0) -> PlaceSupport:
+    def near(self, lon: float, lat: float, *, radius_km: float = LEVEL_RADIUS_KM) -> PlaceSupport:
         """Sum up the evidence near a place.
 
         Args:
@@ -180,6 +180,19 @@ class Support:
         """
         mine = self.label == label
         return geo.cell_centres(self.cell[mine], self.cell_degrees), self.count[mine]
+
+    def most_recorded(self) -> tuple[float, float] | None:
+        """Find where the most records of any class were made.
+
+        Returns:
+            Longitude and latitude of the centre of that cell, degrees; None without a record.
+        """
+        if not len(self.count):
+            return None
+        records = torch.zeros(len(self._centres), dtype=torch.int64)
+        records.index_add_(0, self._position, self.count)
+        lon, lat = self._centres[int(records.argmax())].tolist()
+        return lon, lat
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the counts in compact types, for a file.

@@ -9,6 +9,7 @@ from csp_core.tables import lazily
 if TYPE_CHECKING:
     from csp_core.store.catalog import (
         ModelInfo,
+        class_names,
         find_model,
         list_models,
         model_size,
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
+    from csp_core.store.introduction import Example, Introduction, check_introduction
     from csp_core.store.kept import keep_run, kept_runs, let_go_run
 
 _HOMES = {
+    "Example": "csp_core.store.introduction",
     "FORMAT": "csp_core.store.folder",
+    "Introduction": "csp_core.store.introduction",
     "ModelInfo": "csp_core.store.catalog",
+    "check_introduction": "csp_core.store.introduction",
+    "class_names": "csp_core.store.catalog",
     "entries": "csp_core.store.folder",
     "find_model": "csp_core.store.catalog",
     "halve": "csp_core.store.checkpoint",
@@ -41,7 +47,11 @@ _HOMES = {
 
 __all__ = [
     "FORMAT",
+    "Example",
+    "Introduction",
     "ModelInfo",
+    "check_introduction",
+    "class_names",
     "entries",
     "find_model",
     "halve",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, harmless, printable
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
+from csp_core.store.introduction import Introduction, read_introduction
 from csp_core.store.kept import kept_folders
 
 # Of a card's title or summary in a list, and of why a model cannot be loaded.
@@ -33,6 +34,7 @@ class ModelInfo:
         license: Licence of the weights.
         problem: Why it cannot be loaded, or None.
         sees_images: Whether it says anything of a picture itself.
+        introduction: What its card says of it to people.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ModelInfo:
     license: str
     problem: str | None = None
     sees_images: bool = False
+    introduction: Introduction = field(default_factory=Introduction)
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -109,6 +112,21 @@ def read_card(name_or_path: str | Path) -> str:
     return read_front(find_model(name_or_path))[1]
 
 
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Read which classes a model knows, without loading it.
+
+    Args:
+        folder: The directory.
+
+    Returns:
+        Scientific names.
+
+    Raises:
+        CspError: If a file is missing, damaged, out of bounds, or does not fit the others.
+    """
+    return tuple(name for name, _, _ in read_contents(folder).classes)
+
+
 def _model_folders() -> Iterator[tuple[str, Path]]:
     names: set[str] = set()
     roots = [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]
@@ -146,6 +164,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         num_classes=contents.config["num_classes"],
         license=_line(front.get("license") or "unstated"),
         sees_images="image" in contents.heads.classifiers,
+        introduction=read_introduction(front),
     )
 
 

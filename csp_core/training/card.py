@@ -58,6 +58,7 @@ def write_card(
         "library_name": "csp_core",
         "tags": _tags(model, config),
         "prior_kind": model.prior_kind,
+        **({"introduction": card.introduction} if card.introduction else {}),
     }
     sections = [
         f"# {title}",

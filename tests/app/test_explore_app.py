@@ -10,7 +10,7 @@ from csp_core.store import catalog
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
-PLACE = "Of recordings of the listed species made here"
+PLACE = "Of all recordings made here, of the species that the model knows"
 
 Open = Callable[..., AppTest]
 
@@ -48,6 +48,11 @@ def ranked(app: AppTest) -> list[str]:
     return [button.label for button in app.button if str(button.key).startswith("pick-")]
 
 
+def range_links(app: AppTest) -> list[str]:
+    links = [link.proto for link in app.get("page_link")]
+    return [link.query_string for link in links if link.label == "Range map"]
+
+
 def box(app: AppTest, name: str) -> float:
     return float(app.number_input(key=f"{name}_box").value or 0.0)
 
@@ -60,9 +65,9 @@ def test_it_opens_at_nairobi_with_a_filled_list(open_app: Open) -> None:
     assert len(ranked(app)) == 6 and ranked(app)[0].startswith("1\\. *")
     shown = texts(app)
     assert PLACE in shown and "not the chance that the species is present" in shown
-    assert "3 of the 6 listed species recorded within 500 km" in shown
-    assert "× its overall share" in shown and "Support: good" in shown
-    assert " %</div>" in shown
+    assert "●●● **Well recorded**: 2" in shown and " of 3 species within 250 km" in shown
+    assert "recorded here: <b>often</b>" in shown and "its share of all recordings" in shown
+    assert "Share " in shown and "would be of it" in shown
 
 
 def test_the_address_decides_place_and_species(open_app: Open) -> None:
@@ -70,7 +75,7 @@ def test_the_address_decides_place_and_species(open_app: Open) -> None:
     assert not app.exception and not app.error
     assert app.subheader[0].value == "Near Vienna, Austria"
     assert app.selectbox(key="species").value == "Ficta danubia"
-    assert "90 training records" in texts(app)
+    assert "90 recordings in" in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_a_species_is_picked_in_the_list_and_in_the_box(open_app: Open) -> None:
     app.button(key="pick-1").click().run()
     chosen = app.selectbox(key="species").value
     assert chosen and "on the map" in ranked(app)[0]
-    assert "Records per cell" in texts(app)
+    assert "Recordings per cell" in texts(app)
     app.selectbox(key="species").set_value(None).run()
     assert "taxon" not in app.query_params and "on the map" not in ranked(app)[0]
 
@@ -163,7 +168,8 @@ def test_a_species_is_picked_in_the_list_and_in_the_box(open_app: Open) -> None:
 def test_without_support_there_is_an_order_and_no_share(open_app: Open) -> None:
     app = open_app(lat="-75", lon="100")
     shown = texts(app)
-    assert len(ranked(app)) == 6 and "extrapolates" in app.warning[0].value
+    assert len(ranked(app)) == 6 and "Too few recordings to say" in app.warning[0].value
+    assert shown.count("too few recordings to say</b>") == 6 and "Order" not in shown
     assert " %" not in shown and "×" not in shown and PLACE not in shown
 
 
@@ -248,11 +254,10 @@ def test_the_month_changes_the_list_of_a_model_that_knows_seasons(
         first[month] = ranked(app)[0]
     assert first["1"] != first["7"]
     assert app.selectbox(key="month_box").value == "Jul"
-    link = app.get("page_link")[0].proto
-    assert "month=7" in link.query_string
+    assert "month=7" in range_links(app)[0]
     app.selectbox(key="month_box").set_value("Jan").run()
     assert not app.exception and ranked(app)[0] == first["1"]
-    assert "month=1" in app.get("page_link")[0].proto.query_string
+    assert "month=1" in range_links(app)[0]
     app = open_app(folder=tmp_path / "seasonal", month="13")
     assert len(app.error) + len(app.warning) >= 1 and "13" in texts(app)
 
@@ -261,7 +266,7 @@ def test_classes_that_are_no_species_are_not_called_so(open_app: Open, tmp_path:
     save_toy_model(tmp_path / "land", name="land", train_steps=1, data_set="eurosat")
     app = open_app(folder=tmp_path / "land")
     assert not app.exception and app.title[0].value == "Which classes are recorded here?"
-    assert "6 listed classes" in texts(app) and "of the listed classes" in texts(app)
+    assert "Invented birds\\: 6 classes" in texts(app) and "of the classes that" in texts(app)
     shown = [texts(app), *(one.placeholder for one in app.selectbox)]
     assert "species" not in "\n".join(shown)
     assert not any("*Inventa" in label for label in ranked(app))

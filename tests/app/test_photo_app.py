@@ -91,7 +91,7 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
         "Why the ranking moved",
         "Where would the answer change? The colours name the class that",
         "24 classes",
-        "Support:",
+        "recorded**: ",
         "▲ fitted",
         ", in use",
     ):

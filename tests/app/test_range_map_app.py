@@ -107,7 +107,7 @@ def test_it_opens_with_a_species_and_nothing_to_configure(open_app: Open) -> Non
     assert "not the chance that the species is present" in shown
     for words in ("Share of the recordings of the listed species, %", "below 0.1 %"):
         assert words in shown
-    assert "no value: fewer than 10 training records within 250 km" in shown
+    assert "no colour: too few recordings to say (fewer than 10 within 250 km)" in shown
     assert area(app) > 0 and "Not the size of its range" in shown
     assert "range size" not in shown.lower()
 
@@ -119,9 +119,9 @@ def test_the_address_decides_species_threshold_and_place(open_app: Open) -> None
     assert app.select_slider(key="threshold_slider").value == 0.3
     assert app.number_input(key="lat_box").value == 48.2
     shown = texts(app)
-    assert "Near Vienna, Austria" in shown and "× its overall share" in shown
+    assert "Near Vienna, Austria" in shown and "× its share of all recordings" in shown
     assert "rank 1 of 6" in shown or "rank 2 of 6" in shown or "rank 3 of 6" in shown
-    assert "the threshold" in shown and "Support: " in shown
+    assert "the threshold" in shown and " recordings within 250 km" in shown
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_a_threshold_of_ones_own_is_written_to_the_address(open_app: Open) -> No
 
 def test_without_support_a_place_has_no_value(open_app: Open) -> None:
     shown = texts(open_app(lat="-75", lon="100"))
-    assert "**no value**" in shown and "Support: none" in shown
-    assert "its overall share" not in shown
+    assert "**too few recordings to say**" in shown and "○○○ **Hardly recorded**" in shown
+    assert "its share of all recordings" not in shown
 
 
 def test_a_place_can_be_typed_box_by_box(open_app: Open) -> None:
@@ -241,10 +241,10 @@ def test_the_same_number_outlines_the_same_area(open_app: Open) -> None:
 def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     app = open_app()
     before = area(app)
-    assert "More may lie where the model only extrapolates; colour the" in texts(app)
+    assert "there are too few recordings to say; colour the hatched area" in texts(app)
     app.toggle(key="guesses_box").set_value(True).run()
     assert param(app, "guesses") == "shown" and area(app) > before
-    assert "only extrapolates" in texts(app) and "a guess: fewer than 10" in texts(app)
+    assert "are a guess, where" in texts(app) and "a guess: too few recordings" in texts(app)
 
 
 def test_two_species_side_by_side_and_subtracted(open_app: Open) -> None:
@@ -272,7 +272,7 @@ def test_two_models_of_one_species(open_app: Open, many: Path) -> None:
     assert not app.exception and not app.error
     assert "**first**" in texts(app) and "**second**" in texts(app)
     app.selectbox(key="other_model_box").set_value("scores").run()
-    assert not app.exception and "without counts of its training records" in app.warning[0].value
+    assert not app.exception and "without counts of its recordings" in app.warning[0].value
     app = open_app(folder=many, model="first", compare_model="scores", show="difference")
     assert "cannot be subtracted" in app.error[0].value and "Relative score" in texts(app)
 
@@ -289,19 +289,17 @@ def test_a_model_without_counts_is_coloured_and_says_so(open_app: Open, many: Pa
     app = open_app(folder=many, model="scores", lat="48.2", lon="16.4")
     assert not app.exception and not app.error
     shown = texts(app)
-    assert "without counts of its training records" in app.warning[0].value
-    assert "Relative score, no percentage" in shown and "Support unknown" in shown
-    assert "no value: fewer" not in shown and app.metric
+    assert "without counts of its recordings" in app.warning[0].value
+    assert "Relative score, no percentage" in shown and "Nobody can say how well" in shown
+    assert "no colour: too few" not in shown and app.metric
 
 
 @pytest.mark.parametrize("page", ["explore", "range_map"])
-def test_models_without_classes_are_left_out_and_explained(
-    open_app: Open, many: Path, page: str
-) -> None:
+def test_models_without_classes_are_left_out(open_app: Open, many: Path, page: str) -> None:
     app = open_app(folder=many, page=page)
     assert not app.exception and not app.error
     assert "unnamed" not in app.selectbox(key="model_box").options
-    assert "Not to choose from: unnamed." in texts(app) and "model.init_from" in texts(app)
+    assert "unnamed" not in texts(app)
     app = open_app(folder=many, page=page, model="unnamed")
     assert not app.exception and "has no classes" in app.error[0].value
 
@@ -438,13 +436,14 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
 
 def test_the_pages_link_to_each_other(open_app: Open) -> None:
     app = open_app(page="explore", lat="48.2", lon="16.4")
-    link = app.get("page_link")[0].proto
-    assert link.page == "range-map" and link.label == "Range map"
+    links = [link.proto for link in app.get("page_link")]
+    link = next(link for link in links if link.label == "Range map")
+    assert link.page == "range-map"
     target = {name: values[0] for name, values in parse_qs(link.query_string).items()}
     assert target.keys() == {"model", "lat", "lon", "taxon"}
     app = open_app(**target)
     assert not app.error and app.selectbox(key="taxon_box").value == target["taxon"]
-    (back,) = (x.proto for x in app.get("page_link") if "What else" in x.proto.label)
+    (back,) = (x.proto for x in app.get("page_link") if "what else" in x.proto.label)
     assert back.page == ""
     kept = {name: values[0] for name, values in parse_qs(back.query_string).items()}
     assert kept == target

@@ -28,6 +28,13 @@ SIDE = 64
 NAMED = re.compile(r"(?:^|/)([A-Za-z]+)_\d+\.(?:jpg|tif)$")
 BANDS = {"rgb": ".jpg", "all": ".tif"}
 FIRST = 5
+# What people call the classes whose names are run together.
+COMMON_NAMES = {
+    "AnnualCrop": "Annual crop",
+    "HerbaceousVegetation": "Grass and herbs",
+    "PermanentCrop": "Permanent crop",
+    "SeaLake": "Sea or lake",
+}
 SOURCE = {
     "source": "EuroSAT (Helber et al. 2019); contains modified Copernicus Sentinel data",
     "license": "MIT",
@@ -100,6 +107,7 @@ def load_eurosat(
     if found.lonlat.isnan().any(dim=1).all():
         raise BadRecordError("No image has a place: check that the table is of these images.")
     dealt = deal(how, found.lonlat, label)
+    common = tuple(COMMON_NAMES.get(name, "") for name in classes)
     rows = dealt.rows(split)
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, blocks of"
@@ -109,7 +117,7 @@ def load_eurosat(
     return ImageDataset(
         lonlat=found.lonlat[rows],
         label=label[rows],
-        classes=ClassTable(classes, counts=dealt.counts(label, len(classes))),
+        classes=ClassTable(classes, common, dealt.counts(label, len(classes))),
         name="eurosat",
         info={**SOURCE, **found.info, "left_out_by_buffer": dealt.near, "split": described},
         store=found.store,

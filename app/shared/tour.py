@@ -1,0 +1,65 @@
+"""What each page is for, in three sentences, and the way through all of them in a minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A page as somebody meets it who has never seen it.
+
+    Args:
+        path: Its file, as Streamlit names it.
+        title: What it is called.
+        invites: What to do there, in a sentence of the tour.
+        says: Three sentences for the first visit.
+    """
+
+    path: str
+    title: str
+    invites: str
+    says: str
+
+
+# In the order of the tour, by the name in the address.
+TOUR = {
+    "explore": Stop(
+        "views/explore.py",
+        "Explore",
+        "Click the map: what is recorded there most?",
+        "Click the map or type a place, and the list says what is recorded there. Its words rest on"
+        " recordings that people made, not on a survey. Open a line of the list for its numbers.",
+    ),
+    "range-map": Stop(
+        "views/range_map.py",
+        "Range map",
+        "Pick one of them: where on Earth is it recorded?",
+        "Pick a name, and the map shows where on Earth it is recorded. Hatched parts have too few"
+        " recordings to say. A second name beside it compares the two.",
+    ),
+    "photo": Stop(
+        "views/photo.py",
+        "Photo",
+        "Give it a picture: what does it show, and what does its place add?",
+        "Give a picture, or take one of the examples. The page says what the picture shows by"
+        " itself, and what changes once its place counts too. Your pictures stay in memory and are"
+        " written nowhere.",
+    ),
+    "clusters": Stop(
+        "views/clusters.py",
+        "Clusters",
+        "See what the model has learned of places: which are alike?",
+        "The colours group places that the model sees as alike. Click one to find those like it,"
+        " near and far. Nobody told the model of these groups: they are what it made of the"
+        " recordings.",
+    ),
+    "train": Stop(
+        "views/train.py",
+        "Train",
+        "Make a model of your own: half a minute on an invented world.",
+        "Press Train in the sidebar: half a minute later there is a model of an invented world."
+        " You may close the page meanwhile, as the run goes on without it. Your own recordings"
+        " come in under New run.",
+    ),
+}
