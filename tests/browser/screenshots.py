@@ -68,11 +68,11 @@ def _explore(page: Any, address: str) -> None:
     page.goto(address)
     page.frame_locator(".st-key-map-box iframe").locator("svg path").first.wait_for()
     page.locator(".st-key-pick-1 button").click()
-    page.get_by_text("Records per cell").wait_for()
+    page.get_by_text("Recordings per cell").wait_for()
     # The view is opened anew, so that it is not scrolled to what was clicked.
     page.goto(page.url)
     page.frame_locator(".st-key-map-box iframe").locator("svg path").first.wait_for()
-    page.get_by_text("Records per cell").wait_for()
+    page.get_by_text("Recordings per cell").wait_for()
     page.wait_for_timeout(1500)
 
 

@@ -35,6 +35,13 @@ def test_it_opens_with_a_pin_and_a_filled_list(app: str, open_page: OpenPage) ->
     expect(pin).to_have_count(1)
     expect(heading(page)).to_have_text("Near Nairobi, Kenya")
     expect(first_row(page)).to_contain_text("%")
+    expect(first_row(page).locator("summary")).to_contain_text("recorded here: often")
+    expect(page).to_have_title("Explore · CSP Explorer")
+    numbers = page.get_by_text("recordings made here of the species").first
+    expect(numbers).to_be_hidden()
+    first_row(page).locator("summary").click()
+    expect(numbers).to_be_visible()
+    page.get_by_role("button", name="What do the words mean?").click()
     expect(page.get_by_text("not the chance that the species is present")).to_be_visible()
 
 
@@ -55,6 +62,91 @@ def test_a_click_changes_the_list_and_leaves_the_map_alone(app: str, open_page: 
     assert float(page.get_by_label("Latitude").input_value()) == pytest.approx(
         float(params(page)["lat"]), abs=1e-4
     )
+
+
+def test_a_changed_list_is_told_to_those_who_hear_it(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    told = page.locator(".csp-heard[role=status]")
+    expect(told).to_have_text(re.compile(r"^Near Nairobi, Kenya: .+, first .+\.$"))
+    box = told.bounding_box()
+    assert box is not None and box["width"] <= 1 and box["height"] <= 1
+    settle(page)
+    # Only what changes inside of an element is read out, not one that is new.
+    told.evaluate("element => element.kept = true")
+    page.get_by_label("Place or coordinates").fill("48.2 N 16.4 E")
+    page.keyboard.press("Enter")
+    expect(told).to_have_text(re.compile(r"^Near Vienna, Austria: "))
+    assert told.evaluate("element => element.kept") is True
+
+
+def test_the_list_is_narrowed_and_ordered(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    names = page.locator("[class*=st-key-pick-]")
+    expect(names).to_have_count(10)
+    settle(page)
+    before = names.first.inner_text()
+    page.get_by_role("radio", name="More here than elsewhere").or_(
+        page.get_by_role("button", name="More here than elsewhere")
+    ).first.click()
+    page.wait_for_url("**sort=lift**")
+    expect(first_row(page)).to_contain_text("as much as elsewhere")
+    expect(names.first).not_to_have_text(before)
+    find = page.get_by_label("Find a name in the list")
+    find.fill("SUNBIRD")
+    find.press("Enter")
+    page.wait_for_url("**find=SUNBIRD**")
+    expect(names.first).to_contain_text("Sunbird")
+    settle(page)
+    assert names.count() and all("Sunbird" in name for name in names.all_inner_texts())
+
+
+def test_a_model_opens_where_it_knows_much_and_in_its_words(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}?model=eurosat")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "Which kinds of land cover are recorded here?"
+    )
+    expect(page.get_by_text("Land cover of Europe: ten kinds")).to_be_visible()
+    expect(heading(page)).to_have_text("Near Amsterdam, Netherlands")
+    leaflet(page)
+    page.get_by_role("button", name="Innsbruck").click()
+    expect(heading(page)).to_contain_text("Innsbruck, Austria")
+    settle(page)
+    assert map_view(page)[:2] == pytest.approx((11.4, 47.27), abs=0.2)
+    expect(page.locator("body")).not_to_contain_text("species is present")
+
+
+def test_a_greeting_is_closed_for_good_and_the_tour_goes_on(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    greeting = page.locator(".st-key-welcome")
+    expect(greeting).to_contain_text("Click the map")
+    greeting.get_by_role("button", name="Close").click()
+    expect(greeting).to_have_count(0)
+    page.get_by_role("link", name="About", exact=True).first.click()
+    expect(page).to_have_title("About · CSP Explorer")
+    for step in ("2. Range map", "3. Photo", "4. Clusters", "5. Train"):
+        expect(page.get_by_role("link", name=step)).to_be_visible()
+    page.get_by_role("link", name="2. Range map").click()
+    expect(greeting).to_contain_text("Hatched parts have too few recordings to say")
+    greeting.get_by_role("link", name="Next: Photo").click()
+    expect(greeting).to_contain_text("Give a picture")
+    page.get_by_role("link", name="Explore", exact=True).first.click()
+    expect(heading(page)).to_have_text("Near Nairobi, Kenya")
+    settle(page)
+    expect(greeting).to_have_count(0)
+
+
+def test_about_is_half_a_page_with_folded_cards(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}about")
+    expect(page.get_by_text("Natural Earth, public domain")).to_be_visible()
+    settle(page)
+    assert page.locator(".stMainBlockContainer").evaluate("e => e.scrollHeight") < 1300
+    page.get_by_text("What the words and numbers mean").click()
+    expect(page.get_by_text("Too few recordings to say.")).to_be_visible()
+    page.get_by_text("Birds of Africa and Europe").click()
+    expect(page.get_by_text("It learned where recordists go")).to_be_visible()
+    made = page.get_by_text("How it was made, with every setting").first
+    expect(made).to_be_visible()
+    expect(page.get_by_text("kernel_variance")).to_be_hidden()
 
 
 def test_the_same_point_twice_is_fine(app: str, open_page: OpenPage) -> None:
@@ -137,7 +229,7 @@ def test_picking_a_species_draws_its_cells(app: str, open_page: OpenPage) -> Non
     frame = leaflet(page)
     drawn = frame.locator("path.leaflet-interactive").count()
     page.locator(".st-key-pick-1 button").click()
-    expect(page.get_by_text("Records per cell")).to_be_visible()
+    expect(page.get_by_text("Recordings per cell")).to_be_visible()
     expect(first_row(page)).to_contain_text("on the map")
     frame.locator("path.leaflet-interactive").nth(drawn).wait_for(state="attached")
     assert "taxon" in params(page)
@@ -232,9 +324,9 @@ def test_a_visit_to_about_keeps_the_place(app: str, open_page: OpenPage) -> None
     page = open_page(f"{app}?lat=48.2&lon=16.4")
     expect(heading(page)).to_have_text("Near Vienna, Austria")
     settle(page)
-    page.get_by_role("link", name="About").click()
+    page.get_by_role("link", name="About", exact=True).first.click()
     expect(page.get_by_text("Natural Earth, public domain")).to_be_visible()
-    page.get_by_role("link", name="Explore").click()
+    page.get_by_role("link", name="Explore", exact=True).first.click()
     expect(heading(page)).to_have_text("Near Vienna, Austria")
     leaflet(page)
     settle(page)

@@ -53,7 +53,7 @@ def test_it_opens_with_a_map_a_legend_and_an_area(app: str, open_page: OpenPage)
     expect(frame.locator("pattern")).to_have_count(1)
     expect(frame.locator("path.csp-above")).to_have_count(3)
     expect(page.locator(".csp-steps i")).to_have_count(9)
-    expect(page.get_by_text("no value: fewer than 10 training records")).to_be_visible()
+    expect(page.get_by_text("no colour: too few recordings to say")).to_be_visible()
     expect(page.get_by_test_id("stMetricValue")).to_contain_text("km²")
 
 
@@ -87,8 +87,8 @@ def test_a_click_shows_the_value_and_leaves_the_map_alone(app: str, open_page: O
     click_map(page, *map(round, spot))
     label = leaflet(page).locator(".leaflet-tooltip")
     expect(label).to_have_text(re.compile("%"))
-    expect(page.locator(".st-key-place-box")).to_contain_text("its overall share")
-    expect(page.locator(".st-key-place-box")).to_contain_text("Support:")
+    expect(page.locator(".st-key-place-box")).to_contain_text("its share of all recordings")
+    expect(page.locator(".st-key-place-box")).to_contain_text("ell recorded")
     settle(page)
     assert frame.evaluate("window.kept") is True and pictures(page) == picture
     assert map_view(page) == pytest.approx(view)
