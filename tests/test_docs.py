@@ -39,6 +39,22 @@ def test_the_python_of_a_page_runs(page, monkeypatch):
         assert promised in said.getvalue()
 
 
+def test_what_the_readme_shows_is_what_is_printed(csp, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    printed, names = io.StringIO(), {}
+    with contextlib.redirect_stdout(printed):
+        for part in blocks("README.md", "python"):
+            exec(compile(part, "README.md", "exec"), names)
+    first = next(words for words in commands("README.md") if words[1] == "predict")
+    printed.write(csp(*first[1:])[1])
+    # A console draws its tables with other lines, and as wide as it is.
+    said = {" ".join(re.split(r"[\s│┃]+", line)) for line in printed.getvalue().splitlines()}
+    shown = "".join(blocks("README.md", "text")).splitlines()
+    assert len(shown) == 9
+    for line in shown:
+        assert " ".join(re.split(r"[\s│┃]+", line)) in said, line
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_needs_a_network_can_at_least_be_read(page):
     for part in blocks(page, "python"):

@@ -115,6 +115,20 @@ def read_view(known: list[ModelInfo]) -> View:
     )
 
 
+def opening(view: View) -> tuple[float, float, int]:
+    """Say where the map opens.
+
+    Args:
+        view: What is asked for.
+
+    Returns:
+        Longitude, latitude and zoom.
+    """
+    start = start_of(view.info)
+    lon, lat = view.place or (start.lon, start.lat)
+    return lon, lat, view.zoom
+
+
 def link_to(view: View) -> str:
     """Give the full address of a view, defaults included."""
     params = {"model": view.info.name, **place_of(view.lon, view.lat)}

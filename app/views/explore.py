@@ -10,7 +10,7 @@ from csp_core.inference import PlaceReport, describe_place
 from csp_core.model import LEVEL_RADIUS_KM, DualEncoder
 from csp_core.store import ModelInfo
 from explore import files, ranked
-from explore.address import BY_LIFT, View, link_to, read_view
+from explore.address import BY_LIFT, View, link_to, opening, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
@@ -98,8 +98,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    first = address.read_centre() or (*(view.place or (view.lon, view.lat)), view.zoom)
-    start = st.session_state.setdefault(visits.own("start"), first)
+    start = st.session_state.setdefault(visits.own("start"), address.read_centre() or opening(view))
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             leaflet.click_map(

@@ -18,7 +18,7 @@ from csp_core.model import DualEncoder
 from csp_core.raster import Raster, given_threshold, heatmap
 from csp_core.store import catalog, checkpoint
 from range_map.layer import Layer
-from tests.toy import NAIROBI, SPECIES, VIENNA, save_toy_model
+from tests.toy import NAIROBI, SPECIES, VIENNA, save_strange_models, save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [name for name, _, _ in SPECIES]
@@ -275,6 +275,17 @@ def test_two_models_of_one_species(open_app: Open, many: Path) -> None:
     assert not app.exception and "without counts of its recordings" in app.warning[0].value
     app = open_app(folder=many, model="first", compare_model="scores", show="difference")
     assert "cannot be subtracted" in app.error[0].value and "Relative score" in texts(app)
+
+
+def test_only_models_that_share_a_class_are_compared(open_app: Open, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    save_toy_model(shelf, "birds", train_steps=1)
+    save_strange_models(shelf)
+    app = open_app(folder=shelf, model="birds")
+    assert not app.exception and "unary" in app.selectbox(key="model_box").options
+    assert "other_model_box" not in [box.key for box in app.selectbox]
+    app = open_app(folder=shelf, model="unreal")
+    assert set(app.selectbox(key="other_model_box").options) == {"unreal", "uniform"}
 
 
 def test_another_model_keeps_the_species_it_knows(open_app: Open, many: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from csp_core import geo
@@ -37,6 +38,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.raster import winning_map
 from csp_core.store import load_model, save_model
+from csp_core.store.introduction import read_introduction
 from csp_core.training import train
 from csp_core.training.card import write_card
 from csp_core.training.unseen import check_unseen
@@ -472,6 +474,15 @@ def test_the_card_calls_no_land_cover_species(model, data_set, tagged):
     settings = parse_config(photo_model.SMALL | {"data": {"name": data_set}})
     front = write_card(model, settings, {}, {}).split("---\n")[1]
     assert ("species-distribution" in front) is tagged and "location-encoder" in front
+
+
+def test_the_card_introduces_its_model(model):
+    said = {"headline": "Crops: 9 kinds", "singular": "kind of crop", "plural": "kinds of crop"}
+    settings = parse_config(photo_model.SMALL | {"card": {"introduction": said}})
+    front = yaml.safe_load(write_card(model, settings, {}, {}).split("---\n")[1])
+    assert read_introduction(front).plural == "kinds of crop"
+    silent = write_card(model, parse_config(photo_model.SMALL), {}, {})
+    assert "introduction" not in silent
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (3, 3)])

@@ -9,7 +9,19 @@ import pytest
 import torch
 
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
-from csp_core.inference import CHUNK, describe_place, location_prior, posterior
+from csp_core.inference import (
+    CHUNK,
+    OFTEN,
+    RARELY,
+    SOMETIMES,
+    UNKNOWN,
+    PlaceReport,
+    RankedTaxon,
+    describe_place,
+    location_prior,
+    posterior,
+    recorded_here,
+)
 from csp_core.location import make_location_encoder
 from csp_core.model import Calibration, DualEncoder
 from csp_core.store import load_model, save_model
@@ -112,11 +124,30 @@ def test_report_of_a_place(model_dir):
     first = report.results[0]
     assert (first.taxon, first.common_name) == ("Aba alta", "High Aba")
     assert first.lift == pytest.approx(first.value / model.classes.frequency()[0].item(), rel=1e-6)
-    near = model.support.near(36.8, -1.3, radius_km=500.0)
+    near = model.support.near(36.8, -1.3, radius_km=250.0)
     assert first.support == near.per_class[0] and report.records_within == near.records
     assert report.taxa_within == 2 and report.level == near.level and not report.extrapolates
-    assert report.nearest_km == near.nearest_km and report.radius_km == 500.0
+    assert report.nearest_km == near.nearest_km and report.radius_km == 250.0
     assert report.model == "tiny" and (report.lon, report.lat) == (36.8, -1.3)
+
+
+def report_of(*rows: tuple[float, int], kind: str = "share", level: str = "good") -> PlaceReport:
+    results = tuple(
+        RankedTaxon(rank, f"Aba {rank}", "", value, None, support)
+        for rank, (value, support) in enumerate(rows, start=1)
+    )
+    few = level == "none"
+    return PlaceReport("m", 0.0, 0.0, kind, level, few, 99, 5, 1.0, 250.0, results)
+
+
+def test_words_for_how_often_a_class_is_recorded():
+    # By hand: before each stand 0, .4, .7, .85 and .93 of all recordings.
+    rows = (0.4, 9), (0.3, 3), (0.15, 3), (0.08, 2), (0.07, 50)
+    assert recorded_here(report_of(*rows)) == (OFTEN, OFTEN, SOMETIMES, UNKNOWN, RARELY)
+    assert recorded_here(report_of((0.6, 2), (0.4, 3))) == (UNKNOWN, SOMETIMES)
+    assert recorded_here(report_of(*rows, level="none")) == (UNKNOWN,) * 5
+    assert recorded_here(report_of(*rows, kind="relative")) == ("",) * 5
+    assert recorded_here(report_of()) == ()
 
 
 def test_report_where_nobody_looked(model_dir):

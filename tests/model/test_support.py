@@ -109,3 +109,11 @@ def test_tensors_make_the_same_support_again():
     for place in (NAIROBI, (178.0, -18.0)):
         a, b = first.near(*place), second.near(*place)
         assert a.per_class.tolist() == b.per_class.tolist() and a.nearest_km == b.nearest_km
+
+
+def test_the_cell_with_most_records():
+    lonlat = torch.tensor([[0.5, 0.5], [0.4, 0.2], [10.2, 5.5], [10.3, 5.6], [10.9, 5.1]])
+    support = Support.from_records(lonlat, torch.tensor([0, 0, 1, 0, 2]), 3)
+    assert support.most_recorded() == (10.5, 5.5)
+    none = Support.from_records(lonlat[:0], torch.tensor([], dtype=torch.int64), 3)
+    assert none.most_recorded() is None

@@ -107,7 +107,6 @@ def load_eurosat(
     if found.lonlat.isnan().any(dim=1).all():
         raise BadRecordError("No image has a place: check that the table is of these images.")
     dealt = deal(how, found.lonlat, label)
-    common = tuple(COMMON_NAMES.get(name, "") for name in classes)
     rows = dealt.rows(split)
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, blocks of"
@@ -117,13 +116,17 @@ def load_eurosat(
     return ImageDataset(
         lonlat=found.lonlat[rows],
         label=label[rows],
-        classes=ClassTable(classes, common, dealt.counts(label, len(classes))),
+        classes=_table(classes, dealt.counts(label, len(classes))),
         name="eurosat",
         info={**SOURCE, **found.info, "left_out_by_buffer": dealt.near, "split": described},
         store=found.store,
         rows=found.kept[rows] if images else torch.empty(0, dtype=torch.int64),
         test_hash=dealt.test_hash(classes, found.lonlat, label, files=_patches(found.names)),
     )
+
+
+def _table(classes: tuple[str, ...], counts: tuple[int, ...]) -> ClassTable:
+    return ClassTable(classes, tuple(COMMON_NAMES.get(name, "") for name in classes), counts)
 
 
 @dataclass(frozen=True)
