@@ -68,9 +68,9 @@ def test_a_changed_list_is_told_to_those_who_hear_it(app: str, open_page: OpenPa
     page = open_page(app)
     told = page.locator(".csp-heard[role=status]")
     expect(told).to_have_text(re.compile(r"^Near Nairobi, Kenya: .+, first .+\.$"))
+    settle(page)
     box = told.bounding_box()
     assert box is not None and box["width"] <= 1 and box["height"] <= 1
-    settle(page)
     # Only what changes inside of an element is read out, not one that is new.
     told.evaluate("element => element.kept = true")
     page.get_by_label("Place or coordinates").fill("48.2 N 16.4 E")
@@ -127,8 +127,10 @@ def test_a_greeting_is_closed_for_good_and_the_tour_goes_on(app: str, open_page:
         expect(page.get_by_role("link", name=step)).to_be_visible()
     page.get_by_role("link", name="2. Range map").click()
     expect(greeting).to_contain_text("Hatched parts have too few recordings to say")
+    settle(page)
     greeting.get_by_role("link", name="Next: Photo").click()
     expect(greeting).to_contain_text("Give a picture")
+    settle(page)
     page.get_by_role("link", name="Explore", exact=True).first.click()
     expect(heading(page)).to_have_text("Near Nairobi, Kenya")
     settle(page)

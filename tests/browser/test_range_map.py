@@ -88,7 +88,7 @@ def test_a_click_shows_the_value_and_leaves_the_map_alone(app: str, open_page: O
     label = leaflet(page).locator(".leaflet-tooltip")
     expect(label).to_have_text(re.compile("%"))
     expect(page.locator(".st-key-place-box")).to_contain_text("its share of all recordings")
-    expect(page.locator(".st-key-place-box")).to_contain_text("ell recorded")
+    expect(page.locator(".st-key-place-box")).to_contain_text(" recorded: ")
     settle(page)
     assert frame.evaluate("window.kept") is True and pictures(page) == picture
     assert map_view(page) == pytest.approx(view)
@@ -200,7 +200,7 @@ def test_from_the_list_to_the_map_and_back(app: str, open_page: OpenPage) -> Non
     assert {"model", "taxon", "lat", "lon"} <= params(page).keys()
     expect(page.get_by_text("Near Vienna, Austria")).to_be_visible()
     taxon = params(page)["taxon"]
-    page.get_by_role("link", name="What else is recorded here?").click()
+    page.get_by_role("link", name="Explore what else is here").click()
     expect(page.locator(".st-key-row-1")).to_contain_text("on the map")
     assert params(page)["taxon"] == taxon and params(page)["lat"] == "48.2"
     page.get_by_role("link", name="Range map", exact=True).first.click()
