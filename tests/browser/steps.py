@@ -33,7 +33,11 @@ def map_view(page: Page) -> tuple[float, float, int]:
 
 def click_map(page: Page, x: int, y: int) -> None:
     before = params(page).get("lat"), params(page).get("lon")
-    leaflet(page).locator("#map_div").click(position={"x": x, "y": y})
+    frame = leaflet(page)
+    # A click would scroll there itself, and hit what stood there before.
+    page.locator(".st-key-map-box iframe").scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    frame.locator("#map_div").click(position={"x": x, "y": y})
     page.wait_for_function(
         "([lat, lon]) => { const p = new URLSearchParams(location.search);"
         " return p.get('lat') !== lat || p.get('lon') !== lon }",
