@@ -137,7 +137,7 @@ class RankedAnswer:
             if abs(term) >= math.log(1.1):
                 how = "for" if term > 0 else "against"
                 signs.add(how)
-                parts.append(f"the {name} speaks {how} it, {_times(term)}")
+                parts.append(f"the {name} speaks {how} it, {odds_words(term)}")
         if not parts:
             return f"Neither place nor season changes the odds of {self.taxon} by a tenth."
         against = self._moved_against
@@ -336,7 +336,21 @@ def _set_size(share: Tensor, level: float | None) -> int | None:
     return None if level is None else int(prediction_sets(share[None], level).sum())
 
 
-def _times(term: float) -> str:
+def odds_words(term: float) -> str:
+    """Write how much a term changes odds by, whichever way.
+
+    Args:
+        term: Natural logarithm.
+
+    Returns:
+        Odds of two significant digits, as far as that many mean anything.
+
+    Example:
+        >>> odds_words(0.7), odds_words(-3.3), odds_words(9.0)
+        ('2 : 1', '27 : 1', 'more than 1,000 : 1')
+    """
     factor = math.exp(min(abs(term), 20.0))
-    number = f"{factor:.0f}" if factor >= 10 else f"{factor:.1f}"
-    return f"odds {'times' if term > 0 else 'divided by'} {number}"
+    if factor > 1000:
+        return "more than 1,000 : 1"
+    # By way of a number, which drops the exponent that 990 has in two digits.
+    return f"{float(f'{factor:.2g}'):,g} : 1"

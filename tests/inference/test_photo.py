@@ -214,13 +214,13 @@ def test_the_terms_sum_up_to_the_answer(model, held_out):
 @pytest.mark.parametrize(
     ("rank", "was", "place", "season", "end"),
     [
-        (2, 5, -0.34, 0.0, "against it, odds divided by 1.4, less than against others."),
-        (5, 2, 0.34, 0.0, "for it, odds times 1.4, less than for others."),
-        (5, 2, -0.34, 0.0, "against it, odds divided by 1.4."),
-        (2, 5, 0.34, 0.0, "for it, odds times 1.4."),
-        (2, 2, -0.34, 0.0, "against it, odds divided by 1.4."),
-        (2, 5, -1.0, 0.34, "for it, odds times 1.4, in all less than against others."),
-        (2, 5, 1.0, -0.34, "against it, odds divided by 1.4."),
+        (2, 5, -0.34, 0.0, "against it, 1.4 : 1, less than against others."),
+        (5, 2, 0.34, 0.0, "for it, 1.4 : 1, less than for others."),
+        (5, 2, -0.34, 0.0, "against it, 1.4 : 1."),
+        (2, 5, 0.34, 0.0, "for it, 1.4 : 1."),
+        (2, 2, -0.34, 0.0, "against it, 1.4 : 1."),
+        (2, 5, -1.0, 0.34, "for it, 1.4 : 1, in all less than against others."),
+        (2, 5, 1.0, -0.34, "against it, 1.4 : 1."),
     ],
 )
 def test_a_move_against_what_the_place_says_is_explained(rank, was, place, season, end):

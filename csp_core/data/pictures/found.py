@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from csp_core.data.pictures.decode import Decoded
 from csp_core.data.pictures.georeference import centre
 from csp_core.data.pictures.limits import TIFF_MARKS
-from csp_core.data.pictures.position import Place, place_of_exif, time_of_exif
+from csp_core.data.pictures.position import (
+    Place,
+    Time,
+    day_of_gps,
+    place_of_exif,
+    time_of_exif,
+    time_written,
+)
 from csp_core.data.pictures.sidecar import Sidecar
 from csp_core.data.pictures.xmp import place_of_xmp, read_xmp, taxon_of_xmp, time_of_xmp
 
@@ -31,16 +37,14 @@ class Found:
     Args:
         place: The place, or why there is none.
         source: Where it stands, or None.
-        taken: The time without a zone, or None.
-        has_hour: Whether the hour is known.
+        time: When it was taken, or None.
         taxon: A scientific name, or ``""``.
         notes: Sentences on what is odd, contradicts or stands beside the file.
     """
 
     place: Place
     source: Source | None
-    taken: datetime.datetime | None
-    has_hour: bool
+    time: Time | None
     taxon: str
     notes: tuple[str, ...]
 
@@ -64,19 +68,17 @@ def find(picture: Decoded, content: bytes, name: str, beside: Sequence[Sidecar] 
     from_beside: dict[str, list[str]] = {one.name: [] for one in beside}
     if chosen is not None and chosen[2]:
         from_beside[chosen[2]].append("place")
-    taken, has_hour = time_of_exif(picture.exif), True
-    if taken is None:
-        taken, has_hour = time_of_xmp(inner)
+    time = time_of_exif(picture.exif) or time_of_xmp(inner) or day_of_gps(picture.exif)
     taxon = taxon_of_xmp(inner)
     for one in beside:
-        if taken is None and (time := time_of_xmp(one.tags))[0] is not None:
-            taken, has_hour = time
+        if time is None and (told := time_of_xmp(one.tags)):
+            time = replace(told, tag=f"{told.tag} of {one.name}")
             from_beside[one.name].append("time")
         if not taxon and (taxon := taxon_of_xmp(one.tags)):
             from_beside[one.name].append("name")
     place, source = _place(voices, chosen)
     notes = (*_odd(voices, chosen), *_beside(beside, from_beside))
-    return Found(place, source, taken, has_hour, taxon, notes)
+    return Found(place, source, time or time_written(picture.exif), taxon, notes)
 
 
 def _inside(picture: Decoded, tags: dict[str, str], content: bytes, name: str) -> list[Voice]:

@@ -32,6 +32,7 @@ class Photo:
         date: Part of the year in [0, 1), NaN where unknown.
         hour: Part of the day in [0, 1) by the camera's clock, NaN where unknown.
         taken: The date and time as text, or ``""``.
+        taken_source: Which tag says so, or ``""``.
         taxon: Scientific name of what is shown, by who described it, or ``""``.
         format: Such as ``JPEG``.
         name: The file's name.
@@ -47,6 +48,7 @@ class Photo:
     date: float = math.nan
     hour: float = math.nan
     taken: str = ""
+    taken_source: str = ""
     taxon: str = ""
     format: str = ""
     name: str = ""
@@ -65,7 +67,9 @@ def read_photo(
 
     Nothing is written to the disk. Pictures of 100 megapixels or more are refused before they are
     decoded. The place is that of the EXIF data, else of the XMP data, else of the georeference,
-    else of a sidecar beside the file, ``photo.jpg.xmp`` or ``photo.xmp``.
+    else of a sidecar beside the file, ``photo.jpg.xmp`` or ``photo.xmp``. The time is that of the
+    EXIF tags of when it was taken or digitised, else of the XMP data, else the GPS block's day,
+    else a sidecar's, else when the file was last written.
 
     Args:
         path_or_bytes: The file, or its content.
@@ -134,9 +138,10 @@ def describe_photo(
     picture = decode(content, name, draft=draft, fit=fit)
     with telling() as told:
         found = find(picture, content, name, beside)
-    place, taken, has_hour = found.place, found.taken, found.has_hour
-    date, hour = (math.nan, math.nan) if taken is None else parts_of_time(taken)
-    text = "" if taken is None else taken.isoformat(" ", "minutes")
+    place, time = found.place, found.time
+    date, hour = (math.nan, math.nan) if time is None else parts_of_time(time.taken)
+    text = "" if time is None else time.taken.isoformat(" ", "minutes")
+    has_hour = time is not None and time.has_hour
     return picture.pixels, {
         "lonlat": place.lonlat,
         "place_source": found.source,
@@ -145,6 +150,7 @@ def describe_photo(
         "date": date,
         "hour": hour if has_hour else math.nan,
         "taken": text if has_hour else text[:10],
+        "taken_source": "" if time is None else time.tag,
         "taxon": found.taxon,
         "format": picture.format,
         "name": name,

@@ -8,7 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -19,8 +19,10 @@ GPS, EXIF = 0x8825, 0x8769
 # The reference of each stands one tag before.
 LATITUDE, LONGITUDE, STATUS, DATUM, ERROR = 2, 4, 9, 18, 31
 AXES = (("longitude", "EW"), ("latitude", "NS"))
-# When it was taken, and when it was digitised; the third usual tag tells when the file was changed.
-TIMES = (36867, 36868)
+# When it was taken, and when it was digitised.
+TIMES = ((36867, "DateTimeOriginal"), (36868, "DateTimeDigitized"))
+# The day of a fix, by the clock of Greenwich; and when the file was written last.
+GPS_DAY, WRITTEN = 29, 306
 STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?")
 # Datums that are within a metre or two of WGS84, and what says nothing.
 SAME_DATUM = re.compile(r"WGS[\s_-]*(19)?84.*|JGD.*|ETRS.*|NAD[\s_-]*83.*|\W*|UNKNOWN|NONE")
@@ -43,6 +45,21 @@ class Place:
     why_not: str = ""
     uncertainty_m: float | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Time:
+    """When a picture was taken.
+
+    Args:
+        taken: The time without a zone.
+        has_hour: Whether the hour is known, and not the date alone.
+        tag: Where it stands, in words.
+    """
+
+    taken: datetime.datetime
+    has_hour: bool
+    tag: str
 
 
 def place_of_exif(exif: Image.Exif) -> Place:
@@ -155,20 +172,56 @@ def _reference(value: Any) -> str:
     return text.strip("\0 ")
 
 
-def time_of_exif(exif: Image.Exif) -> datetime.datetime | None:
+def time_of_exif(exif: Image.Exif) -> Time | None:
     """Read when the picture was taken, by the clock of the camera.
 
     Args:
         exif: What Pillow read of the EXIF data.
 
     Returns:
-        The time without a zone, or None.
+        The time, or None.
     """
     try:
         block = exif.get_ifd(EXIF)
-        return next(filter(None, (read_time(str(block.get(tag, "")))[0] for tag in TIMES)), None)
     except MALFORMED:
         return None
+    return next(filter(None, (_time(block.get(tag), f"EXIF {name}") for tag, name in TIMES)), None)
+
+
+def day_of_gps(exif: Image.Exif) -> Time | None:
+    """Read the day of the GPS block; its hour is not that of a clock at the place.
+
+    Args:
+        exif: What Pillow read of the EXIF data.
+
+    Returns:
+        The day, or None.
+    """
+    try:
+        found = _time(exif.get_ifd(GPS).get(GPS_DAY), "EXIF GPSDateStamp, a date in UTC")
+    except MALFORMED:
+        return None
+    return found and replace(found, has_hour=False)
+
+
+def time_written(exif: Image.Exif) -> Time | None:
+    """Read when the file was written last, which may be long after the picture was taken.
+
+    Args:
+        exif: What Pillow read of the EXIF data.
+
+    Returns:
+        The time, or None.
+    """
+    try:
+        return _time(exif.get(WRITTEN), "EXIF DateTime, when the file was last written")
+    except MALFORMED:
+        return None
+
+
+def _time(text: Any, tag: str) -> Time | None:
+    time, has_hour = read_time(_reference(text))
+    return None if time is None else Time(time, has_hour, tag)
 
 
 def read_time(text: str) -> tuple[datetime.datetime | None, bool]:

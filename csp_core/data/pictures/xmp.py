@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
 from xml.parsers import expat
@@ -12,6 +11,7 @@ from csp_core.data.pictures.position import (
     AXES,
     MALFORMED,
     Place,
+    Time,
     checked,
     read_radius,
     read_time,
@@ -101,17 +101,20 @@ def _one(text: str) -> str | None:
     return None if len(values) > 1 else text.splitlines()[0] if values else ""
 
 
-def time_of_xmp(tags: Mapping[str, str]) -> tuple[datetime.datetime | None, bool]:
+def time_of_xmp(tags: Mapping[str, str]) -> Time | None:
     """Read when the picture was taken, as a clock there would have shown.
 
     Args:
         tags: Name with prefix to text.
 
     Returns:
-        The time without a zone, or None, and whether the hour is known and not the date alone.
+        The time, or None.
     """
-    found = (read_time(tags.get(name, "")) for name in TIMES)
-    return next(((time, hour) for time, hour in found if time is not None), (None, False))
+    for name in TIMES:
+        time, has_hour = read_time(tags.get(name, ""))
+        if time is not None:
+            return Time(time, has_hour, f"XMP {name}")
+    return None
 
 
 def taxon_of_xmp(tags: Mapping[str, str]) -> str:

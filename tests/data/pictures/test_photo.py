@@ -394,3 +394,55 @@ def test_a_packet_of_other_numbers_than_bytes_is_none(case):
 def test_a_packet_of_small_whole_numbers_is_read():
     packet = xmp(dwc__scientificName="Araneus marmoreus")
     assert open_picture(with_packet(SHORT, tuple(packet))).xmp == packet
+
+
+def dated(**tags):
+    """Make EXIF data with dates in tags other than the usual one."""
+    data = exif()
+    for name, value in tags.items():
+        if name == "gps":
+            data[0x8825] = {29: value, 7: (23.0, 59.0, 0.0)}
+        elif name == "written":
+            data[306] = value
+        else:
+            data.get_ifd(0x8769)[36868] = value
+    return data
+
+
+LATER, EARLIER = "2024:06:02 10:00:00", "2023:07:02 18:00:00"
+
+
+@pytest.mark.parametrize(
+    ("tags", "packet", "taken", "source"),
+    [
+        ({"digitised": LATER}, {}, "2024-06-02 10:00", "EXIF DateTimeDigitized"),
+        ({"gps": "2024:06:02"}, {}, "2024-06-02", "EXIF GPSDateStamp, a date in UTC"),
+        (
+            {"written": LATER},
+            {},
+            "2024-06-02 10:00",
+            "EXIF DateTime, when the file was last written",
+        ),
+        (
+            {"written": LATER},
+            {"exif__DateTimeOriginal": "2023-07-02"},
+            "2023-07-02",
+            "XMP exif:DateTimeOriginal",
+        ),
+        (
+            {"gps": "2024:06:02", "written": "2025:01:01 00:00:00"},
+            {},
+            "2024-06-02",
+            "EXIF GPSDateStamp, a date in UTC",
+        ),
+        ({"digitised": "0000:00:00 00:00:00", "written": EARLIER}, {}, "2023-07-02 18:00",
+         "EXIF DateTime, when the file was last written"),
+        ({"gps": "2024:13:40"}, {}, "", ""),
+    ],
+)  # fmt: skip
+def test_a_date_of_another_tag_is_found_and_the_tag_named(tags, packet, taken, source):
+    options = {"xmp": xmp(**packet)} if packet else {}
+    photo = read_photo(encode(exif=dated(**tags), **options))
+    assert (photo.taken, photo.taken_source) == (taken, source)
+    assert math.isnan(photo.date) == (not taken)
+    assert math.isnan(photo.hour) == (len(taken) <= 10)
