@@ -6,12 +6,10 @@ from csp_core.inference.combine import combine, posterior
 from csp_core.inference.photo import (
     PhotoAnswer,
     RankedAnswer,
-    Taken,
     Terms,
-    When,
     answer_photo,
     image_fits,
-    taken,
+    odds_words,
 )
 from csp_core.inference.place import (
     OFTEN,
@@ -25,6 +23,7 @@ from csp_core.inference.place import (
     set_meaning,
 )
 from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
+from csp_core.inference.taken import Taken, When, taken
 
 __all__ = [
     "CHUNK",
@@ -45,6 +44,7 @@ __all__ = [
     "describe_place",
     "image_fits",
     "location_prior",
+    "odds_words",
     "posterior",
     "prior_around",
     "recorded_here",
