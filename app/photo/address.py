@@ -7,7 +7,9 @@ example is a link; an uploaded photo is not.
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import streamlit as st
 
@@ -42,6 +44,7 @@ class PhotoView:
         zoom: Of the map, or None for the whole world.
         notices: What was changed.
         problems: What cannot be used.
+        beside: The same of place, radius and date, to be said beside their boxes.
     """
 
     info: ModelInfo
@@ -56,6 +59,7 @@ class PhotoView:
     zoom: float | None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    beside: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_view(known: list[ModelInfo]) -> PhotoView:
@@ -68,31 +72,61 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
         What to show.
     """
     problems: list[str] = []
-    notices: list[str] = []
-    given = st.query_params
-    lon, lat = (address.read_number(name, None, problems) for name in ("lon", "lat"))
     zoom = address.read_number("zoom", None, problems)
-    place = None
-    if lon is not None and lat is not None:
-        place = address.tidy(lon, lat, notices, problems)
-        lon, lat = place or (lon, lat)
-    elif ("lon" in given) != ("lat" in given):
-        problems.append("Half a place stands in the address; give lat and lon.")
-        lon = lat = None
     return PhotoView(
         info=address.read_model("model", known, problems, first_model(known)),
-        example=given.get("example") or None,
-        place=place,
-        lon=lon,
-        lat=lat,
-        radius_km=_within("radius", MOST_KM, "a radius in kilometres", problems),
-        date=_read_date(problems),
-        ignored=given.get("place") == IGNORED,
-        weight=_within("weight", MOST_WEIGHT, "a weight", problems),
+        example=st.query_params.get("example") or None,
+        weight=_within("weight", MOST_WEIGHT, "a weight", problems, st.query_params),
         zoom=None if zoom is None else min(float(address.MAX_ZOOM), max(0.0, zoom)),
-        notices=notices,
         problems=problems,
+        **_read_own(st.query_params),
     )
+
+
+def view_of(view: PhotoView, photo: str) -> PhotoView:
+    """Give the view of another photo, with what was said of that one.
+
+    Args:
+        view: Of the photo that is shown.
+        photo: Key of another, or the same.
+
+    Returns:
+        The view.
+    """
+    if is_shown(photo):
+        return view
+    return replace(view, **_read_own(st.session_state.get(SAID, {}).get(photo, {})))
+
+
+def set_model(name: str) -> None:
+    """Write another model to the address; the fitted weight is another too."""
+    address.set_model(name)
+    address.set_param("weight", None)
+
+
+def _read_own(given: Mapping[str, str]) -> dict[str, Any]:
+    """Read the parts of an address that are of one photo."""
+    notices: list[str] = []
+    beside: dict[str, list[str]] = {"place": [], "radius": [], "date": []}
+    wrong = beside["place"]
+    lon, lat = (address.read_number(name, None, wrong, given=given) for name in ("lon", "lat"))
+    place = None
+    if lon is not None and lat is not None:
+        place = address.tidy(lon, lat, notices, wrong)
+        lon, lat = place or (lon, lat)
+    elif ("lon" in given) != ("lat" in given):
+        wrong.append("Half a place stands in the address; give lat and lon.")
+        lon = lat = None
+    return {
+        "place": place,
+        "lon": lon,
+        "lat": lat,
+        "radius_km": _within("radius", MOST_KM, "a radius in kilometres", beside["radius"], given),
+        "date": _read_date(given.get("date", ""), beside["date"]),
+        "ignored": given.get("place") == IGNORED,
+        "notices": notices,
+        "beside": beside,
+    }
 
 
 def first_model(known: list[ModelInfo]) -> ModelInfo:
@@ -101,16 +135,17 @@ def first_model(known: list[ModelInfo]) -> ModelInfo:
     return next((info for info in choice if info.sees_images), choice[0])
 
 
-def _within(name: str, most: float, what: str, problems: list[str]) -> float | None:
-    value = address.read_number(name, None, problems)
+def _within(
+    name: str, most: float, what: str, problems: list[str], given: Mapping[str, str]
+) -> float | None:
+    value = address.read_number(name, None, problems, given=given)
     if value is None or 0 <= value <= most:
         return value
     problems.append(f"{name}={value:g} in the address is not {what}; give 0 to {most:g}.")
     return None
 
 
-def _read_date(problems: list[str]) -> datetime.date | str | None:
-    given = st.query_params.get("date", "")
+def _read_date(given: str, problems: list[str]) -> datetime.date | str | None:
     if not given or given == UNKNOWN:
         return given or None
     try:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from csp_core.inference import PhotoAnswer, RankedAnswer
 from shared.palette import Palette
+from shared.style import PHONE_HEIGHT
 from shared.words import escape_markdown, percent
 
 # How many of each column's first classes are shown, and how many moves are explained.
@@ -18,6 +19,8 @@ SHOWN, EXPLAINED = 4, 3
 # What ranks below this share is not worth a line.
 LEAST = 0.002
 ROW_HEIGHT = 56
+# Of the map beside it, pixels.
+MAP_HEIGHT = 420
 
 
 def style() -> None:
@@ -26,7 +29,7 @@ def style() -> None:
         f"""<style>
         .csp-slope {{display: grid; grid-template-columns: 1fr 3.6rem 1fr}}
         .csp-slope.csp-alone {{grid-template-columns: 1fr}}
-        .csp-slope h4 {{margin: 0 0 0.3rem; padding: 0; font-size: 0.95rem}}
+        .csp-slope h3 {{margin: 0 0 0.3rem; padding: 0; font-size: 0.95rem}}
         .csp-slope img {{display: block; width: 100%; height: 100%}}
         .csp-item {{height: {ROW_HEIGHT}px; display: flex; flex-direction: column;
             justify-content: center; gap: 0.25rem; overflow: hidden}}
@@ -44,11 +47,31 @@ def style() -> None:
         .csp-terms th:first-child {{text-align: left}}
         .csp-terms td:last-child, .csp-terms thead th {{font-weight: 600}}
         .csp-move {{min-width: 1.9rem; font-size: 0.8rem}}
+        .stMainBlockContainer h2 {{font-size: 1.35rem; line-height: 1.3; padding: 0}}
+        .st-key-view h3 {{font-size: 1.1rem; padding: 0}}
+        /* Room for the map is kept until it comes. */
+        .st-key-map-box {{min-height: {MAP_HEIGHT + 70}px}}
+        .st-key-map-box iframe {{min-height: {MAP_HEIGHT}px}}
+        .csp-cells {{display: grid; grid-template-columns: 2fr 2fr 1.5fr 1fr 2fr;
+            gap: 0.2rem 0.8rem; font-size: 0.85rem; overflow-wrap: anywhere}}
+        .csp-cells b {{font-weight: 600}}
+        .csp-cells i {{display: none; font-style: normal; font-weight: 600}}
+        [class*="st-key-photo-row-"] {{padding: 0.15rem 0; flex-wrap: nowrap;
+            border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
         .csp-mark {{position: relative; height: 1.1rem; font-size: 0.8rem; margin-top: -0.9rem}}
         .csp-mark span {{position: absolute; transform: translateX(-50%); white-space: nowrap}}
         @media (max-width: 640px) {{
             .csp-slope:not(.csp-alone) {{grid-template-columns: 1fr 2rem 1fr}}
             .csp-name {{font-size: 0.8rem}}
+            .st-key-map-box {{min-height: {PHONE_HEIGHT + 90}px}}
+            .st-key-map-box iframe {{min-height: {PHONE_HEIGHT}px}}
+            .st-key-photo-box {{flex-wrap: wrap}}
+            .st-key-photo-box > :has(.st-key-photo-verdict) {{flex: 1 1 100%}}
+            [class*="st-key-photo-row-"] {{flex-wrap: wrap}}
+            [class*="st-key-photo-row-"] > :has(.csp-cells) {{flex: 1 1 100%}}
+            .csp-cells {{grid-template-columns: 1fr}}
+            .csp-cells i {{display: inline}}
+            .csp-cells.csp-head {{display: none}}
         }}
         </style>"""
     )
@@ -75,7 +98,7 @@ def columns(answer: PhotoAnswer, keys: Mapping[str, tuple[str, str]], palette: P
     left = "".join(_item(row, row.image_rank, row.image_value, keys) for row in before)
     right = "".join(_item(row, row.rank, row.value, keys, arrow=True) for row in after)
     st.html(
-        '<div class="csp-slope"><h4>Image only</h4><h4></h4><h4>Image and place</h4>'
+        '<div class="csp-slope"><h3>Image only</h3><span></span><h3>Image and place</h3>'
         f"<div>{left}</div>{_lines(before, after, palette)}<div>{right}</div></div>"
     )
 
@@ -89,22 +112,23 @@ def image_column(answer: PhotoAnswer, keys: Mapping[str, tuple[str, str]]) -> No
     """
     rows = sorted(shown_taxa(answer), key=lambda row: row.image_rank)
     items = "".join(_item(row, row.image_rank, row.image_value, keys) for row in rows)
-    st.html(f'<div class="csp-slope csp-alone"><h4>Image only</h4><div>{items}</div></div>')
+    st.html(f'<div class="csp-slope csp-alone"><h3>Image only</h3><div>{items}</div></div>')
 
 
-def one_column(rows: Sequence[tuple[int, str, str, float]], title: str, *, numbers: bool) -> None:
-    """Draw one ranking alone.
+def one_column(rows: Sequence[tuple[int, str, str, float]], *, kind: str | None) -> None:
+    """Draw one ranking alone, the first with a full bar.
 
     Args:
-        rows: Rank, taxon, common name and share.
-        title: What it is of.
-        numbers: Whether the shares may be read as numbers; else the order alone is drawn.
+        rows: Rank, taxon, common name and value.
+        kind: ``"share"``, ``"relative"``, or None where the values may not be read as numbers and
+            the order alone is drawn.
     """
-    items = ""
+    items, most = "", max((row[3] for row in rows), default=0.0) or 1.0
     for rank, taxon, common, value in rows:
         name = _name(rank, taxon, common)
-        items += _bar(name, value) if numbers else f'<div class="csp-small">{name}</div>'
-    st.html(f'<div><h4 style="font-size:0.95rem;padding:0">{escape(title)}</h4>{items}</div>')
+        words = percent(value) if kind == "share" else f"{value:.2f}"
+        items += _bar(name, value / most, words) if kind else f'<div class="csp-small">{name}</div>'
+    st.html(f"<div>{items}</div>")
 
 
 def _item(
@@ -120,15 +144,16 @@ def _item(
     if arrow:
         words = f"{'▲' if moved > 0 else '▼'}{abs(moved)}" if moved else "="
         mark = f'<b class="csp-move" title="was {row.image_rank}">{words}</b>'
-    return _bar(_key(row.taxon, keys) + _name(rank, row.taxon, row.common_name), value, mark)
+    name = _key(row.taxon, keys) + _name(rank, row.taxon, row.common_name)
+    return _bar(name, value, percent(value), mark)
 
 
-def _bar(name: str, value: float, mark: str = "") -> str:
+def _bar(name: str, value: float, words: str, mark: str = "") -> str:
     return (
         f'<div class="csp-item"><div class="csp-name">{name}</div>'
         f'<div class="csp-line">{mark}<div class="csp-bar" aria-hidden="true">'
         f'<span style="width:{100 * value:.1f}%"></span></div>'
-        f'<div class="csp-value">{percent(value)}</div></div></div>'
+        f'<div class="csp-value">{words}</div></div></div>'
     )
 
 

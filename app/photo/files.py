@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import streamlit as st
 from starlette.formparsers import MultiPartParser
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from csp_core.data import pictures
 from csp_core.data.pictures import ENDINGS, LONGEST, MAX_MEGAPIXELS, READABLE, Photo, thumbnail
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from shared import address, uploads
-from shared.quota import MOST_FILES, MOST_MEGABYTES, TOLD
+from shared.quota import MOST_FILES, MOST_MEGABYTES, TOLD, release
 from shared.uploads import read_photo
 from shared.words import escape_markdown
 
@@ -24,15 +24,14 @@ MEGABYTES = 50
 # Above this, bytes, a photo more may have no room.
 ROOM = (MOST_MEGABYTES - MEGABYTES) << 20
 EXAMPLES = ASSETS / "examples"
-# Sides in pixels: what a session keeps of a photo, what the page shows of it, and of several.
-KEPT, SHOWN, SMALL = 1024, 480, 130
+# Sides in pixels: what a session keeps of a photo, and what the page shows of it.
+KEPT, SHOWN = 1024, 480
 TYPES = tuple(ending.removeprefix(".") for ending in ENDINGS)
-# In the session's state: what was read of the files that are uploaded now.
-READ = "photo-read"
-# Whether any are, which outlasts a visit elsewhere; and that they were lost on one.
-HAD, LOST = "photo-had", "photo-lost"
-# Which of several is shown.
-PICKED = "photo-picked"
+# In the session's state: what was read of the photos, and which of them is shown.
+READ, PICKED = "photo-read", "photo-picked"
+# Which of them the boxes of this visit hold, and how often those were emptied.
+HERE, ROUND = "photo-uploads", "photo-round"
+NO_ROOM = f"There is no room for it beside the others: {TOLD} are kept."
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +63,21 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Given:
+    """The photos that a page has.
+
+    Args:
+        shown: The one that is looked at, or None where none can be.
+        own: All of one's own that can be looked at.
+        refused: Those that cannot, with why.
+    """
+
+    shown: Chosen | None
+    own: tuple[Chosen, ...] = ()
+    refused: tuple[Chosen, ...] = ()
+
+
+@dataclass(frozen=True)
 class Example:
     """A line of the list of examples.
 
@@ -91,7 +105,7 @@ def examples() -> list[Example]:
         return [Example(row["file"], row["label"]) for row in csv.DictReader(stream)]
 
 
-def choose(asked: str | None, problems: list[str]) -> Chosen | None:
+def choose(asked: str | None, problems: list[str]) -> Given:
     """Draw what chooses a photo.
 
     Args:
@@ -99,54 +113,78 @@ def choose(asked: str | None, problems: list[str]) -> Chosen | None:
         problems: A sentence is added where there is no such example.
 
     Returns:
-        The photo, or None where there is none yet.
+        The photos; of none of one's own, the example.
     """
     keep_uploads_in_memory()
+    shot = None
     with st.container(horizontal=True, gap="medium", key="photo-input"):
-        given = st.file_uploader(
-            f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each,"
-            f" {TOLD}",
-            type=list(TYPES),
-            accept_multiple_files=True,
-            max_upload_size=MEGABYTES,
-            key="photo_files",
-            help="They stay in this server's memory and are never written to its disk. A phone may"
-            " take the place out of a photo before it sends it: on an iPhone choose Options and"
-            " Include Location, or upload from Files.",
-            width=430,
-        )
+        with st.container(width=430, gap="small"):
+            given = _box()
+            beside = st.container(gap="small", key="photo-said-of-files")
         with st.container(width="stretch"):
-            example = _choose_example(asked, problems, own=bool(given))
-            shot = None
+            example = _choose_example(asked, problems, own=bool(given) or _has_kept())
             # The browser asks for the camera as soon as its widget is drawn.
             if st.toggle("Use the camera", key="camera_on"):
                 shot = st.camera_input("Take a photo", key="photo_shot", width=320)
     files = {upload.file_id: (upload.name, upload) for upload in given}
     if shot is not None:
         files[shot.file_id] = ("Camera", shot)
-    if not files:
-        if _lost():
-            st.info("Your photos were not kept while you were on another page; give them again.")
-        return _read_example(example) if example else None
-    st.session_state.pop(LOST, None)
-    st.session_state[HAD] = True
-    # What was refused for want of room is not among them, and the browser gives no reason.
-    if len(files) >= MOST_FILES or sum(file.size for file in given) >= ROOM:
-        st.warning(f"There is room for {TOLD}; more are not taken until you remove some.")
-    found = _read_all(files)
-    for bad in (one for one in found if one.problem):
-        st.error(f"**{escape_markdown(bad.name)}**: {escape_markdown(bad.problem)}")
-    return _pick([one for one in found if not one.problem])
+    with beside:
+        found = _read_all(files)
+        bad = [one for one in found if one.problem]
+        for one in bad:
+            st.error(f"**{escape_markdown(one.name)}**: {escape_markdown(one.problem)}")
+        # What the server refused is not among them, and the browser gives no reason.
+        if len(found) >= MOST_FILES or sum(file.size for file in given) >= ROOM:
+            st.warning(f"There is room for {TOLD}; more are not taken until you remove some.")
+        if found:
+            st.button("Remove all photos", key="photo-remove-all", on_click=_remove_all)
+    if not found:
+        return Given(_read_example(example) if example else None)
+    good = [one for one in found if not one.problem]
+    return Given(_picked(good), tuple(good), tuple(bad))
 
 
-def _lost() -> bool:
-    """Tell, where there are no files, whether a visit to another page took them away."""
+def _box() -> list[UploadedFile]:
+    """Draw the box that files are dropped on; another one where all were removed."""
+    emptied = st.session_state.get(ROUND, 0)
+    return st.file_uploader(
+        f"Photos: {READABLE}, up to {MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels each, {TOLD}",
+        type=list(TYPES),
+        accept_multiple_files=True,
+        max_upload_size=MEGABYTES,
+        key=f"photo_files{emptied or ''}",
+        help="They stay in this server's memory, and are never written to its disk. They are there"
+        " when you come back from another page; what is kept then is a smaller copy. A phone may"
+        " take the place out of a photo before it sends it: on an iPhone choose Options and"
+        " Include Location, or upload from Files.",
+    )
+
+
+def _has_kept() -> bool:
+    return any(not one.problem for one in st.session_state.get(READ, {}).values())
+
+
+def _remove_all() -> None:
     state = st.session_state
-    had, read = state.pop(HAD, False), state.pop(READ, None)
-    # What the user took out is still known as read.
-    if had and read is None:
-        state[LOST] = True
-    return LOST in state
+    release(state.get(HERE, ()))
+    for name in (READ, HERE, PICKED):
+        state.pop(name, None)
+    # What the boxes hold cannot be changed, so others take their place.
+    state[ROUND] = state.get(ROUND, 0) + 1
+    state["camera_on"] = False
+
+
+def remove_button(chosen: Chosen) -> None:
+    """Offer to remove a photo of an earlier visit, which no box holds any more.
+
+    Args:
+        chosen: The photo.
+    """
+    state = st.session_state
+    if chosen.key in state.get(READ, {}) and chosen.key not in state.get(HERE, ()):
+        st.button("Remove this photo", key="photo-remove", on_click=state[READ].pop,
+                  args=(chosen.key, None))  # fmt: skip
 
 
 def _choose_example(asked: str | None, problems: list[str], *, own: bool) -> Example | None:
@@ -175,40 +213,52 @@ def _on_example() -> None:
     address.set_param("example", st.session_state["example_box"])
 
 
-def _pick(good: list[Chosen]) -> Chosen | None:
-    """Draw the row of photos where there are several."""
+def _picked(good: Sequence[Chosen]) -> Chosen | None:
+    """Give the one that is shown."""
     if not good:
-        st.info("None of these files can be looked at. Give another.")
         return None
     state, keys = st.session_state, [one.key for one in good]
     if state.get(PICKED) not in keys:
         state[PICKED] = keys[0]
-    if len(good) == 1:
-        return good[0]
-    with st.container(horizontal=True, gap="small", key="photo-row"):
-        for number, one in enumerate(good):
-            with st.container(width=SMALL, gap="small"):
-                st.image(one.thumbnail, width=one.width_in(SMALL), alt=f"The photo {one.name}")
-                st.button(
-                    escape_markdown(one.name),
-                    key=f"photo-{number}",
-                    type="primary" if one.key == state[PICKED] else "secondary",
-                    on_click=partial(state.__setitem__, PICKED, one.key),
-                    width="stretch",
-                )
     return good[keys.index(state[PICKED])]
 
 
+def pick(key: str) -> None:
+    """Have another photo shown.
+
+    Args:
+        key: Its key.
+    """
+    st.session_state[PICKED] = key
+
+
 def _read_all(files: Mapping[str, tuple[str, io.BytesIO]]) -> list[Chosen]:
-    """Read files, each once as long as it is there; this session alone keeps what was read."""
-    kept: dict[str, Chosen] = st.session_state.get(READ, {})
-    fresh = {key: kept[key] for key in files if key in kept}
-    st.session_state[READ] = fresh
+    """Read files, each once, and give them with those of earlier visits.
+
+    This session alone keeps them, smaller than they came, until they are removed.
+    """
+    state = st.session_state
+    read: dict[str, Chosen] = state.setdefault(READ, {})
+    gone = [key for key in state.get(HERE, ()) if key not in files]
+    gone += [key for key, one in read.items() if one.problem and key not in files]
+    for key in gone:
+        read.pop(key, None)
+    state[HERE] = list(files)
+    refused = []
     for key, (name, file) in files.items():
-        if key not in fresh:
-            # One by one, so that what is read stays read if the page runs anew meanwhile.
-            fresh[key] = _read(key, name, file.getvalue())
-    return [fresh[key] for key in files]
+        if key in read:
+            continue
+        if len(read) >= MOST_FILES or _held(read) >= MOST_MEGABYTES << 20:
+            refused.append(Chosen(key, name, None, problem=NO_ROOM))
+            continue
+        # One by one, so that what is read stays read if the page runs anew meanwhile.
+        read[key] = _read(key, name, file.getvalue())
+    return [*read.values(), *refused]
+
+
+def _held(read: Mapping[str, Chosen]) -> int:
+    """Measure the pixels that are kept, bytes."""
+    return sum(one.photo.image.nbytes for one in read.values() if one.photo)
 
 
 def _read(key: str, name: str, content: bytes) -> Chosen:

@@ -80,7 +80,8 @@ def find(view: PhotoView, photo: Photo) -> Where:
         source = "Clicked on the map" if clicked else "Typed"
     elif found.place is None:
         source = photo.why_no_place
-    day_source = "from the photo's file" if found.when.day else "not in the file"
+    told = f"by {photo.taken_source}" if photo.taken_source else "from the photo's file"
+    day_source = told if found.when.day else "not in the file"
     if not found.own_date:
         day_source = "typed" if found.when.day else "left out"
     return Where(
@@ -114,7 +115,7 @@ def badges(where: Where, photo: Photo) -> None:
         title, coordinates = place_title(*where.place)
         st.markdown(f"{title}  \n{coordinates.rstrip('. ')}")
     when = f"{where.day.isoformat()}, {where.day_source}" if where.day else where.day_source
-    st.caption(f"Date: {when}.")
+    st.caption(escape_markdown(f"Date: {when}."))
     for note in photo.notes:
         st.caption(escape_markdown(note))
 
@@ -135,7 +136,9 @@ def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) 
         model: The model.
     """
     photo = chosen.key
+    st.subheader("Where and when it was taken", anchor=False)
     typed.place_box()
+    _beside(view, "place")
     if view.place is None:
         typed.offer_swap(view.lon, view.lat)
     typed.draw_lookup()
@@ -143,6 +146,8 @@ def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) 
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         clicks.coordinate_boxes(lon, lat, width=160, owner=photo, on_change=_on_boxes)
         _radius_and_date(where, photo, model)
+    _beside(view, "radius", "date")
+    _too_wide(where, chosen)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.session_state[f"ignore_box{photo}"] = view.ignored
         st.toggle(
@@ -156,6 +161,21 @@ def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) 
             args = ("lat", "lon", "radius")
             st.button("Back to the photo's own place", key="own_place", on_click=forget_own,
                       args=args)  # fmt: skip
+
+
+def _beside(view: PhotoView, *names: str) -> None:
+    """Say what is wrong with what the address says, beside the boxes that it is for."""
+    # A container even for nothing: boxes below would be built anew if their number changed.
+    with st.container(gap="small"):
+        for problem in (one for name in names for one in view.beside.get(name, ())):
+            st.error(escape_markdown(problem))
+
+
+def _too_wide(where: Where, chosen: Chosen) -> None:
+    """Say so where the file's own radius is more than counts."""
+    told = chosen.photo.uncertainty_m if chosen.photo else None
+    if told and told > 1000 * MOST_KM and where.radius_km == MOST_KM:
+        st.caption(f"The file says ± {told / 1000:,.0f} km, of which {MOST_KM:,.0f} km count.")
 
 
 def _radius_and_date(where: Where, photo: str, model: DualEncoder) -> None:

@@ -16,14 +16,14 @@ from csp_core.store import ModelInfo
 from mapping import deck, leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
 from photo.address import PhotoView
-from photo.chart import SHOWN, key_style
+from photo.chart import MAP_HEIGHT, SHOWN, key_style
 from photo.place import Where
 from shared import address, clicks, resources, style
 from shared.palette import Palette
 from shared.visits import own
 from shared.words import escape_markdown, percent
 
-STEP, OPACITY, HEIGHT = 2.0, 0.75, 420
+STEP, OPACITY = 2.0, 0.75
 LETTERS = "ABCDEF"
 # In the session's state: the letters of the photo that was shown last.
 LETTERED = "photo-letters"
@@ -171,7 +171,7 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         palette=palette,
         on_change=clicks.on_map,
         halves=True,
-        height=HEIGHT,
+        height=MAP_HEIGHT,
     )
 
 

@@ -16,6 +16,7 @@ import streamlit as st
 from csp_core import gazetteer
 from csp_core.errors import BadRecordError
 from csp_core.store import ModelInfo
+from shared import visits
 
 MAX_ZOOM = 12
 # In the address: where a map looks, as its page in the browser writes it.
@@ -58,7 +59,11 @@ def tidy(
 
 
 def read_number(
-    name: str, default: float | None, problems: list[str], instead: str = ""
+    name: str,
+    default: float | None,
+    problems: list[str],
+    instead: str = "",
+    given: Mapping[str, str] | None = None,
 ) -> float | None:
     """Read a number of the address.
 
@@ -67,21 +72,35 @@ def read_number(
         default: What stands for it where there is none, or none that can be used.
         problems: A sentence is added for what is no number.
         instead: End of that sentence.
+        given: Parts of an address; those of the page in use if None.
 
     Returns:
         The number.
     """
-    given = st.query_params.get(name, "")
-    if not given:
+    text = (st.query_params if given is None else given).get(name, "")
+    if not text:
         return default
     try:
-        value = float(given)
+        value = float(text)
     except ValueError:
         value = math.nan
     if math.isfinite(value):
         return value
-    problems.append(f"{name}={given} in the address is not a number{instead}.")
+    problems.append(f"{name}={text} in the address is not a number{instead}.")
     return None
+
+
+def model_of_places(known: list[ModelInfo]) -> ModelInfo:
+    """Give the model that the Explore page would open with: the last one chosen, else the first.
+
+    Args:
+        known: All models, of which at least one is usable.
+
+    Returns:
+        The model.
+    """
+    choice = usable(known)
+    return choice.get(visits.shared_now().get("model", ""), next(iter(choice.values())))
 
 
 def read_model(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 
 import streamlit as st
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import Scope
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 UPLOADS = "/_stcore/upload_file/"
 # Streamlit holds what was uploaded in memory until it is removed or its session ends.
@@ -88,3 +89,22 @@ def _held(session: str) -> list[int]:
     files: dict[str, dict[str, object]] = getattr(manager, "file_storage", {})
     held = [getattr(file, "data", b"") for file in list(files.get(session, {}).values())]
     return [len(data) for data in held if isinstance(data, Sized)]
+
+
+def release(files: Iterable[str]) -> None:
+    """Have the server let go of files of the session in use, so that there is room for others.
+
+    Streamlit itself keeps what a box held until the session ends, where the page was left.
+
+    Args:
+        files: Their ids, as the box gave them; those that are gone do no harm.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    # The manager that keeps them elsewhere has no such method.
+    remove = getattr(context.uploaded_file_mgr, "remove_file", None)
+    if remove is None:
+        return
+    for file in files:
+        remove(context.session_id, file)

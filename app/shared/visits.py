@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from shared import quota
+
 # What pages about a species at a place take over from each other; the rest of an address is a
 # page's own.
 SHARED = ("model", "taxon", "lat", "lon")
 # In the session's state: the page being drawn, what it keeps while others are, the addresses of
 # all, and the last page that shares parts of its own.
 PAGE, KEEPS, ADDRESSES, GIVER = "page", "keeps", "addresses", "giver"
+# Of a page's own: the files that its boxes hold, which go as it is left.
+UPLOADS = "uploads"
 
 
 def own(name: str) -> str:
@@ -22,6 +26,15 @@ def own(name: str) -> str:
         Its key, which begins with the page's name.
     """
     return f"{st.session_state.get(PAGE, '')}-{name}"
+
+
+def shared_now() -> dict[str, str]:
+    """Give the address of the last page that shares parts of its own, empty before the first.
+
+    It is not that of a page in between that shares nothing, such as that of photos.
+    """
+    kept: dict[str, dict[str, str]] = st.session_state.get(ADDRESSES, {})
+    return kept.get(st.session_state.get(GIVER, ""), {})
 
 
 def come_back(page: str, shared: tuple[str, ...], keeps: tuple[str, ...]) -> None:
@@ -40,9 +53,7 @@ def come_back(page: str, shared: tuple[str, ...], keeps: tuple[str, ...]) -> Non
         _forget(last)
         if not st.query_params:
             mine = {name: v for name, v in kept.get(page, {}).items() if name not in shared}
-            # Not from a page in between that shares nothing, such as that of photos.
-            given = kept.get(state.get(GIVER, page), {})
-            other = {name: v for name, v in given.items() if name in shared}
+            other = {name: v for name, v in shared_now().items() if name in shared}
             st.query_params.update(mine | other)
     state[PAGE], state[KEEPS] = page, keeps
     if shared:
@@ -51,8 +62,9 @@ def come_back(page: str, shared: tuple[str, ...], keeps: tuple[str, ...]) -> Non
 
 
 def _forget(page: str) -> None:
-    """Forget what a page kept, such as where its map was and the photos that it was given."""
+    """Forget what a page kept, such as where its map was, and the files that its boxes held."""
     state = st.session_state
+    quota.release(state.get(f"{page}-{UPLOADS}", ()))
     kept = {f"{page}-{name}" for name in state.get(KEEPS, ())}
     for key in [key for key in state if str(key).startswith(f"{page}-") and key not in kept]:
         del state[key]

@@ -10,7 +10,10 @@ import photo.address
 import photo.answer
 import photo.chart
 import photo.files
+import photo.misfit
 import photo.place
+import photo.table
+import photo.verdict
 import photo.world
 import shell
 from csp_core.inference import PhotoAnswer
@@ -29,7 +32,7 @@ LARGE = 150
 
 def on_model() -> None:
     """Take over another model."""
-    photo.answer.set_model(st.session_state["model_box"])
+    photo.address.set_model(st.session_state["model_box"])
 
 
 def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
@@ -50,14 +53,69 @@ def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) 
         photo.chart.columns(answer, keys, style.palette())
 
 
-def draw_map(view: PhotoView, where: Where, world: World | None) -> None:
-    """Draw the map with what its colours mean."""
-    with st.container(key="map-box"):
-        photo.world.draw_map(view, where, world, style.palette())
-        if world:
-            photo.world.legend(world)
-        else:
-            st.caption("Click the map to say where the photo was taken.")
+def draw_head(
+    view: PhotoView, model: DualEncoder, chosen: Chosen, where: Where, said: PhotoAnswer | str
+) -> None:
+    """Draw the photo with the verdict and where place and date are from."""
+    assert chosen.photo is not None
+    with st.container(horizontal=True, gap="medium", key="photo-box"):
+        st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
+        with st.container(gap="small", width="stretch", key="photo-verdict"):
+            if not view.info.sees_images:
+                photo.verdict.looks_not(view.info)
+            elif isinstance(said, str):
+                photo.misfit.verdict(view.info, said)
+            elif not said.fits:
+                photo.misfit.verdict(view.info, said.fits_reason)
+            else:
+                photo.verdict.headline(said, model, where)
+            photo.place.badges(where, chosen.photo)
+            photo.files.remove_button(chosen)
+
+
+def draw_answer(
+    view: PhotoView, model: DualEncoder, chosen: Chosen, where: Where, answer: PhotoAnswer
+) -> World | None:
+    """Draw the answer to the photo, and give where on Earth it would be another."""
+    alone, chart = bool(photo.verdict.why_alone(model, where)), st.empty()
+    # The rankings do not wait for the map; until then letters stay as they were.
+    before = photo.world.last_keys(view.info, chosen.key)
+    with chart:
+        rank(answer, alone, before)
+    world = photo.world.look(view.info, model, answer, where)
+    keys = photo.world.keep_keys(world, view.info, chosen.key)
+    if keys != before:
+        with chart:
+            rank(answer, alone, keys)
+    photo.answer.truth_set(answer, model, where)
+    if model.classifier is not None and not where.ignored:
+        photo.answer.weigh(model, view.weight)
+    photo.answer.explain(answer, model, where)
+    photo.answer.downloads(answer, view, where, chosen)
+    return world
+
+
+def draw_misfit(
+    view: PhotoView,
+    known: list[ModelInfo],
+    model: DualEncoder,
+    chosen: Chosen,
+    where: Where,
+    said: PhotoAnswer | str,
+) -> None:
+    """Draw what there is to say where the model has no answer to the photo."""
+    assert chosen.photo is not None
+    if not view.info.sees_images:
+        photo.misfit.without_image_model(view.info, model, known, where)
+        return
+    photo.misfit.what_fits(view.info, known, chosen.photo)
+    photo.misfit.place_by_itself(known, where)
+    if isinstance(said, str):
+        return
+    with st.expander(f"Show what {escape_markdown(view.info.name)} says all the same"):
+        st.warning(escape_markdown(photo.misfit.caution(view.info.name, said.fits_reason)))
+        rank(said, bool(photo.verdict.why_alone(model, where)), {})
+        photo.answer.downloads(said, view, where, chosen)
 
 
 def draw(
@@ -65,48 +123,37 @@ def draw(
 ) -> None:
     """Draw the photo, its place and what the model says of both."""
     assert chosen.photo is not None
-    world, first = None, ""
+    world: World | None = None
+    said: PhotoAnswer | str = ""
+    if view.info.sees_images:
+        said = photo.answer.ask(model, chosen.photo, where, view.weight)
+    answer = None if isinstance(said, str) or not said.fits else said
+    draw_head(view, model, chosen, where, said)
     left, right = st.container(key="view").columns([9, 11], gap="medium")
-    with left, st.container(horizontal=True, gap="medium", key="photo-box"):
-        st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
-        with st.container(gap="small", width="stretch"):
-            photo.place.badges(where, chosen.photo)
-    with right:
-        if view.info.sees_images:
-            answer = photo.answer.ask(model, chosen.photo, where, view.weight)
-            if isinstance(answer, str):
-                st.error(escape_markdown(answer))
-                photo.answer.place_alone(model, view.info, where)
-            else:
-                photo.answer.misfit(answer, view.info, known, chosen.photo)
-                photo.answer.headline(answer, model, where)
-                alone, chart = bool(photo.answer.why_alone(model, where)), st.empty()
-                # The rankings do not wait for the map; until then letters stay as they were.
-                before = photo.world.last_keys(view.info, chosen.key)
-                with chart:
-                    rank(answer, alone, before)
-                world = photo.world.look(view.info, model, answer, where)
-                keys = photo.world.keep_keys(world, view.info, chosen.key)
-                if keys != before:
-                    with chart:
-                        rank(answer, alone, keys)
-                photo.answer.truth_set(answer, model, where)
-                if model.classifier is not None and not where.ignored:
-                    photo.answer.weigh(model, view.weight)
-                first = answer.combined[0].taxon
-                photo.answer.explain(answer, model, where)
-                photo.answer.downloads(answer, view, where, chosen)
-        else:
-            photo.answer.without_image_model(view.info, known)
-            photo.answer.place_alone(model, view.info, where)
     with left:
-        draw_map(view, where, world)
-        if world:
-            photo.world.moves(world, first)
+        map_box, moves = st.container(key="map-box"), st.container(key="photo-moves")
         with st.container(key="records-box"):
             photo.place.controls(view, where, chosen, model)
-            if world:
-                photo.world.table(world)
+            winners = st.container()
+    with right:
+        if answer:
+            world = draw_answer(view, model, chosen, where, answer)
+        else:
+            draw_misfit(view, known, model, chosen, where, said)
+    with map_box:
+        photo.world.draw_map(view, where, world, style.palette())
+        if world:
+            photo.world.legend(world)
+        else:
+            known_place = "The pin is where it counts as taken; click the map to move it."
+            st.caption(
+                known_place if where.place else "Click the map to say where the photo was taken."
+            )
+    if world and answer:
+        with moves:
+            photo.world.moves(world, answer.combined[0].taxon)
+        with winners:
+            photo.world.table(world)
 
 
 def page() -> None:
@@ -121,14 +168,20 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         pick_model(view, known)
         widgets.model_chip(view.info)
-    chosen = photo.files.choose(view.example, view.problems)
+    given = photo.files.choose(view.example, view.problems)
     widgets.messages(view.problems, view.notices)
+    chosen = given.shown
     if chosen is None or chosen.photo is None:
-        st.markdown("Give a photo to begin.")
+        if chosen is not None or given.refused:
+            st.info("None of these files can be looked at. Give another.")
+        else:
+            st.markdown("Give a photo to begin.")
         return
     if photo.address.turn_to(chosen.key):
         view = photo.address.read_view(known)
+    if len(given.own) > 1:
+        photo.table.draw(photo.table.rows_of(view, model, given), given)
     draw(view, known, model, chosen, photo.place.find(view, chosen.photo))
 
 
-shell.run("photo", page, keeps=("current", "said", "letters", "had"))
+shell.run("photo", page, keeps=("current", "said", "letters", "read", "picked", "rows"))

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -51,8 +52,10 @@ def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def texts(app: AppTest) -> str:
-    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
-    parts = [element.value for element in shown] + [button.label for button in app.button]
+    shown = [*app.header, *app.subheader, *app.markdown, *app.caption]
+    shown += [*app.error, *app.warning, *app.info]
+    parts = [element.value for element in shown]
+    parts += [element.label for element in (*app.button, *app.expander)]
     parts += [element.proto.body for element in app.get("html")]
     return "\n".join(parts).replace("\\", "")
 
@@ -67,8 +70,14 @@ def box(boxes: Iterable[Any], name: str) -> Any:
     return next(widget for widget in boxes if str(widget.key).startswith(name))
 
 
+def verdict(app: AppTest) -> str:
+    (found,) = [header.value for header in app.header if "Image alone: " in header.value]
+    return str(found).replace("\\", "")
+
+
 def winner(app: AppTest) -> str:
-    return app.subheader[0].value.split(":")[0]
+    """Name what the last sentence of the verdict names first."""
+    return re.findall(r": ([^:,]+?)(?:,| or )", verdict(app))[-1]
 
 
 def param(app: AppTest, name: str) -> str:
@@ -84,7 +93,7 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
     taken = read_photo(ASSETS / "examples" / "lookalike-gulf.png").taken
     for words in (
         "From EXIF, ± 10 m",
-        f"Date: {taken[:10]}, from the photo's file",
+        f"Date: {taken[:10]}, by EXIF DateTimeOriginal",
         "Image only",
         "Image and place",
         "9 times in 10 the truth is among",
@@ -104,8 +113,8 @@ def test_the_answer_flips_as_the_pin_moves(open_page: Open) -> None:
     box(app.number_input, "lon_box").set_value(-110.0).run()
     assert not app.exception and winner(app) == ROCKIES_NAME
     shown = texts(app)
-    assert "The place changes the answer" in shown and "Typed" in shown
-    assert "▲" in shown and "the place speaks for it, odds times" in shown
+    assert "Typed" in shown and "▲" in shown and "the place speaks for it, " in shown
+    assert re.search(r"the place speaks for it, (more than 1,000|[\d.,]+) : 1", shown)
     app.button(key="own_place").click().run()
     assert winner(app) == GULF_NAME and "lat" not in app.query_params
 
@@ -132,7 +141,7 @@ def test_the_place_can_be_ignored(open_page: Open) -> None:
     app = open_page(**ROCKIES)
     box(app.toggle, "ignore_box").set_value(True).run()
     assert not app.exception and winner(app) == GULF_NAME
-    assert "as the place is ignored" in texts(app) and param(app, "place") == "ignored"
+    assert verdict(app).endswith("The place is ignored.") and param(app, "place") == "ignored"
     assert not [s for s in app.slider if s.key == "weight_box"]
 
 
@@ -150,10 +159,10 @@ def test_the_weight_of_the_place_goes_from_none_to_much(open_page: Open) -> None
 
 def test_a_wide_radius_softens_what_the_place_says(open_page: Open) -> None:
     app = open_page()
-    sure = app.subheader[0].value
+    sure = verdict(app)
     box(app.number_input, "radius_box").set_value(2000.0).run()
     assert not app.exception and param(app, "radius") == "2000"
-    assert app.subheader[0].value != sure and "± 2,000 km" in texts(app)
+    assert verdict(app) != sure and "± 2,000 km" in texts(app)
 
 
 def test_the_date_can_be_typed_and_left_out(open_page: Open) -> None:
@@ -169,14 +178,14 @@ def test_without_a_place_the_image_answers_and_the_page_asks_where(open_page: Op
     app = open_page(example="no-place.jpg")
     assert not app.exception and winner(app) == GULF_NAME
     shown = texts(app)
-    assert "Where was this taken?" in shown and "By the image alone" in shown
-    assert "No place" in shown and "as no place is known" in shown
+    assert "Where was this taken?" in shown and verdict(app).endswith("No place is known.")
+    assert "No place" in shown
     assert "Image only" in shown and "Image and place" not in shown
     box(app.toggle, "ignore_box").set_value(True).run()
-    assert "as no place is known" in texts(app)
+    assert verdict(app).endswith("No place is known.")
     box(app.toggle, "ignore_box").set_value(False).run()
     app.text_input(key="place_text").set_value("Denver").run()
-    assert not app.exception and "By the image alone, as" not in texts(app)
+    assert not app.exception and "Near Denver" in verdict(app)
 
 
 @pytest.mark.parametrize(
@@ -241,8 +250,7 @@ def test_several_photos_each_have_their_own_place(open_page: Open) -> None:
         ("first.jpg", placed_jpeg(-110.0, 39.0)),
         ("second.jpg", placed_jpeg(8.0, 47.0)),
     )
-    names = [b.label.replace("\\", "") for b in app.button if str(b.key).startswith("photo-")]
-    assert names == ["first.jpg", "second.jpg"]
+    assert row_names(app) == ["first.jpg", "second.jpg"]
     box(app.number_input, "lat_box").set_value(30.0).run()
     assert param(app, "lat") == "30"
     app.button(key="photo-1").click().run()
@@ -267,7 +275,7 @@ def test_what_a_browser_says_late_of_another_photo_is_not_taken_over(open_page: 
     app = upload(app, ("here.jpg", placed_jpeg(-110.0, 39.0)))
     own = {str(w.key) for w in (*app.number_input, *app.date_input, *app.toggle)}
     assert not {key for key in old & own if "_box" in key}
-    assert "Date: 2024-05-17, from the photo's file" in texts(app)
+    assert "Date: 2024-05-17, by EXIF DateTimeOriginal" in texts(app)
     with pytest.MonkeyPatch.context() as patch:
         said: list[str] = []
         patch.setattr(place.address, "set_param", lambda name, _: said.append(name))
@@ -315,13 +323,81 @@ def test_bad_files_leave_the_others_alone(open_page: Open) -> None:
     assert not app.exception and "None of these files" in texts(app)
 
 
+REAL = Path(__file__).parents[3] / "shared" / "data" / "photos"
+
+
+def folded(app: AppTest) -> str:
+    """Give what the expander shows that holds an answer all the same."""
+    (found,) = [fold for fold in app.expander if "all the same" in fold.label]
+    parts = [*found.warning, *found.markdown]
+    return "\n".join(part.value for part in parts).replace("\\", "")
+
+
+def named_outside_folds(app: AppTest) -> list[str]:
+    """List the model's classes that stand on the page where no expander folds them."""
+    hidden = {id(e) for fold in app.expander for e in fold.get("html")}
+    hidden_bodies = {e.proto.body for fold in app.expander for e in fold.get("html")}
+    bodies = [e.proto.body for e in app.get("html") if id(e) not in hidden]
+    open_bodies = [body for body in bodies if body not in hidden_bodies]
+    said = [e.value for e in (*app.title, *app.header, *app.subheader, *app.markdown)]
+    return re.findall(r"synthetic \w+ \w+", "\n".join([*open_bodies, *said]))
+
+
+def check_a_misfit(app: AppTest) -> None:
+    assert not app.exception
+    shown = texts(app)
+    heads = [header.value for header in app.header]
+    assert "demo does not name this picture" in heads[-1]
+    assert not [head for head in heads if "Image alone" in head]
+    assert "This is not a picture that it was made for" in shown
+    assert "the truth is among" not in shown and "Why the ranking moved" not in shown
+    assert not [slider for slider in app.slider if slider.key == "weight_box"]
+    assert "Not to be relied on" in folded(app)
+    # Commands are for those who run the app, and folded.
+    inside = {e.value for fold in app.expander for e in fold.markdown}
+    outside = "\n".join(e.value for e in app.markdown if e.value not in inside)
+    assert not [words for words in ("csp_core", "csp train", "`") if words in outside]
+
+
 def test_a_picture_of_another_kind_is_told_with_what_would_fit(open_page: Open) -> None:
     app = upload(open_page(), ("beach.jpg", encode(picture(900, 600))))
+    check_a_misfit(app)
     shown = texts(app)
-    assert "This is not a picture that demo was made for" in shown
-    assert "This picture is unlike" in shown
+    assert (
+        "**demo** is for: Invented pictures. For tests." in shown
+        and "This picture is unlike" in shown
+    )
+    assert "No model here is made for pictures like it" in shown and "A model can be added" in shown
     assert "inat21" in shown and "model.safetensors" in shown and "csp_core.rerank" in shown
-    assert "the truth is among" not in shown and "the promise is for pictures like" in shown
+    assert not named_outside_folds(app) and "What the place says" not in shown
+
+
+def test_of_such_a_picture_the_place_speaks_by_itself(open_page: Open) -> None:
+    app = upload(open_page(), ("vienna.jpg", encode(picture(900, 600),
+                                                    exif=exif_with((16.4, 48.2)))))  # fmt: skip
+    check_a_misfit(app)
+    shown = texts(app)
+    assert "What the place says by itself" in shown
+    # The model that the Explore page opens with, or the one that was chosen there.
+    assert "Invented pictures, the model of the Explore page" in shown.replace("**", "")
+    (link,) = [e for e in app.get("page_link") if "Explore" in e.proto.label]
+    assert "model=demo" in link.proto.query_string and "lat=48.2" in link.proto.query_string
+    app.switch_page("views/explore.py")
+    app.query_params["model"] = "places"
+    app.run()
+    app.query_params.clear()
+    app.switch_page("views/photo.py").run()
+    check_a_misfit(app)
+    assert "Invented birds, the model of the Explore page" in texts(app).replace("**", "")
+    assert "Vienna Ficton" in texts(app) and not named_outside_folds(app)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"there are no photos in {REAL}")
+def test_no_real_photo_gets_an_invented_name(open_page: Open) -> None:
+    found = [(path.name, path.read_bytes()) for path in sorted(REAL.glob("*.jp*g"))]
+    app = upload(open_page(), *found)
+    check_a_misfit(app)
+    assert not named_outside_folds(app)
 
 
 def test_asking_another_model_takes_its_own_weight(
@@ -349,12 +425,12 @@ def test_a_model_of_images_alone_says_what_it_cannot(
     model.classifier = model.support = None
     save_model(model, tmp_path / "images")
     app = open_page(folder=tmp_path, **ROCKIES)
-    assert not app.exception and not app.error and "By the image" in texts(app)
+    assert not app.exception and not app.error
+    assert verdict(app).endswith("This model knows nothing of places.")
     patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
     monkeypatch.setattr(files, "read_photo", lambda *_: patch)
     app = upload(open_page(folder=tmp_path), ("patch.tif", b"II*\0"))
-    assert not app.exception and len(app.error) == 1
-    assert "knows nothing of places" in texts(app)
+    assert not app.exception and "13" in app.warning[0].value
 
 
 def test_a_clock_set_to_another_century_breaks_nothing(open_page: Open) -> None:
@@ -364,15 +440,46 @@ def test_a_clock_set_to_another_century_breaks_nothing(open_page: Open) -> None:
     assert str(box(app.date_input, "date_box").value) == "1777-07-01"
 
 
-def test_photos_are_forgotten_on_another_page(open_page: Open) -> None:
-    app = upload(open_page(), ("here.jpg", placed_jpeg(-110.0, 39.0)))
-    assert len(app.session_state["photo-read"]) == 1
+def test_photos_are_there_after_a_visit_to_another_page(open_page: Open) -> None:
+    pair = ("first.jpg", placed_jpeg(-110.0, 39.0)), ("second.jpg", placed_jpeg(8.0, 47.0))
+    app = upload(open_page(), *pair, ("letter.jpg", b"Dear bird"))
+    app.button(key="photo-1").click().run()
+    box(app.number_input, "lat_box").set_value(30.0).run()
     app.switch_page("views/explore.py").run()
-    assert not app.exception and "photo-read" not in app.session_state
+    assert not app.exception and len(app.session_state["photo-read"]) == 3
     app.switch_page("views/photo.py").run()
-    assert "Your photos were not kept" in texts(app)
-    app = upload(app, ("here.jpg", placed_jpeg(-110.0, 39.0)))
-    assert not app.exception and "Your photos were not kept" not in texts(app)
+    assert not app.exception and not app.error
+    assert row_names(app) == ["first.jpg", "second.jpg"]
+    # The same one is shown, with what was said of it.
+    assert box(app.number_input, "lat_box").value == 30 and param(app, "lat") == "30"
+    app = upload(app, ("third.jpg", placed_jpeg(1.0, 2.0)))
+    assert row_names(app) == ["first.jpg", "second.jpg", "third.jpg"]
+    app.button(key="photo-remove").click().run()
+    assert row_names(app) == ["first.jpg", "third.jpg"]
+    app.button(key="photo-remove-all").click().run()
+    assert not app.exception and row_names(app) == []
+    assert winner(app) == GULF_NAME and not app.session_state["photo-read"]
+
+
+def row_names(app: AppTest) -> list[str]:
+    keyed = {str(button.key): button.label.replace("\\", "") for button in app.button}
+    return [label for key, label in keyed.items() if re.fullmatch(r"photo-\d+", key)]
+
+
+def test_there_is_room_for_so_many_photos(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from photo import files
+
+    monkeypatch.setattr(files, "MOST_FILES", 2)
+    small = encode(picture())
+    app = upload(open_page(), *((f"{n}.jpg", small) for n in range(3)))
+    assert not app.exception and row_names(app) == ["0.jpg", "1.jpg"]
+    assert len(app.error) == 1 and "**2.jpg**: There is no room for it" in texts(app)
+    app.switch_page("views/explore.py").run()
+    app.switch_page("views/photo.py").run()
+    app.button(key="photo-remove").click().run()
+    assert not app.exception and row_names(app) == []
+    app = upload(app, ("new.jpg", small))
+    assert row_names(app) == ["1.jpg", "new.jpg"]
 
 
 def test_where_there_are_no_records_no_set_is_promised(open_page: Open) -> None:
@@ -394,7 +501,7 @@ def test_a_model_without_an_image_side_ranks_by_the_place(open_page: Open) -> No
     assert "places does not look at the picture" in shown and "inat21" in shown
     assert "Models here that look at pictures: demo" in shown
     app = open_page(model="places", lat="-1.3", lon="36.8")
-    assert "Place only" in texts(app) and "Inventa" in texts(app)
+    assert "What the place says" in texts(app) and "Inventa" in texts(app)
 
 
 def test_names_are_never_read_as_markup(open_page: Open) -> None:
@@ -421,8 +528,8 @@ def test_a_satellite_patch_of_many_bands_is_refused_by_a_model_of_three(
     patch = Photo(torch.zeros(13, 64, 64, dtype=torch.int16), (8.0, 47.0), "georeference", "")
     monkeypatch.setattr(files, "read_photo", lambda *_: patch)
     app = upload(open_page(), ("patch.tif", b"II*\0"))
-    assert not app.exception and "13" in app.error[0].value
-    assert "Place only" in texts(app)
+    assert not app.exception and "13" in app.warning[0].value
+    assert "What the place says by itself" in texts(app) and "all the same" not in texts(app)
 
 
 def test_uploads_stay_in_memory(open_page: Open, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 PAGES = ("explore", "range_map", "photo", "train", "about")
 # What the session knows of all pages, and of each while another is open.
 COMMON = {"page", "keeps", "addresses", "giver", "greeted"}
-KEPT = {"explore-rows", "range-map-recent", "photo-current", "photo-letters"}
+KEPT = {"explore-rows", "range-map-recent", "photo-current", "photo-letters", "photo-read"}
 SCRIPT = """
 import shell
 from csp_core.errors import BadRecordError

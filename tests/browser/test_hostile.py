@@ -25,7 +25,7 @@ def upload(page: Page, files: dict[str, bytes]) -> None:
         {"name": name, "mimeType": "image/png", "buffer": content}
         for name, content in files.items()
     ]
-    page.locator(".st-key-photo_files input[type=file]").set_input_files(given)
+    page.locator(".st-key-photo-input input[type=file]").set_input_files(given)
 
 
 def large(kind: str, **options: Any) -> bytes:
@@ -40,7 +40,7 @@ def test_a_second_session_goes_on_beside_hostile_uploads(
     second = open_page(f"{photo_app}?lat=38&lon=-100")
     settle(second)
     first = open_page(f"{photo_app}photo")
-    expect(first.locator(".st-key-view").get_by_role("heading", level=3).first).to_be_visible()
+    expect(first.locator(".st-key-photo-verdict").get_by_role("heading", level=2)).to_be_visible()
     webp = large("WEBP", lossless=True, method=0)
     assert len(webp) < 100
     png = large("PNG", compress_level=1)
@@ -63,7 +63,7 @@ def test_a_session_has_room_for_so_many_files(photo_app: str, browser: Browser) 
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{photo_app}photo")
-        expect(page.locator(".st-key-photo_files input[type=file]")).to_be_attached()
+        expect(page.locator(".st-key-photo-input input[type=file]")).to_be_attached()
         small = encode(picture())
         upload(page, {f"{n}.jpg": small for n in range(MOST_FILES + 2)})
         row = page.locator(".st-key-photo-row")
