@@ -24,7 +24,7 @@ MAP_HEIGHT = 420
 
 
 def style() -> None:
-    """Add the styles of the two columns."""
+    """Add the styles of the page."""
     st.html(
         f"""<style>
         .csp-slope {{display: grid; grid-template-columns: 1fr 3.6rem 1fr}}
@@ -47,24 +47,33 @@ def style() -> None:
         .csp-terms th:first-child {{text-align: left}}
         .csp-terms td:last-child, .csp-terms thead th {{font-weight: 600}}
         .csp-move {{min-width: 1.9rem; font-size: 0.8rem}}
-        .stMainBlockContainer h2 {{font-size: 1.35rem; line-height: 1.3; padding: 0}}
+        .csp-mark {{position: relative; height: 1.1rem; font-size: 0.8rem; margin-top: -0.9rem}}
+        .csp-mark span {{position: absolute; transform: translateX(-50%); white-space: nowrap}}
+        @media (max-width: 640px) {{
+            .csp-slope:not(.csp-alone) {{grid-template-columns: 1fr 2rem 1fr}}
+            .csp-name {{font-size: 0.8rem}}
+        }}
+        {_page_css()}
+        </style>"""
+    )
+
+
+def _page_css() -> str:
+    """Give the styles of headings, of the room for the map, and of the table of photos."""
+    return f""".stMainBlockContainer h2 {{font-size: 1.35rem; line-height: 1.3; padding: 0}}
         .st-key-view h3 {{font-size: 1.1rem; padding: 0}}
         /* Room for the map is kept until it comes. */
-        .st-key-map-box {{min-height: {MAP_HEIGHT + 70}px}}
-        .st-key-map-box iframe {{min-height: {MAP_HEIGHT}px}}
+        .st-key-photo-map, .st-key-photo-map iframe {{min-height: {MAP_HEIGHT}px}}
+        .st-key-photo-legend {{min-height: 10rem}}
+        .st-key-photo-moves {{min-height: 6rem}}
         .csp-cells {{display: grid; grid-template-columns: 2fr 2fr 1.5fr 1fr 2fr;
             gap: 0.2rem 0.8rem; font-size: 0.85rem; overflow-wrap: anywhere}}
         .csp-cells b {{font-weight: 600}}
         .csp-cells i {{display: none; font-style: normal; font-weight: 600}}
         [class*="st-key-photo-row-"] {{padding: 0.15rem 0; flex-wrap: nowrap;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
-        .csp-mark {{position: relative; height: 1.1rem; font-size: 0.8rem; margin-top: -0.9rem}}
-        .csp-mark span {{position: absolute; transform: translateX(-50%); white-space: nowrap}}
         @media (max-width: 640px) {{
-            .csp-slope:not(.csp-alone) {{grid-template-columns: 1fr 2rem 1fr}}
-            .csp-name {{font-size: 0.8rem}}
-            .st-key-map-box {{min-height: {PHONE_HEIGHT + 90}px}}
-            .st-key-map-box iframe {{min-height: {PHONE_HEIGHT}px}}
+            .st-key-photo-map, .st-key-photo-map iframe {{min-height: {PHONE_HEIGHT}px}}
             .st-key-photo-box {{flex-wrap: wrap}}
             .st-key-photo-box > :has(.st-key-photo-verdict) {{flex: 1 1 100%}}
             [class*="st-key-photo-row-"] {{flex-wrap: wrap}}
@@ -72,9 +81,7 @@ def style() -> None:
             .csp-cells {{grid-template-columns: 1fr}}
             .csp-cells i {{display: inline}}
             .csp-cells.csp-head {{display: none}}
-        }}
-        </style>"""
-    )
+        }}"""
 
 
 def shown_taxa(answer: PhotoAnswer) -> list[RankedAnswer]:

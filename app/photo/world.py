@@ -58,6 +58,18 @@ class World:
         return {self.model.classes.names[k]: (letter, colour) for k, letter, colour in rows}
 
 
+def has_winners(model: DualEncoder, answer: PhotoAnswer | None, where: Where) -> bool:
+    """Tell whether there are winners to find: not where the place does not count.
+
+    Args:
+        model: The model.
+        answer: What it says of the photo, or None.
+        where: Place and time.
+    """
+    weighs = answer is not None and answer.weight != 0
+    return weighs and not where.ignored and model.classifier is not None
+
+
 def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where) -> World | None:
     """Find the winners of a photo.
 
@@ -70,7 +82,7 @@ def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where)
     Returns:
         The winners; None where the place does not count or the model knows none.
     """
-    if where.ignored or model.classifier is None or answer.weight == 0:
+    if not has_winners(model, answer, where):
         return None
     content = resources.content_hash(info)
     date = where.date if model.uses_date else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import photo.address
 import photo.answer
@@ -51,6 +52,13 @@ def rank(answer: PhotoAnswer, alone: bool, keys: Mapping[str, tuple[str, str]]) 
         photo.chart.image_column(answer, keys)
     else:
         photo.chart.columns(answer, keys, style.palette())
+
+
+def room(name: str) -> DeltaGenerator:
+    """Make a place for what comes late; the browser draws none that is empty."""
+    made = st.container(key=name, gap=None)
+    made.html("<span></span>")
+    return made
 
 
 def draw_head(
@@ -130,8 +138,13 @@ def draw(
     answer = None if isinstance(said, str) or not said.fits else said
     draw_head(view, model, chosen, where, said)
     left, right = st.container(key="view").columns([9, 11], gap="medium")
+    # What comes late has its room from the start, so that nothing moves.
+    late = photo.world.has_winners(model, answer, where)
     with left:
-        map_box, moves = st.container(key="map-box"), st.container(key="photo-moves")
+        with st.container(key="map-box"):
+            map_box = room("photo-map")
+            legend = room("photo-legend" if late else "photo-caption")
+        moves = room("photo-moves") if late else None
         with st.container(key="records-box"):
             photo.place.controls(view, where, chosen, model)
             winners = st.container()
@@ -142,14 +155,14 @@ def draw(
             draw_misfit(view, known, model, chosen, where, said)
     with map_box:
         photo.world.draw_map(view, where, world, style.palette())
+    with legend:
         if world:
             photo.world.legend(world)
         else:
-            known_place = "The pin is where it counts as taken; click the map to move it."
-            st.caption(
-                known_place if where.place else "Click the map to say where the photo was taken."
-            )
-    if world and answer:
+            moved = "The pin is where it counts as taken; click the map to move it."
+            asked = "Click the map to say where the photo was taken."
+            st.caption(moved if where.place else asked)
+    if world and answer and moves:
         with moves:
             photo.world.moves(world, answer.combined[0].taxon)
         with winners:

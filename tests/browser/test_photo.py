@@ -112,7 +112,7 @@ def test_an_upload_with_a_place_and_one_whose_place_is_clicked(
     settle(page)
     before = page.locator(".csp-slope").inner_text()
     click_map(page, *spot_of(page, *ROCKIES))
-    expect(page.get_by_text("Clicked on the map")).to_be_visible()
+    expect(page.locator(".st-key-photo-verdict")).to_contain_text("Clicked on the map")
     expect(page.locator(".csp-slope")).not_to_have_text(before, use_inner_text=True)
 
 
@@ -200,7 +200,10 @@ def test_nothing_jumps_as_the_map_comes(photo_app: str, open_page: OpenPage) -> 
     page = open_page(f"{photo_app}photo")
     boxes = page.locator(".st-key-records-box")
     boxes.wait_for()
-    # From when the boxes below the map are first there.
+    # From when the styles are there: Streamlit loads what draws them when it is first needed.
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('.st-key-photo-map')).minHeight != '0px'"
+    )
     page.evaluate("""() => { window.shifts = []; const box = '.st-key-records-box';
         const look = () => { const e = document.querySelector(box);
             if (e) window.shifts.push(Math.round(e.getBoundingClientRect().y + scrollY));
@@ -208,7 +211,7 @@ def test_nothing_jumps_as_the_map_comes(photo_app: str, open_page: OpenPage) -> 
     expect(leaflet(page).locator(".csp-letter").first).to_be_visible()
     settle(page)
     seen = page.evaluate("window.shifts")
-    assert max(seen) - min(seen) < 60, sorted(set(seen))
+    assert max(seen) - min(seen) < 40, sorted(set(seen))
 
 
 def test_a_picture_that_the_model_is_not_for_gets_no_name(
@@ -257,9 +260,9 @@ def test_photos_stay_while_another_page_is_looked_at_and_are_a_table(
     rows = page.locator(".st-key-photo-row")
     rows.get_by_role("button", name="nowhere.png", exact=True).click()
     expect(heading(page)).to_contain_text("No place is known.")
-    page.get_by_test_id("stTopNavLink").filter(has_text="About").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("About|model", re.I))
-    page.get_by_test_id("stTopNavLink").filter(has_text="Photo").click()
+    page.get_by_role("link", name="About", exact=True).first.click()
+    page.wait_for_url("**/about**")
+    page.get_by_role("link", name="Photo", exact=True).first.click()
     expect(heading(page)).to_contain_text("No place is known.")
     expect(rows.get_by_role("img")).to_have_count(2)
     expect(rows).to_contain_text(ROCKIES_NAME)
@@ -283,7 +286,7 @@ def test_what_is_wrong_stands_beside_its_box(photo_app: str, open_page: OpenPage
     box = page.locator(".st-key-records-box")
     expect(box).to_contain_text("radius=-1 in the address is not a radius")
     expect(box).to_contain_text("date=never in the address is no date")
-    radius = page.get_by_label("Known to within (km)")
+    radius = page.get_by_role("spinbutton", name="Known to within (km)")
     radius.fill("5000")
     page.keyboard.press("Tab")
     expect(box).to_contain_text("between 0")
