@@ -30,7 +30,9 @@ from csp_core.store import list_models, load_model, save_model
 
 MEGAPIXELS, LIMIT_SECONDS = 12, 1.5
 PLACE, RADIUS_KM, DATE = (-88.5, 33.7), 25.0, 0.4
-CHANGED = "before => document.querySelector('.csp-slope')?.innerText !== before"
+VERDICT = ".st-key-photo-verdict h2"
+CHANGED = f"""before => {{ const said = document.querySelector('{VERDICT}')?.innerText;
+    return said && said !== before }}"""
 # Whole numbers of a 4:3 picture.
 SHAPES = {12: (4000, 3000), 1: (1152, 864)}
 
@@ -122,7 +124,7 @@ def measure(model: DualEncoder, content: bytes, repeats: int) -> dict[str, float
 
 
 def in_browser(model: DualEncoder, content: bytes, repeats: int) -> list[float]:
-    """Time an upload to the page, from the choice of the file until both rankings stand.
+    """Time an upload to the page, from the choice of the file until the verdict stands.
 
     Args:
         model: A model that sees images.
@@ -151,7 +153,7 @@ def in_browser(model: DualEncoder, content: bytes, repeats: int) -> list[float]:
                 expect(name).to_have_attribute("alt", re.compile("Look-alike"), timeout=60_000)
                 page.get_by_text("Download JSON").wait_for()
                 page.wait_for_timeout(1500)
-                before = page.locator(".csp-slope").inner_text()
+                before = page.locator(VERDICT).inner_text()
                 upload: Any = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": content}
                 started = time.perf_counter()
                 page.locator(".st-key-photo_files input[type=file]").set_input_files(upload)

@@ -185,7 +185,9 @@ def page() -> None:
     widgets.messages(view.problems, view.notices)
     chosen = given.shown
     if chosen is None or chosen.photo is None:
-        if chosen is not None or given.refused:
+        if chosen is not None:
+            st.error(escape_markdown(chosen.problem))
+        elif given.refused:
             st.info("None of these files can be looked at. Give another.")
         else:
             st.markdown("Give a photo to begin.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from shared import quota
 from shared.quota import MOST_FILES, MOST_MEGABYTES, Quota
@@ -59,3 +61,18 @@ def test_what_the_server_holds_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
     monkeypatch.setattr("streamlit.runtime.get_instance", lambda: runtime)
     assert quota._held("a") == [2, 2, 2] and quota._held("b") == []
+
+
+def test_files_of_a_page_that_is_left_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    for session, file in (("a", "1"), ("a", "2"), ("b", "1")):
+        manager.add_file(session, UploadedFileRec(file, "x.jpg", "image/jpeg", b"123"))
+    context = SimpleNamespace(session_id="a", uploaded_file_mgr=manager)
+    monkeypatch.setattr(quota, "get_script_run_ctx", lambda: context)
+    quota.release(["1", "gone"])
+    assert set(manager.file_storage["a"]) == {"2"} and set(manager.file_storage["b"]) == {"1"}
+    context.uploaded_file_mgr = SimpleNamespace()
+    quota.release(["2"])
+    monkeypatch.setattr(quota, "get_script_run_ctx", lambda: None)
+    quota.release(["2"])
+    assert set(manager.file_storage["a"]) == {"2"}
