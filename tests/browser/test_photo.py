@@ -202,7 +202,7 @@ def test_nothing_jumps_as_the_map_comes(photo_app: str, open_page: OpenPage) -> 
     boxes.wait_for()
     # From when the styles are there: Streamlit loads what draws them when it is first needed.
     page.wait_for_function(
-        "getComputedStyle(document.querySelector('.st-key-photo-map')).minHeight != '0px'"
+        "getComputedStyle(document.querySelector('.st-key-photo-map')).minHeight == '420px'"
     )
     page.evaluate("""() => { window.shifts = []; const box = '.st-key-records-box';
         const look = () => { const e = document.querySelector(box);
