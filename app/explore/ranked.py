@@ -117,7 +117,8 @@ def ranked_list(
             st.html(_row_html(row, report, info, scale, by_lift=by_lift))
     if rows and not report.extrapolates:
         full = f"a share of {percent(scale)}" if report.kind == "share" else f"a score of {scale:g}"
-        st.caption(f"A full bar is {full}. Open a line for its numbers.")
+        bar = "" if by_lift else f"A full bar is {full}. "
+        st.caption(f"{bar}Open a line for its numbers.")
 
 
 def _row_label(row: Row, chosen: str | None, taxa: bool) -> str:
@@ -142,7 +143,8 @@ def _row_html(
     if by_lift and ranked.lift is not None and row.said != UNKNOWN:
         said += f" · <b>{times(ranked.lift)}</b> as much as elsewhere"
     bar = ""
-    if not report.extrapolates:
+    # The bars are of the other order, and the words are longer here.
+    if not (report.extrapolates or by_lift):
         width = min(100.0, 100 * ranked.value / scale)
         bar = (
             f'<span class="csp-bar" aria-hidden="true"><span style="width:{width:.1f}%"></span>'

@@ -151,5 +151,6 @@ def _phone_css() -> str:
             .st-key-examples > div {{flex: none}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
+            h3 {{font-size: 1.2rem !important}}
             [class*="st-key-row-"] button {{min-height: 2.75rem}}
         }}"""
