@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,11 +19,14 @@ from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.data.sets.demo_images import (
     CHUNK,
     DEFAULT_NOISE,
+    LOOKALIKE_DISTANCE,
+    beyond_waves,
     draw_features,
     draw_images,
     log_likelihood,
     make_templates,
 )
+from csp_core.data.sets.demo_looks import COMMON_NAMES, LOOKS, NAMES
 from csp_core.data.sets.demo_ranges import (
     CLASSES,
     draw_records,
@@ -33,11 +37,9 @@ from csp_core.data.sets.demo_ranges import (
 )
 from csp_core.data.splits import Split, deal
 from csp_core.errors import ConfigError
+from csp_core.tables import lookup
 
-STEMS = ("fabula", "fictus", "mythus", "nullus", "simula", "umbra", "vacuus", "xenia")
-EPITHETS = ("alpha", "beta", "gamma")
-NAMES = tuple(f"Demo{stem} {epithet}" for stem in STEMS for epithet in EPITHETS)
-COMMON_NAMES = tuple(f"synthetic {stem} {epithet}" for stem in STEMS for epithet in EPITHETS)
+__all__ = ["COMMON_NAMES", "NAMES", "DemoWorld", "load_demo"]
 
 
 class DemoWorld:
@@ -47,9 +49,12 @@ class DemoWorld:
         seed: Seed of the world.
         noise: Standard deviation of the noise in the images, per channel and pixel, where the
             templates lie mostly in [0, 1].
+        look: ``waves``, or ``butterflies``, which are made for a noise of 0.05. Classes live where
+            and when they live in either.
 
     Raises:
         ConfigError: If the noise is not above 0.
+        UnknownNameError: If there is no such look.
 
     Example:
         >>> world = DemoWorld(seed=0)
@@ -57,13 +62,17 @@ class DemoWorld:
         torch.Size([1, 24])
     """
 
-    def __init__(self, seed: int = 0, noise: float = DEFAULT_NOISE) -> None:
+    def __init__(self, seed: int = 0, noise: float = DEFAULT_NOISE, *, look: str = "waves") -> None:
         if not 0 < noise < math.inf:
             raise ConfigError(f"noise is {noise}; give a standard deviation above 0.")
+        chosen = lookup("look", LOOKS, look)
         generator = stream("world", seed)
-        self.seed, self.noise = seed, noise
+        self.seed, self.noise, self.look = seed, noise, look
+        self.names, self.common_names = chosen.names, chosen.common_names
         self.components = make_components(generator)
-        self.templates = make_templates(generator)
+        kinds = chosen.draw(generator)
+        self.templates = make_templates(kinds, LOOKALIKE_DISTANCE * chosen.noise, generator)
+        self.details = beyond_waves(kinds)
         log_weight = self.components.weight.log()[None]
         self.class_probability = per_class(self.components, log_weight)[0].exp()
 
@@ -82,8 +91,8 @@ class DemoWorld:
             n: How many.
             seed: Seed of the draw.
             images: Whether to draw the images too; they take 48 KiB each.
-            features: Give 147 features of an image, which hold all that tells classes apart, in
-                place of its pixels.
+            features: Give 147 features of an image (155 of a butterfly), which hold all that tells
+                classes apart, in place of its pixels.
             rows: ``(M,)`` ascending numbers of those of the ``n`` records to return. All if None.
 
         Returns:
@@ -94,12 +103,14 @@ class DemoWorld:
         label, lonlat, date = draw_records(self.components, n, seed)
         rows = torch.arange(n) if rows is None else rows
         counts = torch.bincount(label, minlength=CLASSES).tolist()
-        draw = draw_features if features else draw_images
-        drawn = draw(self.templates, label, self.noise, seed, rows) if images else None
+        drawn = None
+        if images:
+            asked = self.templates, label, self.noise, seed, rows
+            drawn = draw_features(*asked, self.details) if features else draw_images(*asked)
         return RecordDataset(
             lonlat=lonlat[rows],
             label=label[rows],
-            classes=ClassTable(NAMES, COMMON_NAMES, tuple(counts)),
+            classes=ClassTable(self.names, self.common_names, tuple(counts)),
             date=date[rows],
             image=drawn,
             name="demo (synthetic)",
@@ -107,6 +118,8 @@ class DemoWorld:
                 "source": "invented by csp_core; no real species, place or record",
                 "world_seed": self.seed,
                 "noise": self.noise,
+                # The first look goes without saying, as before there were two.
+                **({} if self.look == "waves" else {"look": self.look}),
             },
         )
 
@@ -196,6 +209,7 @@ def load_demo(
     features: bool = False,
     label_fraction: float = 1.0,
     buffer_km: float = 0.0,
+    look: Literal["waves", "butterflies"] = "waves",
 ) -> RecordDataset:
     """Load invented records, drawn on the spot.
 
@@ -210,17 +224,19 @@ def load_demo(
         test_fraction: Share of the records for test, in [0, 1).
         block_degrees: Side of a block, for ``block``.
         images: Whether to draw the images too.
-        features: Give 147 precomputed features of an image in place of its pixels.
+        features: Give 147 precomputed features of an image (155 of a butterfly) in place of its
+            pixels.
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
         buffer_km: Training records this near to one of validation or test are left out.
+        look: What the images show: ``waves``, or ``butterflies``, made for ``noise: 0.05``.
 
     Returns:
         The records of the part; classes are counted in the training part. A record is the same
         whichever part it is read through.
 
     Raises:
-        UnknownNameError: If there is no such part or split method.
+        UnknownNameError: If there is no such part, split method or look.
         ConfigError: If an option does not fit.
         BadRecordError: If ``size`` is too small for the parts.
     """
@@ -233,7 +249,7 @@ def load_demo(
         seed=seed,
         label_fraction=label_fraction,
     )
-    world = DemoWorld(seed, noise)
+    world = DemoWorld(seed, noise, look=look)
     everything = world.sample(size, seed, images=False)
     dealt = deal(how, everything.lonlat, everything.label)
     part = world.sample(size, seed, images=images, features=features, rows=dealt.rows(split))

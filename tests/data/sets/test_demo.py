@@ -11,7 +11,13 @@ import torch
 from scipy import integrate, stats
 
 from csp_core.data.sets.demo import NAMES, DemoWorld, load_demo
-from csp_core.data.sets.demo_ranges import draw_bumps, draw_seasons, log_density, stream
+from csp_core.data.sets.demo_ranges import (
+    draw_bumps,
+    draw_seasons,
+    log_density,
+    make_components,
+    stream,
+)
 from csp_core.errors import ConfigError
 from csp_core.land import land_grid, on_land
 
@@ -214,6 +220,49 @@ def test_seeds_give_other_worlds_and_other_draws():
     world = DemoWorld(seed=0)
     assert not torch.equal(world.sample(9, 0).lonlat, world.sample(9, 1).lonlat)
     assert world.sample(9, 2**40).content_hash() == DemoWorld(0).sample(9, 2**40).content_hash()
+
+
+def first_templates(seed: int) -> torch.Tensor:
+    """Draw templates as they were drawn before there was another look than waves."""
+    generator = stream("world", seed)
+    make_components(generator)
+    ramp = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
+
+    def smooth(count: int, waves: int) -> torch.Tensor:
+        basis = torch.cos(math.pi * torch.arange(waves + 1)[:, None] * ramp)
+        shape = (count, 3, waves + 1, waves + 1)
+        weight = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return basis.T @ weight @ basis
+
+    genus = smooth(8, 6)
+    genus = 0.5 + 0.2 * genus / genus.flatten(1).std(1)[:, None, None, None]
+    plane = torch.linalg.qr(smooth(16, 1).view(8, 2, -1).mT)[0].mT
+    angle = 2 * math.pi * torch.arange(3, dtype=torch.float64) / 3
+    corner = torch.stack((angle.cos(), angle.sin()), 1) / math.sqrt(3)
+    marks = 0.9 * 0.2 * corner @ plane
+    return (genus[:, None] + marks.view(8, 3, 3, 64, 64)).flatten(0, 1).to(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("seed", "sums"),
+    [
+        (0, (6.204137582487645, 0.3278315108161895, 1.4648144856016037)),
+        (5, (6.286984427286022, 0.33523664421518895, 1.441930752246543)),
+    ],
+)
+def test_waves_are_to_the_byte_what_they_were_before_there_was_another_look(seed, sums):
+    """Bytes against the former code, as hashes would tell one processor from another."""
+    world = DemoWorld(seed)
+    assert torch.equal(world.templates, first_templates(seed))
+    pixels, features = (world.sample(300, 7, features=f) for f in (False, True))
+    noise = torch.cat(
+        [torch.randn(256, 3, 64, 64, generator=stream("images", 7, i)) for i in (0, 1)]
+    )
+    assert torch.equal(pixels.image, noise[:300] * 0.2 + world.templates[pixels.label])
+    weighted = world.templates.double() * torch.arange(1, 25).view(-1, 1, 1, 1)
+    found = weighted, pixels.image.double() ** 2, features.image.double().abs()
+    assert [float(part.mean()) for part in found] == pytest.approx(sums, rel=1e-7)
+    assert features.image.shape == (300, 147) and "look" not in pixels.info
 
 
 def test_refusals(world):
