@@ -1,4 +1,4 @@
-"""Draw the example pictures of the Photo page from the invented world ``demo``.
+"""Draw the example pictures of the Photo page from the invented world ``demo``, in both looks.
 
 Usage: python assets/examples/make_examples.py [OUT]. The same files come out every time.
 """
@@ -17,16 +17,23 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from torch import Tensor
 
-from csp_core.data.sets.demo import COMMON_NAMES, NAMES, DemoWorld
+from csp_core.data.records import RecordDataset
+from csp_core.data.sets.demo import DemoWorld
+from csp_core.data.sets.demo_looks import LOOKS
+from csp_core.geo import great_circle_km
 
 HERE = Path(__file__).resolve().parent
 # Records of a draw of their own, so that no model has learned from them.
 SEED, RECORDS = 1000, 20_000
 YEAR = 2024
-# The look-alikes: the first lives on the coast of the Gulf of Mexico, the second in the Rockies.
-PAIR = ("Demofabula beta", "Demofabula gamma")
-HOMES = {"Demofabula beta": (-91.0, 31.0), "Demofabula gamma": (-110.0, 38.0)}
-CLEAR = "Demoxenia alpha"
+# The look-alikes, by label: the first lives on the coast of the Gulf of Mexico, the second in the
+# Rockies.
+PAIR = (1, 2)
+# The clear one lives in Angola.
+CLEAR = 21
+HOMES = {1: (-91.0, 31.0), 2: (-110.0, 38.0), CLEAR: (18.0, -12.0)}
+# A picture is taken this near to there.
+NEAR_KM = 400
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,49 @@ class Example:
     placed: bool = True
 
 
+@dataclass(frozen=True)
+class Series:
+    """The examples of one look: a pair of look-alikes, a clear picture, the first without a place.
+
+    Args:
+        look: What they show.
+        model: The bundled model that knows them.
+        files: Their names.
+        labels: What to call them on the page.
+    """
+
+    look: str
+    model: str
+    files: tuple[str, str, str, str]
+    labels: tuple[str, str, str, str]
+
+
+SERIES = (
+    Series(
+        "waves",
+        "demo",
+        ("lookalike-gulf.png", "lookalike-rockies.png", "clear.png", "no-place.jpg"),
+        (
+            "Look-alike from the Gulf coast",
+            "Look-alike from the Rockies",
+            "Another genus, in Angola",
+            "Without a place",
+        ),
+    ),
+    Series(
+        "butterflies",
+        "butterflies",
+        ("kite-gulf.png", "kite-rockies.png", "ember-angola.png", "kite-no-place.png"),
+        (
+            "Blue Kite from the Gulf coast",
+            "Its look-alike from the Rockies",
+            "Dusk Ember, in Angola",
+            "Blue Kite without a place",
+        ),
+    ),
+)
+
+
 def choose(world: DemoWorld) -> tuple[int, int, int]:
     """Choose the pair, which the places tell apart and the images do not, and a clear picture.
 
@@ -58,23 +108,28 @@ def choose(world: DemoWorld) -> tuple[int, int, int]:
     drawn = world.sample(RECORDS, SEED, images=False)
     logs = [world.location_posterior(drawn.lonlat, when).log() for when in (None, drawn.date)]
     found = []
-    for own, other in (PAIR, PAIR[::-1]):
-        a, b = NAMES.index(own), NAMES.index(other)
+    for a, b in (PAIR, PAIR[::-1]):
         decided = torch.stack([log[:, a] - log[:, b] > 4 for log in logs]).all(dim=0)
         likely = torch.stack([log[:, a] > -0.25 for log in logs]).all(dim=0)
         # At that time of the year the other one would be found at its home.
-        there = torch.tensor([HOMES[other]]).expand(len(drawn), 2)
+        there = torch.tensor([HOMES[b]]).expand(len(drawn), 2)
         away = world.location_posterior(there, drawn.date).log()
         flips = away[:, b] - away[:, a] > 4
-        rows = ((drawn.label == a) & decided & likely & flips).nonzero().flatten()
+        rows = (at_home(drawn, a) & decided & likely & flips).nonzero().flatten()
         share = world.image_posterior(pixels(world, rows))
         # The image alone is for either: as near to even as it gets, others far behind.
         even = (share[:, a] - share[:, b]).abs() + share.sum(1) - share[:, a] - share[:, b]
         found.append(int(rows[even.argmin()]))
-    a = NAMES.index(CLEAR)
-    rows = ((drawn.label == a) & (logs[0][:, a] > -0.5)).nonzero().flatten()[:200]
-    share = world.image_posterior(pixels(world, rows))[:, a]
+    rows = ((drawn.label == CLEAR) & (logs[0][:, CLEAR] > -0.5)).nonzero().flatten()[:200]
+    rows = rows[at_home(drawn, CLEAR)[rows]]
+    share = world.image_posterior(pixels(world, rows))[:, CLEAR]
     return found[0], found[1], int(rows[share.argmax()])
+
+
+def at_home(drawn: RecordDataset, label: int) -> Tensor:
+    """Tell which records are of a class and near its home: ``(N,)``."""
+    home = torch.tensor([HOMES[label]])
+    return (drawn.label == label) & (great_circle_km(drawn.lonlat, home) < NEAR_KM)
 
 
 def pixels(world: DemoWorld, rows: Tensor) -> Tensor:
@@ -117,8 +172,8 @@ def write(world: DemoWorld, example: Example, folder: Path) -> dict[str, str]:
     return {
         "file": example.file,
         "label": example.label,
-        "truth": NAMES[label],
-        "common_name": COMMON_NAMES[label],
+        "truth": world.names[label],
+        "common_name": world.common_names[label],
     }
 
 
@@ -136,17 +191,29 @@ def position(lon: float, lat: float) -> dict[int, object]:
     return block
 
 
+def draw(series: Series, folder: Path) -> list[dict[str, str]]:
+    """Write the pictures of one look.
+
+    Args:
+        series: Which.
+        folder: Where to.
+
+    Returns:
+        Their rows of ``examples.csv``.
+    """
+    world = DemoWorld(0, LOOKS[series.look].noise, look=series.look)
+    first, second, clear = choose(world)
+    numbers = first, second, clear, first
+    found = []
+    for file, label, row in zip(series.files, series.labels, numbers, strict=True):
+        example = Example(file, label, row, placed="no-place" not in file)
+        found.append(write(world, example, folder) | {"model": series.model})
+    return found
+
+
 def main(folder: Path) -> None:
     """Write all pictures and their list."""
-    world = DemoWorld(0)
-    first, second, clear = choose(world)
-    examples = (
-        Example("lookalike-gulf.png", "Look-alike from the Gulf coast", first),
-        Example("lookalike-rockies.png", "Look-alike from the Rockies", second),
-        Example("clear.png", "Another genus, in Angola", clear),
-        Example("no-place.jpg", "Without a place", first, placed=False),
-    )
-    rows = [write(world, example, folder) for example in examples]
+    rows = [row for series in SERIES for row in draw(series, folder)]
     with (folder / "examples.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -18,7 +18,7 @@ def test_land_cover_is_not_called_species() -> None:
         name: knows_species(catalog.ModelInfo(name, path, name, "", "share", 10, ""))
         for name, path in bundled.items()
     }
-    assert told == {"birds": True, "demo": True, "eurosat": False}
+    assert told == {"birds": True, "butterflies": True, "demo": True, "eurosat": False}
 
 
 @pytest.mark.parametrize("text", ["![a](u)", "!![a](u)", "\\![a][r]", "a!!![a](u)", "[![a](u)](v)"])
