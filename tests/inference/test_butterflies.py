@@ -15,7 +15,7 @@ from csp_core.data.sets.demo import DemoWorld
 from csp_core.data.sets.demo_looks import WINGS_NOISE
 from csp_core.files import read_json
 from csp_core.inference import answer_photo
-from csp_core.store import find_model
+from csp_core.store import find_model, list_models
 from csp_core.store.catalog import model_size
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +43,11 @@ def test_the_model_is_small_and_knows_the_world_s_names(model, world):
     assert model_size(find_model("butterflies")) <= 1_500_000
     assert model.classes.names == world.names
     assert model.classes.common_names == world.common_names
+
+
+def test_pages_about_places_still_open_on_real_records():
+    names = [info.name for info in list_models() if info.problem is None]
+    assert names[0] == "birds" and {"butterflies", "demo"} < set(names)
 
 
 def test_its_configuration_is_that_of_the_patterns_but_for_the_look():
