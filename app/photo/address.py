@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from csp_core.store import ModelInfo
+from photo.files import model_of
 from shared import address
 from shared.visits import own
 
@@ -73,9 +74,10 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
     """
     problems: list[str] = []
     zoom = address.read_number("zoom", None, problems)
+    example = st.query_params.get("example") or None
     return PhotoView(
-        info=address.read_model("model", known, problems, first_model(known)),
-        example=st.query_params.get("example") or None,
+        info=address.read_model("model", known, problems, first_model(known, example)),
+        example=example,
         weight=_within("weight", MOST_WEIGHT, "a weight", problems, st.query_params),
         zoom=None if zoom is None else min(float(address.MAX_ZOOM), max(0.0, zoom)),
         problems=problems,
@@ -129,10 +131,11 @@ def _read_own(given: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def first_model(known: list[ModelInfo]) -> ModelInfo:
-    """Give the model that the page opens with: one that sees images, if there is any."""
-    choice = list(address.usable(known).values())
-    return next((info for info in choice if info.sees_images), choice[0])
+def first_model(known: list[ModelInfo], example: str | None) -> ModelInfo:
+    """Give the model that the page opens with: one that knows the example, or sees images."""
+    choice = address.usable(known)
+    able = [info for info in choice.values() if info.sees_images]
+    return choice.get(model_of(example) or "") or next(iter(able or choice.values()))
 
 
 def _within(

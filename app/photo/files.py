@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -27,6 +27,14 @@ EXAMPLES = ASSETS / "examples"
 # Sides in pixels: what a session keeps of a photo, and what the page shows of it.
 KEPT, SHOWN = 1024, 480
 TYPES = tuple(ending.removeprefix(".") for ending in ENDINGS)
+# By the model that knows them, what leads to examples of another look, and what is said of them.
+OTHER_LOOK = {"butterflies": "Butterflies", "demo": "How we know that it works"}
+WORLD = {
+    "": "An invented world in which the truth is known.",
+    "demo": "How we know that it works: known patterns under noise of known size, at known places,"
+    " so the best possible answer can be computed. The model's card, on the page About, says how"
+    " near it comes.",
+}
 # In the session's state: what was read of the photos, and which of them is shown.
 READ, PICKED = "photo-read", "photo-picked"
 # Which of them the boxes of this visit hold, and how often those were emptied.
@@ -84,10 +92,14 @@ class Example:
     Args:
         file: Its name in ``assets/examples``.
         label: What to call it.
+        truth: Common name of what it shows.
+        model: The bundled model that knows it.
     """
 
     file: str
     label: str
+    truth: str
+    model: str
 
 
 def keep_uploads_in_memory() -> None:
@@ -102,15 +114,26 @@ def examples() -> list[Example]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as stream:
-        return [Example(row["file"], row["label"]) for row in csv.DictReader(stream)]
+        return [
+            Example(row["file"], row["label"], row["common_name"], row["model"])
+            for row in csv.DictReader(stream)
+        ]
 
 
-def choose(asked: str | None, problems: list[str]) -> Given:
+def model_of(example: str | None) -> str | None:
+    """Name the model that knows an example; of none, the one that knows the first."""
+    known = {each.file: each.model for each in examples()}
+    return known.get(example or "", next(iter(known.values()), None))
+
+
+def choose(asked: str | None, problems: list[str], model: str, others: Collection[str]) -> Given:
     """Draw what chooses a photo.
 
     Args:
         asked: File name of an example, as the address says.
         problems: A sentence is added where there is no such example.
+        model: Name of the model that is asked; its own examples come first.
+        others: Names of all models that can be asked.
 
     Returns:
         The photos; of none of one's own, the example.
@@ -122,7 +145,8 @@ def choose(asked: str | None, problems: list[str]) -> Given:
             given = _box()
             beside = st.container(gap="small", key="photo-said-of-files")
         with st.container(width="stretch"):
-            example = _choose_example(asked, problems, own=bool(given) or _has_kept())
+            own = bool(given) or _has_kept()
+            example = _choose_example(asked, problems, model, others, own=own)
             # The browser asks for the camera as soon as its widget is drawn.
             if st.toggle("Use the camera", key="camera_on"):
                 shot = st.camera_input("Take a photo", key="photo_shot", width=320)
@@ -187,7 +211,9 @@ def remove_button(chosen: Chosen) -> None:
                   args=(chosen.key, None))  # fmt: skip
 
 
-def _choose_example(asked: str | None, problems: list[str], *, own: bool) -> Example | None:
+def _choose_example(
+    asked: str | None, problems: list[str], model: str, others: Collection[str], *, own: bool
+) -> Example | None:
     """Draw the row of examples, which rests while there are photos of one's own."""
     known = {example.file: example for example in examples()}
     if not known:
@@ -195,22 +221,43 @@ def _choose_example(asked: str | None, problems: list[str], *, own: bool) -> Exa
     chosen = known.get(asked or "")
     if asked and not chosen:
         problems.append(f"There is no example {asked}. Examples: {', '.join(known)}.")
-    chosen = chosen or next(iter(known.values()))
+    firsts = {each.model: each for each in reversed(known.values())}
+    chosen = chosen or firsts.get(model) or next(iter(known.values()))
+    listed = {file: each.label for file, each in known.items() if each.model == chosen.model}
+    listed |= {
+        firsts[name].file: label
+        for name, label in OTHER_LOOK.items()
+        if name != chosen.model and name in firsts and name in others
+    }
     st.session_state["example_box"] = chosen.file
     st.pills(
         f"Or an invented example{': first remove your photos' if own else ''}",
-        list(known),
-        format_func=lambda file: known[file].label,
+        list(listed),
+        format_func=lambda file: listed.get(file, file),
         key="example_box",
         required=True,
         disabled=own,
         on_change=_on_example,
+        args=(chosen.model,),
     )
     return chosen
 
 
-def _on_example() -> None:
-    address.set_param("example", st.session_state["example_box"])
+def say_truth(chosen: Chosen | None) -> None:
+    """Say of an example what it is; of a photo of one's own nothing is known."""
+    shown = next((each for each in examples() if chosen and each.file == chosen.example), None)
+    if shown:
+        line = WORLD.get(shown.model, WORLD[""])
+        st.markdown(f"{line} This is a **{escape_markdown(shown.truth)}**.")
+
+
+def _on_example(known_to: str) -> None:
+    """Show another example; one that another model knows is shown to that one."""
+    file = st.session_state["example_box"]
+    address.set_param("example", file)
+    if (model := model_of(file)) != known_to:
+        address.set_param("model", model)
+        address.set_param("weight", None)
 
 
 def _picked(good: Sequence[Chosen]) -> Chosen | None:

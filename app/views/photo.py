@@ -177,11 +177,13 @@ def page() -> None:
     if known is None:
         return
     view = photo.address.read_view(known)
-    model = resources.model(view.info)
+    model, truth = resources.model(view.info), st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         pick_model(view, known)
         widgets.model_chip(view.info)
-    given = photo.files.choose(view.example, view.problems)
+    given = photo.files.choose(view.example, view.problems, view.info.name, address.usable(known))
+    with truth:
+        photo.files.say_truth(given.shown)
     widgets.messages(view.problems, view.notices)
     chosen = given.shown
     if chosen is None or chosen.photo is None:

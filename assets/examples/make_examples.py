@@ -72,17 +72,6 @@ class Series:
 
 SERIES = (
     Series(
-        "waves",
-        "demo",
-        ("lookalike-gulf.png", "lookalike-rockies.png", "clear.png", "no-place.jpg"),
-        (
-            "Look-alike from the Gulf coast",
-            "Look-alike from the Rockies",
-            "Another genus, in Angola",
-            "Without a place",
-        ),
-    ),
-    Series(
         "butterflies",
         "butterflies",
         ("kite-gulf.png", "kite-rockies.png", "ember-angola.png", "kite-no-place.png"),
@@ -91,6 +80,17 @@ SERIES = (
             "Its look-alike from the Rockies",
             "Dusk Ember, in Angola",
             "Blue Kite without a place",
+        ),
+    ),
+    Series(
+        "waves",
+        "demo",
+        ("lookalike-gulf.png", "lookalike-rockies.png", "clear.png", "no-place.jpg"),
+        (
+            "Look-alike from the Gulf coast",
+            "Look-alike from the Rockies",
+            "Another genus, in Angola",
+            "Without a place",
         ),
     ),
 )

@@ -107,6 +107,57 @@ def test_it_opens_on_a_look_alike_that_its_place_decides(open_page: Open) -> Non
         assert words in shown, words
 
 
+@pytest.fixture(scope="module")
+def looks(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of both looks of the invented world, and one of places."""
+    folder = tmp_path_factory.mktemp("looks")
+    shutil.copytree(models, folder, dirs_exist_ok=True)
+    shutil.copytree(ASSETS / "models" / "butterflies", folder / "butterflies")
+    return folder
+
+
+def test_it_opens_on_the_butterflies_under_a_plain_line(open_page: Open, looks: Path) -> None:
+    app = open_page(folder=looks)
+    assert not app.exception and not app.error and not app.warning
+    assert winner(app) == "Blue Kite beta"
+    shown = texts(app)
+    line = "An invented world in which the truth is known. This is a **Blue Kite beta**."
+    assert line in shown and app.selectbox(key="model_box").value == "butterflies"
+    app = open_page(folder=looks, **ROCKIES)
+    assert winner(app) == "Blue Kite gamma" and line in texts(app)
+    app = open_page(folder=looks, example="kite-rockies.png")
+    assert winner(app) == "Blue Kite gamma" and "This is a **Blue Kite gamma**" in texts(app)
+
+
+def test_the_patterns_stand_behind_how_we_know_that_it_works(open_page: Open, looks: Path) -> None:
+    app = open_page(folder=looks, weight="0.4")
+    pills = app.get("button_group")[0]
+    assert pills.options[-1] == "How we know that it works" and len(pills.options) == 5
+    pills.set_value("lookalike-gulf.png").run()
+    assert not app.exception and not app.warning and winner(app) == GULF_NAME
+    assert param(app, "model") == "demo" and "weight" not in app.query_params
+    assert "How we know that it works: known patterns" in texts(app)
+    app.get("button_group")[0].set_value("kite-gulf.png").run()
+    assert not app.exception and winner(app) == "Blue Kite beta"
+    assert param(app, "model") == "butterflies"
+
+
+def test_a_link_to_an_example_is_asked_of_the_model_that_knows_it(
+    open_page: Open, looks: Path
+) -> None:
+    app = open_page(folder=looks, example="lookalike-rockies.png")
+    assert not app.exception and not app.warning and winner(app) == ROCKIES_NAME
+    assert "model" not in app.query_params
+    # Whoever names a model is given that one, and told that the picture is none of its.
+    app = open_page(folder=looks, example="lookalike-rockies.png", model="butterflies")
+    assert "This is not a picture that butterflies was made for" in texts(app)
+
+
+def test_of_a_photo_of_one_s_own_no_truth_is_known(open_page: Open, looks: Path) -> None:
+    app = upload(open_page(folder=looks), ("here.jpg", placed_jpeg(-110.0, 39.0)))
+    assert not app.exception and "in which the truth is known" not in texts(app)
+
+
 def test_the_answer_flips_as_the_pin_moves(open_page: Open) -> None:
     app = open_page()
     box(app.number_input, "lat_box").set_value(39.0).run()

@@ -93,7 +93,7 @@ def _range_map(page: Any, address: str) -> None:
 
 
 def _photo(page: Any, address: str) -> None:
-    _coloured_map(page, f"{address}photo?example=lookalike-rockies.png", "Download JSON")
+    _coloured_map(page, f"{address}photo?example=kite-rockies.png", "Download JSON")
 
 
 def _train(page: Any, address: str) -> None:

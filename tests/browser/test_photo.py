@@ -25,7 +25,7 @@ from tests.photos import encode, exif_with, odd_files, picture
 OpenPage = Callable[..., Page]
 
 pytestmark = pytest.mark.browser
-GULF_NAME, ROCKIES_NAME = "synthetic fabula beta", "synthetic fabula gamma"
+GULF_NAME, ROCKIES_NAME = "Blue Kite beta", "Blue Kite gamma"
 ROCKIES = (-111.0, 38.0)
 
 
