@@ -24,7 +24,13 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from shared import suggestions
     from shared.gate import Gate
     from shared.start import serving
 
-    app = st.App(__file__, middleware=[Middleware(Gate)], lifespan=serving)
+    app = st.App(
+        __file__,
+        routes=[suggestions.route()],
+        middleware=[Middleware(Gate)],
+        lifespan=serving,
+    )

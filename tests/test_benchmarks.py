@@ -21,6 +21,7 @@ BIRDS = ROOT.parent / "shared" / "data" / "birds"
 BENCHMARKS = {
     "click_latency": (None, []),
     "photo_latency": (None, []),
+    "place_search": (None, []),
     "encoder_speed": (None, []),
     "encoding_precision": (None, []),
     "costs": (None, []),

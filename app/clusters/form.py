@@ -23,7 +23,7 @@ from clusters.address import (
 )
 from csp_core.inference.clusters import umap_seconds
 from csp_core.store import ModelInfo
-from shared import address, typed, widgets
+from shared import address, widgets
 from shared.address import set_param
 
 # What the parts of the address are called in the session's state.
@@ -92,9 +92,6 @@ def draw_controls(view: View, known: Sequence[ModelInfo]) -> None:
             args=("show",),
         )
     widgets.messages(view.problems, view.notices)
-    if view.place is None:
-        typed.offer_swap(view.lon, view.lat)
-    typed.draw_lookup()
 
 
 def _layouts(view: View) -> dict[str, str]:

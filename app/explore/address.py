@@ -35,27 +35,25 @@ class View:
 
     Args:
         info: The model.
-        lon: Longitude as asked for.
-        lat: Latitude as asked for.
-        place: Where the pin stands; None where the coordinates are no place on Earth.
+        place: Where the pin stands.
         zoom: Zoom of the map.
         taxon: The species whose records are on the map, or None.
         month: 1 to 12, or None.
         by_lift: Whether the list begins with what is more recorded here than elsewhere.
         wanted: A part of the names that are listed.
+        refused: What it gives for longitude and latitude if that is no place on Earth.
         notices: What was changed.
         problems: What cannot be used.
     """
 
     info: ModelInfo
-    lon: float
-    lat: float
-    place: tuple[float, float] | None
+    place: tuple[float, float]
     zoom: int
     taxon: str | None
     month: int | None = None
     by_lift: bool = False
     wanted: str = ""
+    refused: tuple[float, float] | None = None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -86,7 +84,7 @@ def read_view(known: list[ModelInfo]) -> View:
         known: The models, of which at least one is usable.
 
     Returns:
-        What to show. ``place`` is None where the coordinates are no place on Earth.
+        What to show.
     """
     problems: list[str] = []
     notices: list[str] = []
@@ -98,40 +96,26 @@ def read_view(known: list[ModelInfo]) -> View:
     if lon is None or lat is None:
         lon, lat = start.lon, start.lat
     place = tidy(lon, lat, notices, problems)
-    lon, lat = place or (lon, lat)
-    zoom = read_number("zoom", float(ZOOM), problems) or ZOOM
+    if place is None:
+        problems[-1] += f" Showing {start.name} instead."
+    zoom = read_number("zoom", float(ZOOM), problems)
     return View(
         info=info,
-        lon=lon,
-        lat=lat,
-        place=place,
-        zoom=min(MAX_ZOOM, max(1, round(zoom))),
+        place=place or (start.lon, start.lat),
+        zoom=ZOOM if zoom is None else min(MAX_ZOOM, max(0, round(zoom))),
         taxon=st.query_params.get("taxon") or None,
         month=read_month(problems),
         by_lift=st.query_params.get("sort") == BY_LIFT,
         wanted=st.query_params.get("find", "")[:MOST_WANTED],
+        refused=None if place else (lon, lat),
         notices=notices,
         problems=problems,
     )
 
 
-def opening(view: View) -> tuple[float, float, int]:
-    """Say where the map opens.
-
-    Args:
-        view: What is asked for.
-
-    Returns:
-        Longitude, latitude and zoom.
-    """
-    start = start_of(view.info)
-    lon, lat = view.place or (start.lon, start.lat)
-    return lon, lat, view.zoom
-
-
 def link_to(view: View) -> str:
     """Give the full address of a view, defaults included."""
-    params = {"model": view.info.name, **place_of(view.lon, view.lat)}
+    params = {"model": view.info.name, **place_of(*view.place)}
     seen = {name: st.query_params[name] for name in ("zoom", CENTRE) if name in st.query_params}
     params |= {"zoom": str(view.zoom)} | seen
     if view.taxon:

@@ -182,7 +182,7 @@ def turn_to(photo: str) -> bool:
     for name in said[before]:
         params.pop(name)
     params.update(said.get(photo, {}))
-    for name in ("clicked", "shown"):
+    for name in ("clicked", "shown", "typed-place"):
         state.pop(own(name), None)
     return bool(said[before] or said.get(photo))
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from csp_core.store import ModelInfo
-from shared.address import MAX_ZOOM, read_model, read_month, read_number, tidy
+from shared.address import (
+    MAX_ZOOM,
+    full_address,
+    place_of,
+    read_model,
+    read_month,
+    read_number,
+    tidy,
+)
+from shared.visits import own
 
 # Words that ``threshold`` may be, beside a value.
 NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")
@@ -99,6 +108,33 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         notices=notices,
         problems=problems,
     )
+
+
+def link_to(view: RangeView, taxon: str) -> str:
+    """Give the full address of a view, with what the page chose itself.
+
+    Args:
+        view: What is shown.
+        taxon: The species that is drawn.
+
+    Returns:
+        The address, without what was refused.
+    """
+    zoom = st.session_state.get(own("zoom"))
+    zoom = view.zoom if zoom is None else zoom
+    params = {
+        "model": view.info.name,
+        "taxon": taxon,
+        "compare": view.other_taxon,
+        "compare_model": view.other_info.name if view.other_info is not view.info else None,
+        "show": "difference" if view.difference else None,
+        "threshold": None if view.threshold is None else str(view.threshold),
+        **(place_of(*view.place) if view.place else {}),
+        "zoom": None if zoom is None else f"{zoom:g}",
+        "month": None if view.month is None else str(view.month),
+        "guesses": "shown" if view.guesses else None,
+    }
+    return full_address({name: value for name, value in params.items() if value is not None})
 
 
 def _read_threshold(problems: list[str]) -> str | float | None:

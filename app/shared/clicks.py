@@ -6,34 +6,52 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from shared import address
+from csp_core import gazetteer
+from csp_core.errors import BadRecordError
+from shared import address, said
 from shared.visits import own
 
 # Longitude, latitude, and the zoom if it changes.
 Centre = tuple[float, float, float | None]
+HALF = "A place needs a latitude and a longitude; until both are there, all stays as it was."
 
 
-def choose_place(
-    lon: float, lat: float, *, typed: bool = False, view: Mapping[str, str] | None = None
-) -> None:
-    """Take over a place, whichever way it was chosen.
+def choose_place(lon: float, lat: float, view: Mapping[str, str] | None = None) -> None:
+    """Take over a place that is one, whichever way it was chosen.
 
     Args:
         lon: Longitude, degrees.
         lat: Latitude, degrees.
-        typed: Whether the box for places says it; else what stands there is of another place.
         view: Where the map that was clicked looks, as parts of an address.
     """
-    forget_messages()
-    if not typed and st.session_state.get("place_text"):
-        st.session_state["place_text"] = ""
+    said.forget()
     address.set_place(lon, lat, view)
 
 
-def forget_messages() -> None:
-    """Drop what was said of a typed place before."""
-    st.session_state.pop(own("lookup"), None)
-    st.session_state.pop(own("lookup_error"), None)
+def take_numbers(
+    lon: float,
+    lat: float,
+    *,
+    text: str = "",
+    swap: tuple[float, float] | None = None,
+    numbers: tuple[str, float | None, float | None] | None = None,
+) -> None:
+    """Take over typed coordinates, or say why they are none; then the place stays as it was.
+
+    Args:
+        lon: Longitude, degrees; any number.
+        lat: Latitude, degrees; any number.
+        text: What the box for places shall say.
+        swap: Longitude and latitude that may have been meant instead, or None.
+        numbers: What the boxes keep if it is refused, as in ``Said``.
+    """
+    try:
+        lon, lat, notice = gazetteer.tidy_coordinates(lon, lat)
+    except BadRecordError as error:
+        said.say(text, error=str(error), swap=swap, numbers=numbers)
+        return
+    choose_place(lon, lat)
+    said.say(text, notice=notice or "", swap=swap)
 
 
 def on_map(key: str) -> None:
@@ -68,19 +86,26 @@ def on_cell(key: str) -> None:
 
 
 def on_boxes(owner: str = "") -> None:
-    """Take over typed numbers, right or wrong: the address says what was typed.
+    """Take over typed numbers; what is no place is told, and the boxes keep it until one is chosen.
 
     Args:
         owner: As ``coordinate_boxes`` was told.
     """
     lon, lat = (st.session_state.get(f"{name}_box{owner}") for name in ("lon", "lat"))
+    typed = (owner, lon, lat)
     if lon is not None and lat is not None:
-        choose_place(lon, lat)
+        take_numbers(lon, lat, swap=gazetteer.swapped(lon, lat), numbers=typed)
+        return
+    try:
+        gazetteer.tidy_coordinates(lon or 0.0, lat or 0.0)
+    except BadRecordError as error:
+        said.say(error=str(error), numbers=typed)
+    else:
+        said.say(notice=HALF, numbers=typed)
 
 
 def coordinate_boxes(
-    lon: float | None,
-    lat: float | None,
+    place: tuple[float, float] | None,
     width: int = 150,
     owner: str = "",
     on_change: Callable[[str], None] = on_boxes,
@@ -88,25 +113,24 @@ def coordinate_boxes(
     """Draw the boxes for latitude and longitude.
 
     Args:
-        lon: Longitude to show, or None.
-        lat: Latitude to show, or None.
+        place: Longitude and latitude of the pin, or None.
         width: Of each, pixels.
         owner: What the place is of, where a page shows one of several.
         on_change: Called with ``owner`` after another number was typed.
     """
-    names = (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon))
-    for label, name, value in names:
-        key = name + owner
-        # Without a place, the first box typed into waits for the other.
-        if value is not None or key not in st.session_state:
-            st.session_state[key] = value
+    lon, lat = place or (None, None)
+    told = said.current()
+    if told and told.numbers and told.numbers[0] == owner:
+        _, lon, lat = told.numbers
+    for label, name, value in (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon)):
+        st.session_state[name + owner] = value
         st.number_input(
             label,
-            # A box that may be empty has a button to clear it, which a known place has no use for.
-            value=None if value is None else "min",
+            # One that may not be empty would put a number of its own where somebody emptied it.
+            value=None,
             step=0.1,
             format="%.4f",
-            key=key,
+            key=name + owner,
             on_change=on_change,
             args=(owner,),
             width=width,

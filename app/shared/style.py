@@ -36,6 +36,9 @@ def apply_style() -> None:
             overflow: visible; text-overflow: clip}}
         [data-testid="stMetricValue"] {{font-size: 1.8rem; line-height: 1.2}}
         h1 {{font-size: 1.9rem !important; padding-bottom: 0 !important}}
+        /* The mark that empties a box takes the room of two digits. */
+        [class*="st-key-lat_box"] [data-testid="stNumberInputClearButton"],
+        [class*="st-key-lon_box"] [data-testid="stNumberInputClearButton"] {{display: none}}
         [class*="st-key-row-"] {{padding: 0.15rem 0 0.45rem;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
         [class*="st-key-row-"] button, [class*="st-key-row-"] button * {{text-align: left;
@@ -112,6 +115,8 @@ def _figures_css() -> str:
         .csp-ticks span:first-child {transform: none}
         .csp-ends {display: flex; justify-content: space-between; gap: 1rem}
         .st-key-train-film-picture img {image-rendering: pixelated}
+        [class*="st-key-choice-"] button, [class*="st-key-choice-"] button * {white-space: normal;
+            text-align: left}
         .csp-facts {overflow-x: auto; font-size: 0.88rem}
         .csp-facts table {border-collapse: collapse; width: 100%; min-width: 40rem}
         .csp-facts th, .csp-facts td {text-align: left; vertical-align: top; padding: 0.35rem

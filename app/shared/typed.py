@@ -1,83 +1,108 @@
-"""A place is typed: the box for it, and what may have been meant where it is not clear."""
+"""A place is typed: the box for it with what it may become, and what is told of it."""
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import streamlit as st
 
 from csp_core import gazetteer
 from csp_core.errors import CspError
-from shared import clicks
-from shared.visits import own
+from shared import clicks, place_list, said
 from shared.words import escape_markdown
+
+BOX = "place_text"
+# Letters of a compass say which number is which, and so do codes and links; a degree may be º.
+CLEAR = re.compile(r"[^\W\d_º]|\d\+\d")
 
 
 def place_box(width: int | Literal["stretch"] = "stretch") -> None:
-    """Draw the box for a place's name or coordinates.
+    """Draw the box for a place's name or coordinates, with a list of what may be meant below it.
 
     Args:
         width: Pixels, or all there is.
     """
-    st.text_input(
-        "Place or coordinates",
-        key="place_text",
-        placeholder="München · Москва · Paris, Texas · 48.2 N 16.37 E",
-        on_change=_on_text,
-        width=width,
-    )
+    # What is still there of a place that the pin has left, names another one.
+    told = said.current()
+    if st.session_state.get(BOX) and not (told and told.text):
+        st.session_state[BOX] = ""
+    with st.container(key="place-search", width=width, gap=None):
+        st.text_input(
+            "Place or coordinates",
+            key=BOX,
+            placeholder="München · Москва · Paris, Texas · 48.2 N 16.37 E",
+            autocomplete="off",
+            on_change=_on_text,
+        )
+        place_list.draw(BOX, _on_suggestion)
 
 
 def _on_text() -> None:
     """Take over a typed place."""
-    clicks.forget_messages()
-    text = st.session_state["place_text"]
+    text = st.session_state.get(BOX) or ""
+    told = said.current()
+    if told and text and told.text == text:
+        return  # It was picked in the list, and is only reported again.
     if not text.strip():
+        said.forget()
         return
     # Without the long list, the bundled one of large cities answers until it is there.
     gazetteer.start_building()
     try:
         found = gazetteer.look_up(text)
     except CspError as error:
-        st.session_state[own("lookup_error")] = str(error)
+        said.say(text, error=str(error))
         return
     first, *others = found.places
-    if found.certain:
-        clicks.choose_place(first.lon, first.lat, typed=True)
-        st.session_state[own("lookup")] = ("Others of this name:", others)
-    else:
-        st.session_state[own("lookup")] = ("Which one?", found.places)
+    alone = not others and "," not in text
+    if not (found.certain or alone):
+        said.say(text, question="Which one?", places=found.places)
+        return
+    _take(first)
+    if others:
+        said.say(first.label, question="Others of this name:", places=tuple(others))
 
 
-def _on_choice(place: gazetteer.Place) -> None:
-    """Take over one of the places that may have been meant."""
-    clicks.choose_place(place.lon, place.lat, typed=True)
-    st.session_state["place_text"] = place.label
+def _take(place: gazetteer.Place) -> None:
+    """Take over a place, or coordinates that were typed; the box names it."""
+    # Numbers come back as a place that is called as they were typed.
+    clear = CLEAR.search(place.name)
+    swap = None if clear else gazetteer.swapped(place.lon, place.lat)
+    st.session_state[BOX] = place.label
+    clicks.take_numbers(place.lon, place.lat, text=place.label, swap=swap)
 
 
-def offer_swap(lon: float | None, lat: float | None) -> None:
-    """Offer to swap coordinates that are no place but would be one the other way round.
+def _on_suggestion(picked: Any) -> None:
+    """Take over what was picked in the list; it comes from the browser."""
+    match picked:
+        case {"label": str(label), "lon": float() | int() as lon, "lat": float() | int() as lat}:
+            _take(gazetteer.Place(label[:200], "", float(lon), float(lat)))
+
+
+def draw_lookup(asked: tuple[float | None, float | None] | None = None) -> None:
+    """Say what is wrong with a typed place, or which ones it may mean.
 
     Args:
-        lon: What was given as longitude, or None.
-        lat: What was given as latitude, or None.
+        asked: Longitude and latitude of the address, if they are no place: they may be one the
+            other way round.
     """
-    guess = None if lon is None or lat is None else gazetteer.swapped(lon, lat)
-    if guess:
-        label = f"Swap them: {gazetteer.format_coordinates(*guess)}"
-        st.button(label, on_click=clicks.choose_place, args=guess, key="swap")
-
-
-def draw_lookup() -> None:
-    """Say what is wrong with a typed place, or which ones it may mean."""
+    told = said.current() or said.Said((None, None))
+    swap = told.swap
+    if swap is None and asked and asked[0] is not None and asked[1] is not None:
+        swap = gazetteer.swapped(asked[0], asked[1])
     # A container even for nothing: the map below would be built anew if its number changed.
     with st.container():
-        if error := st.session_state.get(own("lookup_error")):
-            st.error(escape_markdown(error))
-        question, found = st.session_state.get(own("lookup")) or ("", ())
-        if found:
-            st.caption(question)
+        if told.error:
+            st.error(escape_markdown(told.error))
+        if told.notice:
+            st.info(escape_markdown(told.notice))
+        if swap:
+            label = f"Swap them: {gazetteer.format_coordinates(*swap)}"
+            st.button(label, on_click=clicks.choose_place, args=swap, key="swap")
+        if told.places:
+            st.caption(told.question)
             with st.container(horizontal=True, gap="small"):
-                for number, place in enumerate(found):
+                for number, place in enumerate(told.places):
                     label = escape_markdown(place.label)
-                    st.button(label, on_click=_on_choice, args=(place,), key=f"choice-{number}")
+                    st.button(label, on_click=_take, args=(place,), key=f"choice-{number}")

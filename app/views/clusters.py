@@ -64,7 +64,8 @@ def draw_place(view: View, model: DualEncoder, found: Study) -> None:
     st.subheader("Places like here", anchor=False)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         typed.place_box(width=300)
-        clicks.coordinate_boxes(view.lon, view.lat, width=135)
+        clicks.coordinate_boxes(view.place)
+    typed.draw_lookup(None if view.place else (view.lon, view.lat))
     if view.place is None:
         st.markdown("Choose a place on the map above, or type one, to see which are like it.")
         return

@@ -10,7 +10,7 @@ from csp_core.inference import PlaceReport, describe_place
 from csp_core.model import LEVEL_RADIUS_KM, DualEncoder
 from csp_core.store import ModelInfo
 from explore import files, ranked
-from explore.address import BY_LIFT, View, link_to, opening, read_view
+from explore.address import BY_LIFT, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
 from mapping.evidence import EDGE, Evidence
@@ -59,7 +59,7 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
     usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         typed.place_box(width=340)
-        clicks.coordinate_boxes(view.lon, view.lat)
+        clicks.coordinate_boxes(view.place)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
@@ -89,16 +89,15 @@ def draw_examples(view: View) -> None:
 def draw_messages(view: View) -> None:
     """Say what was changed or refused, and offer what may have been meant."""
     widgets.messages(view.problems, view.notices)
-    if not view.place:
-        typed.offer_swap(view.lon, view.lat)
-    typed.draw_lookup()
+    typed.draw_lookup(view.refused)
 
 
 def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    start = st.session_state.setdefault(visits.own("start"), address.read_centre() or opening(view))
+    first = address.read_centre() or (*view.place, view.zoom)
+    start = st.session_state.setdefault(visits.own("start"), first)
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             leaflet.click_map(
@@ -114,7 +113,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
             )
             st.caption(
                 f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
-                if view.place and abs(view.place[1]) > EDGE
+                if abs(view.place[1]) > EDGE
                 else "Click the map to choose a place. The dashed circle marks"
                 f" {LEVEL_RADIUS_KM:.0f} km around it, within which recordings are counted."
             )
@@ -147,7 +146,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
 
 
 def _link(view: View) -> dict[str, str]:
-    place = address.place_of(*view.place) if view.place else {}
+    place = address.place_of(*view.place)
     month = {"month": str(view.month)} if view.month else {}
     return {"model": view.info.name, **place, **month}
 
@@ -263,16 +262,13 @@ def page() -> None:
     with left:
         draw_map(view, model)
     with right:
-        if view.place:
-            date = months.date_of(view.month)
-            try:
-                report = describe_place(model, *view.place, date=date)
-            except CspError as error:  # such as of a model that knows images alone
-                st.error(escape_markdown(str(error)))
-                return
-            draw_list(view, report)
-        else:
-            st.markdown("Choose a place on the map, or correct the numbers above.")
+        date = months.date_of(view.month)
+        try:
+            report = describe_place(model, *view.place, date=date)
+        except CspError as error:  # such as of a model that knows images alone
+            st.error(escape_markdown(str(error)))
+            return
+        draw_list(view, report)
 
 
 shell.run("explore", page, shared=visits.SHARED, keeps=("rows",))

@@ -14,7 +14,7 @@ from csp_core.raster import mostly_at_sea
 from csp_core.store import ModelInfo
 from mapping import deck
 from range_map import drawing, files, readout, threshold
-from range_map.address import RangeView, read_range
+from range_map.address import RangeView, link_to, read_range
 from range_map.layer import Layer, titles
 from range_map.readout import Reading
 from shared import address, clicks, months, resources, typed, visits, widgets
@@ -182,10 +182,11 @@ def draw_notes(view: RangeView, layers: list[Layer]) -> None:
 def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) -> None:
     """Draw the boxes for a place, and what the maps say of it."""
     st.subheader("At a place", anchor=False)
+    typed.place_box()
     with st.container(horizontal=True, gap="small"):
-        clicks.coordinate_boxes(view.lon, view.lat, width=135)
+        clicks.coordinate_boxes(view.place)
+    typed.draw_lookup(None if view.place else (view.lon, view.lat))
     if view.place is None:
-        typed.offer_swap(view.lon, view.lat)
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return
     title, where = place_title(*view.place)
@@ -282,6 +283,8 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
     with side[2]:
         st.subheader("Files", anchor=False)
         files.downloads(drawn)
+        with st.popover("Link to this view"):
+            st.code(link_to(view, layers[0][2]), language=None, wrap_lines=True)
     if drawn[0].model.uses_date:
         st.subheader("Month by month", anchor=False)
         drawing.draw_months(drawn[0])

@@ -7,11 +7,10 @@ from csp_core.gazetteer.coordinates import (
     FORMATS,
     format_coordinates,
     parse_coordinates,
-    swapped,
     tidy_coordinates,
 )
 from csp_core.gazetteer.index import build_index, index_path, start_building
-from csp_core.gazetteer.naming import country_at, nearest_place
+from csp_core.gazetteer.naming import country_at, nearest_place, swapped
 from csp_core.gazetteer.places import Lookup, Place, load_places
 from csp_core.gazetteer.search import look_up, suggest
 

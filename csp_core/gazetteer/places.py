@@ -48,7 +48,7 @@ class Place:
     def label(self) -> str:
         """The name with its region and country; what is no town says what it is."""
         parts = [self.name, self.region, self.country]
-        what = "" if self.kind == SETTLEMENT else f" ({self.kind})"
+        what = "" if self.kind == SETTLEMENT else f" · {self.kind}"
         return ", ".join(part for part in parts if part) + what
 
 

@@ -23,7 +23,7 @@ _LARGER = 5
 _SHORT = 3
 _ALIKE = 78
 # What a label ends with that says what a place is.
-_KIND = re.compile(r"\((?:country|lake|park|island|mountain|region)\)$")
+_KIND = re.compile(r"·\s*(?:country|lake|park|island|mountain|region)$")
 _NOT_BUILT = (
     ". As long as the list of towns is not built, only large cities are known; the app builds it in"
     " about half a minute."
@@ -71,6 +71,7 @@ def suggest(text: str, limit: int = LIMIT) -> tuple[Place, ...]:
     Returns:
         The places, the larger ones first; empty for coordinates and where nothing fits.
     """
+    text = _KIND.sub("", text.rstrip())
     index, wanted = connect(), fold(text)
     if not wanted:
         return ()
@@ -78,7 +79,31 @@ def suggest(text: str, limit: int = LIMIT) -> tuple[Place, ...]:
         found = _in_list(text, load_places())
         return found.places[:limit] if found else ()
     begun = _begun(index, *_readings(index, text)[0], limit=limit)
-    return begun or _alike(index, wanted, limit)
+    if any(place.weight >= COMMON for place in begun):
+        return begun
+    if unfinished := _unfinished(index, wanted, limit):
+        return unfinished
+    # Hamlets begin so at most; a city may be misspelt.
+    alike = _alike(index, wanted, limit)
+    return tuple(dict.fromkeys((*begun[: limit // 2], *alike, *begun)))[:limit]
+
+
+def _unfinished(index: sqlite3.Connection, wanted: str, limit: int) -> tuple[Place, ...]:
+    """Read the last words as the beginning of a region or country: "paris te"."""
+    words = wanted.split()
+    for count in range(1, min(4, len(words))):
+        name, rest = " ".join(words[:-count]), " ".join(words[-count:])
+        found = tuple(
+            place
+            for place in _exact(index, name, (), limit=200)
+            if any(
+                fold(part).startswith(rest)
+                for part in (f"{place.region} {place.country}", place.country)
+            )
+        )
+        if found:
+            return found[:limit]
+    return ()
 
 
 def _in_index(index: sqlite3.Connection, text: str) -> Lookup | None:
@@ -144,14 +169,16 @@ def _within(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _exact(index: sqlite3.Connection, name: str, codes: tuple[str, ...]) -> tuple[Place, ...]:
+def _exact(
+    index: sqlite3.Connection, name: str, codes: tuple[str, ...], *, limit: int = LIMIT
+) -> tuple[Place, ...]:
     # A place's own name counts as much as ten times the people behind another's second name.
     rows = index.execute(
         f"{_SELECT} from name n join place p on p.id = n.place where n.folded = ?"
         " order by n.population * (1 + 9 * n.own) + n.own desc limit 200",
         (name,),
     )
-    return _places(rows, codes, LIMIT)
+    return _places(rows, codes, limit)
 
 
 def _begun(
@@ -164,7 +191,7 @@ def _begun(
     rows = index.execute(
         f"{_SELECT} from {table} n join place p on p.id = n.place"
         " where n.folded >= ? and n.folded < ? order by n.population *"
-        " case when n.own then 1.0 when p.kind = 'country' then .001 else .1 end desc limit ?",
+        " case when n.own then 1.0 when p.kind = 'country' then .001 else .05 end desc limit ?",
         (name, name + "\U0010ffff", 2000 if codes else 10 * limit),
     )
     return _places(rows, codes, limit)
@@ -182,31 +209,44 @@ def _places(rows: Iterable[tuple], codes: tuple[str, ...], limit: int) -> tuple[
 
 
 @functools.lru_cache(maxsize=1)
-def _common(path: Path) -> Mapping[int, tuple[str, ...]]:
-    """Sort the names of larger places by their length; all threads share them."""
-    by_length: dict[int, list[str]] = {}
+def _common(path: Path) -> Mapping[tuple[str, int], tuple[str, ...]]:
+    """Sort the names of larger places by first letter and length; all threads share them."""
+    sorted_names: dict[tuple[str, int], list[str]] = {}
     index = connect()
     for (name,) in index.execute("select distinct folded from common") if index else ():
-        by_length.setdefault(len(name), []).append(name)
-    return {length: tuple(names) for length, names in by_length.items()}
+        sorted_names.setdefault((name[0], len(name)), []).append(name)
+    return {key: tuple(names) for key, names in sorted_names.items()}
 
 
 def _alike(index: sqlite3.Connection, name: str, limit: int) -> tuple[Place, ...]:
     if len(name) < 4:
         return ()
-    from rapidfuzz import fuzz, process
-
-    lengths = range(len(name) - 2, len(name) + 3)
     with _sorting:  # once, and not by each thread that comes meanwhile
         common = _common(index_path())
-    names = [one for length in lengths for one in common.get(length, ())]
-    found = process.extract(name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=3 * limit)
+    lengths = range(len(name) - 2, len(name) + 3)
+    # The first letter is seldom the wrong one, and the names with another take ten times as long.
+    near = [common.get((name[0], length), ()) for length in lengths]
+    far = (names for (_, length), names in common.items() if length in lengths)
     best: dict[Place, float] = {}
-    for folded, score, _ in found:
+    for folded, score in _spelled_alike(name, near, limit) or _spelled_alike(name, far, limit):
         for place in _exact(index, folded, ())[:2]:
             best[place] = max(score, best.get(place, 0))
     ranked = sorted(best, key=lambda place: (-round(best[place] / 6), -place.weight))
     return tuple(ranked[:limit])
+
+
+def _spelled_alike(
+    name: str, groups: Iterable[Sequence[str]], limit: int
+) -> list[tuple[str, float]]:
+    from rapidfuzz import fuzz, process
+
+    return [
+        (found, score)
+        for names in groups
+        for found, score, _ in process.extract(
+            name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=3 * limit
+        )
+    ]
 
 
 def _in_list(text: str, places: Sequence[Place]) -> Lookup | None:

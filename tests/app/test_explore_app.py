@@ -53,6 +53,11 @@ def range_links(app: AppTest) -> list[str]:
     return [link.query_string for link in links if link.label == "Range map"]
 
 
+def param(app: AppTest, name: str) -> str | None:
+    value = app.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
 def box(app: AppTest, name: str) -> float:
     return float(app.number_input(key=f"{name}_box").value or 0.0)
 
@@ -113,7 +118,7 @@ def test_longitude_190_is_wrapped_with_a_notice(open_app: Open) -> None:
 
 def test_swapped_coordinates_are_offered_the_other_way_round(open_app: Open) -> None:
     app = open_app(lat="136.8", lon="-1.3")
-    assert not ranked(app)
+    assert app.subheader[0].value == "Near Nairobi, Kenya" and len(app.error) == 1
     app.button(key="swap").click().run()
     assert not app.error and not app.exception
     assert (box(app, "lon"), box(app, "lat")) == (136.8, -1.3)
@@ -153,6 +158,79 @@ def test_the_boxes_write_the_address(open_app: Open) -> None:
     assert app.subheader[0].value == "Near Vienna, Austria"
     app.number_input(key="lat_box").set_value(91.0).run()
     assert len(app.error) == 1 and not app.exception and box(app, "lat") == 91
+    assert param(app, "lat") == "48.2" and app.subheader[0].value == "Near Vienna, Austria"
+    # A refused text beside it replaces the message, and a good choice the number.
+    app.text_input(key="place_text").set_value("95, 200").run()
+    assert len(app.error) == 1 and "95" in app.error[0].value and box(app, "lat") == 91
+    app.text_input(key="place_text").set_value("Nairobi").run()
+    assert not app.error and box(app, "lat") == pytest.approx(-1.28, abs=0.05)
+
+
+def test_an_emptied_box_stays_empty_and_the_pin_stays(open_app: Open) -> None:
+    app = open_app()
+    app.number_input(key="lat_box").set_value(None).run()
+    assert app.number_input(key="lat_box").value is None and not app.error and not app.exception
+    assert app.subheader[0].value == "Near Nairobi, Kenya" and param(app, "lat") is None
+    app.number_input(key="lon_box").set_value(16.4).run()
+    assert app.number_input(key="lat_box").value is None and box(app, "lon") == 16.4
+    app.number_input(key="lat_box").set_value(48.2).run()
+    assert app.subheader[0].value == "Near Vienna, Austria" and not app.info
+    app.number_input(key="lon_box").set_value(None).run()
+    assert len(app.info) == 1
+    app.number_input(key="lat_box").set_value(-91.0).run()
+    assert len(app.error) == 1 and not app.info and param(app, "lat") == "48.2"
+
+
+def test_a_bad_address_shows_the_place_that_the_page_opens_with(open_app: Open) -> None:
+    app = open_app(lat="95", lon="3", zoom="0")
+    assert len(app.error) == 1 and "Showing Nairobi instead" in app.error[0].value
+    assert app.subheader[0].value == "Near Nairobi, Kenya" and len(ranked(app)) == 6
+    assert (box(app, "lon"), box(app, "lat")) == (36.8, -1.3)
+    assert "zoom=0" in app.code[0].value and "lat=-1.3" in app.code[0].value
+    app.text_input(key="place_text").set_value("48.2, 16.4").run()
+    assert not app.error and param(app, "lat") == "48.2"
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("136.8, -1.3", "1.3° S, 136.8° E"),
+        # Rio de Janeiro, the other way round, lies in the Atlantic.
+        ("-43.2, -22.9", "22.9° S, 43.2° W"),
+        ("43.2 S 22.9 W", None),
+        ("0.5, -30", None),
+    ],
+)
+def test_numbers_that_may_be_swapped_get_an_offer(
+    open_app: Open, text: str, offered: str | None
+) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value(text).run()
+    swaps = [button for button in app.button if button.key == "swap"]
+    assert not app.exception and bool(swaps) == bool(offered)
+    if offered:
+        assert offered in swaps[0].label
+        swaps[0].click().run()
+        assert not app.error and not [button for button in app.button if button.key == "swap"]
+        assert app.text_input(key="place_text").value == ""
+        assert box(app, "lat") < 0
+
+
+def test_a_longitude_past_the_antimeridian_is_written_as_it_is_meant(open_app: Open) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value("-17, 190").run()
+    assert not app.error and "same meridian" in app.info[0].value
+    assert param(app, "lon") == "-170" and box(app, "lon") == -170
+
+
+def test_a_search_with_one_answer_goes_there_and_the_box_names_it(open_app: Open) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value("Hallstatt").run()
+    assert "Hallstatt" in app.subheader[0].value
+    assert "Hallstatt" in str(app.text_input(key="place_text").value)
+    # The numbers move the pin, and the name goes with the place.
+    app.number_input(key="lat_box").set_value(10.0).run()
+    assert app.text_input(key="place_text").value == ""
 
 
 def test_a_species_is_picked_in_the_list_and_in_the_box(open_app: Open) -> None:

@@ -207,6 +207,21 @@ def test_a_place_can_be_typed_box_by_box(open_app: Open) -> None:
     assert "Near Nairobi, Kenya" in texts(app) and param(app, "lat") == "-1.3"
 
 
+def test_a_place_can_be_searched_and_the_view_linked(open_app: Open) -> None:
+    app = open_app(taxon="danube ficton", threshold="0.3")
+    app.text_input(key="place_text").set_value("Vienna").run()
+    assert not app.exception and not app.error
+    assert "Near Vienna, Austria" in texts(app)
+    (link,) = (code.value for code in app.code if "?" in code.value)
+    asked = {name: values[0] for name, values in parse_qs(link.partition("?")[2]).items()}
+    assert asked.pop("lat").startswith("48.2") and asked.pop("lon").startswith("16.3")
+    assert asked == {"model": "toy", "taxon": "Ficta danubia", "threshold": "0.3"}
+    app.number_input(key="lat_box").set_value(95.0).run()
+    assert len(app.error) == 1 and "Near Vienna, Austria" in texts(app)
+    app.text_input(key="place_text").set_value("nowhere at all").run()
+    assert len(app.error) == 1 and "Near Vienna, Austria" in texts(app)
+
+
 def test_half_a_place_in_the_address_is_told(open_app: Open) -> None:
     app = open_app(lat="999")
     assert "999 in the address is half a place; give lon beside it" in texts(app)

@@ -55,7 +55,7 @@ def test_a_page_forgets_what_is_its_own(app: AppTest) -> None:
 def test_a_question_about_a_typed_place_stays_on_its_page(app: AppTest) -> None:
     app.run().text_input(key="place_text").set_value("nowhere at all").run()
     words = app.error[0].value
-    assert "explore-lookup_error" in app.session_state
+    assert "explore-typed-place" in app.session_state
     app.switch_page("views/photo.py").run()
     assert words not in [error.value for error in app.error]
     app.switch_page("views/explore.py").run()

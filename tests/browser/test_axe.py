@@ -57,3 +57,15 @@ def test_no_page_has_grave_faults(app: str, open_page: OpenPage, name: str, sche
         page.get_by_role("button", name="GeoTIFF").wait_for()
     settle(page)
     assert faults(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_open_list_of_places_has_none(app: str, open_page: OpenPage, scheme: str) -> None:
+    page = open_page(app, color_scheme=scheme)
+    leaflet(page)
+    settle(page)
+    page.get_by_role("combobox", name="Place or coordinates").click()
+    page.keyboard.type("nairo")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    assert faults(page) == []

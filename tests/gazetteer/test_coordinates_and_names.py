@@ -117,6 +117,10 @@ def test_swapped_guess_only_where_it_helps() -> None:
     assert swapped(-1.3, 100) == (100, -1.3)
     assert swapped(100, 10) is None
     assert swapped(120, 100) is None
+    # Rio de Janeiro, and Nairobi, whose numbers lie on land both ways or are right.
+    assert swapped(-22.9, -43.2) == (-43.2, -22.9)
+    assert swapped(36.8, -1.3) is None and swapped(-43.2, -22.9) is None
+    assert swapped(-30, 0.5) is None
 
 
 def test_names_are_found_without_accents_or_case() -> None:

@@ -67,7 +67,7 @@ def test_a_town_in_its_own_language_is_found_and_chosen(text, lon, lat):
 def test_countries_lakes_and_parks_are_found_as_what_they_are(text, name, kind):
     place = gazetteer.look_up(text).places[0]
     assert (place.name, place.kind) == (name, kind)
-    assert place.label.endswith(f"({kind})")
+    assert place.label.endswith(f" · {kind}")
 
 
 def test_several_of_one_name_are_offered_with_what_tells_them_apart():
@@ -116,8 +116,10 @@ def test_a_misspelt_name_is_offered_and_not_chosen(text, name):
 @pytest.mark.parametrize(
     ("begun", "label"),
     [("mun", "Munich, Germany"), ("zür", "Zürich, Switzerland"), ("Мос", "Moscow, Russia"),
-     ("東", "Tokyo, Japan"), ("ken", "Kenya (country)"), ("lake v", "Lake Victoria (lake)"),
-     ("san fr", "San Francisco, California, United States"), ("nairb", "Nairobi, Kenya")],
+     ("東", "Tokyo, Japan"), ("ken", "Kenya · country"), ("lake v", "Lake Victoria · lake"),
+     ("san fr", "San Francisco, California, United States"), ("nairb", "Nairobi, Kenya"),
+     ("paris te", "Paris, Texas, United States"), ("München, Ger", "Munich, Germany"),
+     ("Zurch", "Zürich, Switzerland"), ("wien", "Vienna, Austria")],
 )  # fmt: skip
 def test_a_beginning_suggests_the_larger_places(begun, label):
     assert label in [place.label for place in gazetteer.suggest(begun)[:3]]

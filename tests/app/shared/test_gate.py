@@ -79,7 +79,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(address, folder / "app.log")
 
 
-@pytest.mark.parametrize("path", ["/", "/range-map", "/_stcore/health", "/_stcore/host-config"])
+@pytest.mark.parametrize(
+    "path", ["/", "/range-map", "/suggest", "/_stcore/health", "/_stcore/host-config"]
+)
 @pytest.mark.parametrize("host", ["rebound.example", "192.168.1.5", "", None])
 def test_foreign_hosts_are_refused(server: Server, path: str, host: str | None) -> None:
     # Without any, uvicorn itself answers.
@@ -89,7 +91,7 @@ def test_foreign_hosts_are_refused(server: Server, path: str, host: str | None) 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "null"])
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
 def test_foreign_pages_read_nothing(server: Server, origin: str, method: str) -> None:
-    for path in ("/", "/_stcore/health", "/_stcore/host-config"):
+    for path in ("/", "/suggest", "/_stcore/health", "/_stcore/host-config"):
         assert server.ask(path, method, Origin=origin).status == 403
 
 

@@ -1,8 +1,15 @@
 import pytest
 
 from csp_core.files import ASSETS
+from csp_core.gazetteer.index import connect
 from csp_core.store import catalog
-from shared.words import is_plain_enough, knows_species, percent, without_pictures
+from shared.words import (
+    is_plain_enough,
+    knows_species,
+    percent,
+    place_title,
+    without_pictures,
+)
 
 
 @pytest.mark.parametrize(
@@ -10,6 +17,28 @@ from shared.words import is_plain_enough, knows_species, percent, without_pictur
 )
 def test_no_share_is_written_as_nothing(share: float, words: str) -> None:
     assert percent(share) == words
+
+
+@pytest.mark.skipif(connect() is None, reason="needs the list of places")
+@pytest.mark.parametrize(
+    ("lon", "lat", "words"),
+    [
+        (11.58, 48.14, "Near Munich, Germany"),
+        (-73.97, 40.78, "Near New York City, New York, United States"),
+        (2.35, 48.85, "Near Paris, France"),
+        (139.7, 35.68, "Near Tokyo, Japan"),
+        (36.8, -1.3, "Near Nairobi, Kenya"),
+        (-43.2, -22.9, "Near Rio de Janeiro, Brazil"),
+        (151.2, -33.86, "Near Sydney, New South Wales, Australia"),
+        (13.65, 47.56, "Near Hallstatt, Austria"),
+        (-3.43, 56.4, "Near Perth, Scotland, United Kingdom"),
+        (-68.3, -54.8, "Near Ushuaia, Argentina"),
+        (0.0, -80.0, "Antarctica"),
+        (-150.0, 10.0, "10° N, 150° W"),
+    ],
+)
+def test_a_place_is_named_as_people_name_it(lon: float, lat: float, words: str) -> None:
+    assert place_title(lon, lat)[0].replace("\\", "") == words
 
 
 def test_land_cover_is_not_called_species() -> None:
