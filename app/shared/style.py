@@ -94,7 +94,7 @@ def _list_css(bar: str) -> str:
         .csp-strokes i.csp-on {{background: {bar}}}
         .csp-heard {{position: absolute; width: 1px; height: 1px; overflow: hidden;
             clip-path: inset(50%); white-space: nowrap}}
-        .st-key-welcome {{padding: 0.4rem 0.9rem; border-radius: 0.5rem;
+        .st-key-welcome {{margin-top: 0.4rem; padding: 0.4rem 0.9rem; border-radius: 0.5rem;
             background: color-mix(in srgb, {bar} 12%, transparent)}}
         .st-key-welcome p {{font-size: 0.9rem; line-height: 1.4}}"""
 
@@ -131,6 +131,7 @@ def _figures_css() -> str:
 
 
 def _phone_css() -> str:
+    ground = "#12181a" if is_dark() else "#ffffff"
     return f"""@media (max-width: 640px) {{
             .stMainBlockContainer {{padding-left: 1rem; padding-right: 1rem}}
             /* Map, list, records: the two columns dissolve into one flow. */
@@ -154,6 +155,12 @@ def _phone_css() -> str:
             .st-key-welcome p {{font-size: 0.82rem; line-height: 1.3}}
             .st-key-examples {{flex-wrap: nowrap !important; overflow-x: auto}}
             .st-key-examples > div {{flex: none}}
+            /* What a tap on the map found, at once: the list begins below the screen. */
+            .stMainBlockContainer {{padding-bottom: 4.5rem}}
+            .csp-heard {{position: fixed; left: 0; right: 0; bottom: 0; width: auto; height: auto;
+                z-index: 90; clip-path: none; white-space: normal;
+                padding: 0.7rem 1rem; font-weight: 600; background: {ground};
+                border-top: 1px solid color-mix(in srgb, currentColor 25%, transparent)}}
             h1 {{font-size: 1.5rem !important}}
             h2 {{font-size: 1.3rem !important}}
             h3 {{font-size: 1.2rem !important}}

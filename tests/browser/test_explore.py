@@ -269,6 +269,10 @@ def test_a_phone_shows_map_and_list_without_scrolling_sideways(
     before = heading(page).inner_text()
     frame.locator("#map_div").tap(position={"x": 60, "y": 150})
     expect(heading(page)).not_to_have_text(before)
+    # The answer is on the screen at once, and over nothing that is wider than it.
+    said = page.locator(".csp-heard[role=status]")
+    expect(said).to_contain_text(heading(page).inner_text())
+    expect(said).to_be_in_viewport(ratio=1)
     row = first_row(page).bounding_box()
     assert row is not None and row["x"] >= 0 and row["x"] + row["width"] <= 390
 
