@@ -64,6 +64,7 @@ def _page_css() -> str:
         .st-key-view h3 {{font-size: 1.1rem; padding: 0}}
         /* Room for the map is kept until it comes. */
         .st-key-photo-map, .st-key-photo-map iframe {{min-height: {MAP_HEIGHT}px}}
+        .st-key-map-box .st-key-photo-map iframe {{height: {MAP_HEIGHT}px !important}}
         .st-key-photo-legend {{min-height: 10rem}}
         .st-key-photo-moves {{min-height: 6rem}}
         .csp-cells {{display: grid; grid-template-columns: 2fr 2fr 1.5fr 1fr 2fr;
@@ -74,6 +75,7 @@ def _page_css() -> str:
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
         @media (max-width: 640px) {{
             .st-key-photo-map, .st-key-photo-map iframe {{min-height: {PHONE_HEIGHT}px}}
+            .st-key-map-box .st-key-photo-map iframe {{height: {PHONE_HEIGHT}px !important}}
             .st-key-photo-box {{flex-wrap: wrap}}
             .st-key-photo-box > :has(.st-key-photo-verdict) {{flex: 1 1 100%}}
             [class*="st-key-photo-row-"] {{flex-wrap: wrap}}

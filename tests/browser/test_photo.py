@@ -44,7 +44,7 @@ def with_place(name: str) -> re.Pattern[str]:
 
 def fitting(lonlat: tuple[float, float] | None = None) -> bytes:
     """Make a picture that the model is for, at a place."""
-    image = Image.open(ASSETS / "examples" / "lookalike-gulf.png").convert("RGB")
+    image = Image.open(ASSETS / "examples" / "kite-gulf.png").convert("RGB")
     return encode(image, "PNG", exif=exif_with(lonlat))
 
 
@@ -223,14 +223,14 @@ def test_a_picture_that_the_model_is_not_for_gets_no_name(
     expect(heading(page)).to_be_visible()
     street = picture(900, 600)
     upload(page, ("street.jpg", encode(street, exif=exif_with((36.8, -1.3)))))
-    expect(heading(page)).to_have_text("demo does not name this picture")
+    expect(heading(page)).to_have_text("butterflies does not name this picture")
     expect(page.get_by_role("heading", name="What the place says by itself")).to_be_visible()
     settle(page)
     # The examples' names stand in their buttons; the folded ranking is not shown.
-    assert "synthetic" not in page.locator(".st-key-photo-box").inner_text()
+    assert "Kite" not in page.locator(".st-key-photo-box").inner_text()
     expect(page.locator(".csp-slope")).not_to_be_visible()
     assert page.evaluate(WIDER) <= 0
-    fold = page.get_by_text("Show what demo says all the same")
+    fold = page.get_by_text("Show what butterflies says all the same")
     fold.click()
     expect(page.get_by_text("Not to be relied on")).to_be_visible()
     expect(page.locator(".csp-slope")).to_be_visible()
@@ -246,8 +246,8 @@ def test_no_real_photo_gets_an_invented_name(photo_app: str, open_page: OpenPage
     upload(page, *((path.name, path.read_bytes()) for path in paths))
     expect(page.locator("[class*='st-key-photo-row-'] img")).to_have_count(len(paths))
     settle(page)
-    expect(heading(page)).to_have_text("demo does not name this picture")
-    assert "synthetic" not in page.locator(".st-key-photo-row").inner_text()
+    expect(heading(page)).to_have_text("butterflies does not name this picture")
+    assert "Kite" not in page.locator(".st-key-photo-row").inner_text()
 
 
 def test_photos_stay_while_another_page_is_looked_at_and_are_a_table(
