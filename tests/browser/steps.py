@@ -15,7 +15,8 @@ def leaflet(page: Page, box: str = "map-box") -> FrameLocator:
     # While a page is drawn anew, the map of before may stand beside the new one.
     expect(page.locator(f".st-key-{box} iframe")).to_have_count(1)
     frame = page.frame_locator(f".st-key-{box} iframe")
-    frame.locator("svg path").first.wait_for()
+    # Of the coarse world, or of the finer one, which is painted.
+    frame.locator(":is(svg path, canvas):visible").first.wait_for()
     return frame
 
 
@@ -27,8 +28,12 @@ def map_view(page: Page) -> tuple[float, float, int]:
     frame = next(frame for frame in page.frames if "streamlit_folium" in frame.url)
     # While the frame loads, the name is that of the element.
     frame.wait_for_function("typeof map_div !== 'undefined' && 'getCenter' in map_div")
-    centre = frame.evaluate("[map_div.getCenter().lng, map_div.getCenter().lat]")
-    return centre[0], centre[1], frame.evaluate("map_div.getZoom()")
+    look = "[map_div.getCenter().lng, map_div.getCenter().lat, map_div.getZoom()]"
+    view, before = frame.evaluate(look), None
+    while view != before:  # it glides
+        page.wait_for_timeout(300)
+        view, before = frame.evaluate(look), view
+    return view[0], view[1], view[2]
 
 
 def click_map(page: Page, x: int, y: int) -> None:

@@ -28,14 +28,13 @@ window.cspWorld = (() => {
     return pieces.filter((piece) => piece.length > 1);
   }
 
-  /* A shape, and its copy on the neighbouring world where a view near 180° shows it. */
+  /* A shape, and its copies on the neighbouring worlds where a view near 180° shows them. */
   function copies(points, add) {
     add(points);
-    const lon = points[0][1];
-    if (Math.abs(lon) > 60) {
-      const shift = lon > 0 ? -360 : 360;
-      add(points.map(([lat, lon]) => [lat, lon + shift]));
-    }
+    const lons = points.map(([, lon]) => lon);
+    const moved = (shift) => points.map(([lat, lon]) => [lat, lon + shift]);
+    if (lons.reduce((a, b) => Math.max(a, b)) > 60) add(moved(-360));
+    if (lons.reduce((a, b) => Math.min(a, b)) < -60) add(moved(360));
   }
 
   function pane(map, name, level) {
