@@ -20,7 +20,7 @@ PARTS = {
     "picture, outlines, legend": ("range_map.drawing", "draw_maps"),
     "model's answer": ("csp_core.inference", "describe_place"),
     "ranked list": ("explore.ranked", "ranked_list"),
-    "files for download (list)": ("explore.ranked", "downloads"),
+    "files for download (list)": ("explore.files", "downloads"),
     "files for download (map)": ("range_map.files", "downloads"),
     "reading the value": ("range_map.readout", "read_at"),
     "area above the threshold": ("range_map.readout", "one_area"),
@@ -67,7 +67,10 @@ def profile(checkout: Path, view: str, clicks: int) -> dict[str, float]:
 
     clock = Clock()
     for name, (module, function) in PARTS.items():
-        home = importlib.import_module(module)
+        try:
+            home = importlib.import_module(module)
+        except ModuleNotFoundError:  # an older app has the part elsewhere
+            continue
         setattr(home, function, clock.around(name, getattr(home, function)))
     StreamlitPage.run = clock.around(REST, StreamlitPage.run)  # type: ignore[method-assign]
     page = AppTest.from_file(checkout / "app" / "main.py", default_timeout=120).run()

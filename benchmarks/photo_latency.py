@@ -148,7 +148,7 @@ def in_browser(model: DualEncoder, content: bytes, repeats: int) -> list[float]:
         with running_app(Path(folder), CSP_MODELS=str(Path(folder, "models"))) as address:
             page = browser.new_page()
             for _ in range(repeats + 1):
-                page.goto(f"{address}photo?model=timed")
+                page.goto(f"{address}photo?model=timed&example=lookalike-gulf.png")
                 name = page.locator(".st-key-photo-box img")
                 expect(name).to_have_attribute("alt", re.compile("Look-alike"), timeout=60_000)
                 page.get_by_text("Download JSON").wait_for()

@@ -67,14 +67,18 @@ def apply_style() -> None:
         [data-testid="stExpander"] h3 {{font-size: 1.05rem}}
         {_list_css(bar)}
         {_figures_css()}
+        {_map_css()}
         .st-key-range-view h3 {{font-size: 1.2rem; padding-bottom: 0.2rem}}
-        /* Maps are as high as the window leaves room for, before they are drawn, too. */
-        .st-key-map-box iframe, .st-key-map-box-2 iframe {{
-            height: clamp({LEAST}px, 100vh - 15rem, {MOST}px) !important}}
         [data-testid="stDeckGlJsonChart"] {{background: {colours.sea}}}
         {_phone_css()}
         </style>"""
     )
+
+
+def _map_css() -> str:
+    """Have maps as high as the window leaves room for, before they are drawn, too."""
+    return f""".st-key-map-box iframe, .st-key-map-box-2 iframe {{
+            height: clamp({LEAST}px, 100vh - 15rem, {MOST}px) !important}}"""
 
 
 def _list_css(bar: str) -> str:

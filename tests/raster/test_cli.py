@@ -50,8 +50,8 @@ def test_json(draw_map, tmp_path):
     told = json.loads(ok(draw_map("0", path, *options)))
     assert list(told) == [
         "path", "model", "taxon", "common_name", "kind", "unit", "date", "bounds", "step", "width",
-        "height", "largest_value", "extrapolated_share_of_cells", "area_above_threshold_km2",
-        "of_which_extrapolated_km2", "threshold", "ignored_date",
+        "height", "land_only", "largest_value", "extrapolated_share_of_cells",
+        "area_above_threshold_km2", "of_which_extrapolated_km2", "threshold", "ignored_date",
     ]  # fmt: skip
     assert path.is_file() and told["taxon"] == "Aba alta" and told["bounds"] == [20, -20, 50, 20]
     assert told["threshold"]["value"] == 0.2 and told["threshold"]["method"] == "given"
