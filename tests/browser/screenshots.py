@@ -17,6 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 200_000
+# Of a map: the coarse world, or the finer one, which is painted.
+DRAWN = ":is(svg path, canvas):visible"
 RUNS = itertools.count(1)
 SHOTS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 960}},
@@ -66,12 +68,12 @@ def main(pages: list[str]) -> int:
 
 def _explore(page: Any, address: str) -> None:
     page.goto(address)
-    page.frame_locator(".st-key-map-box iframe").locator("svg path").first.wait_for()
+    page.frame_locator(".st-key-map-box iframe").locator(DRAWN).first.wait_for()
     page.locator(".st-key-pick-1 button").click()
     page.get_by_text("Recordings per cell").wait_for()
     # The view is opened anew, so that it is not scrolled to what was clicked.
     page.goto(page.url)
-    page.frame_locator(".st-key-map-box iframe").locator("svg path").first.wait_for()
+    page.frame_locator(".st-key-map-box iframe").locator(DRAWN).first.wait_for()
     page.get_by_text("Recordings per cell").wait_for()
     page.wait_for_timeout(1500)
 
