@@ -108,7 +108,7 @@ async def person(address: str, page: str) -> AsyncIterator[Any]:
             tab.set_default_timeout(120_000)
             await tab.goto(f"{address}{page}?lat=-1.28&lon=36.8&zoom=5")
             frame = tab.frame_locator(".st-key-map-box iframe")
-            await frame.locator("svg path").first.wait_for()
+            await frame.locator(":is(svg path, canvas):visible").first.wait_for()
             await tab.locator(SETTLED).wait_for(state="attached")
             yield tab
         finally:
