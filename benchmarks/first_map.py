@@ -34,7 +34,8 @@ def seconds_to_first_map() -> tuple[float, float]:
         checked = time.monotonic() - started
         with running_app(Path(folder)) as address:
             page.goto(address)
-            page.frame_locator(".st-key-map-box iframe").locator(":is(svg path, canvas):visible").first.wait_for()
+            world = page.frame_locator(".st-key-map-box iframe")
+            world.locator(":is(svg path, canvas):visible").first.wait_for()
             page.locator(".st-key-pick-1 button").wait_for()
             seconds = time.monotonic() - started
         browser.close()

@@ -7,10 +7,11 @@ and, at the end, ``model/``. Whoever watches a run reads only these files.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 from csp_core.files import write_json, write_text
 from csp_core.runs.causes import FULL
 from csp_core.runs.owner import hold, identity, is_alive, is_here, refuse_if_alive
-from csp_core.runs.reading import as_line, is_number, read_object, read_rows
+from csp_core.runs.reading import as_line, read_object, read_rows
 from csp_core.runs.status import ALIVE, FORMAT, KEPT, after_death, storable, wrong_fields
 
 
@@ -265,15 +266,19 @@ class RunDir:
             return after_death(status, self.path)
         return status
 
-    def append_metrics(self, row: dict[str, Any]) -> None:
+    def append_metrics(self, row: dict[str, Any]) -> dict[str, Any]:
         """Add a line to the metrics.
 
         Args:
             row: Plain values; NaN and infinity become null.
+
+        Returns:
+            What stands there.
         """
+        line = as_line(row)
         with self.metrics_file.open("a", encoding="utf-8") as stream:
-            stream.write(as_line(row))
-            stream.flush()
+            stream.write(line)
+        return dict(json.loads(line))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read the metrics; a half-written last line is passed over.
@@ -285,22 +290,6 @@ class RunDir:
             CheckpointError: If the file is of another kind or too large.
         """
         return read_rows(self.metrics_file)
-
-    def truncate_metrics(self, epoch: int, *, stage: str = "", before: Sequence[str] = ()) -> None:
-        """Drop the lines of epochs that a resumed run will do again.
-
-        Args:
-            epoch: First epoch to drop, counted from 1.
-            stage: Which stage it is of.
-            before: The stages whose lines are kept whole; lines of later ones are dropped.
-        """
-        rows = [
-            row
-            for row in self.read_metrics()
-            if row.get("stage", "") in before
-            or (row.get("stage", "") == stage and is_number(n := row.get("epoch", 0)) and n < epoch)
-        ]
-        write_text(self.metrics_file, "".join(map(as_line, rows)))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

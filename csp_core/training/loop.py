@@ -21,6 +21,7 @@ from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom
 from csp_core.runs import RunDir
+from csp_core.runs.metrics import restore_metrics
 from csp_core.training.artifacts import Watched, write_baselines
 from csp_core.training.average import OWN, Average, OwnState, copy_layers, split_own
 from csp_core.training.finish import finish_model
@@ -81,8 +82,9 @@ class Stage:
     def run(self) -> TrainResult:
         """Train to the end, to the stop or to the patience's end."""
         if self.accelerator.is_main_process:
-            self.run_dir.truncate_metrics(
-                self.progress.epoch + 1, stage=self.plan.name, before=self.plan.before
+            file, done = self.run_dir.metrics_file, self.progress
+            done.rows = restore_metrics(
+                file, done.rows, done.epoch, self.plan.name, self.plan.before
             )
             write_baselines(self.run_dir, self.parts.train_set, self.parts.val_set)
             self.watched.begin(self.run_dir, self.plan, self.progress.epoch)
@@ -206,7 +208,7 @@ class Stage:
         row |= {"seconds": round(self._seconds(), 3), **self.pace.numbers()}
         if self.accelerator.is_main_process:
             log.info("epoch %d: %s", progress.epoch, _line(row))
-            self.run_dir.append_metrics(row)
+            progress.rows.append(self.run_dir.append_metrics(row))
             self._draw_watched()
         self._save()
         self._heartbeat(force=True)

@@ -14,7 +14,7 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ class Progress:
         best_epoch: Epoch of the best value, counted from 1.
         loss_sum: Sum of the losses of the steps of the epoch under way.
         seconds: Training time of earlier processes and this one.
+        rows: Lines of ``metrics.jsonl`` of the epochs done; whoever edits that file loses none.
     """
 
     step: int = 0
@@ -50,6 +51,7 @@ class Progress:
     best_epoch: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Stateful(Protocol):
@@ -175,7 +177,7 @@ def load_state(
         raise CheckpointError(
             f"{checkpoint} does not fit the run's configuration ({error})."
         ) from error
-    progress = Progress(**{field.name: state[field.name] for field in fields(Progress)})
+    progress = Progress(**{f.name: state[f.name] for f in fields(Progress) if f.name in state})
     return progress, _below(tensors, "best") or None
 
 
@@ -228,7 +230,7 @@ def _read(checkpoint: Path, step: int) -> tuple[dict[str, Any], dict[str, Tensor
 
 def _wrong_progress(state: Mapping[str, Any], step: int) -> str:
     """Say which part of a checkpoint's progress cannot be; empty if all can."""
-    names = [field.name for field in fields(Progress)]
+    names = [f.name for f in fields(Progress) if f.name != "rows"]  # earlier versions had none
     if missing := [name for name in (*names, "origin") if name not in state]:
         return f"nothing of {', '.join(missing)}"
     epoch, said = state["epoch"], state["step"]
@@ -239,6 +241,9 @@ def _wrong_progress(state: Mapping[str, Any], step: int) -> str:
         value = state[name]
         if not is_number(value) and type(value) is not float and (name, value) != ("best", None):
             return f"{name} {value!r}"
+    rows = state.get("rows", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return "rows that are no list of objects"
     return ""
 
 

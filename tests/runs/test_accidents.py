@@ -260,6 +260,22 @@ def test_a_run_whose_status_was_edited_goes_on(stopped, undisturbed, edit, csp):
     assert os.path.lexists(stopped.path / "status.damaged.json") is (edit != "gone")
 
 
+CUTS = {
+    **EDITS,
+    "inside a line": lambda path: path.write_text(path.read_text()[:-30]),
+    "in the middle": lambda path: path.write_text(path.read_text().replace("loss", "", 1)),
+    "of bytes": lambda path: path.write_bytes(b"\xff\x00" * 99),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_run_whose_metrics_were_edited_loses_none(stopped, undisturbed, cut, csp):
+    CUTS[cut](stopped.metrics_file)
+    code, _, said = csp("resume", stopped.path)
+    assert code == 0, said
+    assert told(stopped) == undisturbed
+
+
 def test_a_status_that_says_finished_or_more_steps_deceives_nobody(stopped, undisturbed):
     status = json.loads(stopped.status_file.read_text())
     stopped.status_file.write_text(json.dumps(status | {"step": 10**6, "state": "running"}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import math
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.runs import RunDir, log_to, owner
+from csp_core.runs.metrics import restore_metrics
 from tests.runs import lock_races
 
 
@@ -130,7 +132,7 @@ def test_a_half_written_last_line_is_passed_over(run, rest):
     with run.metrics_file.open("a") as stream:
         stream.write(rest)
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
-    run.truncate_metrics(3)
+    restore_metrics(run.metrics_file, [], 2)
     run.append_metrics({"epoch": 3})
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2, 3]
 
@@ -152,8 +154,15 @@ def test_a_status_keeps_what_a_file_can_hold(run):
 def test_epochs_that_are_done_again_are_dropped(run):
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch})
-    run.truncate_metrics(2)
-    assert run.read_metrics() == [{"epoch": 1}]
+    assert restore_metrics(run.metrics_file, [], 1) == run.read_metrics() == [{"epoch": 1}]
+
+
+def test_lines_that_a_checkpoint_knows_are_written_anew(run):
+    known = [run.append_metrics({"stage": "second", "epoch": n, "loss": math.nan}) for n in (1, 2)]
+    run.metrics_file.write_text('{"stage": "first", "epoch": 1}\n{"stage": "second", "epo')
+    restore_metrics(run.metrics_file, known, 2, "second", ["first"])
+    found = [(row["stage"], row["epoch"], row.get("loss", 0)) for row in run.read_metrics()]
+    assert found == [("first", 1, 0), ("second", 1, None), ("second", 2, None)]
 
 
 # The lock
