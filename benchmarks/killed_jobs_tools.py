@@ -26,6 +26,7 @@ from csp_core.runs import ALIVE, RunDir, jobs
 from csp_core.runs.status import MACHINE
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 PATIENCE, LOOK = 300.0, 0.02
 DISK_MEGABYTES, SMALL_FILE = 16, 2000
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from csp_core.errors import CspError
 from csp_core.store import ModelInfo, read_model_config
-from shared.address import MAX_ZOOM, read_number, tidy
+from shared.address import read_number, read_word, read_zoom, tidy
 
 METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 PROJECTIONS = {"pca": "PCA", "umap": "UMAP"}
@@ -90,19 +90,18 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
     lon, lat = (read_number(name, None, problems) for name in ("lon", "lat"))
     place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
     lon, lat = place or (lon, lat)
-    zoom = read_number("zoom", None, problems)
     points = _read_whole("points", POINT, (POINTS[0], POINTS[-1]), problems)
     number = read_number("cluster", None, problems)
     return View(
         info=_read_model(known, problems),
-        method=_read_word("method", METHODS, problems),
+        method=read_word("method", METHODS, problems),
         count=_read_whole("count", COUNT, COUNTS, problems),
         size=_read_whole("size", default_size(points), SIZES, problems),
-        projection=_read_word("projection", PROJECTIONS, problems),
-        where=_read_word("where", SAMPLES, problems),
+        projection=read_word("projection", PROJECTIONS, problems),
+        where=read_word("where", SAMPLES, problems),
         points=points,
         seed=_read_whole("seed", 0, SEEDS, problems),
-        shown=_read_word("show", SHOWN, problems),
+        shown=read_word("show", SHOWN, problems),
         cluster=None if number is None else int(number),
         brush=_read_brush(problems),
         above=_read_above(problems),
@@ -110,7 +109,7 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
         lon=lon,
         lat=lat,
         place=place,
-        zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
+        zoom=read_zoom(None, problems),
         notices=notices,
         problems=problems,
     )
@@ -156,17 +155,6 @@ def _knows_places(info: ModelInfo) -> bool:
         return bool(info.num_classes and read_model_config(info.directory).get("location"))
     except (CspError, OSError):
         return False
-
-
-def _read_word(name: str, choice: Collection[str], problems: list[str]) -> str:
-    first = next(iter(choice))
-    given = st.query_params.get(name) or first
-    if given in choice:
-        return given
-    problems.append(
-        f"{name}={given} in the address is none of {', '.join(choice)}; showing {first} instead."
-    )
-    return first
 
 
 def _read_whole(name: str, default: int, ends: tuple[int, int], problems: list[str]) -> int:

@@ -11,12 +11,13 @@ from csp_core.store import Example, ModelInfo
 from shared import resources
 from shared.address import (
     CENTRE,
-    MAX_ZOOM,
     full_address,
     place_of,
     read_model,
     read_month,
     read_number,
+    read_word,
+    read_zoom,
     tidy,
 )
 
@@ -98,14 +99,14 @@ def read_view(known: list[ModelInfo]) -> View:
     place = tidy(lon, lat, notices, problems)
     if place is None:
         problems[-1] += f" Showing {start.name} instead."
-    zoom = read_number("zoom", float(ZOOM), problems)
+    zoom = read_zoom(float(ZOOM), problems)
     return View(
         info=info,
         place=place or (start.lon, start.lat),
-        zoom=ZOOM if zoom is None else min(MAX_ZOOM, max(0, round(zoom))),
+        zoom=ZOOM if zoom is None else round(zoom),
         taxon=st.query_params.get("taxon") or None,
         month=read_month(problems),
-        by_lift=st.query_params.get("sort") == BY_LIFT,
+        by_lift=read_word("sort", ("", BY_LIFT), problems) == BY_LIFT,
         wanted=st.query_params.get("find", "")[:MOST_WANTED],
         refused=None if place else (lon, lat),
         notices=notices,

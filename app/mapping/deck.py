@@ -86,6 +86,15 @@ def evidence_layers(evidence: Evidence | None, palette: Palette) -> list[pdk.Lay
     return [layer]
 
 
+def dots_layers(evidence: Evidence | None, palette: Palette) -> list[pdk.Layer]:
+    """Dot where a species was recorded."""
+    if evidence is None:
+        return []
+    rows = [{"at": [lon, lat]} for lon, lat, _ in evidence.cells]
+    look = {"get_fill_color": _rgb(palette.text), "get_radius": 2.5, "radius_units": "'pixels'"}
+    return [pdk.Layer("ScatterplotLayer", rows, id="dots", get_position="at", **look)]
+
+
 def value_layers(
     picture: bytes, opacity: float, above: str | None, palette: Palette
 ) -> list[pdk.Layer]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+
+from csp_core.model import DualEncoder
 
 # The latitude where the map's projection ends.
 EDGE = 85.05
@@ -23,6 +26,16 @@ class Evidence:
     degrees: float
 
 
+def read_evidence(model: DualEncoder, taxon: str | None) -> Evidence | None:
+    """Collect the records per cell of a class; None where the model keeps no counts of them."""
+    if taxon is None or model.support is None:
+        return None
+    centres, counts = model.support.taxon_cells(model.classes.label(taxon))
+    rows = zip(centres.tolist(), counts.tolist(), strict=True)
+    cells = tuple((lon, lat, count) for (lon, lat), count in rows)
+    return Evidence(cells, model.support.cell_degrees)
+
+
 def step_of(records: int) -> int:
     """Give the colour class of a number of records."""
     return next((i for i, top in enumerate(STEPS) if records <= top), len(STEPS))
@@ -39,3 +52,20 @@ def square(lon: float, lat: float, half: float) -> list[list[float]]:
     """Give the ring of a cell around its centre, degrees."""
     west, east, south, north = lon - half, lon + half, lat - half, lat + half
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def dots_geojson(evidence: Evidence) -> str:
+    """Write the middles of the cells in which a species was recorded as GeoJSON text."""
+    said = "1 recording", "{:,} recordings"
+    features = [
+        {
+            "type": "Feature",
+            "properties": {
+                "said": f"{said[records > 1].format(records)} in a cell of {evidence.degrees:g}°"
+            },
+            "geometry": {"type": "Point", "coordinates": [lon, lat]},
+        }
+        for lon, lat, records in evidence.cells
+        if abs(lat) <= EDGE
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features})

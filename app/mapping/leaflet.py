@@ -211,6 +211,28 @@ def evidence_group(evidence: Evidence | None, palette: Palette) -> folium.Featur
     return group
 
 
+def dots_group(cells: str | None, palette: Palette) -> folium.FeatureGroup:
+    """Dot where a species was recorded.
+
+    Args:
+        cells: GeoJSON text of ``evidence.dots_geojson``, or None.
+        palette: Colours.
+
+    Returns:
+        The layer.
+    """
+    group = folium.FeatureGroup(name="dots")
+    if cells:
+        dot = {"radius": 2, "weight": 0.6, "color": palette.land, "fillColor": palette.text,
+               "fillOpacity": 1, "className": "csp-dot"}  # fmt: skip
+        options = (
+            f"{{pointToLayer: (f, at) => L.circleMarker(at, {json.dumps(dot)}),"
+            " onEachFeature: (f, l) => l.bindTooltip(f.properties.said)}"
+        )
+        group.add_child(GeoJson(cells, options))
+    return group
+
+
 def _cells_geojson(evidence: Evidence) -> dict[str, Any]:
     half = evidence.degrees / 2
     features = [

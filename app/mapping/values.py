@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from csp_core.raster import Raster
 from csp_core.raster.polygons import cell_polygons
@@ -50,15 +51,21 @@ class Scale:
         return [f"{edge * factor:.4g}".replace("-", "−") for edge in self.edges]
 
 
+# The first step is quiet: there are recordings, of which hardly any, or none, is of the species.
 EDGES = {
-    "share": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
-    "relative": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "share": (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    "relative": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
 DIFFERENCES = {"share": (0.001, 0.005, 0.02, 0.1, 1.0), "relative": (0.05, 0.1, 0.25, 0.5, 1.0)}
 TITLES = {
-    "share": "Share of the recordings of the listed species",
+    "share": "Share of the recordings made at a place",
     "relative": "Relative score, no percentage",
 }
+# Kilometres from where there are too few recordings to say, up to which colours are faint: the
+# border is one of counting within 250 km, none of nature.
+FADES_KM = (40.0, 80.0, 120.0)
+OPACITIES = (0.35, 0.55, 0.78, 1.0)
+KM_A_DEGREE = 111.2
 
 
 def value_scale(kind: str, palette: Palette) -> Scale:
@@ -71,9 +78,9 @@ def value_scale(kind: str, palette: Palette) -> Scale:
     Returns:
         The scale.
     """
-    edges = EDGES[kind]
-    colours = tuple(_between(palette.values, i / (len(edges) - 2)) for i in range(len(edges) - 1))
-    return Scale(edges, colours, "%" if kind == "share" else "", TITLES[kind])
+    edges, steps = EDGES[kind], len(EDGES[kind]) - 2
+    colours = [_between(palette.values, i / (steps - 1)) for i in range(steps)]
+    return Scale(edges, (palette.looked, *colours), "%" if kind == "share" else "", TITLES[kind])
 
 
 def difference_scale(kind: str, palette: Palette) -> Scale:
@@ -84,11 +91,11 @@ def difference_scale(kind: str, palette: Palette) -> Scale:
         palette: The theme's colours.
 
     Returns:
-        The scale; the middle colour is ``""``.
+        The scale; its middle is quiet.
     """
     ends = DIFFERENCES[kind]
     edges = (*(-end for end in reversed(ends)), *ends)
-    colours = (*palette.less, "", *palette.more)
+    colours = (*palette.less, palette.looked, *palette.more)
     title = "Difference in percentage points" if kind == "share" else "Difference in score"
     return Scale(edges, colours, "%" if kind == "share" else "", title)
 
@@ -121,11 +128,39 @@ def mercator_png(
     Returns:
         A PNG with a palette; what is not coloured is transparent.
     """
-    steps = steps_of(raster, scale, guesses)[mercator_rows(raster.grid.step)]
+    rows = mercator_rows(raster.grid.step)
+    steps = steps_of(raster, scale, guesses)[rows]
+    mask = raster.extrapolated.numpy()[rows]
+    if not guesses:
+        steps = faded(steps, mask, scale)
     if hatch:
-        mask = raster.extrapolated.numpy()[mercator_rows(raster.grid.step)]
         steps = hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))
     return png_of(steps, scale, palette)
+
+
+def faded(steps: NDArray[np.uint8], mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.uint8]:
+    """Make the steps of a Mercator picture faint near where there are too few recordings to say.
+
+    Args:
+        steps: ``(MERCATOR_ROWS, columns)`` steps.
+        mask: The same shape, where there are too few.
+        scale: Their scale.
+
+    Returns:
+        Steps with their faintness, as ``picture_of`` reads them.
+    """
+    if not mask.any():
+        return steps
+    height, width = mask.shape
+    # The world goes on beyond both sides.
+    wide = np.pad(mask, ((0, 0), (width // 8, width // 8)), mode="wrap")
+    pixel = 360 / width
+    degrees = ndimage.distance_transform_edt(~wide, sampling=(2 * _top() / height, pixel))
+    # A degree of this map is as many kilometres up as it is across: fewer towards the poles.
+    lat = np.arcsin(np.tanh(_northings()))[:, None]
+    km = degrees[:, width // 8 : width // 8 + width] * KM_A_DEGREE * np.cos(lat)
+    faintness = len(FADES_KM) - np.digitize(km, FADES_KM)
+    return np.where(steps > 0, steps + faintness * (len(scale.colours) + 1), 0).astype(np.uint8)
 
 
 def steps_of(raster: Raster, scale: Scale, guesses: bool) -> NDArray[np.uint8]:
@@ -145,10 +180,19 @@ def mercator_rows(step: float) -> NDArray[np.int64]:
     Returns:
         ``(MERCATOR_ROWS,)`` rows.
     """
-    top = np.arctanh(np.sin(np.deg2rad(EDGE)))
-    y = top * (1 - 2 * (np.arange(MERCATOR_ROWS) + 0.5) / MERCATOR_ROWS)
-    lat = np.rad2deg(np.arcsin(np.tanh(y)))
+    lat = np.rad2deg(np.arcsin(np.tanh(_northings())))
     return np.asarray(np.floor((90 - lat) / step), dtype=np.int64)
+
+
+def _top() -> float:
+    """Give the northing of the map's edge, in degrees of its equator."""
+    return float(np.rad2deg(np.arctanh(np.sin(np.deg2rad(EDGE)))))
+
+
+def _northings() -> NDArray[np.float64]:
+    """Give the northing of every row of a Mercator picture, from the north, in radians."""
+    part = 1 - 2 * (np.arange(MERCATOR_ROWS) + 0.5) / MERCATOR_ROWS
+    return np.asarray(np.deg2rad(_top()) * part)
 
 
 def hatched(steps: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -165,15 +209,16 @@ def png_of(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> bytes:
 
 
 def picture_of(steps: NDArray[np.uint8], scale: Scale, palette: Palette) -> Image.Image:
-    """Colour steps, each by its number in a palette that says which are clear."""
+    """Colour steps, each by its number in a palette, once for every faintness."""
     image = Image.frombytes("P", (steps.shape[1], steps.shape[0]), steps.tobytes())
-    colours = [(0, 0, 0), *(_rgb(colour or "#000000") for colour in scale.colours)]
-    colours += [(0, 0, 0)] * (255 - len(colours)) + [_rgb(palette.hatch)]
+    own = [(0, 0, 0), *map(_rgb, scale.colours)]
+    colours = own * len(OPACITIES)
+    opaque = [round(255 * part) for part in reversed(OPACITIES) for _ in own]
+    opaque[:: len(own)] = [0] * len(OPACITIES)
+    rest = 255 - len(colours)
+    colours += [(0, 0, 0)] * rest + [_rgb(palette.hatch)]
     image.putpalette([part for colour in colours for part in colour])
-    image.info["transparency"] = bytes(
-        0 if i == 0 or (0 < i <= len(scale.colours) and not scale.colours[i - 1]) else 255
-        for i in range(256)
-    )
+    image.info["transparency"] = bytes([*opaque, *[0] * rest, 255])
     return image
 
 
@@ -217,7 +262,7 @@ def legend_steps(scale: Scale) -> list[tuple[str, str]]:
         scale: The scale.
 
     Returns:
-        Colour and words; the colour is ``""`` for values that are not coloured.
+        Colour and words.
     """
     unit = f" {scale.unit}" if scale.unit else ""
     ranges = [f"{low} to {high}{unit}" for low, high in pairwise(scale.labels())]

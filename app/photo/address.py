@@ -73,13 +73,12 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
         What to show.
     """
     problems: list[str] = []
-    zoom = address.read_number("zoom", None, problems)
     example = st.query_params.get("example") or None
     return PhotoView(
         info=address.read_model("model", known, problems, first_model(known, example)),
         example=example,
         weight=_within("weight", MOST_WEIGHT, "a weight", problems, st.query_params),
-        zoom=None if zoom is None else min(float(address.MAX_ZOOM), max(0.0, zoom)),
+        zoom=address.read_zoom(None, problems),
         problems=problems,
         **_read_own(st.query_params),
     )

@@ -9,15 +9,16 @@ import streamlit as st
 
 from csp_core.store import ModelInfo
 from shared.address import (
-    MAX_ZOOM,
+    CENTRE,
     full_address,
     place_of,
     read_model,
     read_month,
     read_number,
+    read_word,
+    read_zoom,
     tidy,
 )
-from shared.visits import own
 
 # Words that ``threshold`` may be, beside a value.
 NO_LINE, OVERALL, FITTED = "none", "overall", ("max_tss", "recall_90")
@@ -41,6 +42,7 @@ class RangeView:
         month: 1 to 12, or None.
         guesses: Whether values are shown where the model extrapolates.
         sea: Whether values are shown at sea.
+        dots: Whether dots stand where the species was recorded.
         notices: What was changed.
         problems: What cannot be used.
     """
@@ -58,6 +60,7 @@ class RangeView:
     month: int | None
     guesses: bool
     sea: bool
+    dots: bool
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -88,7 +91,6 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         )
         lon = lat = None
     lon, lat = place or (lon, lat)
-    zoom = read_number("zoom", None, problems)
     month = read_month(problems)
     info = read_model("model", known, problems)
     return RangeView(
@@ -96,15 +98,16 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         taxon=given.get("taxon") or None,
         other_info=read_model("compare_model", known, problems, info),
         other_taxon=given.get("compare") or None,
-        difference=given.get("show") == "difference",
+        difference=read_word("show", ("", "difference"), problems) == "difference",
         threshold=_read_threshold(problems),
         lon=lon,
         lat=lat,
         place=place,
-        zoom=None if zoom is None else min(float(MAX_ZOOM), max(0.0, zoom)),
+        zoom=read_zoom(None, problems),
         month=month,
-        sea=given.get("sea") == "shown",
-        guesses=given.get("guesses") == "shown",
+        sea=read_word("sea", ("", "shown"), problems) == "shown",
+        dots=read_word("dots", ("", "hidden"), problems) != "hidden",
+        guesses=read_word("guesses", ("", "shown"), problems) == "shown",
         notices=notices,
         problems=problems,
     )
@@ -120,8 +123,7 @@ def link_to(view: RangeView, taxon: str) -> str:
     Returns:
         The address, without what was refused.
     """
-    zoom = st.session_state.get(own("zoom"))
-    zoom = view.zoom if zoom is None else zoom
+    looks = {name: st.query_params.get(name) for name in ("zoom", CENTRE)}
     params = {
         "model": view.info.name,
         "taxon": taxon,
@@ -130,9 +132,11 @@ def link_to(view: RangeView, taxon: str) -> str:
         "show": "difference" if view.difference else None,
         "threshold": None if view.threshold is None else str(view.threshold),
         **(place_of(*view.place) if view.place else {}),
-        "zoom": None if zoom is None else f"{zoom:g}",
+        **looks,
         "month": None if view.month is None else str(view.month),
         "guesses": "shown" if view.guesses else None,
+        "sea": "shown" if view.sea else None,
+        "dots": None if view.dots else "hidden",
     }
     return full_address({name: value for name, value in params.items() if value is not None})
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from csp_core.raster import Raster, subtract
+from csp_core.model import DualEncoder
+from csp_core.raster import Raster
 from mapping import deck, leaflet, values
+from mapping.evidence import dots_geojson, read_evidence
 from mapping.values import Scale
 from range_map import month_sheet
 from range_map.address import RangeView
-from range_map.layer import Layer, titles
+from range_map.layer import Layer, difference_of, titles
 from range_map.legend import legend
 from range_map.readout import Reading, write_difference
 from range_map.threshold import write_value
@@ -64,6 +66,7 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     if guesses:
         # Colours must not drown the lines.
         colours = replace(colours, hatch=colours.text)
+    dots = layer if layer and view.dots else None
     with_leaflet = resources.leaflet_ready()
     picture = _picture(raster, drawing.scale, colours, guesses, hatched and not with_leaflet)
     if with_leaflet:
@@ -73,6 +76,7 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
             [
                 leaflet.value_group(picture, opacity, drawing.label),
                 leaflet.outline_group(hatch, line, colours),
+                leaflet.dots_group(_dots_of(dots) if dots else None, colours),
                 leaflet.pin_group(view.place, colours, label=drawing.value),
             ],
             start=start,
@@ -84,8 +88,20 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
         )
     else:
         layers = deck.value_layers(picture, opacity, line, colours)
+        evidence = read_evidence(dots.model, dots.taxon) if dots else None
+        layers += deck.dots_layers(evidence, colours)
         deck.cell_map(drawing.key, layers, view.place, start=start, palette=colours,
                       on_select=clicks.on_cell)  # fmt: skip
+
+
+def _dots_of(layer: Layer) -> str | None:
+    return _dots(resources.content_hash(layer.info), layer.taxon, layer.model)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _dots(content: str, taxon: str, _model: DualEncoder) -> str | None:
+    evidence = read_evidence(_model, taxon)
+    return dots_geojson(evidence) if evidence else None
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -132,7 +148,8 @@ def draw_maps(
             draw_map(Drawing("range", raster, scale, None, label, value), view, opacity, None)
         ends = f"more of {other}", f"more of {first}"
         with boxes[0]:
-            legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends)
+            legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends,
+                   dots=False)  # fmt: skip
         return
     wire = st.session_state.setdefault(own("wire"), uuid.uuid4().hex) if len(layers) == 2 else None
     names = titles(*layers) if len(layers) == 2 else ("",)
@@ -149,14 +166,8 @@ def draw_maps(
             line = "" if layer.threshold is None else "at or above the threshold of "
             line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
             hatched = _hatched(layer.raster, layer)
-            legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None)
-
-
-def difference_of(first: Layer, other: Layer) -> Raster:
-    """Subtract one map from another; a model without counts of its records hides nothing."""
-    known = [layer for layer in (first, other) if layer.model.support is not None]
-    unsupported = [layer.raster.extrapolated for layer in known]
-    return subtract(first.raster, other.raster, unsupported)
+            legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None,
+                   dots=view.dots and layer.model.support is not None)  # fmt: skip
 
 
 def _hatched(raster: Raster, layer: Layer | None) -> bool:

@@ -1,58 +1,84 @@
-"""A range map as files: GeoTIFF, GeoJSON and PNG."""
+"""Range maps and their difference as files: GeoTIFF, GeoJSON and PNG."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from csp_core.raster import WRITERS, heatmap, only_land
-from range_map.layer import Layer, titles
+from csp_core.raster import WRITERS, Credit, heatmap, only_land
+from range_map.layer import Layer, difference_of, titles
 from shared import resources
 from shared.words import escape_markdown
 
+KINDS = {
+    ".tif": ("GeoTIFF", "image/tiff"),
+    ".geojson": ("GeoJSON", "application/geo+json"),
+    ".png": ("PNG", "image/png"),
+}
 
-def downloads(layers: list[Layer]) -> None:
-    """Offer each map as GeoTIFF, GeoJSON and PNG.
+
+def downloads(layers: list[Layer], *, difference: bool) -> None:
+    """Offer each map as GeoTIFF, GeoJSON and PNG, and the difference of two.
 
     Args:
         layers: One map or two.
+        difference: Whether the difference of two is shown.
     """
     names = titles(*layers) if len(layers) == 2 else ("",)
+    if difference and len(layers) == 2:
+        first, other = titles(*layers)
+        st.markdown(escape_markdown(f"{first} minus {other}"))
+        stem = f"{_stem(layers[0])}_minus_{_stem(layers[1])}"
+        _buttons(stem, "difference", partial(difference_file, first=layers[0], other=layers[1]),
+                 {".tif": "", ".png": ""})  # fmt: skip
     for number, (layer, name) in enumerate(zip(layers, names, strict=True)):
         if name:
             st.markdown(escape_markdown(name))
-        _download_buttons(layer, number)
+        missing = "Outlines need a threshold." if layer.threshold is None else ""
+        offered = {".tif": "", ".geojson": missing, ".png": ""}
+        _buttons(_stem(layer), str(number), partial(file_of, layer=layer), offered)
     st.caption(
         "GeoTIFF: all values, with a second band that marks where the model extrapolates."
-        " GeoJSON: the line on the map. PNG: a picture with legend."
+        " GeoJSON: the line on the map. PNG: a picture with legend. Each names model, unit, licence"
+        " and whose records it rests on."
     )
 
 
-def _download_buttons(layer: Layer, number: int) -> None:
-    kinds: Mapping[str, tuple[str, str]] = {
-        ".tif": ("GeoTIFF", "image/tiff"),
-        ".geojson": ("GeoJSON", "application/geo+json"),
-        ".png": ("PNG", "image/png"),
-    }
+def _stem(layer: Layer) -> str:
     stem = "_".join((layer.info.name, layer.taxon.replace(" ", "-")))
-    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
+
+
+def _buttons(stem: str, key: str, write: Callable[[str], bytes], offered: dict[str, str]) -> None:
+    """Draw a button for each ending that is offered, with why it cannot be had."""
     with st.container(horizontal=True, gap="small"):
-        for suffix, (label, mime) in kinds.items():
-            missing = suffix == ".geojson" and layer.threshold is None
+        for suffix, missing in offered.items():
+            label, mime = KINDS[suffix]
             st.download_button(
                 label,
-                partial(file_of, suffix, layer),
+                partial(write, suffix),
                 f"{stem}{suffix}",
                 mime,
-                key=f"file{number}{suffix}",
+                key=f"file{key}{suffix}",
                 on_click="ignore",
-                disabled=missing,
-                help="Outlines need a threshold." if missing else None,
+                disabled=bool(missing),
+                help=missing or None,
             )
+
+
+def whole(layer: Layer) -> Layer:
+    """Give a map all its values: the page's has none where the model extrapolates."""
+    if layer.guesses:
+        return layer
+    raster = layer.raster
+    # Past the caches of the page, as a download is made outside of any run of it.
+    full = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
+    return replace(layer, raster=only_land(full) if raster.land_only else full)
 
 
 def file_of(suffix: str, layer: Layer) -> bytes:
@@ -65,13 +91,33 @@ def file_of(suffix: str, layer: Layer) -> bytes:
     Returns:
         The file's content.
     """
-    raster = layer.raster
-    if suffix == ".tif" and not layer.guesses:
-        # Past the caches of the page, as a download is made outside of any run of it.
-        whole = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
-        raster = only_land(whole) if raster.land_only else whole
+    raster = whole(layer).raster if suffix == ".tif" else layer.raster
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"map{suffix}")
         credit = resources.credit(layer.info)
         WRITERS[suffix](raster, path, threshold=layer.threshold, credit=credit)
+        return path.read_bytes()
+
+
+def difference_file(suffix: str, first: Layer, other: Layer) -> bytes:
+    """Write the difference of two maps as a file, with the credits of both.
+
+    Args:
+        suffix: ``".tif"`` or ``".png"``.
+        first: From which.
+        other: What is subtracted.
+
+    Returns:
+        The file's content.
+    """
+    pair = [whole(layer) if suffix == ".tif" else layer for layer in (first, other)]
+    credits = dict.fromkeys(resources.credit(layer.info) for layer in pair)
+    credit = Credit(
+        "; ".join(dict.fromkeys(one.license for one in credits if one.license)),
+        " ".join(dict.fromkeys(one.attribution for one in credits if one.attribution)),
+        "\n\n".join(dict.fromkeys(one.people for one in credits if one.people)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"map{suffix}")
+        WRITERS[suffix](difference_of(*pair), path, credit=credit)
         return path.read_bytes()

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from csp_core.data.reading.columns import REMEDY
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
 from csp_core.model import DualEncoder
 from csp_core.raster import HeldOut, read_held_out, values_at_records
 from csp_core.store import ModelInfo, read_mapping
+from range_map.columns import Chosen, choose_columns
 from shared import resources, uploads
 
 MAX_MEGABYTES = 200
@@ -58,54 +60,105 @@ def given_file() -> Given | None:
     return Given(named.name, resources.file_hash(named), named) if named.is_file() else None
 
 
-def held_out(info: ModelInfo, taxon: str, given: Given) -> tuple[HeldOut, str]:
+def columns_of(info: ModelInfo, given: Given) -> Chosen:
+    """Let whoever gives a file say which of its columns holds what.
+
+    Args:
+        info: The model.
+        given: The file.
+
+    Returns:
+        What was chosen; nothing of the model's own file, or one that whoever started the app gave.
+
+    Raises:
+        BadRecordError: If it cannot be read.
+    """
+    if given.path or _is_own(str(info.directory), given.digest):
+        return ()
+    called = _plain_name(given)
+    try:
+        columns, found = _columns(given.digest, called, given)
+    except BadRecordError as error:
+        raise BadRecordError(str(error).replace(called, given.name)) from None
+    return choose_columns(given.digest[:12], columns, found)
+
+
+def held_out(
+    info: ModelInfo, taxon: str, given: Given, columns: Chosen = ()
+) -> tuple[HeldOut, str]:
     """Ask a model about the places of records.
 
     Args:
         info: The model.
         taxon: Scientific name.
         given: The file.
+        columns: Canonical name and column, where another is meant than is found.
 
     Returns:
-        The values, and what was read, left out and guessed, in lines; none for the model's own
-        file.
+        The values, and what was read, left out and guessed, in lines.
 
     Raises:
         CspError: If the file cannot be read, or the model has learned from all of it.
     """
-    content = resources.content_hash(info)
-    # Of the name only a plain ending is used, as the rest is the user's to choose; and what is read
-    # of a content is kept for all who give it, each under a name of their own.
-    suffix = Path(given.name).suffix
-    called = "records" + (suffix if suffix[1:].isalnum() else "")
+    content, called = resources.content_hash(info), _plain_name(given)
+    where = str(info.directory), content, given.digest
     try:
-        records, report = _records(str(info.directory), content, given.digest, given, called)
+        records, report = _records(*where, columns, given, called)
     except BadRecordError as error:
-        raise BadRecordError(str(error).replace(called, given.name)) from None
+        said, _, remedy = str(error).replace(called, given.name).partition(REMEDY)
+        raise BadRecordError(f"{said} Choose them in the boxes." if remedy else said) from None
     report = report.replace(called, given.name, 1)
-    model = resources.model(info)
-    values = _values(str(info.directory), content, given.digest, taxon, model, records)
+    values = _values(*where, columns, taxon, resources.model(info), records)
     return values, report
+
+
+def _plain_name(given: Given) -> str:
+    """Name a copy of a file with its ending alone; the rest of a name is the user's to choose.
+
+    What is read of a content is kept for all who give it, each under a name of their own.
+    """
+    suffix = Path(given.name).suffix
+    return "records" + (suffix if suffix[1:].isalnum() else "")
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _columns(digest: str, called: str, _given: Given) -> tuple[list[str], dict[str, str]]:
+    uploads.check_length(len(_given.content), MAX_MEGABYTES)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, called)
+        path.write_bytes(_given.content)
+        return uploads.read_columns(str(path))
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=2)
 def _records(
-    directory: str, content: str, digest: str, _given: Given, called: str
+    directory: str, content: str, digest: str, columns: Chosen, _given: Given, called: str
 ) -> tuple[RecordDataset, str]:
+    own = _is_own(directory, digest)
     if _given.path:
-        return read_held_out(directory, _given.path), ""
+        records = read_held_out(directory, _given.path)
+        return records, _own_words(called, len(records)) if own else ""
     uploads.check_length(len(_given.content), MAX_MEGABYTES)
     with tempfile.TemporaryDirectory() as folder:
         path, report = Path(folder, called), ""
         path.write_bytes(_given.content)
-        if not _is_own(directory, digest):
+        if not own:
             # Whatever it holds, a child process makes one plain table of it.
             tidy = Path(folder, "tidy", "records.parquet")
-            kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS)
+            chosen = dict(columns)
+            kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS, chosen)
             if not kept:
                 raise BadRecordError(f"No row of the file can be used. {report}")
             path = tidy
-        return read_held_out(directory, path), report
+        records = read_held_out(directory, path)
+        return records, _own_words(called, len(records)) if own else report
+
+
+def _own_words(called: str, records: int) -> str:
+    return (
+        f"{called}: these are the records that the model learned from. Only the {records:,} that"
+        " were held out of its training are used here."
+    )
 
 
 def _is_own(directory: str, digest: str) -> bool:
@@ -119,6 +172,7 @@ def _values(
     directory: str,
     content: str,
     digest: str,
+    columns: Chosen,
     taxon: str,
     _model: DualEncoder,
     _records: RecordDataset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from csp_core.model import DualEncoder
-from csp_core.raster import Raster, Threshold
+from csp_core.raster import Raster, Threshold, subtract
 from csp_core.store import ModelInfo
 from shared.words import species_label
 
@@ -45,6 +45,13 @@ class Layer:
         if self.threshold is None:
             return 0.0
         return self.raster.area_km2(self.threshold.value, extrapolated=self.counted)
+
+
+def difference_of(first: Layer, other: Layer) -> Raster:
+    """Subtract one map from another; a model without counts of its records hides nothing."""
+    known = [layer for layer in (first, other) if layer.model.support is not None]
+    unsupported = [layer.raster.extrapolated for layer in known]
+    return subtract(first.raster, other.raster, unsupported)
 
 
 def write_area(km2: float) -> str:

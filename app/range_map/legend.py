@@ -17,6 +17,7 @@ def legend(
     hatched: bool,
     guesses: bool,
     ends: tuple[str, str] | None,
+    dots: bool,
 ) -> None:
     """Explain the colours, the hatching and the line.
 
@@ -26,10 +27,11 @@ def legend(
         hatched: Whether some of the map is hatched.
         guesses: Whether the hatched area is coloured too.
         ends: What the lower and the upper end of a difference mean, or None.
+        dots: Whether dots stand where the species was recorded.
     """
     palette = style.palette()
     boxes = "".join(
-        f'<i style="background:{colour or "transparent"}" title="{escape(words)}"></i>'
+        f'<i style="background:{colour}" title="{escape(words)}"></i>'
         for colour, words in legend_steps(scale)
     )
     steps = len(scale.colours)
@@ -42,14 +44,17 @@ def legend(
     if ends:
         words = f"<div class='csp-ends'><span>← {escape(ends[0])}</span>"
         words += f"<span>{escape(ends[1])} →</span></div>"
-    keys = [f"<span><i></i>{_blank(scale, ends is not None)}</span>"]
+    dot = f"background:{palette.text};border:0;border-radius:50%;width:7px;height:7px"
+    keys = [f'<span><i style="{dot}"></i>recorded here</span>'] if dots else []
+    quiet = f"background:{palette.looked}"
+    keys.append(f'<span><i style="{quiet}"></i>{_quiet(scale, ends is not None)}</span>')
     if hatched:
         ink = palette.text if guesses else palette.hatch
-        what = "a guess" if guesses else "no colour"
+        what = "a guess" if guesses else "nobody looked enough"
         stripes = f"repeating-linear-gradient(135deg,{ink} 0 1px,transparent 1px 5px)"
         keys.append(
-            f'<span><i style="background:{stripes}"></i>{what}: too few recordings to say (fewer'
-            " than 10 within 250 km)</span>"
+            f'<span><i style="background:{stripes}"></i>{what}: fewer than 10 recordings of'
+            " anything within 250 km</span>"
         )
     if line:
         ring = f"background:transparent;border:2px solid {palette.line}"
@@ -62,12 +67,13 @@ def legend(
     )
 
 
-def _blank(scale: Scale, difference: bool) -> str:
+def _quiet(scale: Scale, difference: bool) -> str:
     if difference:
         least = next(edge for edge in scale.edges if edge > 0)
         size = f"{100 * least:g} points" if scale.unit else f"{least:g}"
         return f"differ by less than {size}"
-    return f"below {scale.labels()[0]}{' ' + scale.unit if scale.unit else ''}"
+    first = f"{scale.labels()[1]} {scale.unit}".strip()
+    return f"looked, and hardly or never recorded: below {first}"
 
 
 def _spoken(scale: Scale) -> str:

@@ -9,7 +9,7 @@ from csp_core.model import DualEncoder
 from csp_core.raster import HeldOut, Threshold, given_threshold
 from csp_core.store import ModelInfo
 from range_map.address import FITTED, NO_LINE, OVERALL
-from range_map.held_out import given_file, held_out
+from range_map.held_out import columns_of, given_file, held_out
 from shared.address import set_param
 from shared.visits import own
 from shared.words import count_of, escape_markdown, percent
@@ -168,7 +168,7 @@ def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:
         if given is None:
             return None
         try:
-            held, report = held_out(info, taxon, given)
+            held, report = held_out(info, taxon, given, columns_of(info, given))
         except CspError as error:
             st.error(escape_markdown(str(error)))
             return None

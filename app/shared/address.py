@@ -8,7 +8,7 @@ widget drops a value that it cannot use without a word.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -88,6 +88,53 @@ def read_number(
         return value
     problems.append(f"{name}={text} in the address is not a number{instead}.")
     return None
+
+
+def read_word(name: str, choice: Collection[str], problems: list[str]) -> str:
+    """Read a word of the address.
+
+    Args:
+        name: Its part of the address.
+        choice: What it may be; the first stands for it where there is none.
+        problems: A sentence is added for any other.
+
+    Returns:
+        The word.
+    """
+    first = next(iter(choice))
+    given = st.query_params.get(name) or first
+    if given in choice:
+        return given
+    words, instead = ", ".join(filter(None, choice)), f"; showing {first} instead" if first else ""
+    problems.append(f"{name}={given} in the address is none of {words}{instead}.")
+    return first
+
+
+def read_zoom(default: float | None, problems: list[str]) -> float | None:
+    """Read how near the map of the address looks, and check where it looks.
+
+    Args:
+        default: The zoom where there is none.
+        problems: A sentence is added for what no map shows.
+
+    Returns:
+        0 to ``MAX_ZOOM``.
+    """
+    zoom = read_number("zoom", default, problems)
+    if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
+        problems.append(f"zoom={zoom:g} in the address is beyond the map's 0 to {MAX_ZOOM}.")
+        zoom = min(float(MAX_ZOOM), max(0.0, zoom))
+    if given := st.query_params.get(CENTRE):
+        try:
+            lat, lon = map(float, given.split("_"))
+        except ValueError:
+            lat = lon = math.nan
+        if not (abs(lat) <= 90 and abs(lon) <= 180):
+            problems.append(
+                f"{CENTRE}={given} in the address is nowhere on the map; give a latitude and a"
+                " longitude with _ between them."
+            )
+    return zoom
 
 
 def model_of_places(known: list[ModelInfo]) -> ModelInfo:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Palette:
     """The colours of one theme.
 
-    ``ramp`` is cividis, from few records to many; ``values`` is viridis, from low values to high;
-    ``less`` and ``more`` are the purples and greens of a difference, from its lower end to the
-    middle and on to the upper end.
+    ``looked`` fills where there are recordings, and hardly any of the species; ``ramp`` is cividis,
+    from few records to many; ``values`` is viridis, from low values to high; ``less`` and ``more``
+    are the purples and greens of a difference, from its lower end to the middle and on to the upper
+    end.
     """
 
     sea: str
@@ -23,6 +24,7 @@ class Palette:
     text: str
     line: str
     hatch: str
+    looked: str
     ramp: tuple[str, ...]
     values: tuple[str, ...]
     less: tuple[str, ...]
@@ -39,6 +41,7 @@ LIGHT = Palette(
     text="#1d282a",
     line="#d01c8b",
     hatch="#9ba7a9",
+    looked="#cdd6cc",
     ramp=("#ffe945", "#cbba69", "#958f78", "#575d6d", "#00224e"),
     values=(
         *("#fde725", "#addc30", "#5ec962", "#28ae80", "#21918c"),
@@ -57,6 +60,7 @@ DARK = Palette(
     text="#e4ecea",
     line="#ff8fd0",
     hatch="#5f7074",
+    looked="#43524f",
     ramp=("#3b5284", "#7c7b78", "#a69d75", "#d3c164", "#ffea46"),
     values=(
         *("#472d7b", "#3e4989", "#31688e", "#26828e", "#1f9e89"),

@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -83,11 +84,21 @@ def read_photo(content: bytes, name: str, fit: int) -> Answer:
     return head, np.ascontiguousarray(pixels).data
 
 
-def read_records(content: bytes, path: str, out: str, most: int) -> Answer:
+def read_columns(content: bytes, path: str) -> Answer:
+    """Name the columns of a file of records, and what they are taken for."""
+    from csp_core.data.reading.columns import guess_columns
+    from csp_core.data.reading.readers import open_source
+
+    source = open_source(Path(path))
+    found = guess_columns(source.header, source.known, source.fallback)
+    return {"columns": [*source.header], "found": found}, b""
+
+
+def read_records(content: bytes, path: str, out: str, most: int, columns: dict[str, str]) -> Answer:
     """Import a file of records to a tidy Parquet file of at most so many records."""
     from csp_core.data.reading import import_records
 
-    report = import_records(path, out, species_only=False)
+    report = import_records(path, out, mapping=columns, species_only=False)
     if report.rows_kept > most:
         raise BadRecordError(
             f"The file holds {report.rows_kept:,} records; up to {most:,} are taken here: give"
@@ -96,7 +107,11 @@ def read_records(content: bytes, path: str, out: str, most: int) -> Answer:
     return {"kept": report.rows_kept, "report": str(report)}, b""
 
 
-TASKS: dict[str, Callable[..., Answer]] = {"photo": read_photo, "records": read_records}
+TASKS: dict[str, Callable[..., Answer]] = {
+    "photo": read_photo,
+    "columns": read_columns,
+    "records": read_records,
+}
 
 
 def answer(task: str, options: dict[str, Any], content: bytes) -> Answer:

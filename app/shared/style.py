@@ -76,9 +76,10 @@ def apply_style() -> None:
 
 
 def _map_css() -> str:
-    """Have maps as high as the window leaves room for, before they are drawn, too."""
+    """Have maps as high as the window leaves room for, and no higher than wide: more is sea."""
     return f""".st-key-map-box iframe, .st-key-map-box-2 iframe {{
-            height: clamp({LEAST}px, 100vh - 15rem, {MOST}px) !important}}"""
+            height: auto !important; aspect-ratio: 1; min-height: {LEAST}px;
+            max-height: clamp({LEAST}px, 100vh - 15rem, {MOST}px)}}"""
 
 
 def _list_css(bar: str) -> str:
@@ -144,7 +145,8 @@ def _phone_css() -> str:
                 {{display: contents}}
             .st-key-view [data-testid="stHorizontalBlock"] {{gap: 0.8rem}}
             .st-key-view :has(> .st-key-records-box) {{order: 1; margin-top: 1rem}}
-            .st-key-map-box iframe, .st-key-map-box-2 iframe {{height: {PHONE_HEIGHT}px !important}}
+            .st-key-map-box iframe, .st-key-map-box-2 iframe {{min-height: 0;
+                max-height: {PHONE_HEIGHT}px}}
             /* Runs: name beside its box, what is said of it below. */
             [class*="st-key-row-run-"] [data-testid="stHorizontalBlock"] {{flex-wrap: wrap;
                 row-gap: 0}}
@@ -157,8 +159,13 @@ def _phone_css() -> str:
             /* What a page begins with leaves room for its map. */
             .st-key-welcome, .st-key-model-chip {{row-gap: 0 !important}}
             .st-key-welcome p {{font-size: 0.82rem; line-height: 1.3}}
-            .st-key-examples {{flex-wrap: nowrap !important; overflow-x: auto}}
-            .st-key-examples > div {{flex: none}}
+            .st-key-examples, .st-key-controls {{flex-wrap: nowrap !important; overflow-x: auto}}
+            .st-key-examples > div, .st-key-controls > div {{flex: none}}
+            /* As large as a finger. */
+            .stMain button, .stMain [data-baseweb="select"] > div, .stMain summary,
+            .stMain [data-baseweb="input"], .stMain [data-testid="stPageLink-NavLink"],
+            .stMain [data-testid="stCheckbox"] > label {{min-height: 2.75rem;
+                align-items: center}}
             /* What a tap on the map found, at once: the list begins below the screen. */
             .stMainBlockContainer {{padding-bottom: 4.5rem}}
             .csp-heard {{position: fixed; left: 0; right: 0; bottom: 0; width: auto; height: auto;

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
@@ -249,13 +249,30 @@ def read_photo(content: bytes, name: str, fit: int) -> Photo:
     return make_photo(pixels, told["photo"])
 
 
-def import_upload(path: str, out: str, most: int) -> tuple[int, str]:
+def read_columns(path: str) -> tuple[list[str], dict[str, str]]:
+    """Read the columns of an uploaded file of records in a child process.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Their names, and which of them is taken for what.
+
+    Raises:
+        BadRecordError: If it cannot be read within the limits; one sentence.
+    """
+    told, _ = READERS.run("columns", {"path": path}, tick=still_wanted)
+    return list(told["columns"]), dict(told["found"])
+
+
+def import_upload(path: str, out: str, most: int, columns: Mapping[str, str]) -> tuple[int, str]:
     """Import an uploaded file of records in a child process.
 
     Args:
         path: The file.
         out: The tidy Parquet file to write.
         most: Records that are taken at most.
+        columns: Canonical column to the column of the file, where another is meant than is found.
 
     Returns:
         How many records there are, and what was left out, in words.
@@ -263,6 +280,6 @@ def import_upload(path: str, out: str, most: int) -> tuple[int, str]:
     Raises:
         BadRecordError: If it cannot be read within the limits; one sentence.
     """
-    options = {"path": path, "out": out, "most": most}
+    options = {"path": path, "out": out, "most": most, "columns": dict(columns)}
     told, _ = READERS.run("records", options, tick=still_wanted)
     return int(told["kept"]), str(told["report"])

@@ -13,7 +13,7 @@ from explore import files, ranked
 from explore.address import BY_LIFT, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
-from mapping.evidence import EDGE, Evidence
+from mapping.evidence import EDGE, read_evidence
 from shared import address, clicks, months, resources, style, typed, visits, widgets
 from shared.address import set_param, set_taxon
 from shared.words import (
@@ -149,17 +149,6 @@ def _link(view: View) -> dict[str, str]:
     place = address.place_of(*view.place)
     month = {"month": str(view.month)} if view.month else {}
     return {"model": view.info.name, **place, **month}
-
-
-def read_evidence(model: DualEncoder, taxon: str | None) -> Evidence | None:
-    """Collect the counts per cell of a species."""
-    if taxon is None or model.support is None:
-        return None
-    centres, counts = model.support.taxon_cells(model.classes.label(taxon))
-    rows = zip(centres.tolist(), counts.tolist(), strict=True)
-    return Evidence(
-        tuple((lon, lat, count) for (lon, lat), count in rows), model.support.cell_degrees
-    )
 
 
 def draw_list(view: View, report: PlaceReport) -> None:

@@ -16,6 +16,7 @@ from mapping import deck
 from range_map import drawing, files, readout, threshold
 from range_map.address import RangeView, link_to, read_range
 from range_map.layer import Layer, titles
+from range_map.profile import draw_profile
 from range_map.readout import Reading
 from shared import address, clicks, months, resources, typed, visits, widgets
 from shared.address import set_param
@@ -68,6 +69,11 @@ def on_guesses() -> None:
 def on_sea() -> None:
     """Take over whether values are shown at sea."""
     set_param("sea", "shown" if st.session_state["sea_box"] else None)
+
+
+def on_dots() -> None:
+    """Take over whether dots stand where the species was recorded."""
+    set_param("dots", None if st.session_state["dots_box"] else "hidden")
 
 
 def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
@@ -223,6 +229,9 @@ def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
             width=260,
         )
         if any(layer.model.support is not None for layer in layers):
+            if not view.difference:
+                st.session_state["dots_box"] = view.dots
+                st.toggle("Dots where it was recorded", key="dots_box", on_change=on_dots)
             st.session_state["guesses_box"] = view.guesses
             st.toggle(
                 "Colour the hatched area too",
@@ -278,11 +287,16 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         draw_place(view, drawn, readings)
     drawing.draw_maps(view, drawn, readings, map_boxes)
     with map_boxes[0] if not beside else box:
-        draw_notes(view, drawn)
         draw_options(view, drawn, at_sea)
+        draw_notes(view, drawn)
+        st.subheader(f"About the {singular(view.info)}", anchor=False)
+        shown = {(layer.taxon, layer.info.name): layer for layer in drawn}.values()
+        for layer in shown:
+            with st.container(key=f"profile-{layer is drawn[0]}"):
+                draw_profile(layer)
     with side[2]:
         st.subheader("Files", anchor=False)
-        files.downloads(drawn)
+        files.downloads(drawn, difference=view.difference)
         with st.popover("Link to this view"):
             st.code(link_to(view, layers[0][2]), language=None, wrap_lines=True)
     if drawn[0].model.uses_date:

@@ -23,15 +23,25 @@ def subtract(raster: Raster, other: Raster, unsupported: Sequence[Tensor]) -> Ra
             difference has no support.
 
     Returns:
-        Values in [-1, 1].
+        Values in [-1, 1], with the names of both where they differ.
 
     Raises:
-        BadRecordError: If their grids differ.
+        BadRecordError: If their grids differ, or their kinds.
     """
     _check_same_grid(raster, other)
+    if raster.kind != other.kind:
+        raise BadRecordError(
+            f"Values of one map are of the kind {raster.kind}, those of the other of {other.kind};"
+            " give two of one kind."
+        )
     nowhere = torch.zeros_like(raster.extrapolated)
+    same = raster.taxon == other.taxon
     return replace(
         raster,
+        kind=f"{raster.kind} difference",
+        taxon=raster.taxon if same else f"{raster.taxon} minus {other.taxon}",
+        common_name=raster.common_name if same else _minus(raster.common_name, other.common_name),
+        model=_minus(raster.model, other.model) if raster.model != other.model else raster.model,
         values=raster.values - other.values,
         extrapolated=reduce(torch.logical_or, unsupported, nowhere),
     )
@@ -62,6 +72,10 @@ def common_area_km2(
     both = first.reaches(thresholds[0], extrapolated=extrapolated[0])
     both = both & other.reaches(thresholds[1], extrapolated=extrapolated[1])
     return first.grid.area_km2(both)
+
+
+def _minus(first: str, other: str) -> str:
+    return f"{first} minus {other}" if first and other else ""
 
 
 def _check_same_grid(first: Raster, other: Raster) -> None:

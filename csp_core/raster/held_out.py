@@ -7,6 +7,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,12 +82,33 @@ def values_at_records(model: Prior, taxon: str | int, records: RecordDataset) ->
     """
     label = find_class(model, taxon)
     rows, own = _usable(model, label, records)
+    # Many records share a place, and a model says the same of it each time.
+    first, again = _distinct(records, rows, dated=model.uses_date)
     parts = [torch.zeros(0)]
-    for here in torch.split(rows, CHUNK):
+    for here in torch.split(rows[first], CHUNK):
         date = records.date[here] if model.uses_date else None
         parts.append(location_prior(model, records.lonlat[here], date=date)[:, label])
-    values = torch.cat(parts)
+    values = torch.cat(parts)[again]
     return HeldOut(values[own], values[~own])
+
+
+def _distinct(records: RecordDataset, rows: Tensor, *, dated: bool) -> tuple[Tensor, Tensor]:
+    """Find the places that differ, to the bit.
+
+    Args:
+        records: The records.
+        rows: ``(N,)`` those that count.
+        dated: Whether places of different dates differ.
+
+    Returns:
+        ``(K,)`` where among the rows each place is first, and ``(N,)`` which of them a row has.
+    """
+    bits = records.lonlat[rows].float().contiguous().view(torch.int64)[:, 0].numpy()
+    _, first, again = np.unique(bits, return_index=True, return_inverse=True)
+    if dated:
+        day = records.date[rows].float().contiguous().view(torch.int32).long().numpy()
+        _, first, again = np.unique((again << 32) + day, return_index=True, return_inverse=True)
+    return torch.from_numpy(first), torch.from_numpy(again)
 
 
 def _usable(model: Prior, label: int, records: RecordDataset) -> tuple[Tensor, Tensor]:
@@ -146,7 +168,8 @@ def read_held_out(model: str | Path, file: str | Path) -> RecordDataset:
     data = provenance.get("data") or {}
     path = Path(file)
     if not path.exists() or data.get("sha256") != hash_file(path):
-        return load_dataset("occurrences", "all", root=path, species_only=False)
+        # All are held out: nothing is to be dealt to parts.
+        return load_dataset("occurrences", "all", root=path, species_only=False, val_fraction=0.0)
     settings = dict((provenance.get("config") or {}).get("data") or {})
     held_out: list[RecordDataset] = []
     if settings.pop("name", None) == "occurrences":

@@ -13,6 +13,11 @@ from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
 from csp_core.store import find_model, read_front, text_files
 
+DIFFERENCE = "By how much the {} of the first named lies above that of the other."
+MEANING = VALUE_MEANING | {
+    "share difference": DIFFERENCE.format("share of recordings"),
+    "relative difference": DIFFERENCE.format("relative score"),
+}
 SUPPORT_MEANING: str = LEVEL_MEANING[LEVELS[-1][0]]
 
 
@@ -23,17 +28,19 @@ class Credit:
     Args:
         license: Licence of the model, or ``""``.
         attribution: Whose records it learned from, in a sentence or two, or ``""``.
+        people: All of them by name, with their licences, or ``""``.
     """
 
     license: str = ""
     attribution: str = ""
+    people: str = ""
 
 
 NO_CREDIT = Credit()
 
 
 def read_credit(model: str | Path) -> Credit:
-    """Read the licence and the first paragraph of the attribution that come with a model.
+    """Read the licence and the attribution that come with a model, its first paragraph apart.
 
     Args:
         model: As for ``load_model``.
@@ -53,7 +60,8 @@ def read_credit(model: str | Path) -> Credit:
     text = texts.get("ATTRIBUTION.md") or texts.get("ATTRIBUTION") or ""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
     plain = [part for part in paragraphs if not part.startswith("#")]
-    return Credit("" if licence == "unstated" else licence, plain[0] if plain else "")
+    first = plain[0] if plain else ""
+    return Credit("" if licence == "unstated" else licence, first, "\n\n".join(plain[1:]))
 
 
 def describe(raster: Raster, threshold: Threshold | None, credit: Credit) -> dict[str, Any]:
@@ -69,9 +77,10 @@ def describe(raster: Raster, threshold: Threshold | None, credit: Credit) -> dic
     """
     facts: dict[str, Any] = {
         **raster.to_dict(),
-        "meaning": VALUE_MEANING[raster.kind],
+        "meaning": MEANING[raster.kind],
         "license": credit.license,
         "attribution": credit.attribution,
+        "recorders": credit.people,
     }
     if threshold is not None:
         facts["threshold"] = threshold.value

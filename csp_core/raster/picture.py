@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from csp_core.files.writing import writing
 from csp_core.geo import wrap_longitude
-from csp_core.inference import VALUE_MEANING
 from csp_core.land import land_shape
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit
+from csp_core.raster.output import MEANING, NO_CREDIT, SUPPORT_MEANING, Credit
 from csp_core.raster.polygons import cell_polygons
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
@@ -22,7 +21,17 @@ from csp_core.raster.thresholds import Threshold
 WIDTH_INCHES, DOTS_PER_INCH = 10.0, 150
 # Shares below a thousandth are left white; the scale is the same for every map.
 LOWEST_SHARE = 0.001
-LABELS = {"share": "share of recordings of the listed species", "relative": "relative score"}
+LABELS = {
+    "share": "share of recordings",
+    "relative": "relative score",
+    "share difference": "difference of the shares, points",
+    "relative difference": "difference of the scores",
+}
+# Ends of the steps of a difference, and of the same below zero.
+STEPS = {
+    "share difference": (0.001, 0.005, 0.02, 0.1, 1.0),
+    "relative difference": (0.05, 0.1, 0.25, 0.5, 1.0),
+}
 EAST = np.array([360.0, 0.0])
 INK, HATCH, LINE, BLANK = "#1d282a", "#7d8a8c", "#d55e00", "#ffffff"
 
@@ -70,8 +79,11 @@ def write_png(
         extend="min" if raster.kind == "share" else "neither",
     )
     bar.set_label(LABELS[raster.kind], color=INK)
+    bar.ax.tick_params(labelsize=8)
     if raster.kind == "share":
         bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+    if raster.kind == "share difference":
+        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}".replace("-", "−"))
     if handles:
         figure.legend(
             handles=handles,
@@ -84,14 +96,21 @@ def write_png(
         0.08, 0.62 / height, _footer(raster, credit), parse_math=False, va="top", fontsize=6.5,
         color=INK,
     )  # fmt: skip
+    told = {"Title": raster.label, "Source": f"model {raster.model}", "Copyright": credit.license,
+            "Description": credit.attribution, "Author": credit.people}  # fmt: skip
     with writing(path) as temporary:
-        canvas.print_figure(temporary, format="png")
+        metadata = {name: text for name, text in told.items() if text}
+        canvas.print_figure(temporary, format="png", metadata=metadata)
 
 
 def _draw_values(axes: Any, raster: Raster, extent: tuple[float, float, float, float]) -> Any:
     import matplotlib
-    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.colors import BoundaryNorm, LogNorm, Normalize
 
+    if steps := STEPS.get(raster.kind):
+        edges = [*(-step for step in reversed(steps)), *steps]
+        return axes.imshow(raster.values.numpy(), extent=extent, origin="upper", cmap="PRGn",
+                           norm=BoundaryNorm(edges, 256), interpolation="nearest")  # fmt: skip
     # The colours of the app's range map.
     colours = matplotlib.colormaps["viridis_r"].with_extremes(under=BLANK, bad=BLANK)
     share = raster.kind == "share"
@@ -156,7 +175,7 @@ def _draw_land(axes: Any, crosses: bool) -> None:
 
 def _footer(raster: Raster, credit: Credit) -> str:
     when = "" if raster.date is None else f", part of the year {raster.date:.3f}"
-    lines = [f"Model {raster.model}{when}, cells of {raster.step:g}°. {VALUE_MEANING[raster.kind]}"]
+    lines = [f"Model {raster.model}{when}, cells of {raster.step:g}°. {MEANING[raster.kind]}"]
     if credit.license or credit.attribution:
         lines.append(" ".join(filter(None, [credit.license and f"Licence: {credit.license}.",
                                             credit.attribution])))  # fmt: skip

@@ -16,6 +16,8 @@ from csp_core.model import Prior
 UNITS = {
     "share": "share of the recordings of the listed classes, 0 to 1",
     "relative": "relative score, 0 to 1, no percentage",
+    "share difference": "difference of two shares, -1 to 1",
+    "relative difference": "difference of two relative scores, -1 to 1",
 }
 
 
@@ -24,12 +26,13 @@ class Raster:
     """The prior of one class on a grid.
 
     Args:
-        values: ``(H, W)`` float32 in [0, 1]; row 0 is the northernmost. Not a number is no data.
+        values: ``(H, W)`` float32 in [0, 1], of a difference in [-1, 1]; row 0 is the northernmost.
+            Not a number is no data.
         bounds: West, south, east, north, degrees; west above east crosses the antimeridian.
         step: Side of a cell, degrees.
         taxon: Scientific name of the class.
         common_name: Its common name, or ``""``.
-        kind: ``"share"`` or ``"relative"``.
+        kind: A key of ``UNITS``.
         model: Name of the model.
         date: Part of the year in [0, 1), or None for a model without a time input.
         extrapolated: ``(H, W)`` bool, where fewer than 10 training records lie within 250 km of a

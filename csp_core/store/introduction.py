@@ -13,7 +13,8 @@ from csp_core.files import harmless
 MOST_HEADLINE, MOST_NOUN, MOST_NAME, MOST_EXAMPLES = 120, 40, 40, 6
 # A noun stands in the middle of sentences, so it holds nothing that could be read as markup.
 NOUN = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
-KEYS = ("headline", "singular", "plural", "examples")
+LINKS = ("gbif", "inaturalist", "ebird", "xeno-canto")
+KEYS = ("headline", "singular", "plural", "examples", "links")
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Introduction:
         singular: What one of its classes is, such as ``"kind of land cover"``.
         plural: What several are.
         examples: Places to look at; a page opens at the first.
+        links: Where a class can be looked up, of ``LINKS``; None if the card does not say.
     """
 
     headline: str = ""
     singular: str = ""
     plural: str = ""
     examples: tuple[Example, ...] = ()
+    links: tuple[str, ...] | None = None
 
 
 def check_introduction(given: Any) -> Introduction:
@@ -75,11 +78,15 @@ def check_introduction(given: Any) -> Introduction:
     examples = given.get("examples", ())
     if not isinstance(examples, (list, tuple)) or len(examples) > MOST_EXAMPLES:
         raise ConfigError(f"The introduction takes a list of up to {MOST_EXAMPLES} examples.")
+    links = given.get("links")
+    if links is not None and (not isinstance(links, list) or any(x not in LINKS for x in links)):
+        raise ConfigError(f"links of the introduction takes a list of {', '.join(LINKS)}.")
     return Introduction(
         headline=_line(given.get("headline", ""), "headline", MOST_HEADLINE),
         singular=singular,
         plural=plural,
         examples=tuple(map(_example, examples)),
+        links=None if links is None else tuple(dict.fromkeys(links)),
     )
 
 

@@ -2,6 +2,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -105,9 +106,10 @@ def test_it_opens_with_a_species_and_nothing_to_configure(open_app: Open) -> Non
     assert app.selectbox(key="taxon_box").value == NAMES[0]
     shown = texts(app)
     assert "not the chance that the species is present" in shown
-    for words in ("Share of the recordings of the listed species, %", "below 0.1 %"):
+    for words in ("Share of the recordings made at a place, %", "below 0.1 %"):
         assert words in shown
-    assert "no colour: too few recordings to say (fewer than 10 within 250 km)" in shown
+    assert "nobody looked enough: fewer than 10 recordings of anything within 250 km" in shown
+    assert "recorded here" in shown and "looked, and hardly or never recorded: below" in shown
     assert area(app) > 0 and "Not the size of its range" in shown
     assert "range size" not in shown.lower()
 
@@ -232,7 +234,8 @@ def test_both_of_two_maps_can_be_downloaded(open_app: Open) -> None:
     for show in ("", "difference"):
         app = open_app(taxon=NAMES[0], compare="Ficta danubia", show=show)
         labels = [button.proto.label for button in app.get("download_button")]
-        assert labels == ["GeoTIFF", "GeoJSON", "PNG"] * 2
+        own = ["GeoTIFF", "PNG"] if show else []
+        assert labels == own + ["GeoTIFF", "GeoJSON", "PNG"] * 2
 
 
 def test_the_sea_is_left_out_until_it_is_asked_for(open_app: Open) -> None:
@@ -259,7 +262,7 @@ def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     assert "there are too few recordings to say; colour the hatched area" in texts(app)
     app.toggle(key="guesses_box").set_value(True).run()
     assert param(app, "guesses") == "shown" and area(app) > before
-    assert "are a guess, where" in texts(app) and "a guess: too few recordings" in texts(app)
+    assert "are a guess, where" in texts(app) and "a guess: fewer than 10" in texts(app)
 
 
 def test_two_species_side_by_side_and_subtracted(open_app: Open) -> None:
@@ -384,7 +387,27 @@ def test_a_file_that_holds_no_records_says_so(open_app: Open) -> None:
     app = open_app()
     app.file_uploader(key="records_file").set_value(("a.csv", b"x,y\n1,2\n", "text/csv")).run()
     assert not app.exception and len(app.error) == 1 and area(app) > 0
-    assert "a\\.csv" in app.error[0].value and "records\\.csv" not in app.error[0].value
+    said = app.error[0].value
+    assert "a\\.csv" in said or "No column for scientific" in said
+    assert "records\\.csv" not in said and "mapping" not in said and "boxes" in said
+
+
+def test_columns_can_be_chosen(open_app: Open) -> None:
+    app = open_app(taxon=NAMES[0])
+    rows = [f"{NAMES[0]};{VIENNA[1]};{VIENNA[0] + i / 10};{i}" for i in range(9)]
+    content = "\n".join(["what;how far up;how far right;number", *rows]).encode()
+    app.file_uploader(key="records_file").set_value(("odd.csv", content, "text/csv")).run()
+    assert len(app.error) == 1 and "Choose them in the boxes" in app.error[0].value
+    for name, column in (
+        ("scientific_name", "what"),
+        ("lat", "how far up"),
+        ("lon", "how far right"),
+    ):
+        box = next(b for b in app.selectbox if b.key and b.key.startswith(f"column-{name}-"))
+        box.set_value(column).run()
+    assert not app.exception and not app.error
+    assert app.code[0].value.startswith("odd.csv (text, semicolon, utf-8): 9 of 9 records kept")
+    assert "of its 9 records" in texts(app)
 
 
 def test_what_was_guessed_of_records_is_told(open_app: Open, tmp_path: Path) -> None:
@@ -521,6 +544,35 @@ def test_files_are_what_they_say(models: Path, monkeypatch: pytest.MonkeyPatch) 
     assert Image.open(io.BytesIO(file_of(".png", layer))).width > 1000
 
 
+def test_a_difference_can_be_downloaded(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from range_map.files import difference_file
+
+    monkeypatch.setenv("CSP_MODELS", str(models))
+    first = make_layer(models, "toy")
+    other = replace(first, taxon=NAMES[3], raster=replace(first.raster, taxon=NAMES[3]))
+    with MemoryFile(difference_file(".tif", first, other)) as file, file.open() as tif:
+        tags, values = tif.tags(), tif.read(1)
+        (here,) = next(tif.sample([NAIROBI], indexes=1))
+    assert tags["taxon"] == f"{NAMES[0]} minus {NAMES[3]}"
+    assert tags["unit"] == "difference of two shares, -1 to 1" and tags["license"]
+    ours, theirs = (
+        heatmap(first.model, name, step=first.raster.step) for name in (NAMES[0], NAMES[3])
+    )
+    assert here == pytest.approx(ours.at(*NAIROBI) - theirs.at(*NAIROBI), abs=1e-6)
+    assert np.isfinite(values).any()
+    assert Image.open(io.BytesIO(difference_file(".png", first, first))).width > 1000
+
+
+def test_the_species_is_told_with_where_it_is_recorded(open_app: Open) -> None:
+    app = open_app(taxon=NAMES[0])
+    shown = texts(app)
+    assert f"*{NAMES[0]}*" in shown and "recordings, of " in shown
+    assert "Recorded most in" in shown and "Kenya" in shown
+    assert "gbif" not in shown, "an invented name can be looked up nowhere"
+    app.toggle(key="dots_box").set_value(False).run()
+    assert param(app, "dots") == "hidden" and "recorded here" not in texts(app)
+
+
 def test_the_page_computes_what_it_shows(
     models: Path, open_app: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -546,14 +598,15 @@ def test_the_page_computes_what_it_shows(
 def test_a_model_without_counts_hides_no_difference(
     many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from range_map import drawing
+    from range_map.layer import difference_of
 
     monkeypatch.setenv("CSP_MODELS", str(many))
     counted, uncounted = make_layer(many, "first"), make_layer(many, "scores")
     assert uncounted.raster.extrapolated.all()
-    raster = drawing.difference_of(counted, uncounted)
+    counted = replace(counted, raster=replace(counted.raster, kind="relative"))
+    raster = difference_of(counted, uncounted)
     assert (raster.extrapolated == counted.raster.extrapolated).all()
-    assert not drawing.difference_of(uncounted, uncounted).extrapolated.any()
+    assert not difference_of(uncounted, uncounted).extrapolated.any()
 
 
 def test_a_name_of_two_species_is_refused_with_both(open_app: Open, tmp_path: Path) -> None:

@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from csp_core.errors import BadRecordError
-from csp_core.raster import Raster, common_area_km2, subtract
+from csp_core.raster import (
+    Credit,
+    Raster,
+    common_area_km2,
+    read_geotiff,
+    subtract,
+    write_geotiff,
+    write_png,
+)
 
 NOWHERE = torch.zeros(18, 36, dtype=torch.bool)
 
@@ -32,6 +41,33 @@ def test_a_difference_has_no_support_where_a_model_is_known_to_have_none(corner)
     assert float(difference.values[5, 5]) == pytest.approx(0.05)
     assert difference.extrapolated.equal(corner) and difference.any_extrapolated
     assert not subtract(first, other, []).any_extrapolated
+
+
+def test_a_difference_says_of_what_it_is_one():
+    first = make_raster(torch.zeros(18, 36))
+    other = replace(first, taxon="C d", model="other", common_name="Dove")
+    told = subtract(first, other, []).to_dict()
+    assert (told["taxon"], told["model"]) == ("A b minus C d", "toy minus other")
+    assert told["unit"] == "difference of two shares, -1 to 1" and told["common_name"] == ""
+    assert subtract(first, first, []).taxon == "A b"
+    with pytest.raises(BadRecordError, match=r"kind share, .* of relative"):
+        subtract(first, replace(first, kind="relative"), [])
+
+
+@pytest.mark.parametrize("kind", ["share", "relative"])
+def test_a_difference_is_kept_as_a_file(kind, tmp_path):
+    values = torch.linspace(-1, 1, 18 * 36).reshape(18, 36)
+    first, other = (
+        replace(make_raster(v), kind=kind) for v in (values.clamp(min=0), (-values).clamp(min=0))
+    )
+    raster = subtract(first, other, [])
+    write_geotiff(raster, tmp_path / "map.tif", credit=Credit("cc-by-4.0", "By A."))
+    again = read_geotiff(tmp_path / "map.tif")
+    assert again.values.equal(raster.values) and again.kind == f"{kind} difference"
+    write_png(raster, tmp_path / "map.png")
+    with Image.open(tmp_path / "map.png") as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(10**6)}
+    assert {(64, 0, 75), (0, 68, 27)} <= colours, "the two ends of the scale"
 
 
 def test_the_common_area_is_that_of_the_cells_where_both_reach_their_threshold(corner):

@@ -363,10 +363,27 @@ def test_gdals_own_errors_are_told(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_file_names_the_recorders(tmp_path):
+    people = "By Ana Ruíz; 渡辺 誠."
+    raster = make_raster(slope())
+    for suffix in (".tif", ".geojson", ".png"):
+        limit = given_threshold(0.2)
+        WRITERS[suffix](raster, tmp_path / f"map{suffix}", threshold=limit,
+                        credit=replace(CREDIT, people=people))  # fmt: skip
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.tags()["recorders"] == people
+    assert json.loads((tmp_path / "map.geojson").read_text())["about"]["recorders"] == people
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.text["Author"] == people and picture.text["Title"] == raster.label
+        assert picture.text["Copyright"] == CREDIT.license
+
+
 def test_credit_comes_from_the_card(tmp_path):
     found = read_credit("birds")
     assert found.license == "cc-by-nc-sa-4.0" and "xeno-canto" in found.attribution
     assert "#" not in found.attribution and "\n" not in found.attribution
+    assert "below" not in found.attribution, "nothing stands below it in a file"
+    assert "1588 recorders" in found.people and "4.0: 21643 records" in found.people
     folder = toy.save_toy_model(tmp_path, train_steps=1)
     assert read_credit(folder) == Credit("none", "Records by nobody.")
     (folder / "ATTRIBUTION").unlink()

@@ -9,7 +9,8 @@ import torch
 
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import BadRecordError, UnknownNameError
-from csp_core.raster import HeldOut, fit_class_threshold, values_at_records
+from csp_core.inference import location_prior
+from csp_core.raster import HeldOut, fit_class_threshold, held_out, values_at_records
 
 
 class Places:
@@ -60,3 +61,37 @@ def test_no_usable_record_gives_no_values(records):
     )  # fmt: skip
     found = values_at_records(Places(), "A b", nowhere)
     assert len(found.presence) == len(found.background) == 0
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_place_is_asked_about_once(dated, monkeypatch):
+    chance = torch.Generator().manual_seed(3)
+    spots = torch.rand(7, 2, generator=chance) * 80
+    which = torch.randint(0, 7, (500,), generator=chance)
+    date = torch.randint(0, 3, (500,), generator=chance) / 4
+    records = RecordDataset(
+        spots[which], which % 3, ClassTable(("A b", "C d", "E f")), date=date
+    )  # fmt: skip
+    model = Places()
+    monkeypatch.setattr(Places, "uses_date", dated)
+    asked = []
+    monkeypatch.setattr(
+        held_out,
+        "location_prior",
+        lambda m, lonlat, date=None: (
+            asked.append(len(lonlat)) or location_prior(m, lonlat, date=date)
+        ),
+    )
+    for label, name in enumerate(model.classes.names):
+        found = values_at_records(model, name, records)
+        whole = model.prior(records.lonlat, date if dated else None)[:, label]
+        own = records.label == label
+        assert torch.allclose(found.presence, whole[own])
+        assert torch.allclose(found.background, whole[~own])
+    assert asked == [7 * 3 if dated else 7] * 3
+
+
+def test_records_of_one_site_are_all_held_out(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("species,lon,lat\n" + "A b,1,2\n" * 30, encoding="utf-8")
+    assert len(held_out.read_held_out("demo", path)) == 30

@@ -92,16 +92,21 @@ class Habits:
         columns: Canonical name to column of the file.
         reread: Gives columns of the whole file again, from its beginning.
         of_geometry: Whether places come from geometries, in WGS84.
+        mended: Whether an import has brought the names to one spelling.
     """
 
     def __init__(
-        self, columns: Mapping[str, str], reread: Rereader, of_geometry: bool = False
+        self,
+        columns: Mapping[str, str],
+        reread: Rereader,
+        of_geometry: bool = False,
+        mended: bool = False,
     ) -> None:
         self.columns = columns
         self.numbers = Numbers(columns, reread)
         self.datums = Datums(columns, of_geometry)
         self.days = DayOrder(columns, reread)
-        self.names = NameBook()
+        self.names = NameBook(mended=mended)
         self.flags = SourceFlags(columns)
         self._intervals, self._example = 0, ""
 

@@ -23,12 +23,15 @@ __all__ = [
     "EXTRAS",
     "competing",
     "find_columns",
+    "guess_columns",
     "instead",
     "listed",
     "plain",
 ]
 # Where another column could have been meant, a reader should know which was taken.
 COMPETE = ("date", "lon", "lat", "uncertainty_m")
+# How the remedy begins of what names no columns; whoever offers another one cuts it off there.
+REMEDY = " Name them with mapping="
 
 
 def plain(name: str) -> str:
@@ -75,10 +78,45 @@ def find_columns(
     Raises:
         BadRecordError: On a mapping that does not fit, or without coordinates or a name.
     """
+    given = {key: _given(header, key, column) for key, column in (mapping or {}).items()}
+    found = guess_columns(header, {**(known or {}), **given}, fallback)
+    missing = [key for key in ("lon", "lat") if key not in found]
+    missing += [] if {"scientific_name", "genus"} & {*found} else ["scientific_name"]
+    if missing:
+        raise BadRecordError(
+            f"No column for {', '.join(missing)}. The columns are: {listed(header)}.{REMEDY}"
+            f"{{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
+        )
+    # What the user says a column holds, it does not hold something else beside it.
+    names = {plain(name): name for name in reversed(header) if plain(name)}
+    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()}
+    return found | {
+        key: first[0] for key, first in own.items() if first and first[0] not in given.values()
+    }
+
+
+def guess_columns(
+    header: Sequence[str],
+    sure: Mapping[str, str] | None = None,
+    fallback: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Find what columns there are for, without asking that there be enough.
+
+    Args:
+        header: The columns of the file.
+        sure: Canonical name to the column that holds it for certain.
+        fallback: Canonical name to column, for what nothing else is found for.
+
+    Returns:
+        Canonical name to column, without those of ``EXTRAS``.
+
+    Example:
+        >>> guess_columns(["Latitude", "x", "eventDate"])
+        {'lat': 'Latitude', 'lon': 'x', 'date': 'eventDate'}
+    """
+    sure = sure or {}
     # The first of several columns of one name counts.
     names = {plain(name): name for name in reversed(header) if plain(name)}
-    given = {key: _given(header, key, column) for key, column in (mapping or {}).items()}
-    sure = {**(known or {}), **given}
     found: dict[str, str] = {}
     for key, aliases in ALIASES.items():
         if column := sure.get(key) or next(iter(_first(names, aliases)), None):
@@ -92,19 +130,7 @@ def find_columns(
     for key, column in (fallback or {}).items():
         if not (key == "scientific_name" and named):
             found.setdefault(key, column)
-    named = named or "scientific_name" in found
-    missing = [key for key in ("lon", "lat") if key not in found]
-    missing += [] if named else ["scientific_name"]
-    if missing:
-        raise BadRecordError(
-            f"No column for {', '.join(missing)}. The columns are: {listed(header)}. Name them with"
-            f" mapping={{{missing[0]!r}: 'COLUMN'}} (`csp import-data --map {missing[0]}=COLUMN`)."
-        )
-    # What the user says a column holds, it does not hold something else beside it.
-    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()}
-    return found | {
-        key: first[0] for key, first in own.items() if first and first[0] not in given.values()
-    }
+    return found
 
 
 def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -60,10 +62,18 @@ class SeenKeys:
 
 def _keep(runs: list[Keys], run: Keys) -> None:
     while runs and len(runs[-1]) <= 2 * len(run):
-        run = np.concatenate([runs.pop(), run])
-        run.sort(kind="stable")
+        longer = runs.pop()
+        both = _room(len(longer) + len(run))
+        both[: len(longer)], both[len(longer) :] = longer, run
+        both.sort(kind="stable")
+        run = both
     if len(run):
         runs.append(run)
+
+
+def _room(length: int) -> Keys:
+    """Take memory of its own for a run, which goes back to the system with it, hole for hole."""
+    return np.frombuffer(mmap.mmap(-1, 8 * length), np.uint64)
 
 
 def keys_of(records: pl.DataFrame) -> Keys:

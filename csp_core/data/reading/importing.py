@@ -22,7 +22,7 @@ from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
-from csp_core.data.reading.source import RADIUS, Chunk
+from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk
 from csp_core.data.shapes import AREA
 from csp_core.errors import BadRecordError, ConfigError, CspError
 from csp_core.files import atomic_path
@@ -66,7 +66,8 @@ class Import:
         self._prepare = Preparation(source.header, plain)
         self._columns = self._prepare.columns
         placed = all(columns[key] == source.known.get(key) for key in PLACE)
-        self._habits = Habits(self._columns, self._reread, placed)
+        mended = written and source.imported and rules.judged_before
+        self._habits = Habits(self._columns, self._reread, placed, mended)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
         self._read = self._kept = 0
@@ -254,7 +255,8 @@ def import_records(
     with contextlib.suppress(_Nothing), _saying(out), contextlib.ExitStack() as renames:
         # Both files are closed before either takes its place.
         with contextlib.ExitStack() as files:
-            kept, dropped = _Writer(out, renames, files), _Writer(beside, renames, files)
+            kept = _Writer(out, renames, files, {IMPORTED[0]: IMPORTED[1]})
+            dropped = _Writer(beside, renames, files, {})
             for good, bad in work.batches():
                 kept.write(good)
                 dropped.write(bad)
@@ -270,9 +272,14 @@ class _Writer:
     """Writes a Parquet file row group by row group; it is made with its first row."""
 
     def __init__(
-        self, path: Path, renames: contextlib.ExitStack, files: contextlib.ExitStack
+        self,
+        path: Path,
+        renames: contextlib.ExitStack,
+        files: contextlib.ExitStack,
+        metadata: dict[bytes, bytes],
     ) -> None:
         self._path, self._renames, self._files = path, renames, files
+        self._metadata = metadata
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
@@ -284,8 +291,9 @@ class _Writer:
         if self._writer is None:
             temporary = self._renames.enter_context(atomic_path(self._path))
             stream = self._files.enter_context(temporary.open("wb"))
+            schema = arrow.schema.with_metadata(self._metadata)
             writer = pq.ParquetWriter(
-                stream, arrow.schema, compression="zstd", use_dictionary=list(REPETITIVE)
+                stream, schema, compression="zstd", use_dictionary=list(REPETITIVE)
             )
             self._writer = self._files.enter_context(writer)
         self._writer.write_table(arrow)

@@ -249,9 +249,14 @@ def _of_kind(name: str, change: str) -> Verdict:
 
 
 class NameBook:
-    """Judges names, one piece of a file after the other, and brings equal ones to one spelling."""
+    """Judges names, one piece of a file after the other, and brings equal ones to one spelling.
 
-    def __init__(self) -> None:
+    Args:
+        mended: Whether that was done before, so that all names stand as they are.
+    """
+
+    def __init__(self, *, mended: bool = False) -> None:
+        self._mended = mended
         self._plain: set[str] = set()
         self._verdicts: dict[str, Verdict] = {}
         self._first: dict[str, str] = {}
@@ -269,6 +274,7 @@ class NameBook:
             ``name_drop``, ``name_look``: reasons, null where there is none.
         """
         given = rows["scientific_name"].drop_nulls().unique()
+        given = given.clear() if self._mended else given
         # Most names stand as they should; only the others take time.
         plain = given.str.contains(PLAIN) & ~given.str.contains(NOT_PLAIN)
         if len(self._plain) < MOST_NAMES:

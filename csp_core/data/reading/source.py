@@ -15,6 +15,8 @@ from csp_core.errors import BadRecordError
 # Darwin Core has some 200 terms, and exports with measurements a few hundred columns.
 MAX_COLUMNS = 5_000
 RAGGED = "wrong number of fields"
+# Key and value in the metadata of a Parquet file that an import wrote.
+IMPORTED = (b"csp_core", b"import")
 # The column of a place that stands for an area or a line, in metres.
 RADIUS = "distance to the farthest corner"
 # Gives a fresh stream of a file's unpacked bytes, from their beginning.
@@ -73,6 +75,8 @@ class Source(abc.ABC):
 
     # Columns of lists or structures, from which no plain value can be read.
     nested: frozenset[str] = frozenset()
+    # Whether an import wrote it, which has brought all names to one spelling.
+    imported: bool = False
 
     def __init__(
         self,

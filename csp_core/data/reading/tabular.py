@@ -19,7 +19,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.archives import copy_to
 from csp_core.data.reading.columns import ALIASES, plain
-from csp_core.data.reading.source import RADIUS, Chunk, Opener, Source
+from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk, Opener, Source
 from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
@@ -54,6 +54,7 @@ class ParquetSource(Source):
         except (pa.ArrowException, OSError) as error:
             raise _damaged(error) from error
         names = list(schema.names)
+        self.imported = (schema.metadata or {}).get(IMPORTED[0]) == IMPORTED[1]
         self._kinds = {field.name: field.type for field in schema}
         self.nested = frozenset(n for n, k in self._kinds.items() if pa.types.is_nested(k))
         self._geometry, self._crs, self._transform = "", None, None

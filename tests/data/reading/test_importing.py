@@ -18,7 +18,7 @@ import pytest
 
 from csp_core import cli
 from csp_core.data import read_occurrences
-from csp_core.data.reading import import_records
+from csp_core.data.reading import import_records, scientific
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.reading import exports
@@ -397,3 +397,20 @@ def test_the_benchmark_runs(tmp_path):
     report = json.loads((tmp_path / "import_speed.json").read_text())
     assert [run["rows"] for run in report["runs"]] == [2_000, 200_000]
     assert (tmp_path / "import_speed.md").exists()
+
+
+def test_names_of_an_import_are_not_judged_again(tmp_path, monkeypatch):
+    given = tmp_path / "given.csv"
+    given.write_text("species,lon,lat\nTURDUS MERULA Linnaeus 1758,13,52\nWald_7 (alt),14,52\n")
+    import_records(given, tmp_path / "tidy.parquet", mapping={"scientific_name": "species"})
+    mended, _ = read_occurrences(tmp_path / "tidy.parquet")
+    judged = []
+    monkeypatch.setattr(scientific, "judge_name", judged.append)
+    again, report = read_occurrences(tmp_path / "tidy.parquet")
+    assert again.table.equals(mended.table) and not judged and report.rows_kept == 2
+    # The same columns by anybody else are judged, as is what was dropped.
+    monkeypatch.undo()
+    other = mended.table.with_columns(scientific_name=pl.lit("TURDUS MERULA L."))
+    other.write_parquet(tmp_path / "other.parquet")
+    found, _ = read_occurrences(tmp_path / "other.parquet")
+    assert set(found.table["scientific_name"]) == {"Turdus merula"}
