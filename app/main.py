@@ -24,13 +24,15 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from jobs.listing import allowed
     from shared import suggestions
     from shared.gate import Gate
     from shared.start import serving
+    from shared.style import Dressed
 
     app = st.App(
         __file__,
         routes=[suggestions.route()],
-        middleware=[Middleware(Gate)],
+        middleware=[Middleware(Gate), Middleware(Dressed, sidebar=allowed())],
         lifespan=serving,
     )

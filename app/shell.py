@@ -70,7 +70,7 @@ def greet(page: str) -> None:
     later = list(stops)[list(stops).index(page) + 1 :]
     following = stops[later[0]] if later else None
     path = following.path if following else widgets.ABOUT_PAGE
-    label = f"Next: {following.title} →" if following else "What the words mean: About →"
+    label = f"Next: {following.title if following else 'About'} →"
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="welcome"):
         # On a phone the rest goes below the sentences.
         st.markdown(stops[page].says, width=620)

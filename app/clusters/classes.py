@@ -29,7 +29,7 @@ def draw(view: View, model: DualEncoder) -> None:
         model: The model.
     """
     many, one = plural(view.info), singular(view.info)
-    st.subheader(f"Which {many} live alike?", anchor=False)
+    st.header(f"Which {many} live alike?", anchor=False)
     if not view.info.num_classes:
         st.caption("This model came without classes, so there are none to compare.")
         return

@@ -100,11 +100,11 @@ def legend(told: Account) -> None:
 
 def draw(view: View, account: Account) -> None:
     """Say how good the groups are, and what is typical of each."""
-    st.subheader("How good are these clusters?", anchor=False)
+    st.header("How good are these clusters?", anchor=False)
     told = account.quality.sentences
     st.html("<ul class='csp-quality'>" + "".join(f"<li>{escape(one)}</li>" for one in told.values())
             + f"<li><b>{escape(CAUTION)}</b></li></ul>")  # fmt: skip
-    st.subheader("What is typical of each cluster", anchor=False)
+    st.header("What is typical of each cluster", anchor=False)
     climate = [name for name, _ in account.facts[0].climate] if account.facts else []
     has_classes = any(one.classes for one in account.facts)
     heads = ["Cluster", "Area", "Latitudes", "Countries"]

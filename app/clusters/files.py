@@ -32,7 +32,7 @@ def downloads(view: View, found: Study, told: Account) -> None:
         found: The clusters.
         told: What is known of them.
     """
-    st.subheader("Files", anchor=False)
+    st.header("Files", anchor=False)
     stem = f"{view.info.name}_{view.method}_{view.points}"
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     credit = resources.credit(view.info)

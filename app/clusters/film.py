@@ -32,7 +32,7 @@ def draw(view: View, found: Study) -> None:
     kept_frames = _frames(str(view.info.directory))
     if len(kept_frames) < 2:
         return
-    st.subheader("How this space unfolded", anchor=False)
+    st.header("How this space unfolded", anchor=False)
     key = (*((str(one.path), _changed(one.path)) for one in kept_frames), view.count, view.seed)
     with st.spinner("Grouping the places of every epoch …"):
         film: Series = kept("films", 3).get(

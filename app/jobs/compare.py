@@ -53,7 +53,7 @@ def draw_comparison(names: list[str]) -> None:
     """
     wanted = list(dict.fromkeys(names))[:MOST]
     found = [job for name in wanted if (job := listing.find(name))]
-    st.subheader("Comparison", anchor=False)
+    st.header("Comparison", anchor=False)
     for name in wanted:
         if not listing.find(name):
             st.error(escape_markdown(f"There is no run {name}. It may have been deleted."))

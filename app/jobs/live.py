@@ -36,7 +36,7 @@ def draw_run(name: str) -> None:
     if job is None:
         st.error(escape_markdown(f"There is no run {name}. It may have been deleted."))
         return
-    st.subheader(escape_markdown(name), anchor=False)
+    st.header(escape_markdown(name), anchor=False)
     draw_notices()
     draw_controls(job)
     pace = listing.pace([job])

@@ -123,6 +123,12 @@ def _css(palette: Palette) -> str:
         ".csp-country span,.csp-town span{position:absolute;transform:translate(-50%,-50%);"
         f"white-space:nowrap;color:{palette.text};text-shadow:0 0 2px {palette.land},"
         f"0 0 2px {palette.land},0 0 4px {palette.land}}}"
+        # Below the point that it names, where no pin covers it.
+        ".csp-town span{transform:translate(-50%,55%)}"
+        ".csp-town span::before{content:'';position:absolute;left:50%;top:-6px;width:4px;"
+        "height:4px;margin-left:-2px;border-radius:50%;background:currentColor}"
+        "@media (pointer:coarse){.leaflet-bar a{width:44px!important;height:44px!important;"
+        "line-height:44px!important}}"
         ".csp-country span{font-size:12px;letter-spacing:.06em;opacity:.75}"
         ".csp-town span{font-size:11px;opacity:.85}"
         "body{margin:0}"

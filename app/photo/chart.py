@@ -11,7 +11,6 @@ import streamlit as st
 
 from csp_core.inference import PhotoAnswer, RankedAnswer
 from shared.palette import Palette
-from shared.style import PHONE_HEIGHT
 from shared.words import escape_markdown, percent
 
 # How many of each column's first classes are shown, and how many moves are explained.
@@ -74,8 +73,8 @@ def _page_css() -> str:
         [class*="st-key-photo-row-"] {{padding: 0.15rem 0; flex-wrap: nowrap;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
         @media (max-width: 640px) {{
-            .st-key-photo-map, .st-key-photo-map iframe {{min-height: {PHONE_HEIGHT}px}}
-            .st-key-map-box .st-key-photo-map iframe {{height: {PHONE_HEIGHT}px !important}}
+            .st-key-photo-map, .st-key-photo-map iframe {{min-height: var(--csp-phone-map)}}
+            .st-key-map-box .st-key-photo-map iframe {{height: var(--csp-phone-map) !important}}
             .st-key-photo-box {{flex-wrap: wrap}}
             .st-key-photo-box > :has(.st-key-photo-verdict) {{flex: 1 1 100%}}
             [class*="st-key-photo-row-"] {{flex-wrap: wrap}}

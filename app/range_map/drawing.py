@@ -127,6 +127,7 @@ def draw_maps(
     layers: list[Layer],
     readings: list[Reading],
     boxes: list[DeltaGenerator],
+    frames: list[DeltaGenerator],
 ) -> None:
     """Draw one map, two side by side, or their difference, with the legend.
 
@@ -134,7 +135,8 @@ def draw_maps(
         view: What is asked for.
         layers: One map or two.
         readings: What each shows at the place; none without a place.
-        boxes: Where each is drawn; one for a difference.
+        boxes: Where the legend of each is drawn; one for a difference.
+        frames: Where each is drawn.
     """
     colours, kind = style.palette(), layers[0].raster.kind
     opacity = st.session_state.get("opacity", OPACITY) / 100
@@ -142,7 +144,7 @@ def draw_maps(
         first, other = titles(*layers)
         scale = values.difference_scale(kind, colours)
         raster = difference_of(*layers)
-        with boxes[0], st.container(key="map-box"):
+        with frames[0]:
             label = f"Map of the difference: {first} minus {other}"
             value = write_difference(*readings) if readings else ""
             draw_map(Drawing("range", raster, scale, None, label, value), view, opacity, None)
@@ -153,10 +155,11 @@ def draw_maps(
         return
     wire = st.session_state.setdefault(own("wire"), uuid.uuid4().hex) if len(layers) == 2 else None
     names = titles(*layers) if len(layers) == 2 else ("",)
-    for number, (layer, name, box) in enumerate(zip(layers, names, boxes, strict=True)):
+    places = zip(layers, names, boxes, frames, strict=True)
+    for number, (layer, name, box, frame) in enumerate(places):
         scale = values.value_scale(layer.raster.kind, colours)
         key = "range" if number == 0 else "range2"
-        with box, st.container(key="map-box" if number == 0 else "map-box-2"):
+        with frame:
             if name:
                 st.markdown(f"**{escape_markdown(name)}**")
             value = readings[number].short if readings else ""

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.hosts import Hosts
 from shared.quota import Quota
+from shared.style import FOLDER as STYLE
 from shared.tiles import tiles
 
 SETTING = "CSP_ALLOWED_HOSTS"
@@ -123,9 +124,9 @@ def answer_headers() -> dict[str, str]:
 
 
 def _missing(path: str) -> PlainTextResponse | None:
-    """Of the app's static folder, only what the map loads is served."""
+    """Of the app's static folder, only what pages and maps load is served."""
     path = posixpath.normpath(path.replace("\\", "/"))
-    served = any(f"/app/{folder}/" in path for folder in (LEAFLET, MAP))
+    served = any(f"/app/{folder}/" in path for folder in (LEAFLET, MAP, STYLE))
     if "/app/static" in path and not served:
         return PlainTextResponse("Not found.\n", status_code=404)
     return None

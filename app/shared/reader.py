@@ -94,7 +94,9 @@ def read_columns(content: bytes, path: str) -> Answer:
     return {"columns": [*source.header], "found": found}, b""
 
 
-def read_records(content: bytes, path: str, out: str, most: int, columns: dict[str, str]) -> Answer:
+def read_records(
+    content: bytes, path: str, out: str, most: int, columns: dict[str, str] | None = None
+) -> Answer:
     """Import a file of records to a tidy Parquet file of at most so many records."""
     from csp_core.data.reading import import_records
 

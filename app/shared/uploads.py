@@ -265,14 +265,16 @@ def read_columns(path: str) -> tuple[list[str], dict[str, str]]:
     return list(told["columns"]), dict(told["found"])
 
 
-def import_upload(path: str, out: str, most: int, columns: Mapping[str, str]) -> tuple[int, str]:
+def import_upload(
+    path: str, out: str, most: int, columns: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Import an uploaded file of records in a child process.
 
     Args:
         path: The file.
         out: The tidy Parquet file to write.
         most: Records that are taken at most.
-        columns: Canonical column to the column of the file, where another is meant than is found.
+        columns: Canonical column to the column of the file, where others are meant than are found.
 
     Returns:
         How many records there are, and what was left out, in words.
@@ -280,6 +282,6 @@ def import_upload(path: str, out: str, most: int, columns: Mapping[str, str]) ->
     Raises:
         BadRecordError: If it cannot be read within the limits; one sentence.
     """
-    options = {"path": path, "out": out, "most": most, "columns": dict(columns)}
+    options = {"path": path, "out": out, "most": most, "columns": dict(columns or {})}
     told, _ = READERS.run("records", options, tick=still_wanted)
     return int(told["kept"]), str(told["report"])

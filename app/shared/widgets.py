@@ -56,7 +56,7 @@ def without_classes(known: Sequence[ModelInfo]) -> None:
 def no_models(known: Sequence[ModelInfo]) -> None:
     """Say what to do when there is no model to ask."""
     with st.container(border=True):
-        st.subheader("No model yet", anchor=False)
+        st.header("No model yet", anchor=False)
         st.markdown(
             "This page needs a trained model. Train one with `csp train CONFIG`, and name the"
             " folder that holds your models in the environment variable `CSP_MODELS`."

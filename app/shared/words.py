@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from pathlib import Path
 
 from csp_core import gazetteer
 from csp_core.data.records import ClassTable
@@ -20,6 +22,21 @@ MARKS = re.compile(r"[\[\]*_<>~`$!&:]")
 def escape_markdown(text: str) -> str:
     """Keep text from being read as Markdown, Streamlit's own directives included."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", harmless(text))
+
+
+def demoted(markdown: str, by: int = 2) -> str:
+    r"""Put the headings of a text below those of the page that it stands on.
+
+    Example:
+        >>> demoted("# A\n\n```sh\n# no heading\n```\n## B")
+        '### A\n\n```sh\n# no heading\n```\n#### B'
+    """
+    lines, fenced = markdown.split("\n"), False
+    for number, line in enumerate(lines):
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        if not fenced and (found := re.match(r"#{1,6}(?= )", line)):
+            lines[number] = "#" * min(6, len(found[0]) + by) + line[len(found[0]) :]
+    return "\n".join(lines)
 
 
 def without_pictures(markdown: str) -> str:
@@ -83,7 +100,17 @@ def count_of(number: int, one: str, many: str) -> str:
 def knows_species(info: ModelInfo) -> bool:
     """Tell whether a model's classes are known to be species, and not, say, kinds of land."""
     try:
-        config = read_model_config(info.directory)
+        file = (info.directory / "config.json").stat()
+    except OSError:
+        return False
+    return _names_taxa(info.directory, file.st_mtime_ns, file.st_size)
+
+
+# A page asks this some thirty times.
+@lru_cache(maxsize=256)
+def _names_taxa(directory: Path, modified: int, size: int) -> bool:
+    try:
+        config = read_model_config(directory)
         return names_taxa(config["provenance"]["config"]["data"]["name"])
     except (CspError, OSError, KeyError, TypeError):
         return False  # nobody knows what it was trained on

@@ -12,6 +12,7 @@ from csp_core.store import ModelInfo
 from shared import resources
 from shared.glossary import GLOSSARY, LEVELS
 from shared.words import (
+    demoted,
     escape_markdown,
     explain,
     headline,
@@ -29,7 +30,7 @@ def draw_start() -> None:
         " where nobody did, so do not decide on conservation or land by them without a check on"
         " the ground."
     )
-    st.subheader("A tour of one minute", anchor=False)
+    st.header("A tour of one minute", anchor=False)
     for number, stop in enumerate(shell.tour().values(), start=1):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.page_link(stop.path, label=f"{number}. {stop.title} →", width=140)
@@ -46,7 +47,7 @@ def draw_meaning() -> None:
 
 def draw_models(known: list[ModelInfo]) -> None:
     """Draw one folded card a model."""
-    st.subheader("The models", anchor=False)
+    st.header("The models", anchor=False)
     if not known:
         st.markdown("No model is installed.")
     for info in known:
@@ -101,12 +102,15 @@ def split_card(card: str) -> tuple[str, str]:
 
 def draw_card(card: str) -> None:
     """Draw a part of a card; what would hold up the browser is shown as it is."""
-    (st.markdown if is_plain_enough(card) else st.text)(card)
+    if is_plain_enough(card):
+        st.markdown(demoted(card))
+    else:
+        st.text(card)
 
 
 def draw_sources() -> None:
     """Name whose work the page shows."""
-    st.subheader("Whose work this is", anchor=False)
+    st.header("Whose work this is", anchor=False)
     st.markdown(
         "The recordings of each model: see its card. Land, borders and countries: Natural Earth,"
         " public domain. Towns: [GeoNames](https://www.geonames.org), CC BY 4.0; names of"

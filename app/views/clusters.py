@@ -61,7 +61,7 @@ def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> DeltaGener
 
 def draw_place(view: View, model: DualEncoder, found: Study) -> None:
     """Draw which places are like the chosen one."""
-    st.subheader("Places like here", anchor=False)
+    st.header("Places like here", anchor=False)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         typed.place_box(width=300)
         clicks.coordinate_boxes(view.place)

@@ -154,7 +154,7 @@ def _link(view: View) -> dict[str, str]:
 def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
     place, where = place_name(report.lon, report.lat)
-    st.subheader(escape_markdown(place), anchor=False)
+    st.header(escape_markdown(place), anchor=False)
     widgets.support_line(report, where, view.info)
     if report.extrapolates:
         st.warning(

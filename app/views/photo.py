@@ -177,8 +177,10 @@ def page() -> None:
     if known is None:
         return
     view = photo.address.read_view(known)
-    model, truth = resources.model(view.info), st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    model, truth = resources.model(view.info), room("photo-truth")
+    with st.container(
+        horizontal=True, vertical_alignment="bottom", gap="medium", key="photo-model"
+    ):
         pick_model(view, known)
         widgets.model_chip(view.info)
     given = photo.files.choose(view.example, view.problems, view.info.name, address.usable(known))

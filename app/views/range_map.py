@@ -23,6 +23,7 @@ from shared.address import set_param
 from shared.words import escape_markdown, explain, not_known, place_title, singular, value_meaning
 
 RECENT = 6
+MAP_KEYS = "map-box", "map-box-2"
 SIDE_BY_SIDE, DIFFERENCE = "Side by side", "Difference"
 
 
@@ -115,7 +116,7 @@ def draw_controls(
     usable = list(address.usable(known))
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
-        picker = partial(widgets.species_picker, width=300)
+        picker = partial(widgets.species_picker, width=260)
         what = singular(view.info)
         picker(what.capitalize(), model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
                key="taxon_box")  # fmt: skip
@@ -124,7 +125,7 @@ def draw_controls(
         if len(usable) > 1:
             state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, args=(known,),
-                         width=180)  # fmt: skip
+                         width=160)  # fmt: skip
         picker("Compare with", other.classes, view.other_taxon,
                partial(on_box, "compare", "other_box"), key="other_box",
                placeholder=f"A second {singular(view.other_info)}")  # fmt: skip
@@ -187,7 +188,7 @@ def draw_notes(view: RangeView, layers: list[Layer]) -> None:
 
 def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) -> None:
     """Draw the boxes for a place, and what the maps say of it."""
-    st.subheader("At a place", anchor=False)
+    st.header("At a place", anchor=False)
     typed.place_box()
     with st.container(horizontal=True, gap="small"):
         clicks.coordinate_boxes(view.place)
@@ -257,7 +258,9 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
     else:
         left, right = box.columns([11, 5], gap="medium")
         map_boxes, side = [left], [right] * 3
-    with map_boxes[0]:
+    # Of the maps at once, so that what is drawn before them does not move when they come.
+    frames = [b.container(key=k) for b, k in zip(map_boxes, MAP_KEYS, strict=False)]
+    with frames[0]:
         at_sea = any(mostly_at_sea(model, taxon) for _, model, taxon in layers)
         sea = view.sea or at_sea
         rasters = [
@@ -268,7 +271,7 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
         place_box = st.container()
     drawn: list[Layer] = []
     with side[0 if beside else 1].container(key="area-box"):
-        st.subheader("Area above threshold", anchor=False)
+        st.header("Area above threshold", anchor=False)
         area_box = st.container()
         for number, ((info, model, taxon), raster) in enumerate(zip(layers, rasters, strict=True)):
             if number == 0:
@@ -285,22 +288,22 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
     readings = [readout.read_at(view.place, layer, date) for layer in drawn] if view.place else []
     with place_box:
         draw_place(view, drawn, readings)
-    drawing.draw_maps(view, drawn, readings, map_boxes)
+    drawing.draw_maps(view, drawn, readings, map_boxes, frames)
     with map_boxes[0] if not beside else box:
         draw_options(view, drawn, at_sea)
         draw_notes(view, drawn)
-        st.subheader(f"About the {singular(view.info)}", anchor=False)
+        st.header(f"About the {singular(view.info)}", anchor=False)
         shown = {(layer.taxon, layer.info.name): layer for layer in drawn}.values()
         for layer in shown:
             with st.container(key=f"profile-{layer is drawn[0]}"):
                 draw_profile(layer)
     with side[2]:
-        st.subheader("Files", anchor=False)
+        st.header("Files", anchor=False)
         files.downloads(drawn, difference=view.difference)
         with st.popover("Link to this view"):
             st.code(link_to(view, layers[0][2]), language=None, wrap_lines=True)
     if drawn[0].model.uses_date:
-        st.subheader("Month by month", anchor=False)
+        st.header("Month by month", anchor=False)
         drawing.draw_months(drawn[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -139,15 +140,18 @@ def describe_place(
     lift = value / model.classes.frequency() if model.prior_kind == "share" else None
     order = value.argsort(descending=True, stable=True)[:top].tolist()
     names, common = model.classes.names, model.classes.common_names
+    # Numbers at once: one by one, tensors of a class each take longer than the model.
+    values, counts = value.tolist(), near.per_class.tolist()
+    lifts = [math.nan] * len(values) if lift is None else lift.tolist()
     results = tuple(
         RankedTaxon(
             rank=position + 1,
             taxon=names[k],
             common_name=common[k],
-            value=float(value[k]),
+            value=values[k],
             # A class without a training record has no frequency to compare with.
-            lift=None if lift is None or not lift[k].isfinite() else float(lift[k]),
-            support=int(near.per_class[k]),
+            lift=lifts[k] if math.isfinite(lifts[k]) else None,
+            support=int(counts[k]),
         )
         for position, k in enumerate(order)
     )

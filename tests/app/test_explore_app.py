@@ -38,7 +38,15 @@ def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 def texts(app: AppTest) -> str:
-    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    shown = [
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.error,
+        *app.warning,
+        *app.info,
+    ]
     parts = [element.value for element in shown] + [button.label for button in app.button]
     parts += [element.proto.body for element in app.get("html")]
     return "\n".join(parts)
@@ -65,7 +73,7 @@ def box(app: AppTest, name: str) -> float:
 def test_it_opens_at_nairobi_with_a_filled_list(open_app: Open) -> None:
     app = open_app()
     assert not app.exception and not app.error
-    assert app.subheader[0].value == "Near Nairobi, Kenya"
+    assert app.header[0].value == "Near Nairobi, Kenya"
     assert (box(app, "lon"), box(app, "lat")) == (36.8, -1.3)
     assert len(ranked(app)) == 6 and ranked(app)[0].startswith("1\\. *")
     shown = texts(app)
@@ -78,7 +86,7 @@ def test_it_opens_at_nairobi_with_a_filled_list(open_app: Open) -> None:
 def test_the_address_decides_place_and_species(open_app: Open) -> None:
     app = open_app(lat="48.2", lon="16.4", taxon="ficta danubia", zoom="6", model="toy")
     assert not app.exception and not app.error
-    assert app.subheader[0].value == "Near Vienna, Austria"
+    assert app.header[0].value == "Near Vienna, Austria"
     assert app.selectbox(key="species").value == "Ficta danubia"
     assert "90 recordings in" in texts(app)
 
@@ -118,7 +126,7 @@ def test_longitude_190_is_wrapped_with_a_notice(open_app: Open) -> None:
 
 def test_swapped_coordinates_are_offered_the_other_way_round(open_app: Open) -> None:
     app = open_app(lat="136.8", lon="-1.3")
-    assert app.subheader[0].value == "Near Nairobi, Kenya" and len(app.error) == 1
+    assert app.header[0].value == "Near Nairobi, Kenya" and len(app.error) == 1
     app.button(key="swap").click().run()
     assert not app.error and not app.exception
     assert (box(app, "lon"), box(app, "lat")) == (136.8, -1.3)
@@ -155,10 +163,10 @@ def test_the_boxes_write_the_address(open_app: Open) -> None:
     app = open_app()
     app.number_input(key="lat_box").set_value(48.2).run()
     app.number_input(key="lon_box").set_value(16.4).run()
-    assert app.subheader[0].value == "Near Vienna, Austria"
+    assert app.header[0].value == "Near Vienna, Austria"
     app.number_input(key="lat_box").set_value(91.0).run()
     assert len(app.error) == 1 and not app.exception and box(app, "lat") == 91
-    assert param(app, "lat") == "48.2" and app.subheader[0].value == "Near Vienna, Austria"
+    assert param(app, "lat") == "48.2" and app.header[0].value == "Near Vienna, Austria"
     # A refused text beside it replaces the message, and a good choice the number.
     app.text_input(key="place_text").set_value("95, 200").run()
     assert len(app.error) == 1 and "95" in app.error[0].value and box(app, "lat") == 91
@@ -170,11 +178,11 @@ def test_an_emptied_box_stays_empty_and_the_pin_stays(open_app: Open) -> None:
     app = open_app()
     app.number_input(key="lat_box").set_value(None).run()
     assert app.number_input(key="lat_box").value is None and not app.error and not app.exception
-    assert app.subheader[0].value == "Near Nairobi, Kenya" and param(app, "lat") is None
+    assert app.header[0].value == "Near Nairobi, Kenya" and param(app, "lat") is None
     app.number_input(key="lon_box").set_value(16.4).run()
     assert app.number_input(key="lat_box").value is None and box(app, "lon") == 16.4
     app.number_input(key="lat_box").set_value(48.2).run()
-    assert app.subheader[0].value == "Near Vienna, Austria" and not app.info
+    assert app.header[0].value == "Near Vienna, Austria" and not app.info
     app.number_input(key="lon_box").set_value(None).run()
     assert len(app.info) == 1
     app.number_input(key="lat_box").set_value(-91.0).run()
@@ -184,7 +192,7 @@ def test_an_emptied_box_stays_empty_and_the_pin_stays(open_app: Open) -> None:
 def test_a_bad_address_shows_the_place_that_the_page_opens_with(open_app: Open) -> None:
     app = open_app(lat="95", lon="3", zoom="0")
     assert len(app.error) == 1 and "Showing Nairobi instead" in app.error[0].value
-    assert app.subheader[0].value == "Near Nairobi, Kenya" and len(ranked(app)) == 6
+    assert app.header[0].value == "Near Nairobi, Kenya" and len(ranked(app)) == 6
     assert (box(app, "lon"), box(app, "lat")) == (36.8, -1.3)
     assert "zoom=0" in app.code[0].value and "lat=-1.3" in app.code[0].value
     app.text_input(key="place_text").set_value("48.2, 16.4").run()
@@ -226,7 +234,7 @@ def test_a_longitude_past_the_antimeridian_is_written_as_it_is_meant(open_app: O
 def test_a_search_with_one_answer_goes_there_and_the_box_names_it(open_app: Open) -> None:
     app = open_app()
     app.text_input(key="place_text").set_value("Hallstatt").run()
-    assert "Hallstatt" in app.subheader[0].value
+    assert "Hallstatt" in app.header[0].value
     assert "Hallstatt" in str(app.text_input(key="place_text").value)
     # The numbers move the pin, and the name goes with the place.
     app.number_input(key="lat_box").set_value(10.0).run()

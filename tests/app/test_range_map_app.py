@@ -81,7 +81,15 @@ def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 def texts(app: AppTest) -> str:
-    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    shown = [
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.error,
+        *app.warning,
+        *app.info,
+    ]
     parts = [element.value for element in shown] + [button.label for button in app.button]
     parts += [metric.value for metric in app.metric]
     parts += [element.proto.body for element in app.get("html")]
@@ -568,7 +576,8 @@ def test_the_species_is_told_with_where_it_is_recorded(open_app: Open) -> None:
     shown = texts(app)
     assert f"*{NAMES[0]}*" in shown and "recordings, of " in shown
     assert "Recorded most in" in shown and "Kenya" in shown
-    assert "gbif" not in shown, "an invented name can be looked up nowhere"
+    assert f"gbif.org/species/search?q={NAMES[0].replace(' ', '%20')}" in shown
+    assert "ebird" not in shown, "not all species are birds"
     app.toggle(key="dots_box").set_value(False).run()
     assert param(app, "dots") == "hidden" and "recorded here" not in texts(app)
 

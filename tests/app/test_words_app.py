@@ -44,7 +44,15 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
 
 
 def said(app: AppTest) -> str:
-    shown = [*app.title, *app.markdown, *app.caption, *app.subheader, *app.error, *app.warning]
+    shown = [
+        *app.title,
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.error,
+        *app.warning,
+    ]
     parts = [element.value for element in shown] + [button.label for button in app.button]
     bodies = [element.proto.body for element in app.get("html")]
     return "\n".join([*parts, *(body for body in bodies if "<style>" not in body)])
@@ -105,14 +113,14 @@ def test_each_model_brings_its_words_and_its_place(
     open_app: Open, model: str, title: str, place: str
 ) -> None:
     app = open_app(model=model)
-    assert app.title[0].value == title and place in app.subheader[0].value
+    assert app.title[0].value == title and place in app.header[0].value
     (info,) = [info for info in catalog.list_models() if info.name == model]
     assert headline(info).split(":")[0] in app.markdown[0].value
     examples = [button for button in app.button if str(button.key).startswith("example-")]
     assert len(examples) == len(info.introduction.examples)
     if examples:
         examples[1].click().run()
-        assert examples[1].label.split()[0] in app.subheader[0].value
+        assert examples[1].label.split()[0] in app.header[0].value
 
 
 def test_a_model_that_says_nothing_opens_where_most_was_recorded(

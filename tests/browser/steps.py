@@ -1,6 +1,7 @@
 """What browser tests of several pages do: find the map, click it, wait, read the address."""
 
 import re
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import FrameLocator, Page, expect
@@ -83,3 +84,18 @@ def choose_by_keys(page: Page, selector: str) -> None:
 def brightness(colour: str) -> float:
     red, green, blue = map(float, re.findall(r"[\d.]+", colour)[:3])
     return (red + green + blue) / 3
+
+
+def heading_levels(page: Page) -> list[int]:
+    """Give the levels of the headings that can be seen on a page, from its top."""
+    found: list[int] = page.evaluate(
+        """[...document.querySelectorAll('.stMain :is(h1, h2, h3, h4, h5, h6)')]
+            .filter(e => e.checkVisibility()).map(e => +e.tagName[1])"""
+    )
+    return found
+
+
+def check_headings(levels: list[int]) -> None:
+    """Fail unless headings begin at one of the first level and go down one step at a time."""
+    assert levels[0] == 1 and levels.count(1) == 1, levels
+    assert all(after <= before + 1 for before, after in pairwise(levels)), levels

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import leaflet, settle
+from tests.browser.steps import check_headings, heading_levels, leaflet, settle
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 pytestmark = [
@@ -57,6 +57,7 @@ def test_no_page_has_grave_faults(app: str, open_page: OpenPage, name: str, sche
         page.get_by_role("button", name="GeoTIFF").wait_for()
     settle(page)
     assert faults(page) == []
+    check_headings(heading_levels(page))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -26,7 +26,7 @@ def first_row(page: Page) -> Locator:
 
 
 def heading(page: Page) -> Locator:
-    return page.get_by_role("heading", level=3).first
+    return page.get_by_role("heading", level=2).first
 
 
 def test_it_opens_with_a_pin_and_a_filled_list(app: str, open_page: OpenPage) -> None:

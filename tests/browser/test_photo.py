@@ -1,7 +1,6 @@
 import csv
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from tests.browser.steps import (
     DECK_TIMEOUT,
     WIDER,
     brightness,
+    check_headings,
     click_map,
     focus_by_tab,
+    heading_levels,
     leaflet,
     params,
     settle,
@@ -183,17 +184,13 @@ def test_without_leaflet_there_is_a_cell_map(
     expect(page.get_by_text("Leaflet is not installed")).to_be_visible()
 
 
-HEADINGS = """[...document.querySelectorAll('.stMain :is(h1, h2, h3, h4, h5, h6)')]
-    .filter(e => e.checkVisibility()).map(e => +e.tagName[1])"""
-
-
 def test_headings_go_down_one_step_at_a_time(photo_app: str, open_page: OpenPage) -> None:
     page = open_page(f"{photo_app}photo")
     expect(heading(page)).to_be_visible()
     settle(page)
-    levels = page.evaluate(HEADINGS)
-    assert levels[0] == 1 and levels.count(1) == 1 and 2 in levels and 3 in levels
-    assert all(after <= before + 1 for before, after in pairwise(levels))
+    levels = heading_levels(page)
+    assert 2 in levels and 3 in levels
+    check_headings(levels)
 
 
 def test_nothing_jumps_as_the_map_comes(photo_app: str, open_page: OpenPage) -> None:

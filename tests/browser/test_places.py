@@ -45,7 +45,7 @@ def options(page: Page) -> Locator:
 
 
 def heading(page: Page) -> Locator:
-    return page.get_by_role("heading", level=3).first
+    return page.get_by_role("heading", level=2).first
 
 
 def start(page: Page) -> None:

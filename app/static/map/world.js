@@ -83,7 +83,9 @@ window.cspWorld = (() => {
         const spot = [0, 360, -360].map((s) => [lat, lon + s]).find((at) => view.contains(at));
         if (!spot) continue;
         const at = map.latLngToContainerPoint(spot), half = 4 * name.length;
-        const box = [at.x - half, at.y - 9, at.x + half, at.y + 9];
+        // The name of a town stands below its point.
+        const y = kind === "csp-town" ? at.y + 12 : at.y;
+        const box = [at.x - half, y - 9, at.x + half, y + 9];
         if (taken.some((t) => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) {
           continue;
         }

@@ -78,7 +78,15 @@ def test_embeddings_that_cannot_be_grouped(open_clusters: Open, model: str, word
 
 
 def texts(app: AppTest) -> str:
-    shown = [*app.title, *app.markdown, *app.caption, *app.subheader, *app.error, *app.info]
+    shown = [
+        *app.title,
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.error,
+        *app.info,
+    ]
     parts = [element.value for element in shown]
     parts += [element.proto.body for element in app.get("html")]
     parts += [link.proto.label for link in app.get("page_link")]

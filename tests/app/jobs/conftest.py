@@ -83,7 +83,15 @@ def make_run(home: Path) -> MakeRun:
 
 def texts(app: AppTest) -> str:
     """Join all words of a page."""
-    shown = [*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info]
+    shown = [
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.error,
+        *app.warning,
+        *app.info,
+    ]
     shown += [*app.success, *app.code]
     parts = [str(element.value) for element in shown] + [button.label for button in app.button]
     parts += [link.proto.label for link in app.get("page_link")]

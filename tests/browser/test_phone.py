@@ -1,0 +1,85 @@
+"""Every page on a phone and as it comes: fingers, width, a menu with a name, nothing that jumps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.steps import WIDER, leaflet, settle
+from tests.browser.test_axe import MAPS, PAGES
+
+pytestmark = pytest.mark.browser
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+LEAST = 44
+# What can be tapped and is smaller, but links in a line of text, which are as high as the line.
+SMALL = """least => {
+    const found = [], room = '.react-aria-ComboBox > div, label';
+    const what = 'button, a[href], input, summary, [role=button], [role=radio], [role=tab]';
+    const page = document.querySelector('.stMain') || document;
+    for (const each of page.querySelectorAll(what)) {
+        if (!each.checkVisibility({visibilityProperty: true}) || each.type === 'range') continue;
+        if (each.tagName === 'A' && each.closest('p, li, .leaflet-control-attribution')) continue;
+        // A box is tapped anywhere in its frame, a mark of a choice anywhere on its words.
+        const taken = each.tagName === 'INPUT' ? each.closest(room) || each : each;
+        const {width, height} = taken.getBoundingClientRect();
+        if (width < 2 || height < 2) continue;
+        if (width < least - 0.5 || height < least - 0.5) found.push(
+            `${each.tagName} ${each.ariaLabel || each.textContent.slice(0, 30)}`
+            + ` ${each.dataset.testid || ''} ${Math.round(width)}x${Math.round(height)}`);
+    }
+    return found;
+}"""
+# Added up as browsers do, without what follows a tap or a key.
+WATCH = """window.shift = 0; window.moved = [];
+new PerformanceObserver(list => list.getEntries().forEach(entry => {
+    if (entry.hadRecentInput) return;
+    window.shift += entry.value;
+    window.moved.push([entry.value.toFixed(3), Math.round(entry.startTime),
+        ...entry.sources.slice(0, 4).map(({node, previousRect, currentRect}) => {
+            const at = node && (node.nodeType === 3 ? node.parentElement : node);
+            const key = at && at.closest('[class*=st-key]');
+            return `${key ? key.className.match(/st-key-\\S+/)[0] : ''}`
+                + ` ${at ? at.dataset.testid || at.tagName : ''}`
+                + ` ${Math.round(previousRect.y)}>${Math.round(currentRect.y)}`; })]);
+})).observe({type: 'layout-shift', buffered: true});"""
+
+
+def shown(page: Page, address: str, name: str) -> None:
+    """Open a page and wait until all of it is there."""
+    page.goto(address)
+    page.locator("h1").first.wait_for()
+    if name in MAPS:
+        leaflet(page)
+    if name == "clusters":
+        page.get_by_role("button", name="GeoTIFF").wait_for()
+    settle(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_fingers_find_all_that_can_be_tapped(app: str, open_page: OpenPage, name: str) -> None:
+    page = open_page("about:blank", **PHONE)
+    shown(page, app + PAGES[name], name)
+    small = [found for frame in page.frames for found in frame.evaluate(SMALL, LEAST)]
+    assert not small, small
+    assert page.evaluate(WIDER) <= 0, "the page scrolls sideways"
+    menu = page.get_by_role("button", name="menu")
+    expect(menu.first).to_be_visible()
+
+
+@pytest.mark.parametrize("device", ["phone", "desk"])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_jumps_as_a_page_comes(
+    app: str, open_page: OpenPage, name: str, device: str
+) -> None:
+    page = open_page("about:blank", **(PHONE if device == "phone" else {}))
+    page.add_init_script(WATCH)
+    shown(page, app + PAGES[name], name)
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.shift") < 0.1, page.evaluate("window.moved")
