@@ -56,16 +56,5 @@ def square(lon: float, lat: float, half: float) -> list[list[float]]:
 
 def dots_geojson(evidence: Evidence) -> str:
     """Write the middles of the cells in which a species was recorded as GeoJSON text."""
-    said = "1 recording", "{:,} recordings"
-    features = [
-        {
-            "type": "Feature",
-            "properties": {
-                "said": f"{said[records > 1].format(records)} in a cell of {evidence.degrees:g}°"
-            },
-            "geometry": {"type": "Point", "coordinates": [lon, lat]},
-        }
-        for lon, lat, records in evidence.cells
-        if abs(lat) <= EDGE
-    ]
-    return json.dumps({"type": "FeatureCollection", "features": features})
+    places = [[lon, lat] for lon, lat, _ in evidence.cells if abs(lat) <= EDGE]
+    return json.dumps({"type": "MultiPoint", "coordinates": places})

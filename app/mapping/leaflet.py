@@ -229,12 +229,10 @@ def dots_group(cells: str | None, palette: Palette) -> folium.FeatureGroup:
     """
     group = folium.FeatureGroup(name="dots")
     if cells:
+        # No tooltip: each would be a stop on the way of those who go by keys.
         dot = {"radius": 2, "weight": 0.6, "color": palette.land, "fillColor": palette.text,
-               "fillOpacity": 1, "className": "csp-dot"}  # fmt: skip
-        options = (
-            f"{{pointToLayer: (f, at) => L.circleMarker(at, {json.dumps(dot)}),"
-            " onEachFeature: (f, l) => l.bindTooltip(f.properties.said)}"
-        )
+               "fillOpacity": 1, "className": "csp-dot", "interactive": False}  # fmt: skip
+        options = f"{{pointToLayer: (f, at) => L.circleMarker(at, {json.dumps(dot)})}}"
         group.add_child(GeoJson(cells, options))
     return group
 

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from csp_core.raster import Raster
+from csp_core.raster.picture import STEPS
 from csp_core.raster.polygons import cell_polygons
 from mapping.evidence import EDGE
 from shared.palette import Palette
@@ -56,7 +57,8 @@ EDGES = {
     "share": (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     "relative": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
-DIFFERENCES = {"share": (0.001, 0.005, 0.02, 0.1, 1.0), "relative": (0.05, 0.1, 0.25, 0.5, 1.0)}
+# The same as in the files.
+DIFFERENCES = {kind.removesuffix(" difference"): ends for kind, ends in STEPS.items()}
 TITLES = {
     "share": "Share of the recordings made at a place",
     "relative": "Relative score, no percentage",
@@ -114,7 +116,13 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def mercator_png(
-    raster: Raster, scale: Scale, palette: Palette, *, guesses: bool, hatch: bool = False
+    raster: Raster,
+    scale: Scale,
+    palette: Palette,
+    *,
+    guesses: bool,
+    hatch: bool = False,
+    fade: bool = False,
 ) -> bytes:
     """Draw a raster of the world for a Mercator map that ends at ``EDGE``.
 
@@ -124,6 +132,7 @@ def mercator_png(
         palette: The theme's colours.
         guesses: Whether values are coloured where the model extrapolates.
         hatch: Whether to draw hatching there, for maps that have no patterns of their own.
+        fade: Whether colours are faint near there.
 
     Returns:
         A PNG with a palette; what is not coloured is transparent.
@@ -131,7 +140,7 @@ def mercator_png(
     rows = mercator_rows(raster.grid.step)
     steps = steps_of(raster, scale, guesses)[rows]
     mask = raster.extrapolated.numpy()[rows]
-    if not guesses:
+    if fade and not guesses:
         steps = faded(steps, mask, scale)
     if hatch:
         steps = hatched(np.kron(steps, np.ones((1, 2), np.uint8)), np.repeat(mask, 2, axis=1))

@@ -12,6 +12,7 @@ from shared.address import (
     CENTRE,
     full_address,
     place_of,
+    read_centre,
     read_model,
     read_month,
     read_number,
@@ -123,7 +124,7 @@ def link_to(view: RangeView, taxon: str) -> str:
     Returns:
         The address, without what was refused.
     """
-    looks = {name: st.query_params.get(name) for name in ("zoom", CENTRE)}
+    looks = st.query_params.get(CENTRE) if read_centre() else None
     params = {
         "model": view.info.name,
         "taxon": taxon,
@@ -132,7 +133,8 @@ def link_to(view: RangeView, taxon: str) -> str:
         "show": "difference" if view.difference else None,
         "threshold": None if view.threshold is None else str(view.threshold),
         **(place_of(*view.place) if view.place else {}),
-        **looks,
+        CENTRE: looks,
+        "zoom": None if view.zoom is None else f"{view.zoom:g}",
         "month": None if view.month is None else str(view.month),
         "guesses": "shown" if view.guesses else None,
         "sea": "shown" if view.sea else None,

@@ -60,8 +60,7 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     start, center = state.setdefault(own("start"), seen), state.get(own("center"))
     line = None
     if layer and layer.threshold:
-        line = _line(raster.model, raster.taxon, raster.date, layer.threshold.value, guesses,
-                     resources.content_hash(layer.info), layer.raster)  # fmt: skip
+        line = _line(layer.raster, layer.threshold.value, guesses)
     hatched = _hatched(raster, layer)
     if guesses:
         # Colours must not drown the lines.
@@ -104,17 +103,14 @@ def _dots(content: str, taxon: str, _model: DualEncoder) -> str | None:
     return dots_geojson(evidence) if evidence else None
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _line(
-    model: str, taxon: str, date: float | None, value: float, guesses: bool, content: str,
-    _raster: Raster,
-) -> str:  # fmt: skip
-    return values.outline_above(_raster, value, guesses=guesses)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: Raster.content_hash})
+def _line(raster: Raster, value: float, guesses: bool) -> str:
+    return values.outline_above(raster, value, guesses=guesses)
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: Raster.content_hash})
 def _picture(raster: Raster, scale: Scale, colours: Palette, guesses: bool, hatch: bool) -> bytes:
-    return values.mercator_png(raster, scale, colours, guesses=guesses, hatch=hatch)
+    return values.mercator_png(raster, scale, colours, guesses=guesses, hatch=hatch, fade=True)
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Raster: Raster.content_hash})
@@ -149,9 +145,9 @@ def draw_maps(
             value = write_difference(*readings) if readings else ""
             draw_map(Drawing("range", raster, scale, None, label, value), view, opacity, None)
         ends = f"more of {other}", f"more of {first}"
-        with boxes[0]:
+        with boxes[0], st.container(key="range-legend"):
             legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends,
-                   dots=False)  # fmt: skip
+                   dots=False, counted=True)  # fmt: skip
         return
     wire = st.session_state.setdefault(own("wire"), uuid.uuid4().hex) if len(layers) == 2 else None
     names = titles(*layers) if len(layers) == 2 else ("",)
@@ -165,12 +161,12 @@ def draw_maps(
             value = readings[number].short if readings else ""
             label = f"Map of {layer.name}"
             draw_map(Drawing(key, layer.raster, scale, layer, label, value), view, opacity, wire)
-        with box:
+        with box, st.container(key=f"range-legend-{number}"):
             line = "" if layer.threshold is None else "at or above the threshold of "
             line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
-            hatched = _hatched(layer.raster, layer)
+            hatched, counted = _hatched(layer.raster, layer), layer.model.support is not None
             legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None,
-                   dots=view.dots and layer.model.support is not None)  # fmt: skip
+                   dots=view.dots and counted, counted=counted)  # fmt: skip
 
 
 def _hatched(raster: Raster, layer: Layer | None) -> bool:

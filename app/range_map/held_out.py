@@ -106,6 +106,8 @@ def held_out(
         records, report = _records(*where, columns, given, called)
     except BadRecordError as error:
         said, _, remedy = str(error).replace(called, given.name).partition(REMEDY)
+        if remedy and given.path:
+            raise
         raise BadRecordError(f"{said} Choose them in the boxes." if remedy else said) from None
     report = report.replace(called, given.name, 1)
     values = _values(*where, columns, taxon, resources.model(info), records)
@@ -115,10 +117,11 @@ def held_out(
 def _plain_name(given: Given) -> str:
     """Name a copy of a file with its ending alone; the rest of a name is the user's to choose.
 
-    What is read of a content is kept for all who give it, each under a name of their own.
+    What is read of a content is kept for all who give it, each under a name of their own, which
+    takes the place of this one in every message: so this is no word.
     """
     suffix = Path(given.name).suffix
-    return "records" + (suffix if suffix[1:].isalnum() else "")
+    return f"upload-{given.digest[:12]}" + (suffix if suffix[1:].isalnum() else "")
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

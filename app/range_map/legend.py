@@ -18,6 +18,7 @@ def legend(
     guesses: bool,
     ends: tuple[str, str] | None,
     dots: bool,
+    counted: bool,
 ) -> None:
     """Explain the colours, the hatching and the line.
 
@@ -28,6 +29,7 @@ def legend(
         guesses: Whether the hatched area is coloured too.
         ends: What the lower and the upper end of a difference mean, or None.
         dots: Whether dots stand where the species was recorded.
+        counted: Whether it is known where there are recordings.
     """
     palette = style.palette()
     boxes = "".join(
@@ -47,14 +49,14 @@ def legend(
     dot = f"background:{palette.text};border:0;border-radius:50%;width:7px;height:7px"
     keys = [f'<span><i style="{dot}"></i>recorded here</span>'] if dots else []
     quiet = f"background:{palette.looked}"
-    keys.append(f'<span><i style="{quiet}"></i>{_quiet(scale, ends is not None)}</span>')
+    keys.append(f'<span><i style="{quiet}"></i>{_quiet(scale, ends is not None, counted)}</span>')
     if hatched:
         ink = palette.text if guesses else palette.hatch
         what = "a guess" if guesses else "nobody looked enough"
         stripes = f"repeating-linear-gradient(135deg,{ink} 0 1px,transparent 1px 5px)"
         keys.append(
             f'<span><i style="background:{stripes}"></i>{what}: fewer than 10 recordings of'
-            " anything within 250 km</span>"
+            f" anything within 250 km{'' if guesses else '; colours fade towards it'}</span>"
         )
     if line:
         ring = f"background:transparent;border:2px solid {palette.line}"
@@ -67,13 +69,13 @@ def legend(
     )
 
 
-def _quiet(scale: Scale, difference: bool) -> str:
+def _quiet(scale: Scale, difference: bool, counted: bool) -> str:
     if difference:
         least = next(edge for edge in scale.edges if edge > 0)
         size = f"{100 * least:g} points" if scale.unit else f"{least:g}"
         return f"differ by less than {size}"
     first = f"{scale.labels()[1]} {scale.unit}".strip()
-    return f"looked, and hardly or never recorded: below {first}"
+    return f"{'looked, and hardly or never recorded: ' if counted else ''}below {first}"
 
 
 def _spoken(scale: Scale) -> str:

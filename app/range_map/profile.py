@@ -69,9 +69,11 @@ def _country_of(lon: float, lat: float, degrees: float) -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def _countries(content: str, taxon: str, _model: DualEncoder) -> list[tuple[str, int]]:
+def _countries(
+    content: str, taxon: str, _model: DualEncoder
+) -> tuple[list[tuple[str, int]], float]:
     evidence = read_evidence(_model, taxon)
-    return countries(evidence) if evidence else []
+    return (countries(evidence), evidence.degrees) if evidence else ([], 0.0)
 
 
 def draw_profile(layer: Layer) -> None:
@@ -86,12 +88,11 @@ def draw_profile(layer: Layer) -> None:
         what = escape_markdown(plural(layer.info))
         of_all = f"{own / total:.2%}".replace("%", " %")
         lines.append(f"{said}, of {total:,} of {len(classes):,} {what} ({of_all}).")
-    found = _countries(resources.content_hash(layer.info), taxon, layer.model)
+    found, degrees = _countries(resources.content_hash(layer.info), taxon, layer.model)
     if found:
         most = ", ".join(f"{escape_markdown(where)} ({n:,})" for where, n in found[:MOST_COUNTRIES])
-        rest = len(found) - MOST_COUNTRIES
+        rest = sum(where != AT_SEA for where, _ in found[MOST_COUNTRIES:])
         more = f" and {count_of(rest, 'more country', 'more countries')}" if rest > 0 else ""
-        degrees = layer.model.support.cell_degrees if layer.model.support else 0
         lines.append(f"Recorded most in {most}{more}, counted by cells of {degrees:g}°.")
     if links := links_of(layer.info):
         listed = " · ".join(f"[{PLACES[key][0]}]({PLACES[key][1](taxon)})" for key in links)

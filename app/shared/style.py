@@ -53,7 +53,7 @@ class Dressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; pages get the styles at their end, where they rank last."""
-        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+        if not _asks_for_page(scope):
             await self.app(scope, receive, send)
             return
         # The page is changed, so it is neither taken packed nor from a browser's memory.
@@ -68,7 +68,7 @@ class Dressed:
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kind = MutableHeaders(scope=message).get("content-type", "")
-                if kind.startswith("text/html"):
+                if kind.startswith("text/html") and message["status"] == 200:
                     begun.append(message)
                     return
             if not begun or message["type"] != "http.response.body":
@@ -85,6 +85,15 @@ class Dressed:
                 await send({"type": "http.response.body", "body": page})
 
         return wrapped
+
+
+def _asks_for_page(scope: Scope) -> bool:
+    """Tell whether a page is asked for, and none of what it loads: frames have their own styles."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    parts = scope["path"].split("/")
+    inner = {"component", "_stcore", "media", "static"} & {*parts}
+    return not inner and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def links(files: tuple[str, ...]) -> str:

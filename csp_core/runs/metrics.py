@@ -24,27 +24,31 @@ def restore_metrics(
     """Write the metrics as they were when the checkpoint was written that a run resumes from.
 
     Args:
-        file: ``metrics.jsonl``; missing, cut or edited lines of the stage are written anew.
-        known: The stage's lines by the checkpoint; if it knows none, the file's are kept.
+        file: ``metrics.jsonl``; missing, cut or edited lines are written anew.
+        known: The lines by the checkpoint; if it knows none, those of the file are kept.
         epoch: Epochs done of the stage; lines of later ones are dropped.
         stage: Which stage it is.
         before: The stages whose lines are kept whole; lines of later ones are dropped.
 
     Returns:
-        The stage's lines.
+        The lines.
     """
+    rows = known or [row for row in _read(file) if _stays(row, epoch, stage, before)]
+    write_text(file, "".join(map(as_line, rows)))
+    return rows
+
+
+def _stays(row: dict[str, Any], epoch: int, stage: str, before: Sequence[str]) -> bool:
+    of, number = row.get("stage", ""), row.get("epoch", 0)
+    return of in before or (of == stage and is_number(number) and number <= epoch)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    """Read the lines; a file that is none is kept under another name."""
     try:
-        found = read_rows(file)
+        return read_rows(file)
     except CheckpointError as error:
         aside = file.with_name("metrics.damaged.jsonl")
         log.warning("%s It is kept as %s.", error, aside.name)
         file.replace(aside)
-        found = []
-    own = known or [
-        row
-        for row in found
-        if row.get("stage", "") == stage and is_number(n := row.get("epoch", 0)) and n <= epoch
-    ]
-    rows = [row for row in found if row.get("stage", "") in before]
-    write_text(file, "".join(map(as_line, [*rows, *own])))
-    return own
+        return []

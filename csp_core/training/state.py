@@ -23,7 +23,7 @@ from torch import Tensor
 
 from csp_core.errors import CheckpointError, CspError
 from csp_core.files import atomic_directory, hash_file, load_tensors, save_tensors, write_json
-from csp_core.runs.reading import is_number, read_object
+from csp_core.runs.reading import ROWS_BYTES, is_number, read_object
 
 log = logging.getLogger(__name__)
 FORMAT = "csp-checkpoint/3"
@@ -42,7 +42,7 @@ class Progress:
         best_epoch: Epoch of the best value, counted from 1.
         loss_sum: Sum of the losses of the steps of the epoch under way.
         seconds: Training time of earlier processes and this one.
-        rows: Lines of ``metrics.jsonl`` of the epochs done; whoever edits that file loses none.
+        rows: Lines of ``metrics.jsonl`` so far; whoever edits that file loses none.
     """
 
     step: int = 0
@@ -212,7 +212,7 @@ def _checkpoints(folder: Path) -> dict[Path, int]:
 def _read(checkpoint: Path, step: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read a checkpoint that is as it was written; anything else is a CspError."""
     file = checkpoint / "state.safetensors"
-    state = read_object(checkpoint / "state.json")
+    state = read_object(checkpoint / "state.json", limit=ROWS_BYTES)
     if state.get("format") == FORMAT:
         checksum = state.pop("checksum", None)
         if checksum != _checksum(state):

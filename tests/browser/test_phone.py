@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from shared.palette import DARK, LIGHT, Palette
 from tests.browser.conftest import OpenPage
 from tests.browser.steps import WIDER, leaflet, settle
 from tests.browser.test_axe import MAPS, PAGES
@@ -83,3 +84,17 @@ def test_nothing_jumps_as_a_page_comes(
     shown(page, app + PAGES[name], name)
     page.wait_for_timeout(500)
     assert page.evaluate("window.shift") < 0.1, page.evaluate("window.moved")
+
+
+@pytest.mark.parametrize(("scheme", "colours"), [("light", DARK), ("dark", LIGHT)])
+def test_the_colours_are_those_of_the_theme_in_use(
+    app: str, open_page: OpenPage, scheme: str, colours: Palette
+) -> None:
+    theme = "dark_theme" if colours is DARK else "light_theme"
+    page = open_page(f"{app}about?embed=true&embed_options={theme}", color_scheme=scheme)
+    page.locator("h1").first.wait_for()
+    settle(page)
+    text = page.evaluate(
+        "getComputedStyle(document.documentElement).getPropertyValue('--csp-text')"
+    )
+    assert text.strip() == colours.text

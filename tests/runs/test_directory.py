@@ -158,8 +158,9 @@ def test_epochs_that_are_done_again_are_dropped(run):
 
 
 def test_lines_that_a_checkpoint_knows_are_written_anew(run):
-    known = [run.append_metrics({"stage": "second", "epoch": n, "loss": math.nan}) for n in (1, 2)]
-    run.metrics_file.write_text('{"stage": "first", "epoch": 1}\n{"stage": "second", "epo')
+    known = [run.append_metrics({"stage": "first", "epoch": 1})]
+    known += [run.append_metrics({"stage": "second", "epoch": n, "loss": math.nan}) for n in (1, 2)]
+    run.metrics_file.write_text('{"stage": "fi\n{"stage": "second", "epo')
     restore_metrics(run.metrics_file, known, 2, "second", ["first"])
     found = [(row["stage"], row["epoch"], row.get("loss", 0)) for row in run.read_metrics()]
     assert found == [("first", 1, 0), ("second", 1, None), ("second", 2, None)]

@@ -73,7 +73,11 @@ def _keep(runs: list[Keys], run: Keys) -> None:
 
 def _room(length: int) -> Keys:
     """Take memory of its own for a run, which goes back to the system with it, hole for hole."""
-    return np.frombuffer(mmap.mmap(-1, 8 * length), np.uint64)
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return np.empty(length, np.uint64)
+    # Private, as a limit of the process's memory counts no other.
+    own = mmap.mmap(-1, 8 * length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(own, np.uint64)
 
 
 def keys_of(records: pl.DataFrame) -> Keys:

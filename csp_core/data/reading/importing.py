@@ -66,7 +66,8 @@ class Import:
         self._prepare = Preparation(source.header, plain)
         self._columns = self._prepare.columns
         placed = all(columns[key] == source.known.get(key) for key in PLACE)
-        mended = written and source.imported and rules.judged_before
+        own = columns.get("scientific_name") == "scientific_name"
+        mended = written and source.imported and own and rules.judged_before
         self._habits = Habits(self._columns, self._reread, placed, mended)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()

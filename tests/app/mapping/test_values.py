@@ -84,11 +84,12 @@ def test_colours_grow_faint_towards_where_nobody_looked() -> None:
     extrapolated[:, :360] = True
     raster = make_raster(torch.full((360, 720), 0.6), extrapolated)
     scale = value_scale("share", LIGHT)
-    png = mercator_png(raster, scale, LIGHT, guesses=False)
+    png = mercator_png(raster, scale, LIGHT, guesses=False, fade=True)
     # At 60° north a degree is half as many kilometres, so the border is twice as wide there.
     for lat, degrees in ((0.25, 1.0), (60.25, 2.0)):
         seen = [pixel(png, lon * degrees + 0.25, lat)[3] for lon in (0.0, 0.6, 1.2)]
         assert seen[0] < seen[1] < seen[2] == 255 and pixel(png, -0.25, lat)[3] == 0
         assert pixel(png, 179.75, lat)[3] == seen[0], "the world goes on beyond 180°"
-    shown = mercator_png(raster, scale, LIGHT, guesses=True)
+    shown = mercator_png(raster, scale, LIGHT, guesses=True, fade=True)
     assert pixel(shown, 0.25, 0.25)[3] == pixel(shown, -0.25, 0.25)[3] == 255
+    assert pixel(mercator_png(raster, scale, LIGHT, guesses=False), 0.25, 0.25)[3] == 255

@@ -42,7 +42,7 @@ def test_what_was_drawn_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         picture = drawing._picture(raster, scale, LIGHT, False, False)
         drawing._outline_unsupported(raster)
     assert drawn == ["mercator_png", "outline_unsupported"]
-    assert picture == values.mercator_png(raster, scale, LIGHT, guesses=False)
+    assert picture == values.mercator_png(raster, scale, LIGHT, guesses=False, fade=True)
 
 
 def test_anything_else_is_drawn_anew() -> None:

@@ -34,8 +34,15 @@ def in_parts(request: Request) -> Response:
     return StreamingResponse(iter([PAGE[:40], PAGE[40:]]), media_type="text/html")
 
 
+def missing(request: Request) -> Response:
+    return HTMLResponse(PAGE, status_code=404)
+
+
 def client(*, sidebar: bool) -> TestClient:
-    routes = [Route("/", html), Route("/plain", plain), Route("/parts", in_parts)]
+    routes = [
+        *(Route(path, html) for path in ("/", "/component/map/index.html", "/media/a.html")),
+        *(Route("/plain", plain), Route("/parts", in_parts), Route("/none", missing)),
+    ]
     dressed = Middleware(style.Dressed, sidebar=sidebar)
     packed = Middleware(GZipMiddleware, minimum_size=1)
     return TestClient(Starlette(routes=routes, middleware=[dressed, packed]))
@@ -62,6 +69,11 @@ def test_all_else_is_left_alone() -> None:
     assert client(sidebar=True).get("/plain", headers=BROWSER).text == "</body>"
     answer = client(sidebar=True).get("/", headers={"accept": "application/json"})
     assert answer.text == PAGE and answer.headers["etag"] == '"a"'
+    for path in ("/component/map/index.html", "/media/a.html", "/none"):
+        assert client(sidebar=True).get(path, headers=BROWSER).text == PAGE
+    # What is asked for without its content has the length of what would come.
+    asked = client(sidebar=True).head("/", headers=BROWSER)
+    assert asked.status_code == 200 and asked.headers["content-length"] != "0"
 
 
 def test_every_colour_that_the_styles_take_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
