@@ -127,6 +127,8 @@ def _css(palette: Palette) -> str:
         ".csp-town span{transform:translate(-50%,55%)}"
         ".csp-town span::before{content:'';position:absolute;left:50%;top:-6px;width:4px;"
         "height:4px;margin-left:-2px;border-radius:50%;background:currentColor}"
+        ".csp-over span{transform:translate(-50%,-155%)}"
+        ".csp-over span::before{top:auto;bottom:-6px}"
         "@media (pointer:coarse){.leaflet-bar a{width:44px!important;height:44px!important;"
         "line-height:44px!important}}"
         ".csp-country span{font-size:12px;letter-spacing:.06em;opacity:.75}"

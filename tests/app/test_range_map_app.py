@@ -328,7 +328,7 @@ def test_a_model_without_counts_is_coloured_and_says_so(open_app: Open, many: Pa
     shown = texts(app)
     assert "without counts of its recordings" in app.warning[0].value
     assert "Relative score, no percentage" in shown and "Nobody can say how well" in shown
-    assert "no colour: too few" not in shown and app.metric
+    assert "nobody looked enough" not in shown and app.metric
 
 
 @pytest.mark.parametrize("page", ["explore", "range_map"])

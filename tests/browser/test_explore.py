@@ -264,7 +264,7 @@ def test_a_phone_shows_map_and_list_without_scrolling_sideways(
     box = page.locator(".st-key-map-box iframe").bounding_box()
     assert box is not None and box["height"] <= 0.4 * 844 and box["width"] <= 390
     before = heading(page).inner_text()
-    frame.locator("#map_div").tap(position={"x": 60, "y": 150})
+    frame.locator("#map_div").tap(position={"x": 120, "y": 150})
     expect(heading(page)).not_to_have_text(before)
     # The answer is on the screen at once, and over nothing that is wider than it.
     said = page.locator(".csp-heard[role=status]")

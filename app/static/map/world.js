@@ -83,16 +83,17 @@ window.cspWorld = (() => {
         const spot = [0, 360, -360].map((s) => [lat, lon + s]).find((at) => view.contains(at));
         if (!spot) continue;
         const at = map.latLngToContainerPoint(spot), half = 4 * name.length;
-        // The name of a town stands below its point.
-        const y = kind === "csp-town" ? at.y + 12 : at.y;
-        const box = [at.x - half, y - 9, at.x + half, y + 9];
-        if (taken.some((t) => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) {
-          continue;
-        }
+        // The name of a town stands below its point, or above where another one is.
+        const boxes = (kind === "csp-town" ? [13, -13] : [0])
+          .map((down) => [at.x - half, at.y + down - 9, at.x + half, at.y + down + 9]);
+        const box = boxes.find((b) => !taken.some(
+          (t) => b[0] < t[2] && t[0] < b[2] && b[1] < t[3] && t[1] < b[3]));
+        if (!box) continue;
         taken.push(box);
+        const over = box !== boxes[0] ? " csp-over" : "";
         const letters = document.createElement("span");
         letters.textContent = name;
-        const icon = L.divIcon({ className: kind, html: letters, iconSize: [0, 0] });
+        const icon = L.divIcon({ className: kind + over, html: letters, iconSize: [0, 0] });
         L.marker(spot, { icon, pane: "csp-names", interactive: false, keyboard: false })
           .addTo(group);
         if (taken.length >= MOST_NAMES) break;
