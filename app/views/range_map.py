@@ -247,6 +247,22 @@ def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
             st.toggle("Colour the sea too", key="sea_box", on_change=on_sea)
 
 
+def draw_files(view: RangeView, layers: list[Layer]) -> None:
+    """Offer what is shown as files, and as a link."""
+    st.header("Files", anchor=False)
+    files.downloads(layers, difference=view.difference)
+    with st.popover("Link to this view"):
+        st.code(link_to(view, layers[0].taxon), language=None, wrap_lines=True)
+
+
+def draw_profiles(view: RangeView, layers: list[Layer]) -> None:
+    """Draw what is known of each species that is shown."""
+    st.header(f"About the {singular(view.info)}", anchor=False)
+    for layer in {(layer.taxon, layer.info.name): layer for layer in layers}.values():
+        with st.container(key=f"profile-{layer is layers[0]}"):
+            draw_profile(layer)
+
+
 def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> None:
     """Draw everything below the controls."""
     date = months.date_of(view.month) if layers[0][1].uses_date else None
@@ -292,16 +308,9 @@ def draw(view: RangeView, layers: list[tuple[ModelInfo, DualEncoder, str]]) -> N
     with map_boxes[0] if not beside else box:
         draw_options(view, drawn, at_sea)
         draw_notes(view, drawn)
-        st.header(f"About the {singular(view.info)}", anchor=False)
-        shown = {(layer.taxon, layer.info.name): layer for layer in drawn}.values()
-        for layer in shown:
-            with st.container(key=f"profile-{layer is drawn[0]}"):
-                draw_profile(layer)
+        draw_profiles(view, drawn)
     with side[2]:
-        st.header("Files", anchor=False)
-        files.downloads(drawn, difference=view.difference)
-        with st.popover("Link to this view"):
-            st.code(link_to(view, layers[0][2]), language=None, wrap_lines=True)
+        draw_files(view, drawn)
     if drawn[0].model.uses_date:
         st.header("Month by month", anchor=False)
         drawing.draw_months(drawn[0])

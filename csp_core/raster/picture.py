@@ -78,12 +78,7 @@ def write_png(
         orientation="horizontal",
         extend="min" if raster.kind == "share" else "neither",
     )
-    bar.set_label(LABELS[raster.kind], color=INK)
-    bar.ax.tick_params(labelsize=8)
-    if raster.kind == "share":
-        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
-    if raster.kind == "share difference":
-        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}".replace("-", "−"))
+    _label_scale(bar, raster.kind)
     if handles:
         figure.legend(
             handles=handles,
@@ -101,6 +96,15 @@ def write_png(
     with writing(path) as temporary:
         metadata = {name: text for name, text in told.items() if text}
         canvas.print_figure(temporary, format="png", metadata=metadata)
+
+
+def _label_scale(bar: Any, kind: str) -> None:
+    bar.set_label(LABELS[kind], color=INK)
+    bar.ax.tick_params(labelsize=8)
+    if kind == "share":
+        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+    if kind == "share difference":
+        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}".replace("-", "−"))
 
 
 def _draw_values(axes: Any, raster: Raster, extent: tuple[float, float, float, float]) -> Any:
