@@ -46,16 +46,21 @@ def faults(page: Page) -> list[dict[str, Any]]:
     return [one for one in found if one["impact"] in GRAVE]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_no_page_has_grave_faults(app: str, open_page: OpenPage, name: str, scheme: str) -> None:
-    page = open_page(app + PAGES[name], color_scheme=scheme)
+def all_there(page: Page, name: str) -> None:
+    """Wait until all of a page is there."""
     page.locator("h1").first.wait_for()
     if name in MAPS:
         leaflet(page)
     if name == "clusters":
         page.get_by_role("button", name="GeoTIFF").wait_for()
     settle(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_grave_faults(app: str, open_page: OpenPage, name: str, scheme: str) -> None:
+    page = open_page(app + PAGES[name], color_scheme=scheme)
+    all_there(page, name)
     assert faults(page) == []
     check_headings(heading_levels(page))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from shared.palette import DARK, LIGHT, Palette
 from tests.browser.conftest import OpenPage
-from tests.browser.steps import WIDER, leaflet, settle
-from tests.browser.test_axe import MAPS, PAGES
+from tests.browser.steps import WIDER, settle
+from tests.browser.test_axe import PAGES, all_there
 
 pytestmark = pytest.mark.browser
 PHONE: dict[str, Any] = {
@@ -52,21 +52,11 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => {
 })).observe({type: 'layout-shift', buffered: true});"""
 
 
-def shown(page: Page, address: str, name: str) -> None:
-    """Open a page and wait until all of it is there."""
-    page.goto(address)
-    page.locator("h1").first.wait_for()
-    if name in MAPS:
-        leaflet(page)
-    if name == "clusters":
-        page.get_by_role("button", name="GeoTIFF").wait_for()
-    settle(page)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_fingers_find_all_that_can_be_tapped(app: str, open_page: OpenPage, name: str) -> None:
     page = open_page("about:blank", **PHONE)
-    shown(page, app + PAGES[name], name)
+    page.goto(app + PAGES[name])
+    all_there(page, name)
     small = [found for frame in page.frames for found in frame.evaluate(SMALL, LEAST)]
     assert not small, small
     assert page.evaluate(WIDER) <= 0, "the page scrolls sideways"
@@ -84,7 +74,8 @@ def test_nothing_jumps_as_a_page_comes(
     for _ in range(3):
         page = open_page("about:blank", **(PHONE if device == "phone" else {}))
         page.add_init_script(WATCH)
-        shown(page, app + PAGES[name], name)
+        page.goto(app + PAGES[name])
+        all_there(page, name)
         page.wait_for_timeout(500)
         seen.append((page.evaluate("window.shift"), page.evaluate("window.moved")))
         if seen[-1][0] < 0.1:
