@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import logging
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ import torch
 from csp_core.config import RunConfig
 from csp_core.data.records import RecordDataset
 from csp_core.runs import RunDir
+from csp_core.runs.reading import as_line
 from csp_core.store import save_model
 from csp_core.training.finish import provenance
 from csp_core.training.limits import check_limits
@@ -130,7 +132,11 @@ def _try(plan: Plan, run: RunDir, accelerator: Any) -> dict[str, Any]:
     stage = Stage(plan, run, accelerator)
     setup = time.monotonic() - began
     seconds = _time_steps(stage)
-    validation, note = _time_validation(stage)
+    validation, measures, note = _time_validation(stage)
+    # A checkpoint keeps the lines of the metrics; the last has those of all epochs.
+    loss = stage.progress.loss_sum / stage.progress.step
+    line_of_one = json.loads(as_line(stage.row_of_epoch(loss, measures)))
+    stage.progress.rows = [line_of_one] * stage.epochs
     if stage.options.keep == "best" and stage.parts.val_set is not None:
         stage.best = {k: v.detach().cpu().clone() for k, v in stage._current_weights()}
     began = time.monotonic()
@@ -175,19 +181,19 @@ def _time_steps(stage: Stage) -> float:
     return (time.monotonic() - began) / (done - WARM_STEPS)
 
 
-def _time_validation(stage: Stage) -> tuple[float, str]:
-    """Give the seconds of a validation by a part of the records, and what that assumes."""
+def _time_validation(stage: Stage) -> tuple[float, dict[str, float], str]:
+    """Time a validation by a part of the records; also what it measured, and what that assumes."""
     val_set = stage.parts.val_set
     if val_set is None or not len(val_set):
-        return 0.0, ""
+        return 0.0, {}, ""
     part = _first_of(val_set, VALIDATED)
     model, layers = stage._current_model(), stage._current_layers()
     began = time.monotonic()
-    validate(stage.parts.objective, model, part, layers=layers, seed=stage.config.seed)
+    measures = validate(stage.parts.objective, model, part, layers=layers, seed=stage.config.seed)
     seconds = (time.monotonic() - began) * len(val_set) / len(part)
     whole = len(part) == len(val_set)
     note = "" if whole else f"validation grows with its records; tried on {len(part):,} of them"
-    return seconds, note
+    return seconds, measures, note
 
 
 def _first_of(dataset: RecordDataset, count: int) -> RecordDataset:

@@ -76,8 +76,7 @@ class Stage:
         )
         self.watched = Watched(config, self.parts.model, self.parts.train_set)
         self.pace = Pace(accelerator.device, self.batch_size)
-        self.clock, self.last_beat = time.monotonic(), 0.0
-        self.told_size = False
+        self.clock, self.last_beat, self.told_size = time.monotonic(), 0.0, False
 
     def run(self) -> TrainResult:
         """Train to the end, to the stop or to the patience's end."""
@@ -181,15 +180,9 @@ class Stage:
         finite = torch.stack([w.isfinite().all() for w in self.parts.model.parameters()])
         if not finite.all():
             raise self._diverged("weights became infinite", progress.epoch)
-        row: dict[str, Any] = {
-            **({"stage": self.plan.name} if self.plan.name else {}),
-            "epoch": progress.epoch,
-            "step": progress.step,
-            "loss": loss,
-            "learning_rate": self.rate(progress.step - 1),
-        }
+        measures: dict[str, float] = {}
         if self.parts.val_set is not None:
-            row |= validate(
+            measures = validate(
                 self.parts.objective,
                 self._current_model(),
                 self.parts.val_set,
@@ -197,7 +190,7 @@ class Stage:
                 seed=self.config.seed,
             )
             measure = find_measure(self.parts.model, self.parts.val_set)
-            value = monitored(row, self.options.monitor, self.parts.model, measure)
+            value = monitored(measures, self.options.monitor, self.parts.model, measure)
             if not math.isfinite(value):
                 what = f"value that training.monitor watches became {value}"
                 raise self._diverged(what, progress.epoch)
@@ -205,13 +198,26 @@ class Stage:
                 progress.best, progress.best_epoch = value, progress.epoch
                 if self.options.keep == "best":
                     self.best = {k: v.detach().cpu().clone() for k, v in self._current_weights()}
-        row |= {"seconds": round(self._seconds(), 3), **self.pace.numbers()}
         if self.accelerator.is_main_process:
+            row = self.row_of_epoch(loss, measures)
             log.info("epoch %d: %s", progress.epoch, _line(row))
             progress.rows.append(self.run_dir.append_metrics(row))
             self._draw_watched()
         self._save()
         self._heartbeat(force=True)
+
+    def row_of_epoch(self, loss: float, measures: Mapping[str, float]) -> dict[str, Any]:
+        """Give the line of the metrics for the epoch that has just ended."""
+        return {
+            **({"stage": self.plan.name} if self.plan.name else {}),
+            "epoch": self.progress.epoch,
+            "step": self.progress.step,
+            "loss": loss,
+            "learning_rate": self.rate(self.progress.step - 1),
+            **measures,
+            "seconds": round(self._seconds(), 3),
+            **self.pace.numbers(),
+        }
 
     def _draw_watched(self) -> None:
         model, epoch = self._current_model(), self.progress.epoch
@@ -316,6 +322,7 @@ class Stage:
 
     def _status(self, state: str, message: str) -> None:
         if self.accelerator.is_main_process:
+            left = self.total_steps - self.progress.step
             self.run_dir.write_status(
                 state,
                 message=message,
@@ -324,14 +331,11 @@ class Stage:
                 epoch=self.progress.epoch,
                 epochs=self.epochs,
                 seconds=round(self._seconds(), 1),
-                seconds_left=0.0 if state == "finished" else self._seconds_left(),
+                seconds_left=0.0 if state == "finished" else self.pace.seconds_left(left),
                 name=self.config.name,
                 device=self.pace.name,
                 **self.pace.numbers(),
             )
-
-    def _seconds_left(self) -> float | None:
-        return self.pace.seconds_left(self.total_steps - self.progress.step)
 
     def _stop_requested(self) -> bool:
         asked = [self.run_dir.stop_file.exists()]

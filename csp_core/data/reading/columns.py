@@ -112,7 +112,7 @@ def guess_columns(
 
     Example:
         >>> guess_columns(["Latitude", "x", "eventDate"])
-        {'lat': 'Latitude', 'lon': 'x', 'date': 'eventDate'}
+        {'lon': 'x', 'lat': 'Latitude', 'date': 'eventDate'}
     """
     sure = sure or {}
     # The first of several columns of one name counts.
