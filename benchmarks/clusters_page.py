@@ -184,7 +184,7 @@ NOTE = (
     " map and scatter stand there. *Told*: until legend, facts, quality and files are there too and"
     " the page rests. *Processor*: of the server, all its threads and children. *Load*: of the"
     " machine in the minute before. *Back*: to Explore and back by the links, in the same tab."
-    " *Lost*: clicks on these links, of all servers, without an answer in half a minute, made again."
+    " *Lost*: clicks on these links, of all servers, that had no answer in half a minute."
     " The quickest of {repeats} servers is shown, all are in the JSON."
 )
 
