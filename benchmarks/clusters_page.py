@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 from app_load import ROOT, SETTLED, environment, processor
 from playwright.sync_api import Browser, Page, sync_playwright
-from playwright.sync_api import TimeoutError as NoAnswer
 from report import arguments, markdown, write_report
 
 from csp_core.cli.serve import serve_command
@@ -30,10 +29,8 @@ VISITS = (
 )
 PICTURE = "img.csp-values"
 MARKS = ".st-key-clusters-scatter :is(svg, canvas).marks"
-# A click that has no answer is counted and made again.
-CLICKS, ANSWER = 3, 30_000
 HEAD = ("visit", "shown", "model", "places", "drawn, s", "all told, s", "processor until drawn, s",
-        "until told, s", "back in the tab, s", "clicks lost", "load before")  # fmt: skip
+        "until told, s", "back in the tab, s", "load before")  # fmt: skip
 
 
 def drawn(page: Page) -> None:
@@ -66,37 +63,26 @@ def visit(browser: Browser, server: psutil.Process, address: str) -> dict[str, f
             "processor_drawn": first_used,
             "processor_told": processor(server) - used,
             "load": load,
-            **come_back(page),
+            "back": come_back(page),
         }
     finally:
         context.close()
 
 
-def come_back(page: Page) -> dict[str, float]:
-    """Go to Explore and back by the links in the head.
-
-    Returns:
-        Seconds until all is drawn once more, and how many clicks had no answer and were repeated.
-    """
-    lost = follow(page, "Explore", "Which species")
+def come_back(page: Page) -> float:
+    """Go to Explore and back by the links in the head; seconds until all is drawn once more."""
+    head = page.get_by_test_id("stTopNavLinkContainer")
+    # Of what a model knows the heading speaks, be it species or kinds.
+    alike = page.get_by_role("heading", name=re.compile("alike"), level=1)
+    head.get_by_text("Explore", exact=True).click()
+    page.locator("h1").filter(has_not_text="alike").first.wait_for()
+    alike.wait_for(state="detached")
     page.locator(SETTLED).first.wait_for(state="attached")
     began = time.perf_counter()
-    lost += follow(page, "Clusters", "alike")
+    head.get_by_text("Clusters", exact=True).click()
+    alike.wait_for()
     drawn(page)
-    return {"back": time.perf_counter() - began, "lost": lost}
-
-
-def follow(page: Page, link: str, heading: str) -> int:
-    """Click a link in the head until its page comes; gives how many clicks had no answer."""
-    head = page.get_by_test_id("stTopNavLinkContainer")
-    shown = page.get_by_role("heading", name=re.compile(heading), level=1)
-    for lost in range(CLICKS):
-        head.get_by_text(link, exact=True).click()
-        with contextlib.suppress(NoAnswer):
-            shown.wait_for(timeout=ANSWER)
-            return lost
-        print(f"no answer to a click on {link} in {ANSWER / 1000:g} s at {page.url}")
-    raise RuntimeError(f"{CLICKS} clicks on {link} had no answer at {page.url}.")
+    return time.perf_counter() - began
 
 
 def measure(model: str, points: int, repeats: int, umap: bool) -> list[dict[str, Any]]:
@@ -137,10 +123,6 @@ def measure(model: str, points: int, repeats: int, umap: bool) -> list[dict[str,
 
 def rows(found: list[dict[str, Any]]) -> list[list[str]]:
     """Write the rows: of each visit the quickest repetition, as others only wait longer."""
-
-    def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-        return all(one[key] == other[key] for key in ("model", "visit"))
-
     best: dict[tuple[str, str], dict[str, Any]] = {}
     for one in found:
         key = (one["model"], one["visit"])
@@ -149,7 +131,7 @@ def rows(found: list[dict[str, Any]]) -> list[list[str]]:
     return [
         [one["visit"], one["shown"], one["model"], f"{one['points']:,}", f"{one['drawn']:.1f}",
          f"{one['told']:.1f}", f"{one['processor_drawn']:.1f}", f"{one['processor_told']:.1f}",
-         f"{one['back']:.1f}", f"{sum(o['lost'] for o in found if same(o, one)):.0f}",
+         f"{one['back']:.1f}",
          f"{one['load']:.1f}"]
         for one in best.values()
     ]  # fmt: skip
@@ -184,7 +166,6 @@ NOTE = (
     " map and scatter stand there. *Told*: until legend, facts, quality and files are there too and"
     " the page rests. *Processor*: of the server, all its threads and children. *Load*: of the"
     " machine in the minute before. *Back*: to Explore and back by the links, in the same tab."
-    " *Lost*: clicks on these links, of all servers, that had no answer in half a minute."
     " The quickest of {repeats} servers is shown, all are in the JSON."
 )
 
