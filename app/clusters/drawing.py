@@ -12,7 +12,7 @@ from clusters.kept import kept
 from clusters.study import Study, colours_of
 from mapping import deck, leaflet
 from mapping.elements import number_group
-from shared import address, clicks, resources, style
+from shared import clicks, resources, style
 from shared.visits import own
 
 
@@ -101,8 +101,7 @@ def draw_world(
     colours = style.palette()
     state = st.session_state
     pinned = (*view.place, view.zoom) if view.place and view.zoom is not None else None
-    seen = address.read_centre() or pinned
-    start = state.setdefault(own("start"), seen)
+    start = clicks.map_start(pinned, colours)
     with st.container(key=box):
         if resources.leaflet_ready():
             leaflet.click_map(

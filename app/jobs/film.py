@@ -55,7 +55,7 @@ def draw_film(job: Job, pace: float | None = None) -> None:
         st.image(picture.address, width="stretch", alt=f"Range, {chosen}")
     st.html(f'<div class="csp-legend">{picture.legend}</div>')
     st.caption(
-        "Values by the weights at that epoch. Hatched: too few training records stand near, so the"
+        "Values by the weights at that epoch. Hatched: too few recordings lie near, so the"
         " model only continues what it learned elsewhere."
     )
 

@@ -43,6 +43,7 @@ WORDS = {
 def _base_map(
     palette: Palette,
     start: tuple[float, float, float] | None,
+    home: tuple[float, float, float] | None,
     halves: bool,
     wire: str | None,
     frame: str,
@@ -70,7 +71,7 @@ def _base_map(
         _add_world(view, palette)
     colours = {name: getattr(palette, name) for name in ("sea", "land", "border", "river")}
     detail = None if chosen else resources.detail_url()
-    options = {"words": {**WORDS, "frame": frame}, "start": start, "wire": wire,
+    options = {"words": {**WORDS, "frame": frame}, "start": start, "home": home, "wire": wire,
                "colours": colours, "detail": detail}  # fmt: skip
     view.add_child(Script(f"cspMap.begin(here, {json.dumps(options)});"))
     return view
@@ -303,6 +304,7 @@ def click_map(
     center: tuple[float, float, float | None] | None,
     palette: Palette,
     on_change: Callable[[str], None],
+    home: tuple[float, float, float] | None = None,
     halves: bool = False,
     wire: str | None = None,
     height: int = HEIGHT,
@@ -310,8 +312,8 @@ def click_map(
 ) -> None:
     """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
-    The base map depends on ``start`` and the theme alone: any other change of it would load the
-    map anew. What changes with the place goes into feature groups.
+    The base map depends on ``start``, ``home``, ``wire`` and the theme alone: any change of it
+    would load the map anew. What changes with the place goes into feature groups.
 
     Args:
         key: Key in the session's state.
@@ -320,13 +322,14 @@ def click_map(
         center: Longitude, latitude and perhaps a zoom to move to; None to leave the view alone.
         palette: Colours.
         on_change: Called with ``key`` after a click or move.
+        home: Where its button for the first view leads, in the same way; the whole world if None.
         halves: Whether the zoom goes by halves, and down to the whole world on a phone.
         wire: A name that maps share which move together.
         height: Pixels, where the page's styles say nothing else.
         label: What the map shows, for those who cannot see it.
     """
     st_folium(
-        _base_map(palette, start, halves, wire, label),
+        _base_map(palette, start, home, halves, wire, label),
         key=key,
         height=height,
         use_container_width=True,

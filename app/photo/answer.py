@@ -68,7 +68,7 @@ def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
         line += f" By the image alone: {alone}."
     st.markdown(line)
     if heard and guesses(model, where):
-        st.caption("The promise is not for places like this, with too few training records near.")
+        st.caption("The promise is not for places like this, with too few recordings near.")
 
 
 def _set_words(rows: Sequence[RankedAnswer], size: int | None) -> str:
@@ -135,7 +135,10 @@ def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
         with st.expander("Why the ranking moved"):
             chart.explanations(answer, season)
             if model.support is None:
-                st.caption("Support unknown: this model came without counts of its records.")
+                st.caption(
+                    "How much was recorded near, nobody can say: this model came without counts of its"
+                    " records."
+                )
             else:
                 widgets.support_line(describe_place(model, *where.counts))
     chart.table(answer, season)

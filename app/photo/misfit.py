@@ -141,7 +141,7 @@ def place_list(model: DualEncoder, info: ModelInfo, where: Where) -> None:
     report = describe_place(model, *where.counts, date=where.date, hour=where.hour)
     widgets.support_line(report)
     if report.extrapolates:
-        st.warning("Too few training records stand near this place: the order is a guess.")
+        st.warning("Too few recordings lie near this place: the order is a guess.")
     else:
         st.caption(value_meaning(info, report.kind))
     rows = [(row.rank, row.taxon, row.common_name, row.value) for row in report.results]

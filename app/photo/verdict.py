@@ -30,7 +30,7 @@ def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     if model.image_stats is None:
         st.caption("Whether it is a picture that this model is for is not known: it does not say.")
     if not why_alone(model, where) and answer.weight > 0 and guesses(model, where):
-        st.warning("Too few training records stand near this place: what it adds is a guess.")
+        st.warning("Too few recordings lie near this place: what it adds is a guess.")
 
 
 def sentence(answer: PhotoAnswer, model: DualEncoder, where: Where) -> str:

@@ -18,9 +18,8 @@ from mapping.values import Scale, mercator_png, outline_unsupported
 from photo.address import PhotoView
 from photo.chart import MAP_HEIGHT, SHOWN, key_style
 from photo.place import Where
-from shared import address, clicks, resources, style
+from shared import clicks, resources, style
 from shared.palette import Palette
-from shared.visits import own
 from shared.words import escape_markdown, percent
 
 STEP, OPACITY = 2.0, 0.75
@@ -146,10 +145,9 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         world: The winners, or None.
         palette: The theme's colours.
     """
-    state, place = st.session_state, where.place
+    place = where.place
     pinned = (*place, view.zoom) if place and view.zoom is not None else None
-    seen = address.read_centre() or pinned
-    start = state.setdefault(own("start"), seen)
+    start = clicks.map_start(pinned, palette)
     picture, hatch = b"", None
     if world:
         drawn = raster(world)
@@ -233,7 +231,7 @@ def legend(world: World) -> None:
     if world.found.any_extrapolated:
         line = style.palette().hatch
         stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
-        items += f'<span><i style="background:{stripes}"></i>too few records near</span>'
+        items += f'<span><i style="background:{stripes}"></i>too few recordings near</span>'
     st.html(
         '<div class="csp-small">Where would the answer change? The colours name the class that'
         " would rank first if this same picture had been taken there.</div>"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from csp_core.raster import WRITERS, Credit, heatmap, only_land
+from csp_core.raster import WRITERS, Credit, heatmap
 from range_map.layer import Layer, difference_of, titles
 from shared import resources
 from shared.words import escape_markdown
@@ -43,7 +43,7 @@ def downloads(layers: list[Layer], *, difference: bool) -> None:
         offered = {".tif": "", ".geojson": missing, ".png": ""}
         _buttons(_stem(layer), str(number), partial(file_of, layer=layer), offered)
     st.caption(
-        "GeoTIFF: all values, with a second band that marks where the model extrapolates."
+        "GeoTIFF: all values, with a second band that marks where too little was recorded to say."
         " GeoJSON: the line on the map. PNG: a picture with legend. Each names model, unit, licence"
         " and whose records it rests on."
     )
@@ -77,8 +77,10 @@ def whole(layer: Layer) -> Layer:
         return layer
     raster = layer.raster
     # Past the caches of the page, as a download is made outside of any run of it.
-    full = heatmap(layer.model, layer.taxon, step=raster.step, date=raster.date)
-    return replace(layer, raster=only_land(full) if raster.land_only else full)
+    full = heatmap(
+        layer.model, layer.taxon, step=raster.step, date=raster.date, land_only=raster.land_only
+    )
+    return replace(layer, raster=full)
 
 
 def file_of(suffix: str, layer: Layer) -> bytes:

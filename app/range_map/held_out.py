@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+import torch
 
 from csp_core.data.reading.columns import REMEDY
 from csp_core.data.records import RecordDataset
@@ -18,9 +19,12 @@ from csp_core.raster import HeldOut, read_held_out, values_at_records
 from csp_core.store import ModelInfo, read_mapping
 from range_map.columns import Chosen, choose_columns
 from shared import resources, uploads
+from shared.words import count_of
 
 MAX_MEGABYTES = 200
 MOST_RECORDS = 1_000_000
+# Names that the model does not know, of which so many are told.
+NAMED = 8
 # The name of a file of records that whoever starts the app may give.
 VARIABLE = "CSP_RECORDS"
 
@@ -85,7 +89,7 @@ def columns_of(info: ModelInfo, given: Given) -> Chosen:
 
 def held_out(
     info: ModelInfo, taxon: str, given: Given, columns: Chosen = ()
-) -> tuple[HeldOut, str]:
+) -> tuple[HeldOut, str, str]:
     """Ask a model about the places of records.
 
     Args:
@@ -95,7 +99,7 @@ def held_out(
         columns: Canonical name and column, where another is meant than is found.
 
     Returns:
-        The values, and what was read, left out and guessed, in lines.
+        The values; what was read, left out and guessed, in lines; and which names are known.
 
     Raises:
         CspError: If the file cannot be read, or the model has learned from all of it.
@@ -110,8 +114,9 @@ def held_out(
             raise
         raise BadRecordError(f"{said} Choose them in the boxes." if remedy else said) from None
     report = report.replace(called, given.name, 1)
-    values = _values(*where, columns, taxon, resources.model(info), records)
-    return values, report
+    model = resources.model(info)
+    values = _values(*where, columns, taxon, model, records)
+    return values, report, _names_known(*where, columns, model, records)
 
 
 def _plain_name(given: Given) -> str:
@@ -152,9 +157,34 @@ def _records(
             kept, report = uploads.import_upload(str(path), str(tidy), MOST_RECORDS, chosen)
             if not kept:
                 raise BadRecordError(f"No row of the file can be used. {report}")
-            path = tidy
+            path, own = tidy, _is_own(directory, resources.file_hash(tidy))
         records = read_held_out(directory, path)
         return records, _own_words(called, len(records)) if own else report
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _names_known(
+    directory: str,
+    content: str,
+    digest: str,
+    columns: Chosen,
+    _model: DualEncoder,
+    _records: RecordDataset,
+) -> str:
+    names = _records.classes.names
+    counts = torch.bincount(_records.label[_records.label >= 0], minlength=len(names)).tolist()
+    matched = _model.classes.match(names).tolist()
+    there = sorted((i for i, count in enumerate(counts) if count), key=lambda i: -counts[i])
+    unknown = [i for i in there if matched[i] < 0]
+    if not unknown:
+        return f"The model knows {'its one name' if len(there) == 1 else 'all of its names'}."
+    rows = count_of(sum(counts[i] for i in unknown), "record", "records")
+    named = ", ".join(f"{names[i]} ({counts[i]:,})" for i in unknown[:NAMED])
+    rest = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+    return (
+        f"The model knows {len(there) - len(unknown):,} of its {len(there):,} names; the {rows} of"
+        f" others count as other species: {named}{rest}."
+    )
 
 
 def _own_words(called: str, records: int) -> str:

@@ -37,11 +37,14 @@ class Layer:
 
     @property
     def counted(self) -> bool | None:
-        """Which cells count by whether the model extrapolates there, as ``area_km2`` takes it."""
-        return None if self.guesses else False
+        """Which cells count by whether the model extrapolates there, as ``area_km2`` takes it.
+
+        Those of a model without counts, of which nobody can say, count all where they are shown.
+        """
+        return None if self.guesses and self.model.support is None else False
 
     def area_km2(self) -> float:
-        """Measure the area above the threshold that is outlined."""
+        """Measure the area above the threshold, without guesses."""
         if self.threshold is None:
             return 0.0
         return self.raster.area_km2(self.threshold.value, extrapolated=self.counted)

@@ -34,7 +34,7 @@ def one_area(layer: Layer) -> None:
             words += " to see it."
     elif layer.model.support is not None:
         beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
-        words += f" Of it {write_area(beyond)} are a guess, where there are too few recordings."
+        words += f" Another {write_area(beyond)} are a guess, where there are too few recordings."
     st.caption(words)
 
 
@@ -52,8 +52,8 @@ def two_areas(first: Layer, other: Layer) -> None:
     rows = [(title_of(layer, first, other), layer.area_km2()) for layer in (first, other)]
     lines = [f"- {escape_markdown(name)}: **{write_area(km2)}**" for name, km2 in rows]
     st.markdown("\n".join([*lines, f"- above both: **{write_area(common)}**"]))
-    st.caption("Without the hatched area. Not the sizes of their ranges." if not first.guesses
-               else "Not the sizes of their ranges.")  # fmt: skip
+    known = all(layer.counted is False for layer in (first, other))
+    st.caption(("Without the hatched area. " if known else "") + "Not the sizes of their ranges.")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,11 @@ def of_other(
 def _draw(
     choice: str, threshold: Threshold | None, kind: str, overall: float | None, *, fitted: bool
 ) -> None:
-    words = {} if overall is None else {OVERALL: f"Its overall share, {write_value(kind, overall)}"}
+    words = (
+        {}
+        if overall is None
+        else {OVERALL: f"Its share of all recordings, {write_value(kind, overall)}"}
+    )
     words[VALUE] = "A value of my own"
     words |= FITTED_WORDS if fitted else {}
     words[NO_LINE] = "None"
@@ -140,8 +144,8 @@ def _draw(
         key="threshold_box",
         on_change=on_choice,
         help="Where the values reach it a line is drawn, and the area inside is measured."
-        + ("" if overall is None else " Above its overall share, a species is recorded more than"
-           " in the records as a whole."),
+        + ("" if overall is None else " Above its share of all recordings, a species is"
+           " recorded there more than elsewhere."),
     )  # fmt: skip
     if choice == VALUE:
         written = write_value(kind, value)
@@ -168,12 +172,12 @@ def _held_out(info: ModelInfo, taxon: str) -> HeldOut | None:
         if given is None:
             return None
         try:
-            held, report = held_out(info, taxon, given, columns_of(info, given))
+            held, report, names = held_out(info, taxon, given, columns_of(info, given))
         except CspError as error:
             st.error(escape_markdown(str(error)))
             return None
         name = escape_markdown(given.name)
-        st.caption(f"Records in use: {name}.")
+        st.caption(f"Records in use: {name}. {escape_markdown(names)}")
         if report:
             st.markdown("What was read, left out and guessed:")
             st.code(report, language=None, wrap_lines=True)

@@ -13,6 +13,7 @@ from shared.visits import own
 
 # Longitude, latitude, and the zoom if it changes.
 Centre = tuple[float, float, float | None]
+Look = tuple[float, float, float]
 HALF = "A place needs a latitude and a longitude; until both are there, all stays as it was."
 
 
@@ -135,6 +136,27 @@ def coordinate_boxes(
             args=(owner,),
             width=width,
         )
+
+
+def map_start(first: Look | None, *base: object) -> Look | None:
+    """Tell where a map begins: where the address has it look, or at the page's own first view.
+
+    A map whose ``base`` is another is loaded anew, and goes on from where it was left.
+
+    Args:
+        first: Longitude, latitude and zoom of the first view; None for the whole world.
+        base: What a map is loaded anew for: the theme, and what it moves together with.
+
+    Returns:
+        Longitude, latitude and zoom; None for the whole world.
+    """
+    state = st.session_state
+    if own("start") not in state or state.get(own("base")) != base:
+        state[own("start")] = address.read_centre() or first
+        state[own("base")] = base
+        state.pop(own("center"), None)
+    start: Look | None = state[own("start")]
+    return start
 
 
 def map_center(place: tuple[float, float] | None) -> Centre | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from csp_core.errors import CheckpointError, CspError
 from csp_core.files import asset_path, hash_file
 from csp_core.model import DualEncoder
-from csp_core.raster import Credit, Raster, heatmap, only_land, read_credit
+from csp_core.raster import Credit, Raster, heatmap, read_credit
 from csp_core.runs.jobs import runs_home
 from csp_core.store import (
     ModelInfo,
@@ -196,8 +196,9 @@ def _raster(
     sea: bool,
 ) -> Raster:  # fmt: skip
     model = _load_model(directory, content)
-    found = heatmap(model, taxon, step=step, date=date, only_supported=only_supported)
-    return found if sea else only_land(found)
+    return heatmap(
+        model, taxon, step=step, date=date, only_supported=only_supported, land_only=not sea
+    )
 
 
 def credit(info: ModelInfo) -> Credit:

@@ -96,8 +96,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
     """Draw the map with the pin and the records of the chosen species."""
     evidence = read_evidence(model, view.taxon)
     colours = style.palette()
-    first = address.read_centre() or (*view.place, view.zoom)
-    start = st.session_state.setdefault(visits.own("start"), first)
+    home = st.session_state.setdefault(visits.own("home"), (*view.place, view.zoom))
+    start = clicks.map_start(home, colours)
     with st.container(key="map-box"):
         if resources.leaflet_ready():
             leaflet.click_map(
@@ -107,6 +107,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
                     leaflet.pin_group(view.place, colours, radius_km=LEVEL_RADIUS_KM),
                 ],
                 start=start,
+                home=home,
                 center=clicks.map_center(view.place),
                 palette=colours,
                 on_change=clicks.on_map,

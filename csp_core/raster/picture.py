@@ -159,7 +159,7 @@ def _draw_threshold(axes: Any, raster: Raster, threshold: Threshold | None) -> l
     if threshold is None:
         return []
     shapes = cell_polygons(raster.values >= threshold.value, raster.grid)
-    label = f"{threshold.value:.4g} or more" + (
+    label = f"{threshold.value:.9g} or more" + (
         "" if threshold.method == "given" else f" ({threshold.method})"
     )
     label += "" if shapes else ": no cell"

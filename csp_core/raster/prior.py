@@ -19,6 +19,7 @@ from csp_core.grid import Bounds, Grid, make_grid
 from csp_core.inference import CHUNK, location_prior
 from csp_core.model import LEVELS, DualEncoder, Prior, calibration_of
 from csp_core.raster.features import GridFeatures, can_split, grid_features
+from csp_core.raster.land import land_cells, only_land
 from csp_core.raster.raster import Raster, find_class
 
 # What one grid keeps for its next class, and all kept grids together, in bytes.
@@ -43,6 +44,7 @@ class GridPrior:
         keep_bytes: Memory that may be kept for further classes, beside a number a cell.
         only_supported: Whether only cells with enough training evidence near are computed; the
             others are not a number. Of a model without counts of its records all are.
+        land_only: Whether only cells that hold some land are computed, as ``only_land`` leaves.
 
     Raises:
         ConfigError: If bounds, step or date are none, or there are too many cells.
@@ -64,6 +66,7 @@ class GridPrior:
         keep_bytes: int = KEEP_BYTES,
         *,
         only_supported: bool = False,
+        land_only: bool = False,
     ) -> None:
         if date is not None and not 0 <= date < 1:
             raise ConfigError(f"date is {date}; give a part of the year in [0, 1), or None.")
@@ -77,6 +80,7 @@ class GridPrior:
             )
         self.keep_bytes = keep_bytes
         self.only_supported = only_supported and model.support is not None
+        self.land_only = land_only
         self._lock = threading.Lock()
         # Of the cells that are computed, row by row: shares of all classes, or embeddings; and the
         # logarithm of their sum over classes.
@@ -96,7 +100,11 @@ class GridPrior:
     @cached_property
     def _wanted(self) -> Tensor | None:
         """``(H, W)`` bool, the cells that are computed, or None for all."""
-        return ~self.extrapolated if self.only_supported else None
+        wanted = ~self.extrapolated if self.only_supported else None
+        if not self.land_only:
+            return wanted
+        land = land_cells(self.grid)
+        return land if wanted is None else wanted & land
 
     @cached_property
     def _count(self) -> int:
@@ -118,7 +126,7 @@ class GridPrior:
         with self._lock:
             values = self.values(label)
         classes = self.model.classes
-        return Raster(
+        raster = Raster(
             values=values,
             bounds=self.grid.bounds,
             step=self.grid.step,
@@ -129,6 +137,7 @@ class GridPrior:
             date=self.date,
             extrapolated=self.extrapolated,
         )
+        return only_land(raster) if self.land_only else raster
 
     def values(self, label: int) -> Tensor:
         """Compute the values of one class.
@@ -246,6 +255,7 @@ def heatmap(
     step: float = 0.5,
     date: float | None = None,
     only_supported: bool = False,
+    land_only: bool = False,
 ) -> Raster:
     """Compute the prior of a class on a grid.
 
@@ -260,6 +270,8 @@ def heatmap(
         date: Part of the year in [0, 1), or None; models without a time input ignore it.
         only_supported: Whether to spare the cells where the model extrapolates; they are not a
             number then. A model without counts of its records spares none.
+        land_only: Whether to spare the cells without land; they are not a number then, and no
+            area. See ``only_land``.
 
     Returns:
         The raster; row 0 is the northernmost.
@@ -276,16 +288,15 @@ def heatmap(
         (torch.Size([10, 12]), True)
     """
     find_class(model, taxon)
-    raster = _grid_prior(model, bounds, step, date, only_supported).heatmap(taxon)
+    fresh = GridPrior(model, bounds, step, date, only_supported=only_supported, land_only=land_only)
+    raster = _grid_prior(fresh).heatmap(taxon)
     _let_go(KEEP_BYTES)
     return raster
 
 
-def _grid_prior(
-    model: Prior, bounds: Bounds, step: float, date: float | None, only_supported: bool
-) -> GridPrior:
-    fresh = GridPrior(model, bounds, step, date, only_supported=only_supported)
-    key = (_state_of(model), fresh.grid, fresh.date, fresh.only_supported)
+def _grid_prior(fresh: GridPrior) -> GridPrior:
+    """Give the kept grid that is like a new one, or keep the new one."""
+    key = (_state_of(fresh.model), fresh.grid, fresh.date, fresh.only_supported, fresh.land_only)
     with _grids_lock:
         found = _grids.pop(key, fresh)
         _grids[key] = found

@@ -246,13 +246,20 @@ def test_both_of_two_maps_can_be_downloaded(open_app: Open) -> None:
         assert labels == own + ["GeoTIFF", "GeoJSON", "PNG"] * 2
 
 
+def guessed(app: AppTest) -> float:
+    """Read the area that is a guess, km²."""
+    found = re.search(r"Another ([\d,.]+)( million)? km² are a guess", texts(app))
+    assert found
+    return float(found[1].replace(",", "")) * (1e6 if found[2] else 1)
+
+
 def test_the_sea_is_left_out_until_it_is_asked_for(open_app: Open) -> None:
     app = open_app(threshold="0.001", guesses="shown")
-    before = area(app)
+    before = guessed(app)
     app.toggle(key="sea_box").set_value(True).run()
-    assert param(app, "sea") == "shown" and area(app) > before
+    assert param(app, "sea") == "shown" and guessed(app) > before
     app.toggle(key="sea_box").set_value(False).run()
-    assert param(app, "sea") is None and area(app) == before
+    assert param(app, "sea") is None and guessed(app) == before
 
 
 def test_the_same_number_outlines_the_same_area(open_app: Open) -> None:
@@ -269,7 +276,8 @@ def test_the_hatched_area_can_be_coloured_too(open_app: Open) -> None:
     before = area(app)
     assert "there are too few recordings to say; colour the hatched area" in texts(app)
     app.toggle(key="guesses_box").set_value(True).run()
-    assert param(app, "guesses") == "shown" and area(app) > before
+    # What is made of guesses is told beside it, and is no part of the headline.
+    assert param(app, "guesses") == "shown" and area(app) == before < guessed(app)
     assert "are a guess, where" in texts(app) and "a guess: fewer than 10" in texts(app)
 
 
@@ -351,7 +359,8 @@ def test_with_none_but_models_without_classes(open_app: Open, tmp_path: Path, pa
 def write_records(path: Path) -> Path:
     rows = [f"{NAMES[0]},{NAIROBI[0] + i / 10},{NAIROBI[1]}" for i in range(8)]
     rows += [f"{NAMES[0]},100,-75", f"{NAMES[0]},-60,-40"]
-    rows += [f"{NAMES[3]},{VIENNA[0]},{VIENNA[1] + i / 10}" for i in range(5)]
+    rows += [f"{NAMES[3]},{VIENNA[0]},{VIENNA[1] + i / 10}" for i in range(4)]
+    rows.append(f"Mira ignota,{VIENNA[0]},{VIENNA[1] + 0.4}")
     path.write_text("\n".join(["scientific_name,lon,lat", *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -369,7 +378,12 @@ def test_records_give_recall_and_fitted_thresholds(open_app: Open, tmp_path: Pat
     content = write_records(tmp_path / "mine.csv").read_bytes()
     app.file_uploader(key="records_file").set_value(("mine.csv", content, "text/csv")).run()
     assert not app.exception and not app.error
-    assert "Records in use: mine\\.csv" in texts(app)
+    assert "Records in use: mine\\.csv. The model knows 2 of its 3 names; the 1 record of" in texts(
+        app
+    )
+    assert "count as other species\\: Mira ignota (1)" in texts(app).replace("\\(", "(").replace(
+        "\\)", ")"
+    )
     assert app.code[0].value.startswith("mine.csv (text, comma, utf-8): 15 of 15 records kept")
     other = open_app(taxon=NAMES[0])
     other.file_uploader(key="records_file").set_value(("theirs.csv", content, "text/csv")).run()

@@ -201,3 +201,16 @@ def test_licences_are_told_in_words() -> None:
     for info in catalog.list_models():
         if info.directory.is_relative_to(ASSETS):
             assert licence(info) == LICENSES[info.license]
+
+
+@pytest.mark.parametrize("place", [{}, {"lat": "-1.3", "lon": "36.8"}, {"lat": "0", "lon": "-140"}])
+@pytest.mark.parametrize("page", ["range_map", "photo", "clusters", "train"])
+def test_every_page_speaks_plainly(open_app: Open, page: str, place: dict[str, str]) -> None:
+    app = open_app()
+    for name, value in place.items() if page != "train" else ():
+        app.query_params[name] = value
+    if page == "clusters":
+        app.query_params["points"] = "500"
+    app.switch_page(f"views/{page}.py").run()
+    assert not app.exception and not app.error
+    assert not JARGON.findall(said(app))

@@ -387,7 +387,7 @@ def test_lift_is_the_mean_share_over_the_frequency(model, found):
     assert fact.classes[0].share == pytest.approx(float(mean[label]), rel=1e-6)
     lift = float(mean[label]) / float(model.classes.frequency()[label])
     assert fact.classes[0].lift == pytest.approx(lift, rel=1e-5)
-    assert "training records or more within 250 km" in fact.evidence
+    assert "recordings or more within 250 km" in fact.evidence
 
 
 def test_support_is_that_of_one_place(model, sample):

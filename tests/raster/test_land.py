@@ -87,3 +87,15 @@ def test_a_class_at_sea_is_told():
     assert mostly_at_sea(model, 0) and not mostly_at_sea(model, 1)
     model.support = None
     assert not mostly_at_sea(model, 0)
+
+
+@pytest.mark.parametrize("only_supported", [False, True])
+def test_land_alone_is_computed_as_all_of_the_map_is(model_dir, only_supported):
+    model = load_model(model_dir)
+    where = {"step": 2.0, "date": 0.5, "only_supported": only_supported}
+    for taxon in (0, 1, 0):
+        whole = only_land(heatmap(model, taxon, **where))
+        land = heatmap(model, taxon, land_only=True, **where)
+        assert land.land_only and torch.equal(land.extrapolated, whole.extrapolated)
+        torch.testing.assert_close(land.values, whole.values, equal_nan=True, rtol=1e-6, atol=1e-6)
+        assert land.area_km2(0.1) == pytest.approx(whole.area_km2(0.1))

@@ -208,12 +208,12 @@ window.cspMap = (() => {
   }
 
   function begin(map, options) {
-    const { words, start, wire, detail, colours } = options;
+    const { words, start, home: first, wire, detail, colours } = options;
     const home = () => {
-      if (start) map.setView([start[1], start[0]], start[2], {});
+      if (first) map.setView([first[1], first[0]], first[2], {});
       else wholeWorld(map);
     };
-    if (!options.seen && !start) wholeWorld(map);
+    if (!start) wholeWorld(map);
     patientClicks(map);
     toldMoves(map);
     politeWheel(map, words);

@@ -111,8 +111,8 @@ def _leading(classes: Any, mean: Tensor, lift: Tensor) -> tuple[TypicalClass, ..
 
 def _evidence(part: float) -> str:
     if not part:
-        return f"No training records near: fewer than {RECORDS} within 250 km, all extrapolated."
-    return f"From the {part:.0%} of its area with {RECORDS} training records or more within 250 km."
+        return f"No recordings near: fewer than {RECORDS} within 250 km, all extrapolated."
+    return f"From the {part:.0%} of its area with {RECORDS} recordings or more within 250 km."
 
 
 def supported(support: Support | None, lonlat: Tensor) -> Tensor:
