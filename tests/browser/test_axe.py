@@ -65,6 +65,15 @@ def test_no_page_has_grave_faults(app: str, open_page: OpenPage, name: str, sche
     check_headings(heading_levels(page))
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_nor_has_it_on_a_phone(app: str, open_page: OpenPage, name: str) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    page = open_page(app + PAGES[name], **phone)
+    all_there(page, name)
+    assert faults(page) == []
+    check_headings(heading_levels(page))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_open_list_of_places_has_none(app: str, open_page: OpenPage, scheme: str) -> None:
     page = open_page(app, color_scheme=scheme)

@@ -175,6 +175,37 @@ def test_two_maps_move_together_and_share_a_click(app: str, open_page: OpenPage)
     pictures(page)
 
 
+def test_what_is_looked_at_stays_while_maps_are_compared(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}range-map?centre=-1.3_36.8&zoom=5")
+    pictures(page)
+    settle(page)
+    where = pytest.approx((36.8, -1.3, 5), abs=0.3)
+    assert map_view(page) == where
+    leaflet(page).locator(".leaflet-control-zoom-in").click()
+    page.wait_for_url("**zoom=6**")
+    settle(page)
+    closer = pytest.approx((36.8, -1.3, 6), abs=0.3)
+    pick(page, "Compare with", 1)
+    page.wait_for_url("**compare=**")
+    expect(page.locator(".st-key-map-box-2 iframe")).to_have_count(1)
+    settle(page)
+    for box in ("map-box", "map-box-2"):
+        expect(page.locator(f".st-key-{box} iframe")).to_have_count(1)
+        pictures(page, box)
+    assert len([frame for frame in page.frames if "streamlit_folium" in frame.url]) == 2
+    assert map_view(page) == closer
+    page.get_by_role("radio", name="Difference").click()
+    page.wait_for_url("**show=difference**")
+    expect(page.locator(".st-key-map-box-2")).to_have_count(0)
+    pictures(page)
+    settle(page)
+    assert map_view(page) == closer
+    # The way back to the first view leads to all of the map.
+    leaflet(page).get_by_role("button", name="Back to the first view").click()
+    page.wait_for_timeout(1500)
+    assert map_view(page)[2] < 3
+
+
 def test_files_are_made_when_they_are_asked_for(
     app: str, open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -220,6 +251,22 @@ def test_the_keyboard_alone_is_enough(app: str, open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("Near Vienna, Austria")).to_be_visible()
     expect(leaflet(page).locator(".leaflet-tooltip")).to_be_visible()
+
+
+def test_keys_lead_from_the_first_page_to_a_map_on_disk(app: str, open_page: OpenPage) -> None:
+    page = open_page(app)
+    leaflet(page)
+    expect(page.locator(".st-key-row-1")).to_be_visible()
+    settle(page)
+    focus_by_tab(page, ".st-key-row-1 [data-testid=stPageLink]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/range-map?**")
+    pictures(page)
+    settle(page)
+    focus_by_tab(page, ".st-key-file0-png")
+    with page.expect_download(timeout=60_000) as waiting:
+        page.keyboard.press("Enter")
+    assert waiting.value.suggested_filename.endswith(".png")
 
 
 def test_a_phone_shows_the_world_without_scrolling_sideways(app: str, open_page: OpenPage) -> None:
