@@ -127,6 +127,12 @@ def _clusters(page: Any, address: str) -> None:
     _coloured_map(page, f"{address}clusters?lat=-1.3&lon=36.8", "GeoTIFF")
 
 
+def _about(page: Any, address: str) -> None:
+    page.goto(f"{address}about")
+    page.locator("h1").first.wait_for()
+    page.wait_for_timeout(2500)
+
+
 def _stand_ins(pages: list[str], folder: Path) -> str:
     """Train a model that sees pictures where none is bundled, and give the folder it is in."""
     from csp_core.files import ASSETS
@@ -144,6 +150,7 @@ PAGES: dict[str, Callable[[Any, str], None]] = {
     "clusters": _clusters,
     "photo": _photo,
     "train": _train,
+    "about": _about,
 }
 
 
