@@ -9,12 +9,9 @@ import streamlit as st
 from csp_core.errors import CspError
 from csp_core.store import ModelInfo
 from jobs.listing import allowed
-from shared import address, resources, style, visits, widgets
+from shared import address, greeted, resources, style, visits, widgets
 from shared.tour import TOUR, Stop
 from shared.words import escape_markdown
-
-# In the session's state: the pages whose greeting was closed.
-GREETED = "greeted"
 
 
 def run(
@@ -63,9 +60,9 @@ def tour() -> dict[str, Stop]:
 
 def greet(page: str) -> None:
     """Say what a page is for, until that is closed, and where the tour goes on."""
-    closed: set[str] = st.session_state.setdefault(GREETED, set())
     stops = tour()
-    if page not in stops or page in closed:
+    greeted.remember(list(stops))
+    if page not in stops or page in greeted.closed():
         return
     later = list(stops)[list(stops).index(page) + 1 :]
     following = stops[later[0]] if later else None
@@ -75,7 +72,9 @@ def greet(page: str) -> None:
         # On a phone the rest goes below the sentences.
         st.markdown(stops[page].says, width=620)
         st.page_link(path, label=label)
-        st.button("Close", key="welcome-close", type="tertiary", on_click=closed.add, args=(page,))
+        st.button(
+            "Close", key="welcome-close", type="tertiary", on_click=greeted.close, args=(page,)
+        )
 
 
 def usable_models(heading: str = "") -> list[ModelInfo] | None:

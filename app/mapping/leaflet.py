@@ -110,7 +110,7 @@ def _css(palette: Palette) -> str:
         ".csp-number{text-align:center;font:700 12px/16px sans-serif;color:#fff;"
         "text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000}"
         f".leaflet-control-scale-line{{background:{palette.land};color:{palette.text};"
-        f"border-color:{palette.border};text-shadow:none}}"
+        f"border-color:{palette.border};text-shadow:none;font:10px sans-serif;white-space:nowrap}}"
         ".csp-button{display:flex!important;align-items:center;justify-content:center}"
         # The cross at the centre, for those who choose a place by keys.
         ".leaflet-container:focus-visible::after{content:'+';position:absolute;left:50%;top:50%;"

@@ -136,8 +136,8 @@ def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
             chart.explanations(answer, season)
             if model.support is None:
                 st.caption(
-                    "How much was recorded near, nobody can say: this model came without counts of its"
-                    " records."
+                    "How much was recorded near, nobody can say: this model came without counts of"
+                    " its records."
                 )
             else:
                 widgets.support_line(describe_place(model, *where.counts))

@@ -35,12 +35,13 @@ class Row:
     Args:
         photo: Name of the file.
         model: Name of the model.
+        license: Of the model.
         most_likely: Scientific name of what ranks first, with the place where one counts.
         common_name: Its common name.
-        share: Its share.
+        probability: Of it, with the place.
         image_alone: Scientific name of what ranks first by the image alone.
         image_alone_common_name: Its common name.
-        image_alone_share: Its share.
+        image_alone_probability: Of it, by the image alone.
         lon: Degrees, or None.
         lat: Degrees, or None.
         place_from: Where the place is from.
@@ -52,12 +53,13 @@ class Row:
 
     photo: str
     model: str = ""
+    license: str = ""
     most_likely: str = ""
     common_name: str = ""
-    share: float | None = None
+    probability: float | None = None
     image_alone: str = ""
     image_alone_common_name: str = ""
-    image_alone_share: float | None = None
+    image_alone_probability: float | None = None
     lon: float | None = None
     lat: float | None = None
     place_from: str = ""
@@ -114,14 +116,15 @@ def _row(view: PhotoView, model: DualEncoder, chosen: Chosen, where: Where) -> R
     if answer is not None:
         first, alone = answer.combined[0], answer.image_only[0]
         told = {"most_likely": first.taxon, "common_name": first.common_name,
-                "share": first.value, "image_alone": alone.taxon,
+                "probability": first.value, "image_alone": alone.taxon,
                 "image_alone_common_name": alone.common_name,
-                "image_alone_share": alone.value}  # fmt: skip
+                "image_alone_probability": alone.value}  # fmt: skip
         if why_alone(model, where):
-            told |= {"most_likely": "", "common_name": "", "share": None}
+            told |= {"most_likely": "", "common_name": "", "probability": None}
     return Row(
         photo=chosen.name,
         model=view.info.name,
+        license=resources.credit(view.info).license,
         lon=lon,
         lat=lat,
         place_from=where.source if where.place else "",
@@ -174,8 +177,8 @@ def _cells(row: Row) -> str:
     if row.lon is not None and row.lat is not None:
         place_words = f"{gazetteer.format_coordinates(row.lon, row.lat)}. {row.place_from}"
     cells = (
-        _named(row.common_name or row.most_likely, row.share),
-        _named(row.image_alone_common_name or row.image_alone, row.image_alone_share),
+        _named(row.common_name or row.most_likely, row.probability),
+        _named(row.image_alone_common_name or row.image_alone, row.image_alone_probability),
         place_words or "–",
         row.date or "–",
         row.note or "–",

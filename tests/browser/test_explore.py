@@ -135,6 +135,15 @@ def test_a_greeting_is_closed_for_good_and_the_tour_goes_on(app: str, open_page:
     expect(heading(page)).to_have_text("Near Nairobi, Kenya")
     settle(page)
     expect(greeting).to_have_count(0)
+    # The browser remembers it, for a visit of another day too.
+    page.reload()
+    expect(page.locator("h1").first).to_be_visible()
+    settle(page)
+    expect(page.locator(".st-key-welcome")).to_have_count(0)
+    again = page.context.new_page()
+    again.goto(app)
+    expect(again.locator(".st-key-row-1")).to_be_visible()
+    expect(again.locator(".st-key-welcome")).to_have_count(0)
 
 
 def test_about_is_half_a_page_with_folded_cards(app: str, open_page: OpenPage) -> None:

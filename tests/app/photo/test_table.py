@@ -14,5 +14,5 @@ def test_a_table_as_csv_holds_no_formulas() -> None:
 
 
 def test_cells_are_escaped() -> None:
-    cells = table._cells(Row("a", common_name="<b>x</b>", share=0.5, note="<i>"))
+    cells = table._cells(Row("a", common_name="<b>x</b>", probability=0.5, note="<i>"))
     assert "<b>x" not in cells and "&lt;b&gt;x&lt;/b&gt;, 50.0 %" in cells and "&lt;i&gt;" in cells
