@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
@@ -10,6 +11,7 @@ from csp_core.inference import PhotoAnswer, RankedAnswer, describe_place
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
 from photo.place import Where
+from shared import widgets
 from shared.words import escape_markdown, percent, place_title
 
 # Shares this near to the first rival it; of more than so many none is named.
@@ -26,14 +28,20 @@ def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
         model: The model.
         where: Place and time.
     """
-    st.header(sentence(answer, model, where), anchor=False)
+    parts = sentences(answer, model, where)
     if model.image_stats is None:
-        st.caption("Whether it is a picture that this model is for is not known: it does not say.")
+        # A name in large letters would be believed, of a street as of a bird.
+        st.header("It is not known whether this picture is for the model", anchor=False)
+        st.markdown(f"It does not say which are. If this is one: {' '.join(parts)}")
+    else:
+        st.header(" ".join(parts), anchor=False)
+    if where.place:
+        widgets.live(re.sub(r"\\(.)", r"\1", parts[-1]))
     if not why_alone(model, where) and answer.weight > 0 and guesses(model, where):
         st.warning("Too few recordings lie near this place: what it adds is a guess.")
 
 
-def sentence(answer: PhotoAnswer, model: DualEncoder, where: Where) -> str:
+def sentences(answer: PhotoAnswer, model: DualEncoder, where: Where) -> list[str]:
     """Say what the image says alone, and what with its place.
 
     Args:
@@ -42,7 +50,7 @@ def sentence(answer: PhotoAnswer, model: DualEncoder, where: Where) -> str:
         where: Place and time.
 
     Returns:
-        Markdown, such as ``Image alone: a or b, 50 : 50. Near Paris: a, 93.0 %.``
+        Markdown, such as ``Image alone: a or b, 50 : 50.`` and ``Near Paris: a, 93.0 %.``
     """
     alone = [(row, row.value) for row in answer.image_only]
     parts = [f"Image alone: {leaning(alone)}."]
@@ -53,7 +61,7 @@ def sentence(answer: PhotoAnswer, model: DualEncoder, where: Where) -> str:
     elif where.counts is not None:
         together = leaning([(row, row.value) for row in answer.combined])
         parts.append(f"{at(*where.counts)}: {together}.")
-    return " ".join(parts)
+    return parts
 
 
 def leaning(rows: Sequence[tuple[RankedAnswer, float]]) -> str:

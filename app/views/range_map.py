@@ -204,6 +204,8 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
         # Two maps of one model rest on the same records.
         if number == len(readings) - 1 or reading.layer.model is not layers[-1].model:
             readout.draw_support(reading)
+    told = [f"{reading.layer.name}, {reading.short}" for reading in readings]
+    widgets.live(f"{title}: {'; '.join(told)}.")
     params = {"model": view.info.name, "taxon": layers[0].taxon, **address.place_of(*view.place)}
     st.page_link(
         widgets.EXPLORE_PAGE,

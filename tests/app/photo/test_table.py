@@ -6,7 +6,7 @@ from photo.table import Row
 
 
 def test_a_table_as_csv_holds_no_formulas() -> None:
-    row = Row("=1+1.jpg", "demo", "+Aus bus", "@x", 0.5, lon=-110.0, lat=39.0, note="-a\rb")
+    row = Row("=1+1.jpg", "demo", "cc0", "+Aus bus", "@x", 0.5, lon=-110.0, lat=39.0, note="-a\rb")
     (line,) = csv.DictReader(io.StringIO(table.to_csv([row])))
     assert (line["photo"], line["most_likely"], line["common_name"]) == ("'=1+1.jpg", "'+Aus bus",
                                                                       "'@x")  # fmt: skip
