@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -15,14 +16,15 @@ import streamlit as st
 from clusters import pixels
 from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
 from clusters.kept import Kept, kept
+from csp_core.errors import CspError
 from csp_core.inference import clusters
 from csp_core.model import DualEncoder
 from shared import resources
 from shared.visits import own
 from shared.words import count_of
 
-# In the session's state: the clusters that models had last, and the address that was shown.
-NUMBERS, LAST = "numbers", "last"
+# In the session's state: the address that was shown.
+LAST = "last"
 STAGES = 6
 # Seconds until a stage is announced.
 PATIENCE = 0.15
@@ -55,7 +57,7 @@ class Study:
         key: Tells it from every other; the first three parts tell model and sample.
         places: The sample.
         vectors: ``(N, D)`` embeddings.
-        shown: ``(N,)`` labels, so numbered that a cluster keeps its number; -1 for none.
+        shown: ``(N,)`` labels, numbered as k-means with seed 0 has them; -1 for none.
         labels: The same as a list.
         plane: ``(N, 2)``, where the points lie in the scatter.
         x: Its first column.
@@ -116,13 +118,15 @@ def study(view: View, model: DualEncoder) -> Study:
                      lambda: clusters.embed(model, lonlat))  # fmt: skip
         found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
                    lambda: _cluster(view, vectors))  # fmt: skip
-        shown, labels = _numbered(view, group, places, found, vectors)
+        shown, labels, numbers = kept("numbers", 24).get(
+            (group, view.count),
+            partial(_numbered, found, _reference(do, view, of, found, vectors)),
+        )
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
             lambda: _layout(view, vectors),
         )  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
-    numbers = tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
     key = (*group, view.projection, numbers)
     return Study(key, places, vectors, shown, labels, plane, x, y, shares)
 
@@ -241,33 +245,27 @@ def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float
     return plane, shares, list(x), list(y)
 
 
-def _numbered(
-    view: View, group: tuple[Any, ...], places: Places, found: Any, vectors: Any
-) -> tuple[Any, list[int]]:
-    """Number clusters as those of the same model before, wherever they are the same."""
-    last: dict[str, tuple[Any, Places, Any]] = st.session_state.setdefault(own(NUMBERS), {})
-    before = last.get(group[0])
-    if before is None:
-        # As `embedding_clusters` does, so that a file of the command line has these numbers too.
-        shown = clusters.match(found, _first_numbers(view, found, vectors))
-    elif before[0] == group:
-        shown = before[2]
-    else:
-        _, other, reference = before
-        if other is not places:
-            reference = reference[pixels.nearest_of(other.sample.lonlat, places.sample.lonlat)]
-        shown = clusters.match(found, reference)
-    # The tensors are as many bytes as there are points.
-    last[group[0]] = (group, places, shown)
-    while len(last) > 4:
-        del last[next(iter(last))]
-    return shown, shown.tolist()
+def _reference(do: Do, view: View, of: tuple[Any, ...], found: Any, vectors: Any) -> Any:
+    """Give whose numbers clusters take, as `embedding_clusters` does; nothing of the session.
 
-
-def _first_numbers(view: View, found: Any, vectors: Any) -> Any:
+    So an address has the same numbers and colours in every session, and files of the command line
+    have them too.
+    """
+    first = (*of, "kmeans", view.count, 0)
     if view.method == "kmeans" and view.seed == 0:
         return found
-    return clusters.cluster(vectors, count=min(view.count, len(found)), seed=0)
+    try:
+        return do(3, "Finding the numbers that stay", kept("groups", 24), first,
+                  lambda: clusters.cluster(vectors, count=view.count, seed=0))  # fmt: skip
+    except CspError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
+        return found
+
+
+def _numbered(found: Any, reference: Any) -> tuple[Any, list[int], tuple[tuple[int, int], ...]]:
+    """Number clusters as those of the reference, and tell which had which number before."""
+    shown = found if reference is found else clusters.match(found, reference)
+    labels: list[int] = shown.tolist()
+    return shown, labels, tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
 
 
 def colours_of(study: Study, shown: str) -> list[str]:

@@ -10,7 +10,7 @@ from clusters import alike, classes, drawing, facts, files, film, scatter
 from clusters.address import View, read_clusters, whole
 from clusters.form import draw_controls
 from clusters.kept import kept
-from clusters.study import NUMBERS, Study, account, colours_of, study, title_of
+from clusters.study import Study, account, colours_of, study, title_of
 from csp_core.inference.clusters import CAUTION, MEANING
 from csp_core.model import DualEncoder
 from mapping import deck
@@ -108,4 +108,4 @@ def page() -> None:
     files.downloads(view, found, told)
 
 
-shell.run("clusters", page, shared=visits.SHARED, keeps=(NUMBERS,))
+shell.run("clusters", page, shared=visits.SHARED)

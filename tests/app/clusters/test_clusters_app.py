@@ -11,6 +11,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from clusters import files
+from csp_core import embedding_clusters
 from csp_core.image import make_image_encoder
 from csp_core.inference.clusters.series import write_frame
 from csp_core.location import make_location_encoder
@@ -179,8 +180,26 @@ def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
     before = texts(app).partition("It is in cluster ")[2][0]
     app.number_input(key="clusters-seed").set_value(7).run()
     assert texts(app).partition("It is in cluster ")[2][0] == before
-    app.selectbox(key="clusters-points").set_value(1000).run()
-    assert texts(app).partition("It is in cluster ")[2][0] == before
+
+
+@pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
+def test_an_address_has_the_same_numbers_everywhere(
+    open_clusters: Open, models: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    shown: list[list[int]] = []
+    monkeypatch.setattr(files, "downloads", lambda view, found, told: shown.append(found.labels))
+    asked = {"method": method, "seed": "7", "size": "12"}
+    open_clusters(**asked)
+    st.cache_resource.clear()
+    app = open_clusters(count="6", seed="3")
+    app.number_input(key="clusters-count").set_value(5).run()
+    for name, value in {**FEW, **asked}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and not app.error
+    model = load_model(models / "toy")
+    there = embedding_clusters(model, points=500, count=4, method=method, seed=7, min_size=12)
+    assert shown[0] == shown[-1] == there.labels.tolist()
 
 
 @pytest.mark.parametrize(
