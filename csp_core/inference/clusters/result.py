@@ -150,7 +150,8 @@ def embedding_clusters(
     """Cluster what a model has learned of places.
 
     Clusters bear the numbers, and so the colours, of those of k-means with seed 0 that they share
-    most places with, or of the clusters given by ``like``.
+    most places with, or of the clusters given by ``like``. Where too few vectors differ for that
+    k-means, those of HDBSCAN keep their own.
 
     Args:
         model: Any model with a location side, imported ones too.
@@ -195,7 +196,7 @@ def embedding_clusters(
     tell("cluster", 0.3)
     labels = cluster(vectors, method=method, count=count, min_size=min_size, seed=seed)
     if like is not None or method != "kmeans" or seed != 0:
-        labels = match(labels, _reference(sample, vectors, count, like))
+        labels = _numbered(labels, sample, vectors, count, like)
     tell("project", 0.5)
     layout, explained = project(vectors, method=projection, seed=seed)
     tell("describe", 0.7)
@@ -213,13 +214,20 @@ def _silently(stage: str, part: float) -> None:
     """Tell nobody."""
 
 
-def _reference(sample: Sample, vectors: Tensor, count: int, like: Clusters | None) -> Tensor:
+def _numbered(
+    labels: Tensor, sample: Sample, vectors: Tensor, count: int, like: Clusters | None
+) -> Tensor:
+    """Number clusters as those of the reference, or as they are where there is none."""
     if like is None:
         # As many as were asked for, so that another method, which finds its own, has the same.
         asked = min(max(count, 2), len(vectors), MOST_CLUSTERS)
-        return cluster(vectors, count=asked, seed=0)
+        try:
+            reference = cluster(vectors, count=asked, seed=0)
+        except ConfigError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
+            return labels
+        return match(labels, reference)
     from sklearn.neighbors import KDTree
 
     tree = KDTree(unit_vectors(like.sample.lonlat.double()).numpy())
     nearest = tree.query(unit_vectors(sample.lonlat.double()).numpy(), k=1)[1][:, 0]
-    return like.labels[torch.from_numpy(nearest)]
+    return match(labels, like.labels[torch.from_numpy(nearest)])
