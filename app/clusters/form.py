@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from clusters.address import (
     whole,
 )
 from csp_core.inference.clusters import umap_seconds
+from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.store import ModelInfo
 from shared import address, widgets
 from shared.address import set_param
@@ -98,7 +98,7 @@ def _layouts(view: View) -> dict[str, str]:
     """Name the layouts; of one that takes long, while it is not chosen, with the time it takes."""
     if view.projection == "umap":
         return PROJECTIONS
-    seconds = umap_seconds(view.points, first="umap" not in sys.modules)
+    seconds = umap_seconds(view.points, first=not LAYOUTS.started)
     return PROJECTIONS | {"umap": f"UMAP, about {math.ceil(seconds / 5) * 5} s"}
 
 

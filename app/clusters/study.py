@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,23 +11,15 @@ import streamlit as st
 
 from clusters import pixels
 from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
-from clusters.kept import Kept, kept
+from clusters.kept import kept
+from clusters.stages import LAST, Do, announced, workers
 from csp_core.errors import CspError
 from csp_core.inference import clusters
+from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.model import DualEncoder
 from shared import resources
 from shared.visits import own
 from shared.words import count_of
-
-# In the session's state: the address that was shown.
-LAST = "last"
-STAGES = 6
-# Seconds until a stage is announced.
-PATIENCE = 0.15
-# The library below UMAP ends the process where two threads are in it.
-ONE_LAYOUT = threading.Lock()
-
-Do = Callable[[int, str, Kept, Hashable, Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ def study(view: View, model: DualEncoder) -> Study:
     group = (*of, view.method, size, view.seed)
     layout = (*of, view.projection, view.seed)
     # While places are chosen and the model is asked, as it takes longer than either.
-    _workers().submit(clusters.import_methods)
+    workers().submit(clusters.import_methods)
     with announced() as do:
         places = do(1, "Choosing the places", kept("places", 6), where,
                     lambda: _choose(*where))  # fmt: skip
@@ -124,7 +112,7 @@ def study(view: View, model: DualEncoder) -> Study:
         )
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
-            lambda: _layout(view, vectors),
+            partial(_layout, view, vectors), ends=True,
         )  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
     key = (*group, view.projection, numbers)
@@ -173,59 +161,6 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     return Account(facts, quality)
 
 
-@contextmanager
-def announced() -> Iterator[Do]:
-    """Announce the stages of work that is not done yet, with a button that goes back.
-
-    Yields:
-        What does a stage: it is given its number, its words, where its result is kept, under which
-        key, and how it is made.
-    """
-    box = st.empty()
-    status: list[Any] = []
-
-    def do(number: int, words: str, store: Kept, key: Hashable, make: Callable[[], Any]) -> Any:
-        if store.known(key):
-            return store.get(key, make)
-        start = time.monotonic()
-        # Beside this run of the page, as nothing else lets it end while a stage goes on; a stage
-        # that nobody waits for any more leaves its result for the next who asks.
-        worker = _workers().submit(store.get, key, make)
-        wait([worker], timeout=PATIENCE)
-        if not worker.done():
-            if not status:
-                # Beside the status, which a new label folds up.
-                with box.container():
-                    status.extend((st.status(words), st.empty()))
-                    st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
-            status[0].update(label=f"{words} …")
-        while not worker.done():
-            seconds = time.monotonic() - start
-            status[1].caption(f"Stage {number} of {STAGES}, {seconds:.0f} s")
-            wait([worker], timeout=0.5)
-        return worker.result()
-
-    try:
-        yield do
-    finally:
-        if status:
-            box.empty()
-
-
-@st.cache_resource(show_spinner=False)
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(4, thread_name_prefix="clusters")
-
-
-def _go_back() -> None:
-    """Show what was shown before, or little where there was nothing."""
-    last = st.session_state.get(own(LAST))
-    if last:
-        st.query_params.from_dict(last)
-    else:
-        st.query_params.update({"points": "500", "method": "kmeans", "projection": "pca"})
-
-
 def _choose(where: Any, points: int) -> Places:
     sample = clusters.make_sample(points, where=where)
     cells = pixels.nearest_points(sample.lonlat, land=where == "land")
@@ -238,9 +173,13 @@ def _cluster(view: View, vectors: Any) -> Any:
     return clusters.cluster(vectors, method="hdbscan", min_size=view.size, seed=view.seed)
 
 
-def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float]]:
-    with ONE_LAYOUT:
-        plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
+def _layout(
+    view: View, vectors: Any, left: Callable[[], bool]
+) -> tuple[Any, Any, list[float], list[float]]:
+    if view.projection == "umap":
+        plane, shares = LAYOUTS.umap(vectors, seed=view.seed, left=left), None
+    else:
+        plane, shares = clusters.project(vectors, method=view.projection, seed=view.seed)
     x, y = zip(*plane.tolist(), strict=True)
     return plane, shares, list(x), list(y)
 
