@@ -1,5 +1,6 @@
 """The Clusters page, run without a browser."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from csp_core.image import make_image_encoder
 from csp_core.inference.clusters.series import write_frame
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
+from csp_core.raster import Credit
 from csp_core.store import catalog, load_model, save_model
 from tests.toy import save_strange_models, save_toy_model
 
@@ -254,8 +256,22 @@ def test_files_are_made_as_they_are_asked_for(
     monkeypatch.setattr(files, "write_clusters", lambda *_, **__: made.append("file"))
     app = open_clusters()
     labels = [button.proto.label for button in app.get("download_button")]
-    assert labels == ["CSV", "GeoJSON", "GeoPackage", "GeoParquet", "GeoTIFF", "PNG"]
+    assert labels == [
+        *("CSV", "GeoJSON", "GeoJSON, areas", "GeoPackage", "GeoParquet", "GeoParquet, areas"),
+        *("GeoTIFF", "PNG"),
+    ]
     assert made == []
+
+
+def test_files_hold_places_or_areas_and_name_everybody() -> None:
+    found = embedding_clusters(load_model("demo"), points=200, count=3)
+    credit = Credit("CC0-1.0", "Records by two.", "Ada, Ben")
+    points, areas = (json.loads(files.file_of(suffix, found, credit))
+                     for suffix in (".geojson", "_areas.geojson"))  # fmt: skip
+    assert len(points["features"]) == 200 and len(areas["features"]) == 3
+    assert {one["geometry"]["type"] for one in areas["features"]} == {"MultiPolygon"}
+    for content in (points, areas):
+        assert "recorders: Ada, Ben" in content["description"]
 
 
 def test_what_a_long_layout_takes_is_told_before(open_clusters: Open) -> None:
