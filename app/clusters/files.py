@@ -38,6 +38,8 @@ def downloads(view: View, found: Study, told: Account) -> None:
     """
     st.header("Files", anchor=False)
     stem = f"{view.info.name}_{view.method}_{view.points}"
+    if found.date is not None and view.month:
+        stem += f"_month{view.month}"
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     credit = resources.credit(view.info)
     clusters = to_clusters(view, found, told)
@@ -74,6 +76,7 @@ def to_clusters(view: View, found: Study, told: Account) -> Clusters:
         min_size=None if view.method == "kmeans" else view.size,
         seed=view.seed,
         model=view.info.name,
+        date=found.date,
     )
 
 

@@ -17,7 +17,7 @@ from csp_core.errors import CspError
 from csp_core.inference import clusters
 from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.model import DualEncoder
-from shared import resources
+from shared import months, resources
 from shared.visits import own
 from shared.words import count_of
 
@@ -42,7 +42,10 @@ class Study:
     """What is known of a model for one choice of sample, method and layout.
 
     Args:
-        key: Tells it from every other; the first three parts tell model and sample.
+        of: Tells the vectors from all others: model, time of year and sample.
+        group: Tells the groups from all others.
+        key: Tells all that is shown from all others.
+        date: Part of the year in [0, 1) that the model is asked about, or None.
         places: The sample.
         vectors: ``(N, D)`` embeddings.
         shown: ``(N,)`` labels, numbered as k-means with seed 0 has them; -1 for none.
@@ -53,7 +56,10 @@ class Study:
         shares: Shares of all differences that the two directions hold, or None.
     """
 
+    of: tuple[Any, ...]
+    group: tuple[Any, ...]
     key: tuple[Any, ...]
+    date: float | None
     places: Places
     vectors: Any
     shown: Any
@@ -92,7 +98,8 @@ def study(view: View, model: DualEncoder) -> Study:
         CspError: If the model places nothing, or the method finds no clusters.
     """
     where = (view.where, view.points)
-    of = (resources.content_hash(view.info), *where)
+    date = months.date_of(view.month) if model.uses_date else None
+    of = (resources.content_hash(view.info), date, *where)
     size = view.count if view.method == "kmeans" else view.size
     group = (*of, view.method, size, view.seed)
     layout = (*of, view.projection, view.seed)
@@ -103,7 +110,7 @@ def study(view: View, model: DualEncoder) -> Study:
                     lambda: _choose(*where))  # fmt: skip
         lonlat = places.sample.lonlat
         vectors = do(2, f"Asking the model about {view.points:,} places", kept("vectors", 3), of,
-                     lambda: clusters.embed(model, lonlat))  # fmt: skip
+                     lambda: clusters.embed(model, lonlat, date=date))  # fmt: skip
         found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
                    lambda: _cluster(view, vectors))  # fmt: skip
         shown, labels, numbers = kept("numbers", 24).get(
@@ -116,7 +123,7 @@ def study(view: View, model: DualEncoder) -> Study:
         )  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
     key = (*group, view.projection, numbers)
-    return Study(key, places, vectors, shown, labels, plane, x, y, shares)
+    return Study(of, group, key, date, places, vectors, shown, labels, plane, x, y, shares)
 
 
 @dataclass(frozen=True)
@@ -146,13 +153,13 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     Raises:
         CspError: If it cannot be told.
     """
-    group, numbers = found.key[:6], found.key[7]
-    sample = found.sample
+    group, sample = found.group, found.sample
     size = None if view.method == "kmeans" else view.size
     with announced() as do:
         facts = do(5, "Finding what is typical of each cluster", kept("facts", 24),
-                   (group, numbers),
-                   lambda: clusters.describe(model, sample, found.shown))  # fmt: skip
+                   (group, found.key[-1]),
+                   partial(clusters.describe, model, sample, found.shown, date=found.date),
+                   )  # fmt: skip
         quality = do(
             6, "Measuring how well the clusters hold together", kept("quality", 24), group,
             lambda: clusters.quality(found.vectors, found.shown, sample.lonlat, seed=view.seed,
@@ -219,18 +226,20 @@ def colours_of(study: Study, shown: str) -> list[str]:
     """
     if shown == "components":
         return kept("components", 6).get(
-            study.key[:3], lambda: pixels.hex_colours(clusters.rgb(study.vectors))
+            study.of, lambda: pixels.hex_colours(clusters.rgb(study.vectors))
         )
     colours = {label: clusters.colour_of(label) for label in set(study.labels)}
     return [colours[label] for label in study.labels]
 
 
-def title_of(view: View) -> str:
-    """Say in a line what is shown."""
+def title_of(view: View, *, seasons: bool) -> str:
+    """Say in a line what is shown, with the month of a model that knows seasons."""
     size = (
         count_of(view.count, "cluster", "clusters")
         if view.method == "kmeans"
         else f"clusters of {view.size:,} places or more"
     )
     where = SAMPLES[view.where].lower()
-    return f"{METHODS[view.method]}, {size}, {view.points:,} places on {where}, seed {view.seed}"
+    when = f", {months.MONTHS[view.month - 1]}" if view.month and seasons else ""
+    places = f"{view.points:,} places on {where}"
+    return f"{METHODS[view.method]}, {size}, {places}, seed {view.seed}{when}"

@@ -82,7 +82,7 @@ def page() -> None:
     view = read_clusters(known)
     model = resources.model(view.info)
     widgets.model_chip(view.info)
-    draw_controls(view, known)
+    draw_controls(view, known, seasons=model.uses_date)
     found = study(view, model)
     facts.check_cluster(view, found)
     lit = scatter.both(
@@ -94,7 +94,7 @@ def page() -> None:
         legend = draw_map(view, found, lit)
     with right:
         picker = draw_scatter(view, found, lit)
-    st.caption(f"{escape_markdown(title_of(view))}. **{CAUTION}**")
+    st.caption(f"{escape_markdown(title_of(view, seasons=model.uses_date))}. **{CAUTION}**")
     draw_place(view, model, found)
     told = account(view, model, found)
     with picker:

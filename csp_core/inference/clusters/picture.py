@@ -61,8 +61,8 @@ def write_png(clusters: Written, path: Path, **about: Any) -> None:
     _draw_legend(figure, clusters, (below - 0.5) / height)
     figure.text(0.08, 0.15 / height, footer, parse_math=False, va="bottom", fontsize=6.5, color=INK)
     noted = {"Title": title, "Source": f"model {told['model']}"}
-    noted |= {"Copyright": about.get("license"), "Description": about.get("attribution")}
-    noted["Author"] = about.get("people")
+    noted |= {"Copyright": about.get("license", ""), "Author": about.get("people", "")}
+    noted["Description"] = about.get("attribution", "")
     metadata = {name: text for name, text in noted.items() if text}
     canvas.print_figure(path, format="png", metadata=metadata)
 

@@ -47,6 +47,7 @@ class Clusters:
         min_size: The smallest cluster that was asked for, or None.
         seed: The seed.
         model: Name of the model.
+        date: Part of the year in [0, 1) that was asked about; None of a model that knows no time.
     """
 
     sample: Sample
@@ -62,6 +63,7 @@ class Clusters:
     min_size: int | None
     seed: int
     model: str
+    date: float | None = None
 
     @property
     def colours(self) -> dict[int, str]:
@@ -80,6 +82,7 @@ class Clusters:
             "method": self.method,
             "projection": self.layout,
             "seed": self.seed,
+            "date": self.date,
             "clusters": self.quality.clusters,
             "min_size": self.min_size,
             "points": len(self.sample),
@@ -192,6 +195,7 @@ def embedding_clusters(
     tell("sample", 0.0)
     sample = make_sample(points, where=where, bounds=bounds, step=step)
     tell("embed", 0.05)
+    date = date if getattr(model, "uses_date", False) else None
     vectors = embed(model, sample.lonlat, date=date)
     tell("cluster", 0.3)
     labels = cluster(vectors, method=method, count=count, min_size=min_size, seed=seed)
@@ -200,13 +204,14 @@ def embedding_clusters(
     tell("project", 0.5)
     layout, explained = project(vectors, method=projection, seed=seed)
     tell("describe", 0.7)
-    facts = tuple(describe(model, sample, labels))
+    facts = tuple(describe(model, sample, labels, date=date))
     tell("measure", 0.8)
     told = quality(vectors, labels, sample.lonlat, seed=seed, method=method, min_size=min_size)
     tell("done", 1.0)
     return Clusters(
         sample, labels, vectors, layout, explained, facts, told,
         method, projection, count, min_size, seed, str(getattr(model, "name", "")),
+        date,
     )  # fmt: skip
 
 

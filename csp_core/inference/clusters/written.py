@@ -135,7 +135,7 @@ def notes(
         Name to text.
     """
     told = clusters.to_dict()
-    kept = ("model", "method", "projection", "seed", "clusters", "points", "where", "step")
+    kept = ("model", "method", "projection", "seed", "date", "clusters", "points", "where", "step")
     texts = {name: str(told[name]) for name in kept if told[name] is not None}
     texts["bounds"] = " ".join(f"{edge:g}" for edge in told["bounds"])
     texts["caution"] = CAUTION

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from clusters import files
 from csp_core import embedding_clusters
 from csp_core.image import make_image_encoder
+from csp_core.inference.clusters import Clusters
 from csp_core.inference.clusters.series import write_frame
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
@@ -34,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         save_strange_models(folder)
+    save_toy_model(folder, "seasonal", seasons=True)
     save_toy_model(folder)
     bare = DualEncoder(None, make_location_encoder("sphere_c", 8, num_scales=2), dim=8, name="wild")
     save_model(bare.eval(), folder / "wild")
@@ -166,6 +168,28 @@ def test_places_like_the_pin(open_clusters: Open) -> None:
     assert len(links) == 10 and "model=toy" in links[0].query_string, links
     app.slider(key="clusters-above").set_value(0.5).run()
     assert asked(app, "above") == "0.5" and not app.exception
+
+
+def test_a_model_that_knows_seasons_is_asked_about_a_month(
+    open_clusters: Open, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Clusters] = []
+    monkeypatch.setattr(files, "downloads", lambda *about: shown.append(files.to_clusters(*about)))
+    app = open_clusters(model="seasonal", lat="-1.3", lon="36.8", brush="-1,1,-1,1", cluster="1")
+    assert app.selectbox(key="month_box").value == "Whole year"
+    app.selectbox(key="month_box").set_value("Jul").run()
+    assert not app.exception and not app.error
+    # Another month has other groups, in other places of the scatter.
+    assert (asked(app, "month"), asked(app, "brush"), asked(app, "cluster")) == ("7", None, None)
+    assert "500 places on land, seed 0, Jul" in texts(app)
+    there = embedding_clusters(load_model(models / "seasonal"), points=500, count=4, date=6.5 / 12)
+    year, july = shown[0], shown[-1]
+    assert year.date is None and july.date == there.date == 6.5 / 12
+    assert torch.equal(july.vectors, there.vectors) and not torch.equal(year.vectors, july.vectors)
+    assert torch.equal(july.labels, there.labels) and july.facts == there.facts != year.facts
+    app = open_clusters(month="7")
+    assert "month_box" not in [box.key for box in app.selectbox] and "Jul" not in texts(app)
+    assert "is no month" in texts(open_clusters(model="seasonal", month="13"))
 
 
 def test_classes_that_live_alike(open_clusters: Open) -> None:
