@@ -26,6 +26,12 @@ LEARNED, XYZ, DEGREES, SHUFFLED = "embedding", "x, y, z", "degrees", "shuffled e
 NEARNESS = "nearness"
 WORLD_SEED, GENUS = 0, 3
 PLACES, FAR_KM = 1000, 3000
+LIMITS = (
+    "The zones are of latitude alone, not Köppen's classes: those take rain and temperature of"
+    " every place, and nothing that the project holds without a network has either. Of deserts it"
+    " knows a few names with a point each, no outlines. So the table cannot tell deserts from"
+    " forests of one latitude, nor whether a model does."
+)
 Scores = dict[str, dict[str, list[float]]]
 
 
@@ -158,13 +164,15 @@ def pairs_table(alike: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def verdict(found: Mapping[str, Scores]) -> str:
-    """Say in numbers where the embedding knows more than coordinates do."""
-    told = []
+    """Say in numbers where the embedding knows more than coordinates do, and where less."""
+    told, worse = [], []
     for model, scores in found.items():
         for name, by in scores.items():
             gain = mean(by[LEARNED]) - max(mean(by[XYZ]), mean(by[DEGREES]))
             told.append(f"`{model}`, {name}: {gain:+.3f}")
-    return "Embedding less the better of the two coordinates: " + "; ".join(told) + "."
+            worse += [f"`{model}`, {name}"] * (gain < 0)
+    wins = f" Plain coordinates win at: {'; '.join(worse)}." if worse else ""
+    return "Embedding less the better of the two coordinates: " + "; ".join(told) + "." + wins
 
 
 def main() -> None:
@@ -189,10 +197,11 @@ def main() -> None:
         f" regions, mean ± standard deviation over {len(seeds)} seeds. On `demo` the regions are"
         " those of the invented world, by its exact shares: which class, or genus of three"
         " look-alikes, is the most frequent; once on all land, and once where the model has 10"
-        " training records or more within 250 km. On real models they are continents and the zones"
-        " of latitude that climate follows roughly (to 23.44°, 35°, 50°, 66.56°, on either side of"
-        " the equator); a map of climate is not bundled. *x, y, z* is the place on the unit sphere,"
-        f" *degrees* its longitude and latitude.\n\n{table(found)}\n\n{verdict(found)}\n\n"
+        " training records or more within 250 km. On real models they are continents and zones of"
+        " latitude (to 23.44°, 35°, 50°, 66.56°, on either side of the equator). *x, y, z* is the"
+        " place on the unit sphere, *degrees* its longitude and latitude.\n\n"
+        f"{table(found)}\n\n{verdict(found)}\n\n"
+        f"{LIMITS}\n\n"
         "Places like here, on `demo`: Spearman's correlation, over pairs of places near records, of"
         " how alike the model sees them (cosine) with how alike they are (overlap of the exact"
         " shares, Bhattacharyya's), beside nearness on the globe.\n\n"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from csp_core.errors import CspError
 from csp_core.store import ModelInfo, read_model_config
-from shared.address import read_number, read_word, read_zoom, tidy
+from shared.address import read_month, read_number, read_word, read_zoom, tidy
 
 METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 PROJECTIONS = {"pca": "PCA", "umap": "UMAP"}
@@ -46,6 +46,7 @@ class View:
         lat: Latitude as asked for.
         place: Where the pin stands, or None.
         zoom: Zoom of the map, or None for the whole world.
+        month: 1 to 12, or None for the whole year.
         notices: What was changed.
         problems: What cannot be used.
     """
@@ -67,6 +68,7 @@ class View:
     lat: float | None
     place: tuple[float, float] | None
     zoom: float | None
+    month: int | None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -110,6 +112,7 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
         lat=lat,
         place=place,
         zoom=read_zoom(None, problems),
+        month=read_month(problems),
         notices=notices,
         problems=problems,
     )

@@ -42,10 +42,12 @@ def draw(view: View, model: DualEncoder, found: Study) -> None:
     title, where = place_title(lon, lat)
     near = found.nearest_to(lon, lat)
     st.markdown(f"**{title}** {where}{_group(found, near)}")
-    key = (*found.key[:3], lon, lat)
+    key = (*found.of, lon, lat)
     answer: Similar = kept("alike", 24).get(
         key,
-        lambda: similar(model, lon, lat, sample=found.sample, vectors=found.vectors),
+        lambda: similar(
+            model, lon, lat, sample=found.sample, vectors=found.vectors, date=found.date
+        ),
     )
     cosine = answer.cosine.tolist()
     above = threshold(cosine) if view.above is None else view.above

@@ -14,11 +14,15 @@ from csp_core.inference.clusters import Clusters, write_clusters
 from csp_core.raster import Credit
 from shared import resources
 
+AREAS = "_areas"
+# By the end of the file's name: what is written on the button, and what the file is.
 KINDS = {
     ".csv": ("CSV", "text/csv"),
     ".geojson": ("GeoJSON", "application/geo+json"),
+    f"{AREAS}.geojson": ("GeoJSON, areas", "application/geo+json"),
     ".gpkg": ("GeoPackage", "application/geopackage+sqlite3"),
     ".parquet": ("GeoParquet", "application/vnd.apache.parquet"),
+    f"{AREAS}.parquet": ("GeoParquet, areas", "application/vnd.apache.parquet"),
     ".tif": ("GeoTIFF", "image/tiff"),
     ".png": ("PNG", "image/png"),
 }
@@ -34,6 +38,8 @@ def downloads(view: View, found: Study, told: Account) -> None:
     """
     st.header("Files", anchor=False)
     stem = f"{view.info.name}_{view.method}_{view.points}"
+    if found.date is not None and view.month:
+        stem += f"_month{view.month}"
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     credit = resources.credit(view.info)
     clusters = to_clusters(view, found, told)
@@ -48,8 +54,9 @@ def downloads(view: View, found: Study, told: Account) -> None:
                 on_click="ignore",
             )
     st.caption(
-        "CSV: every place with its cluster. GeoJSON, GeoPackage and GeoParquet: for maps. GeoTIFF:"
-        " the cluster of every cell. PNG: a picture with legend."
+        "CSV: every place with its cluster. GeoJSON and GeoParquet: the places, or the area of each"
+        " cluster, for maps; GeoPackage: both. GeoTIFF: the cluster of every cell. PNG: a picture"
+        " with legend."
     )
 
 
@@ -69,6 +76,7 @@ def to_clusters(view: View, found: Study, told: Account) -> Clusters:
         min_size=None if view.method == "kmeans" else view.size,
         seed=view.seed,
         model=view.info.name,
+        date=found.date,
     )
 
 
@@ -88,5 +96,5 @@ def file_of(suffix: str, clusters: Clusters, credit: Credit) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"clusters{suffix}")
-        write_clusters(clusters, path, license=credit.license, attribution=credit.attribution)
+        write_clusters(clusters, path, polygons=suffix.startswith(AREAS), **vars(credit))
         return path.read_bytes()

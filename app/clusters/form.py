@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,8 +21,9 @@ from clusters.address import (
     whole,
 )
 from csp_core.inference.clusters import umap_seconds
+from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.store import ModelInfo
-from shared import address, widgets
+from shared import address, months, widgets
 from shared.address import set_param
 
 # What the parts of the address are called in the session's state.
@@ -62,12 +62,13 @@ def on_box(name: str) -> None:
         set_param("brush", None)
 
 
-def draw_controls(view: View, known: Sequence[ModelInfo]) -> None:
+def draw_controls(view: View, known: Sequence[ModelInfo], *, seasons: bool) -> None:
     """Draw the boxes, and what is wrong with the choice.
 
     Args:
         view: What is asked for.
         known: All models.
+        seasons: Whether the model knows the time of year.
     """
     _keep(view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
@@ -82,6 +83,8 @@ def draw_controls(view: View, known: Sequence[ModelInfo]) -> None:
         sizes = sorted({*POINTS, view.points})
         _pick("Places", "points", sizes, {size: f"{size:,}" for size in sizes}, width=110)
         _number("Seed", "seed", SEEDS)
+        if seasons:
+            months.month_picker(view.month, drops=("cluster", "brush"))
         st.segmented_control(
             "Colour the map by",
             list(SHOWN),
@@ -98,7 +101,7 @@ def _layouts(view: View) -> dict[str, str]:
     """Name the layouts; of one that takes long, while it is not chosen, with the time it takes."""
     if view.projection == "umap":
         return PROJECTIONS
-    seconds = umap_seconds(view.points, first="umap" not in sys.modules)
+    seconds = umap_seconds(view.points, first=not LAYOUTS.started)
     return PROJECTIONS | {"umap": f"UMAP, about {math.ceil(seconds / 5) * 5} s"}
 
 

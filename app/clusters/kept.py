@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -12,6 +14,19 @@ import streamlit as st
 from csp_core.errors import CspError
 
 Result = TypeVar("Result")
+# Seconds: whoever clicks while a stage goes on comes back for it at once.
+GRACE = 2.0
+
+
+class Waits:
+    """Who waits for a result while it is made."""
+
+    def __init__(self) -> None:
+        self.count, self.since = 0, time.monotonic()
+
+    def over(self) -> bool:
+        """Tell whether nobody waits any more, nor came back in the time that a click takes."""
+        return not self.count and time.monotonic() - self.since > GRACE
 
 
 class Kept:
@@ -28,7 +43,29 @@ class Kept:
         self._most = most
         self._results: OrderedDict[Hashable, Any] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
+        self._waits: dict[Hashable, Waits] = {}
         self._lock = threading.Lock()
+
+    @contextmanager
+    def waiting(self, key: Hashable) -> Iterator[Callable[[], bool]]:
+        """Count as one who waits for a result, so that what makes it can end when nobody does.
+
+        Args:
+            key: Of the result.
+
+        Yields:
+            Tells whether nobody waits for it any more; to be asked by what makes it.
+        """
+        with self._lock:
+            self._waits = {other: one for other, one in self._waits.items() if not one.over()}
+            waits = self._waits.setdefault(key, Waits())
+            waits.count += 1
+        try:
+            yield waits.over
+        finally:
+            with self._lock:
+                waits.count -= 1
+                waits.since = time.monotonic()
 
     def known(self, key: Hashable) -> bool:
         """Tell whether a result is there."""

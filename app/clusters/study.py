@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from clusters import pixels
 from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
-from clusters.kept import Kept, kept
+from clusters.kept import kept
+from clusters.stages import LAST, Do, announced, workers
+from csp_core.errors import CspError
 from csp_core.inference import clusters
+from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.model import DualEncoder
-from shared import resources
+from shared import months, resources
 from shared.visits import own
 from shared.words import count_of
-
-# In the session's state: the clusters that models had last, and the address that was shown.
-NUMBERS, LAST = "numbers", "last"
-STAGES = 6
-# Seconds until a stage is announced.
-PATIENCE = 0.15
-# The library below UMAP ends the process where two threads are in it.
-ONE_LAYOUT = threading.Lock()
-
-Do = Callable[[int, str, Kept, Hashable, Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -52,10 +42,13 @@ class Study:
     """What is known of a model for one choice of sample, method and layout.
 
     Args:
-        key: Tells it from every other; the first three parts tell model and sample.
+        of: Tells the vectors from all others: model, time of year and sample.
+        group: Tells the groups from all others.
+        key: Tells all that is shown from all others.
+        date: Part of the year in [0, 1) that the model is asked about, or None.
         places: The sample.
         vectors: ``(N, D)`` embeddings.
-        shown: ``(N,)`` labels, so numbered that a cluster keeps its number; -1 for none.
+        shown: ``(N,)`` labels, numbered as k-means with seed 0 has them; -1 for none.
         labels: The same as a list.
         plane: ``(N, 2)``, where the points lie in the scatter.
         x: Its first column.
@@ -63,7 +56,10 @@ class Study:
         shares: Shares of all differences that the two directions hold, or None.
     """
 
+    of: tuple[Any, ...]
+    group: tuple[Any, ...]
     key: tuple[Any, ...]
+    date: float | None
     places: Places
     vectors: Any
     shown: Any
@@ -102,29 +98,32 @@ def study(view: View, model: DualEncoder) -> Study:
         CspError: If the model places nothing, or the method finds no clusters.
     """
     where = (view.where, view.points)
-    of = (resources.content_hash(view.info), *where)
+    date = months.date_of(view.month) if model.uses_date else None
+    of = (resources.content_hash(view.info), date, *where)
     size = view.count if view.method == "kmeans" else view.size
     group = (*of, view.method, size, view.seed)
     layout = (*of, view.projection, view.seed)
     # While places are chosen and the model is asked, as it takes longer than either.
-    _workers().submit(clusters.import_methods)
+    workers().submit(clusters.import_methods)
     with announced() as do:
         places = do(1, "Choosing the places", kept("places", 6), where,
                     lambda: _choose(*where))  # fmt: skip
         lonlat = places.sample.lonlat
         vectors = do(2, f"Asking the model about {view.points:,} places", kept("vectors", 3), of,
-                     lambda: clusters.embed(model, lonlat))  # fmt: skip
+                     lambda: clusters.embed(model, lonlat, date=date))  # fmt: skip
         found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
                    lambda: _cluster(view, vectors))  # fmt: skip
-        shown, labels = _numbered(view, group, places, found, vectors)
+        shown, labels, numbers = kept("numbers", 24).get(
+            (group, view.count),
+            partial(_numbered, found, _reference(do, view, of, found, vectors)),
+        )
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
-            lambda: _layout(view, vectors),
+            partial(_layout, view, vectors), ends=True,
         )  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
-    numbers = tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
     key = (*group, view.projection, numbers)
-    return Study(key, places, vectors, shown, labels, plane, x, y, shares)
+    return Study(of, group, key, date, places, vectors, shown, labels, plane, x, y, shares)
 
 
 @dataclass(frozen=True)
@@ -154,72 +153,19 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     Raises:
         CspError: If it cannot be told.
     """
-    group, numbers = found.key[:6], found.key[7]
-    sample = found.sample
+    group, sample = found.group, found.sample
     size = None if view.method == "kmeans" else view.size
     with announced() as do:
         facts = do(5, "Finding what is typical of each cluster", kept("facts", 24),
-                   (group, numbers),
-                   lambda: clusters.describe(model, sample, found.shown))  # fmt: skip
+                   (group, found.key[-1]),
+                   partial(clusters.describe, model, sample, found.shown, date=found.date),
+                   )  # fmt: skip
         quality = do(
             6, "Measuring how well the clusters hold together", kept("quality", 24), group,
             lambda: clusters.quality(found.vectors, found.shown, sample.lonlat, seed=view.seed,
                                      method=view.method, min_size=size),
         )  # fmt: skip
     return Account(facts, quality)
-
-
-@contextmanager
-def announced() -> Iterator[Do]:
-    """Announce the stages of work that is not done yet, with a button that goes back.
-
-    Yields:
-        What does a stage: it is given its number, its words, where its result is kept, under which
-        key, and how it is made.
-    """
-    box = st.empty()
-    status: list[Any] = []
-
-    def do(number: int, words: str, store: Kept, key: Hashable, make: Callable[[], Any]) -> Any:
-        if store.known(key):
-            return store.get(key, make)
-        start = time.monotonic()
-        # Beside this run of the page, as nothing else lets it end while a stage goes on; a stage
-        # that nobody waits for any more leaves its result for the next who asks.
-        worker = _workers().submit(store.get, key, make)
-        wait([worker], timeout=PATIENCE)
-        if not worker.done():
-            if not status:
-                # Beside the status, which a new label folds up.
-                with box.container():
-                    status.extend((st.status(words), st.empty()))
-                    st.button("Cancel", key=f"clusters-cancel-{number}", on_click=_go_back)
-            status[0].update(label=f"{words} …")
-        while not worker.done():
-            seconds = time.monotonic() - start
-            status[1].caption(f"Stage {number} of {STAGES}, {seconds:.0f} s")
-            wait([worker], timeout=0.5)
-        return worker.result()
-
-    try:
-        yield do
-    finally:
-        if status:
-            box.empty()
-
-
-@st.cache_resource(show_spinner=False)
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(4, thread_name_prefix="clusters")
-
-
-def _go_back() -> None:
-    """Show what was shown before, or little where there was nothing."""
-    last = st.session_state.get(own(LAST))
-    if last:
-        st.query_params.from_dict(last)
-    else:
-        st.query_params.update({"points": "500", "method": "kmeans", "projection": "pca"})
 
 
 def _choose(where: Any, points: int) -> Places:
@@ -234,40 +180,38 @@ def _cluster(view: View, vectors: Any) -> Any:
     return clusters.cluster(vectors, method="hdbscan", min_size=view.size, seed=view.seed)
 
 
-def _layout(view: View, vectors: Any) -> tuple[Any, Any, list[float], list[float]]:
-    with ONE_LAYOUT:
-        plane, shares = clusters.project(vectors, method=view.projection, dims=2, seed=view.seed)
+def _layout(
+    view: View, vectors: Any, left: Callable[[], bool]
+) -> tuple[Any, Any, list[float], list[float]]:
+    if view.projection == "umap":
+        plane, shares = LAYOUTS.umap(vectors, seed=view.seed, left=left), None
+    else:
+        plane, shares = clusters.project(vectors, method=view.projection, seed=view.seed)
     x, y = zip(*plane.tolist(), strict=True)
     return plane, shares, list(x), list(y)
 
 
-def _numbered(
-    view: View, group: tuple[Any, ...], places: Places, found: Any, vectors: Any
-) -> tuple[Any, list[int]]:
-    """Number clusters as those of the same model before, wherever they are the same."""
-    last: dict[str, tuple[Any, Places, Any]] = st.session_state.setdefault(own(NUMBERS), {})
-    before = last.get(group[0])
-    if before is None:
-        # As `embedding_clusters` does, so that a file of the command line has these numbers too.
-        shown = clusters.match(found, _first_numbers(view, found, vectors))
-    elif before[0] == group:
-        shown = before[2]
-    else:
-        _, other, reference = before
-        if other is not places:
-            reference = reference[pixels.nearest_of(other.sample.lonlat, places.sample.lonlat)]
-        shown = clusters.match(found, reference)
-    # The tensors are as many bytes as there are points.
-    last[group[0]] = (group, places, shown)
-    while len(last) > 4:
-        del last[next(iter(last))]
-    return shown, shown.tolist()
+def _reference(do: Do, view: View, of: tuple[Any, ...], found: Any, vectors: Any) -> Any:
+    """Give whose numbers clusters take, as `embedding_clusters` does; nothing of the session.
 
-
-def _first_numbers(view: View, found: Any, vectors: Any) -> Any:
+    So an address has the same numbers and colours in every session, and files of the command line
+    have them too.
+    """
+    first = (*of, "kmeans", view.count, 0)
     if view.method == "kmeans" and view.seed == 0:
         return found
-    return clusters.cluster(vectors, count=min(view.count, len(found)), seed=0)
+    try:
+        return do(3, "Finding the numbers that stay", kept("groups", 24), first,
+                  lambda: clusters.cluster(vectors, count=view.count, seed=0))  # fmt: skip
+    except CspError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
+        return found
+
+
+def _numbered(found: Any, reference: Any) -> tuple[Any, list[int], tuple[tuple[int, int], ...]]:
+    """Number clusters as those of the reference, and tell which had which number before."""
+    shown = found if reference is found else clusters.match(found, reference)
+    labels: list[int] = shown.tolist()
+    return shown, labels, tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
 
 
 def colours_of(study: Study, shown: str) -> list[str]:
@@ -282,18 +226,20 @@ def colours_of(study: Study, shown: str) -> list[str]:
     """
     if shown == "components":
         return kept("components", 6).get(
-            study.key[:3], lambda: pixels.hex_colours(clusters.rgb(study.vectors))
+            study.of, lambda: pixels.hex_colours(clusters.rgb(study.vectors))
         )
     colours = {label: clusters.colour_of(label) for label in set(study.labels)}
     return [colours[label] for label in study.labels]
 
 
-def title_of(view: View) -> str:
-    """Say in a line what is shown."""
+def title_of(view: View, *, seasons: bool) -> str:
+    """Say in a line what is shown, with the month of a model that knows seasons."""
     size = (
         count_of(view.count, "cluster", "clusters")
         if view.method == "kmeans"
         else f"clusters of {view.size:,} places or more"
     )
     where = SAMPLES[view.where].lower()
-    return f"{METHODS[view.method]}, {size}, {view.points:,} places on {where}, seed {view.seed}"
+    when = f", {months.MONTHS[view.month - 1]}" if view.month and seasons else ""
+    places = f"{view.points:,} places on {where}"
+    return f"{METHODS[view.method]}, {size}, {places}, seed {view.seed}{when}"

@@ -10,19 +10,24 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 ANY_TIME = "Whole year"
 
 
-def month_picker(month: int | None) -> None:
+def month_picker(month: int | None, drops: tuple[str, ...] = ()) -> None:
     """Draw the box that chooses a month, for a model that knows seasons.
 
     Args:
         month: 1 to 12 as the address says, or None.
+        drops: Parts of the address that mean nothing in another month.
     """
     st.session_state["month_box"] = MONTHS[month - 1] if month else ANY_TIME
     choices = [ANY_TIME, *MONTHS]
-    st.selectbox("Time of year", choices, key="month_box", on_change=_on_month, width=150)
+    st.selectbox(
+        "Time of year", choices, key="month_box", on_change=_on_month, args=(drops,), width=150
+    )
 
 
-def _on_month() -> None:
+def _on_month(drops: tuple[str, ...]) -> None:
     name = st.session_state["month_box"]
+    for part in drops:
+        set_param(part, None)
     set_param("month", str(MONTHS.index(name) + 1) if name != ANY_TIME else None)
 
 

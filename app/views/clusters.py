@@ -10,7 +10,7 @@ from clusters import alike, classes, drawing, facts, files, film, scatter
 from clusters.address import View, read_clusters, whole
 from clusters.form import draw_controls
 from clusters.kept import kept
-from clusters.study import NUMBERS, Study, account, colours_of, study, title_of
+from clusters.study import Study, account, colours_of, study, title_of
 from csp_core.inference.clusters import CAUTION, MEANING
 from csp_core.model import DualEncoder
 from mapping import deck
@@ -82,7 +82,7 @@ def page() -> None:
     view = read_clusters(known)
     model = resources.model(view.info)
     widgets.model_chip(view.info)
-    draw_controls(view, known)
+    draw_controls(view, known, seasons=model.uses_date)
     found = study(view, model)
     facts.check_cluster(view, found)
     lit = scatter.both(
@@ -94,7 +94,7 @@ def page() -> None:
         legend = draw_map(view, found, lit)
     with right:
         picker = draw_scatter(view, found, lit)
-    st.caption(f"{escape_markdown(title_of(view))}. **{CAUTION}**")
+    st.caption(f"{escape_markdown(title_of(view, seasons=model.uses_date))}. **{CAUTION}**")
     draw_place(view, model, found)
     told = account(view, model, found)
     with picker:
@@ -108,4 +108,4 @@ def page() -> None:
     files.downloads(view, found, told)
 
 
-shell.run("clusters", page, shared=visits.SHARED, keeps=(NUMBERS,))
+shell.run("clusters", page, shared=visits.SHARED)

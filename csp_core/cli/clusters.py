@@ -85,8 +85,7 @@ def clusters(
             bar.update(task, description=WORDS.get(stage, WORDS["write"]), completed=part)
 
         found = embedding_clusters(loaded, bounds=bounds, date=when, progress=tell, **options)
-        named = {"license": credit.license, "attribution": credit.attribution}
-        write_clusters(found, output, polygons=polygons, **named)
+        write_clusters(found, output, polygons=polygons, **vars(credit))
     told = {"path": str(output), **found.to_dict()}
     told["ignored_date"] = bool(date) and not loaded.uses_date
     if as_json:
@@ -99,6 +98,7 @@ def _write_series(name: str, output: Path, count: int, seed: int, *, as_json: bo
     from csp_core.errors import ConfigError
     from csp_core.files.writing import check_writable
     from csp_core.inference.clusters.series import find_frames, run_of, unfold, write_series
+    from csp_core.raster import read_credit
     from csp_core.runs.jobs import find_run
     from csp_core.store import find_model, list_models
 
@@ -109,8 +109,12 @@ def _write_series(name: str, output: Path, count: int, seed: int, *, as_json: bo
     is_model = name in known or Path(name, "config.json").is_file()
     run = run_of(find_model(name)) if is_model else find_run(name)
     film = unfold(find_frames(run), count=count, seed=seed)
+    # A run that goes on has no model yet, so no licence.
+    folder = find_model(name) if is_model else run.model
+    licence = read_credit(folder).license if (folder / "config.json").is_file() else ""
+    title = name if name in known else run.path.name
     with clearing_up():
-        write_series(film, output)
+        write_series(film, output, model=title, license=licence)
     told = film.to_dict()
     if as_json:
         print_json({"path": str(output), **told})

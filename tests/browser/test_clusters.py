@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
@@ -28,6 +29,19 @@ def ready(page: Page) -> None:
 
 def picture(page: Page) -> str:
     return str(leaflet(page).locator("img.csp-values").first.get_attribute("src"))
+
+
+def marks(page: Page) -> str:
+    """Give what the scatter shows, point for point."""
+    return str(page.locator(f"{SCATTER} canvas.marks").evaluate("e => e.toDataURL()"))
+
+
+def wait_for_other_marks(page: Page, before: str) -> None:
+    page.wait_for_function(
+        "([where, before]) => document.querySelector(where).toDataURL() !== before",
+        arg=[f"{SCATTER} canvas.marks", before],
+        timeout=10_000,
+    )
 
 
 def drag_over_scatter(page: Page) -> None:
@@ -62,7 +76,16 @@ def test_a_click_on_the_map_shows_places_like_it(app: str, open_page: OpenPage) 
 def test_the_scatter_and_the_map_mark_each_other(app: str, open_page: OpenPage) -> None:
     page = open_page(app + FEW)
     ready(page)
-    before = picture(page)
+    before, bare = picture(page), marks(page)
+    # A click on the map rings its point in the scatter, another click another.
+    click_map(page, 200, 200)
+    wait_for_other_marks(page, bare)
+    settle(page)
+    ringed = marks(page)
+    click_map(page, 330, 170)
+    wait_for_other_marks(page, ringed)
+    settle(page)
+    assert picture(page) == before
     drag_over_scatter(page)
     expect(page.get_by_text("places are highlighted")).to_be_visible()
     settle(page)
@@ -116,15 +139,30 @@ def test_files_open_where_maps_are_made(app: str, open_page: OpenPage, tmp_path:
     rasterio = pytest.importorskip("rasterio")
     page = open_page(app + FEW)
     ready(page)
-    for label, suffix in (("GeoJSON", ".geojson"), ("GeoPackage", ".gpkg"), ("GeoTIFF", ".tif")):
+    for label, suffix in (
+        ("GeoJSON", ".geojson"),
+        ("GeoPackage", ".gpkg"),
+        ("GeoParquet", ".parquet"),
+        ("GeoParquet, areas", "-areas.parquet"),
+        ("GeoTIFF", ".tif"),
+        ("PNG", ".png"),
+    ):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=label, exact=True).click()
         waiting.value.save_as(tmp_path / f"clusters{suffix}")
     for suffix, layer in ((".geojson", {}), (".gpkg", {"layer": "places"})):
         table = geopandas.read_file(tmp_path / f"clusters{suffix}", **layer)
         assert len(table) == 500 and table["cluster"].nunique() == 4
+    table = geopandas.read_parquet(tmp_path / "clusters.parquet")
+    assert len(table) == 500 and set(table.geom_type) == {"Point"}
+    areas = geopandas.read_parquet(tmp_path / "clusters-areas.parquet")
+    assert areas["cluster"].tolist() == [0, 1, 2, 3] and areas.geometry.is_valid.all()
     with rasterio.open(tmp_path / "clusters.tif") as raster:
         assert raster.crs.to_epsg() == 4326
+    with Image.open(tmp_path / "clusters.png") as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
+    for shown in table["colour"].unique():
+        assert tuple(bytes.fromhex(shown[1:])) in colours
 
 
 def test_it_fits_a_phone(app: str, open_page: OpenPage) -> None:

@@ -12,6 +12,7 @@ import rasterio
 from csp_core import embedding_clusters, load_model
 from csp_core.image import make_image_encoder
 from csp_core.model import DualEncoder, Heads
+from csp_core.raster import read_credit
 from csp_core.store import save_model
 from csp_core.training import train
 from tests import small
@@ -123,6 +124,7 @@ def test_a_series_of_a_run(csp, tmp_path, records_csv):
     with path.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 3 * told["points"] and {row["cluster"] for row in rows} == {"0", "1", "2"}
+    assert {(row["model"], row["license"]) for row in rows} == {("run", read_credit(run).license)}
     code, said, _ = csp("clusters", run, path, "--series")
     assert code == 0 and "before training" in said and "Agreement" in said
     code, _, complaint = csp("clusters", "birds", path, "--series")

@@ -14,6 +14,7 @@ from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.image import make_image_encoder
 from csp_core.inference import clusters as room
+from csp_core.inference.clusters import result
 from csp_core.inference.clusters.classes import supported
 from csp_core.inference.clusters.countries import country_of, place_names
 from csp_core.inference.clusters.facts import zone_of
@@ -303,6 +304,22 @@ def test_another_seed_keeps_numbers_and_colours(model, found, seed):
     assert agreement > 0.8 or best < 0.8
     assert room.match(other.labels, found.labels).tolist() == other.labels.tolist()
     assert other.colours == found.colours
+
+
+def test_hdbscan_needs_no_reference(monkeypatch):
+    """Where k-means of as many clusters as were asked for finds too few vectors that differ."""
+
+    def three_spots(model, lonlat, date=None):
+        return torch.eye(4)[(lonlat[:, 0] / 120 + 1.5).long().clamp(0, 2)]
+
+    monkeypatch.setattr(result, "embed", three_spots)
+    found = embedding_clusters(
+        load_model("demo"), method="hdbscan", count=8, points=200, min_size=9
+    )
+    own = room.cluster(found.vectors, method="hdbscan", min_size=9)
+    assert found.labels.tolist() == own.tolist() and found.quality.clusters == 3
+    with pytest.raises(ConfigError, match="Only 3 of 200 vectors differ"):
+        embedding_clusters(load_model("demo"), count=8, points=200, seed=1)
 
 
 def test_methods_and_samples_keep_colours(model, found):

@@ -113,13 +113,35 @@ def test_over_the_antimeridian(fiji, tmp_path):
 
 
 def test_csv(found, tmp_path):
-    room.write_clusters(found, tmp_path / "points.csv")
+    named = {"license": "CC0-1.0", "attribution": "=Records by nobody.", "people": "Ada, Ben"}
+    room.write_clusters(found, tmp_path / "points.csv", **named)
     with (tmp_path / "points.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [int(row["cluster"]) for row in rows] == found.labels.tolist()
     assert list(rows[0]) == [
-        *("lon", "lat", "cluster", "name", "colour", "area_km2", "x", "y", "rgb")
+        *("lon", "lat", "cluster", "name", "colour", "area_km2", "x", "y", "rgb"),
+        *("model", "license", "attribution"),
     ]
+    assert rows[0] == rows[0] | {"model": "birds", "license": "CC0-1.0"}
+    assert rows[-1]["attribution"] == "'=Records by nobody."
+
+
+def test_files_name_everybody(found, tmp_path):
+    named = {"license": "CC0-1.0", "attribution": "Records by two.", "people": "Ada, Ben"}
+    for ending in (".parquet", ".geojson", ".gpkg", ".tif", ".png"):
+        room.write_clusters(found, tmp_path / f"a{ending}", **named)
+    frame = geopandas.read_parquet(tmp_path / "a.parquet")
+    with rasterio.open(tmp_path / "a.tif") as file:
+        for notes in (frame.attrs, file.tags()):
+            kept = (notes["license"], notes["attribution"], notes["recorders"])
+            assert kept == tuple(named.values())
+    told = json.loads((tmp_path / "a.geojson").read_text("utf-8"))["description"]
+    assert "attribution: Records by two.; recorders: Ada, Ben" in told
+    assert b"recorders: Ada, Ben" in (tmp_path / "a.gpkg").read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        texts = picture.info
+    assert texts["Author"] == "Ada, Ben" and texts["Copyright"] == "CC0-1.0"
+    assert texts["Source"] == "model birds" and texts["Description"] == "Records by two."
 
 
 def test_picture(found, tmp_path):

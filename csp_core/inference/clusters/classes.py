@@ -56,7 +56,9 @@ class Typical:
     evidence: str
 
 
-def typical_classes(model: Any, sample: Sample, row: Tensor, count: int) -> list[Typical]:
+def typical_classes(
+    model: Any, sample: Sample, row: Tensor, count: int, *, date: float | None = None
+) -> list[Typical]:
     """List the classes with the highest lift in each cluster, from the model's prior.
 
     Only places with training records near count, unless a cluster has none.
@@ -66,6 +68,7 @@ def typical_classes(model: Any, sample: Sample, row: Tensor, count: int) -> list
         sample: The places.
         row: ``(N,)`` int64 clusters from 0 to ``count - 1``.
         count: How many clusters.
+        date: Part of the year in [0, 1), or None.
 
     Returns:
         One a cluster.
@@ -82,7 +85,9 @@ def typical_classes(model: Any, sample: Sample, row: Tensor, count: int) -> list
     chunk = max(1, MOST_VALUES // len(classes))
     for first in range(0, len(sample), chunk):
         rows = slice(first, first + chunk)
-        prior = location_prior(model, sample.lonlat[rows]).double()
+        lonlat = sample.lonlat[rows]
+        when = None if date is None else torch.full((len(lonlat),), date)
+        prior = location_prior(model, lonlat, date=when).double()
         total.index_add_(0, row[rows], prior * weight[rows, None])
     mass = torch.zeros(count, dtype=torch.float64).index_add_(0, row, weight)
     mean = total / mass[:, None]

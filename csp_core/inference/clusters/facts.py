@@ -56,7 +56,9 @@ class ClusterFacts:
         return asdict(self)
 
 
-def describe(model: Any, sample: Sample, labels: Tensor) -> list[ClusterFacts]:
+def describe(
+    model: Any, sample: Sample, labels: Tensor, *, date: float | None = None
+) -> list[ClusterFacts]:
     """Tell what is typical of each cluster.
 
     Assumes the countries of ``countries.ASSUMED``; classes by lift as in ``classes.CONTRAST``.
@@ -65,6 +67,7 @@ def describe(model: Any, sample: Sample, labels: Tensor) -> list[ClusterFacts]:
         model: A model; one without classes gives none.
         sample: The places.
         labels: ``(N,)`` int64, -1 for noise.
+        date: Part of the year in [0, 1) of which the classes are told, or None.
 
     Returns:
         One for each cluster by number, and the noise last.
@@ -76,7 +79,7 @@ def describe(model: Any, sample: Sample, labels: Tensor) -> list[ClusterFacts]:
         raise ConfigError(f"{tuple(labels.shape)} labels for {len(sample)} places; give one each.")
     own, row = torch.unique(labels, return_inverse=True)
     order = sorted(range(len(own)), key=lambda i: (int(own[i]) == NOISE, int(own[i])))
-    classes = typical_classes(model, sample, row, len(own))
+    classes = typical_classes(model, sample, row, len(own), date=date)
     countries, parts = country_of(sample.lonlat), continents(sample.lonlat)
     climate = _climate(model, sample.lonlat)
     facts = []

@@ -11,7 +11,7 @@ from csp_core.files.writing import writing
 from csp_core.inference.clusters import geotiff, picture, tables
 from csp_core.inference.clusters.written import Written
 
-# Each takes the clusters, a path, and as keywords polygons, license and attribution.
+# Each takes the clusters, a path, and as keywords polygons, license, attribution and people.
 WRITERS: Mapping[str, Callable[..., Any]] = {
     ".parquet": tables.write_parquet,
     ".geojson": tables.write_geojson,
@@ -32,6 +32,7 @@ def write_clusters(
     polygons: bool = False,
     license: str = "",
     attribution: str = "",
+    people: str = "",
 ) -> None:
     """Write clusters to a file.
 
@@ -42,6 +43,7 @@ def write_clusters(
         polygons: Write the dissolved areas instead of points, as GeoJSON or GeoParquet.
         license: Licence of the model, to be named.
         attribution: Whose records it learned from, to be named.
+        people: All of them by name, with their licences; a table of points has no room for them.
 
     Raises:
         ConfigError: If the ending is not known, or polygons are asked of one that holds none.
@@ -49,9 +51,8 @@ def write_clusters(
     """
     suffix = check_ending(path, polygons=polygons)
     with writing(path) as temporary:
-        WRITERS[suffix](
-            clusters, temporary, polygons=polygons, license=license, attribution=attribution
-        )
+        about = {"license": license, "attribution": attribution, "people": people}
+        WRITERS[suffix](clusters, temporary, polygons=polygons, **about)
 
 
 def check_ending(path: str | Path, *, polygons: bool = False) -> str:

@@ -19,7 +19,7 @@ def write_geotiff(clusters: Written, path: Path, **about: Any) -> None:
     Args:
         clusters: The clusters.
         path: File to write.
-        **about: ``license`` and ``attribution``, for the tags.
+        **about: ``license``, ``attribution`` and ``people``, for the tags.
     """
     from rasterio import Affine
     from rasterio.errors import RasterioError

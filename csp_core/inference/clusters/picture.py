@@ -25,7 +25,8 @@ def write_png(clusters: Written, path: Path, **about: Any) -> None:
     Args:
         clusters: The clusters.
         path: File to write.
-        **about: ``license`` and ``attribution``, for the lines below the map.
+        **about: ``license`` and ``attribution``, for the lines below the map; they and ``people``
+            for the picture's notes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import to_rgb
@@ -59,7 +60,11 @@ def write_png(clusters: Written, path: Path, **about: Any) -> None:
     axes.set_title(title, parse_math=False, loc="left", fontsize=14, color=INK)
     _draw_legend(figure, clusters, (below - 0.5) / height)
     figure.text(0.08, 0.15 / height, footer, parse_math=False, va="bottom", fontsize=6.5, color=INK)
-    canvas.print_figure(path, format="png")
+    noted = {"Title": title, "Source": f"model {told['model']}"}
+    noted |= {"Copyright": about.get("license", ""), "Author": about.get("people", "")}
+    noted["Description"] = about.get("attribution", "")
+    metadata = {name: text for name, text in noted.items() if text}
+    canvas.print_figure(path, format="png", metadata=metadata)
 
 
 def _draw_legend(figure: Any, clusters: Written, top: float) -> None:

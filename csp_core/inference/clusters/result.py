@@ -47,6 +47,7 @@ class Clusters:
         min_size: The smallest cluster that was asked for, or None.
         seed: The seed.
         model: Name of the model.
+        date: Part of the year in [0, 1) that was asked about; None of a model that knows no time.
     """
 
     sample: Sample
@@ -62,6 +63,7 @@ class Clusters:
     min_size: int | None
     seed: int
     model: str
+    date: float | None = None
 
     @property
     def colours(self) -> dict[int, str]:
@@ -80,6 +82,7 @@ class Clusters:
             "method": self.method,
             "projection": self.layout,
             "seed": self.seed,
+            "date": self.date,
             "clusters": self.quality.clusters,
             "min_size": self.min_size,
             "points": len(self.sample),
@@ -150,7 +153,8 @@ def embedding_clusters(
     """Cluster what a model has learned of places.
 
     Clusters bear the numbers, and so the colours, of those of k-means with seed 0 that they share
-    most places with, or of the clusters given by ``like``.
+    most places with, or of the clusters given by ``like``. Where too few vectors differ for that
+    k-means, those of HDBSCAN keep their own.
 
     Args:
         model: Any model with a location side, imported ones too.
@@ -191,21 +195,23 @@ def embedding_clusters(
     tell("sample", 0.0)
     sample = make_sample(points, where=where, bounds=bounds, step=step)
     tell("embed", 0.05)
+    date = date if getattr(model, "uses_date", False) else None
     vectors = embed(model, sample.lonlat, date=date)
     tell("cluster", 0.3)
     labels = cluster(vectors, method=method, count=count, min_size=min_size, seed=seed)
     if like is not None or method != "kmeans" or seed != 0:
-        labels = match(labels, _reference(sample, vectors, count, like))
+        labels = _numbered(labels, sample, vectors, count, like)
     tell("project", 0.5)
     layout, explained = project(vectors, method=projection, seed=seed)
     tell("describe", 0.7)
-    facts = tuple(describe(model, sample, labels))
+    facts = tuple(describe(model, sample, labels, date=date))
     tell("measure", 0.8)
     told = quality(vectors, labels, sample.lonlat, seed=seed, method=method, min_size=min_size)
     tell("done", 1.0)
     return Clusters(
         sample, labels, vectors, layout, explained, facts, told,
         method, projection, count, min_size, seed, str(getattr(model, "name", "")),
+        date,
     )  # fmt: skip
 
 
@@ -213,13 +219,20 @@ def _silently(stage: str, part: float) -> None:
     """Tell nobody."""
 
 
-def _reference(sample: Sample, vectors: Tensor, count: int, like: Clusters | None) -> Tensor:
+def _numbered(
+    labels: Tensor, sample: Sample, vectors: Tensor, count: int, like: Clusters | None
+) -> Tensor:
+    """Number clusters as those of the reference, or as they are where there is none."""
     if like is None:
         # As many as were asked for, so that another method, which finds its own, has the same.
         asked = min(max(count, 2), len(vectors), MOST_CLUSTERS)
-        return cluster(vectors, count=asked, seed=0)
+        try:
+            reference = cluster(vectors, count=asked, seed=0)
+        except ConfigError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
+            return labels
+        return match(labels, reference)
     from sklearn.neighbors import KDTree
 
     tree = KDTree(unit_vectors(like.sample.lonlat.double()).numpy())
     nearest = tree.query(unit_vectors(sample.lonlat.double()).numpy(), k=1)[1][:, 0]
-    return like.labels[torch.from_numpy(nearest)]
+    return match(labels, like.labels[torch.from_numpy(nearest)])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError, DataNotFoundError
-from csp_core.files import save_tensors
+from csp_core.files import save_tensors, spreadsheet_cell
 from csp_core.files.writing import writing
 from csp_core.inference.clusters.groups import NOISE, cluster, match
 from csp_core.inference.clusters.result import colour_of
@@ -197,24 +197,27 @@ def unfold(frames: Sequence[RangeFrame], *, count: int = 8, seed: int = 0) -> Se
     return Series(lonlat, tuple(reversed(shown)), torch.from_numpy(share))
 
 
-def write_series(film: Series, path: Path) -> None:
+def write_series(film: Series, path: Path, *, model: str = "", license: str = "") -> None:
     """Write a film as a table: one row an epoch and place.
 
     Args:
         film: The film.
         path: CSV to write.
+        model: Name of the model or run, for each row.
+        license: Licence of the model, for each row.
 
     Raises:
         BadRecordError: If it cannot be written.
     """
     places = [(round(lon, 4), round(lat, 4)) for lon, lat in film.lonlat.double().tolist()]
+    about = {"model": spreadsheet_cell(model), "license": spreadsheet_cell(license)}
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)
-        rows.writerow(("stage", "epoch", "lon", "lat", "cluster", "colour", "x", "y"))
+        rows.writerow(("stage", "epoch", "lon", "lat", "cluster", "colour", "x", "y", *about))
         for frame in film.frames:
             values = zip(places, frame.labels.tolist(), frame.plane.tolist(), strict=True)
             for (lon, lat), label, (x, y) in values:
-                at = (f"{x:.6g}", f"{y:.6g}")
+                at = (f"{x:.6g}", f"{y:.6g}", *about.values())
                 rows.writerow((frame.stage, frame.epoch, lon, lat, label, colour_of(label), *at))
 
 

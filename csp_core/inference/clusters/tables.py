@@ -25,15 +25,21 @@ from csp_core.inference.clusters.written import (
 PLACES, AREAS = "places", "clusters"
 
 
-def write_csv(clusters: Written, path: Path, **about: Any) -> None:
-    """Write the points, one a row.
+def write_csv(
+    clusters: Written, path: Path, *, license: str = "", attribution: str = "", **about: Any
+) -> None:
+    """Write the points, one a row, each with the model and whom to name.
 
     Args:
         clusters: The clusters.
         path: File to write.
-        **about: What other writers take; a table of points holds no notes.
+        license: Licence of the model, or ``""``.
+        attribution: Whose records it learned from, or ``""``.
+        **about: What other writers take.
     """
     table = columns(clusters)
+    noted = {"model": clusters.to_dict()["model"], "license": license, "attribution": attribution}
+    table |= {name: [text] * len(table["lon"]) for name, text in noted.items()}
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(table)
@@ -48,7 +54,7 @@ def write_parquet(clusters: Written, path: Path, *, polygons: bool = False, **ab
         clusters: The clusters.
         path: File to write.
         polygons: Write areas.
-        **about: ``license`` and ``attribution``, noted in the frame's attributes.
+        **about: ``license``, ``attribution`` and ``people``, noted in the frame's attributes.
     """
     frame = _frame(clusters, polygons)
     frame.attrs.update(notes(clusters, **about))
@@ -62,7 +68,7 @@ def write_geojson(clusters: Written, path: Path, *, polygons: bool = False, **ab
         clusters: The clusters.
         path: File to write.
         polygons: Write areas.
-        **about: ``license`` and ``attribution``, in the description of the collection.
+        **about: ``license``, ``attribution`` and ``people``, in the description of the collection.
     """
     frame, told = _frame(clusters, polygons), _told(clusters, **about)
     _by_driver(path, ".geojson", [(frame, {"driver": "GeoJSON", "DESCRIPTION": told})])
@@ -74,7 +80,7 @@ def write_geopackage(clusters: Written, path: Path, **about: Any) -> None:
     Args:
         clusters: The clusters.
         path: File to write.
-        **about: ``license`` and ``attribution``, in the description of the layers.
+        **about: ``license``, ``attribution`` and ``people``, in the description of the layers.
     """
     about.pop("polygons", None)
     told = _told(clusters, **about)

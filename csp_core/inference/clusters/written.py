@@ -120,23 +120,26 @@ def summary(clusters: Written) -> list[dict[str, Any]]:
     return rows
 
 
-def notes(clusters: Written, license: str, attribution: str) -> dict[str, str]:
+def notes(
+    clusters: Written, license: str = "", attribution: str = "", people: str = ""
+) -> dict[str, str]:
     """Say in short texts what a file holds and where it comes from.
 
     Args:
         clusters: The clusters.
         license: Licence of the model, or ``""``.
         attribution: Whose records it learned from, or ``""``.
+        people: All of them by name, or ``""``.
 
     Returns:
         Name to text.
     """
     told = clusters.to_dict()
-    kept = ("model", "method", "projection", "seed", "clusters", "points", "where", "step")
+    kept = ("model", "method", "projection", "seed", "date", "clusters", "points", "where", "step")
     texts = {name: str(told[name]) for name in kept if told[name] is not None}
     texts["bounds"] = " ".join(f"{edge:g}" for edge in told["bounds"])
     texts["caution"] = CAUTION
-    texts |= {"license": license, "attribution": attribution}
+    texts |= {"license": license, "attribution": attribution, "recorders": people}
     return {name: text for name, text in texts.items() if text}
 
 

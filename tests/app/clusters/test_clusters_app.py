@@ -1,5 +1,6 @@
 """The Clusters page, run without a browser."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,13 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from clusters import files
+from csp_core import embedding_clusters
 from csp_core.image import make_image_encoder
+from csp_core.inference.clusters import Clusters
 from csp_core.inference.clusters.series import write_frame
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads
+from csp_core.raster import Credit
 from csp_core.store import catalog, load_model, save_model
 from tests.toy import save_strange_models, save_toy_model
 
@@ -31,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         save_strange_models(folder)
+    save_toy_model(folder, "seasonal", seasons=True)
     save_toy_model(folder)
     bare = DualEncoder(None, make_location_encoder("sphere_c", 8, num_scales=2), dim=8, name="wild")
     save_model(bare.eval(), folder / "wild")
@@ -165,6 +170,28 @@ def test_places_like_the_pin(open_clusters: Open) -> None:
     assert asked(app, "above") == "0.5" and not app.exception
 
 
+def test_a_model_that_knows_seasons_is_asked_about_a_month(
+    open_clusters: Open, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Clusters] = []
+    monkeypatch.setattr(files, "downloads", lambda *about: shown.append(files.to_clusters(*about)))
+    app = open_clusters(model="seasonal", lat="-1.3", lon="36.8", brush="-1,1,-1,1", cluster="1")
+    assert app.selectbox(key="month_box").value == "Whole year"
+    app.selectbox(key="month_box").set_value("Jul").run()
+    assert not app.exception and not app.error
+    # Another month has other groups, in other places of the scatter.
+    assert (asked(app, "month"), asked(app, "brush"), asked(app, "cluster")) == ("7", None, None)
+    assert "500 places on land, seed 0, Jul" in texts(app)
+    there = embedding_clusters(load_model(models / "seasonal"), points=500, count=4, date=6.5 / 12)
+    year, july = shown[0], shown[-1]
+    assert year.date is None and july.date == there.date == 6.5 / 12
+    assert torch.equal(july.vectors, there.vectors) and not torch.equal(year.vectors, july.vectors)
+    assert torch.equal(july.labels, there.labels) and july.facts == there.facts != year.facts
+    app = open_clusters(month="7")
+    assert "month_box" not in [box.key for box in app.selectbox] and "Jul" not in texts(app)
+    assert "is no month" in texts(open_clusters(model="seasonal", month="13"))
+
+
 def test_classes_that_live_alike(open_clusters: Open) -> None:
     app = open_clusters(taxon="Inventa nairobica")
     rows = [link.proto.label for link in app.get("page_link") if "Ficta" in link.proto.label]
@@ -179,8 +206,26 @@ def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
     before = texts(app).partition("It is in cluster ")[2][0]
     app.number_input(key="clusters-seed").set_value(7).run()
     assert texts(app).partition("It is in cluster ")[2][0] == before
-    app.selectbox(key="clusters-points").set_value(1000).run()
-    assert texts(app).partition("It is in cluster ")[2][0] == before
+
+
+@pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
+def test_an_address_has_the_same_numbers_everywhere(
+    open_clusters: Open, models: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    shown: list[list[int]] = []
+    monkeypatch.setattr(files, "downloads", lambda view, found, told: shown.append(found.labels))
+    asked = {"method": method, "seed": "7", "size": "12"}
+    open_clusters(**asked)
+    st.cache_resource.clear()
+    app = open_clusters(count="6", seed="3")
+    app.number_input(key="clusters-count").set_value(5).run()
+    for name, value in {**FEW, **asked}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and not app.error
+    model = load_model(models / "toy")
+    there = embedding_clusters(model, points=500, count=4, method=method, seed=7, min_size=12)
+    assert shown[0] == shown[-1] == there.labels.tolist()
 
 
 @pytest.mark.parametrize(
@@ -235,8 +280,22 @@ def test_files_are_made_as_they_are_asked_for(
     monkeypatch.setattr(files, "write_clusters", lambda *_, **__: made.append("file"))
     app = open_clusters()
     labels = [button.proto.label for button in app.get("download_button")]
-    assert labels == ["CSV", "GeoJSON", "GeoPackage", "GeoParquet", "GeoTIFF", "PNG"]
+    assert labels == [
+        *("CSV", "GeoJSON", "GeoJSON, areas", "GeoPackage", "GeoParquet", "GeoParquet, areas"),
+        *("GeoTIFF", "PNG"),
+    ]
     assert made == []
+
+
+def test_files_hold_places_or_areas_and_name_everybody() -> None:
+    found = embedding_clusters(load_model("demo"), points=200, count=3)
+    credit = Credit("CC0-1.0", "Records by two.", "Ada, Ben")
+    points, areas = (json.loads(files.file_of(suffix, found, credit))
+                     for suffix in (".geojson", "_areas.geojson"))  # fmt: skip
+    assert len(points["features"]) == 200 and len(areas["features"]) == 3
+    assert {one["geometry"]["type"] for one in areas["features"]} == {"MultiPolygon"}
+    for content in (points, areas):
+        assert "recorders: Ada, Ben" in content["description"]
 
 
 def test_what_a_long_layout_takes_is_told_before(open_clusters: Open) -> None:

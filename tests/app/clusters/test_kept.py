@@ -1,4 +1,6 @@
 import threading
+import time
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -36,3 +38,33 @@ def test_two_sessions_make_a_result_once() -> None:
     for thread in threads:
         thread.join(10)
     assert found == [7] * 4 and len(made) == 1
+
+
+def test_what_nobody_waits_for_any_more_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusters.kept.GRACE", 0.05)
+    kept = Kept(2)
+    with kept.waiting("a") as first:
+        with kept.waiting("a") as second:
+            assert not first() and not second()
+        time.sleep(0.1)
+        # The other still waits.
+        assert not second()
+    # Whoever clicks comes back at once, for the same work.
+    with kept.waiting("a") as again:
+        time.sleep(0.1)
+        assert not first() and not again()
+    time.sleep(0.1)
+    assert first() and again()
+    with kept.waiting("a") as later:
+        assert first() and not later()
+
+
+def test_a_stage_that_ended_is_made_anew_for_the_next() -> None:
+    kept = Kept(2)
+
+    def end() -> int:
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        kept.get("a", end)
+    assert not kept.known("a") and kept.get("a", lambda: 3) == 3
