@@ -183,7 +183,7 @@ class RunDir:
             **fields: Progress and message.
         """
         plain = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
-        value = {"format": FORMAT, "state": state, **identity(), **plain}
+        value = {"format": FORMAT, "state": state, **identity(self.path), **plain}
         write_json(self.status_file, value)
 
     def is_under_way(self) -> bool:
@@ -262,7 +262,7 @@ class RunDir:
             raise CheckpointError(
                 f"{self.status_file} is not the status of a run of csp_core ({wrong})."
             )
-        if status["state"] in ALIVE and not is_alive(status):
+        if status["state"] in ALIVE and not is_alive(status, self.path):
             return after_death(status, self.path)
         return status
 

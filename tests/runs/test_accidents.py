@@ -278,6 +278,7 @@ def test_a_run_whose_metrics_were_edited_loses_none(stopped, undisturbed, cut, c
 
 def test_a_status_that_says_finished_or_more_steps_deceives_nobody(stopped, undisturbed):
     status = json.loads(stopped.status_file.read_text())
+    status["folder"] = os.path.realpath(stopped.path)
     stopped.status_file.write_text(json.dumps(status | {"step": 10**6, "state": "running"}))
     assert state(stopped) == "running", "its process, this one, lives"
     stopped.status_file.write_text(
