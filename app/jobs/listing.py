@@ -128,18 +128,30 @@ def progress(job: Job) -> float | None:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Read a run's numbers, one dictionary an epoch; none if they cannot be read."""
+    """Read a run's last numbers, one dictionary an epoch; none if they cannot be read."""
+    return _numbers(path)[0]
+
+
+def said_of_cut(path: Path) -> str:
+    """Say that a run has more numbers than are shown; empty if all are."""
+    rows, cut = _numbers(path)
+    last = f"Only the last {len(rows):,} epochs are shown; `metrics.jsonl` holds them all."
+    return last if cut else ""
+
+
+def _numbers(path: Path) -> tuple[list[dict[str, Any]], bool]:
     file = RunDir(path).metrics_file
     try:
         stat = file.stat()
         return _rows(str(path), stat.st_mtime_ns, stat.st_size)
     except (CspError, OSError):
-        return []
+        return [], False
 
 
-@lru_cache(maxsize=64)
-def _rows(path: str, modified: int, size: int) -> list[dict[str, Any]]:
-    return RunDir(Path(path)).read_metrics()
+# As many as a comparison and the sidebar ask for at once; each may take some 50 MB.
+@lru_cache(maxsize=12)
+def _rows(path: str, modified: int, size: int) -> tuple[list[dict[str, Any]], bool]:
+    return RunDir(Path(path)).read_last_metrics()
 
 
 def duration(seconds: float) -> str:

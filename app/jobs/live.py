@@ -129,6 +129,8 @@ def draw_curves(job: Job) -> None:
             )
         else:
             st.caption("No validation numbers yet.")
+    if said := listing.said_of_cut(job.path):
+        st.caption(said)
     draw_machine(rows, axis)
 
 

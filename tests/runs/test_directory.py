@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import time
+import tracemalloc
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.runs import RunDir, log_to, owner
 from csp_core.runs.metrics import restore_metrics
+from csp_core.runs.reading import LINE_BYTES, WATCHED_BYTES, WATCHED_ROWS
 from tests.runs import lock_races
 
 
@@ -143,6 +145,34 @@ def test_metrics_end_where_they_are_none(run, line):
     with run.metrics_file.open("a") as stream:
         stream.write(f'{line}\n{{"epoch": 2}}\n')
     assert run.read_metrics() == [{"epoch": 1}]
+
+
+def test_who_watches_reads_the_last_of_the_metrics(run):
+    assert run.read_last_metrics() == ([], False)
+    run.append_metrics({"epoch": 1, "loss": 0.5, "odd": [{}] * 100, "other": {"a": 1}})
+    run.append_metrics({"epoch": 2})
+    assert run.read_last_metrics() == ([{"epoch": 1, "loss": 0.5}, {"epoch": 2}], False)
+    assert run.read_metrics()[0]["other"] == {"a": 1}
+    run.metrics_file.write_text(f'{{"epoch": 1}}\n{{"epoch": "{"x" * LINE_BYTES}"}}\n{{}}\n')
+    assert run.read_last_metrics() == ([{"epoch": 1}], False)
+    run.metrics_file.unlink()
+    run.metrics_file.symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="link"):
+        run.read_last_metrics()
+
+
+@pytest.mark.parametrize("line", ["{}\n", "\n", '{"epoch": 1, "loss": 0.1234}' + " " * 5000 + "\n"])
+def test_metrics_of_any_size_take_little_of_who_watches(run, line):
+    number = 2 * WATCHED_BYTES // len(line)
+    run.metrics_file.write_text(line * number)
+    tracemalloc.start()
+    try:
+        rows, cut = run.read_last_metrics()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cut and len(rows) <= min(WATCHED_ROWS, number) and most < 6 * WATCHED_BYTES
+    assert bool(rows) == (line != "\n")
 
 
 def test_a_status_keeps_what_a_file_can_hold(run):

@@ -13,6 +13,7 @@ from csp_core.grid import Bounds
 from csp_core.raster import Raster, make_grid, write_geotiff
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import frame_path
+from csp_core.runs.reading import WATCHED_ROWS
 from csp_core.store import kept_runs
 from tests.app.jobs.conftest import MakeRun, Open, texts
 from tests.toy import save_toy_model
@@ -178,6 +179,17 @@ def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None
     for params in ({}, {"run": "mine"}, {"compare": "mine,mine"}):
         app = open_train(**params)
         assert not app.exception
+
+
+def test_a_run_of_more_epochs_than_are_read_says_so(open_train: Open, make_run: MakeRun) -> None:
+    row = '{"epoch": 1, "step": 2, "loss": 1.5, "seconds": 1.0}\n'
+    for name in ("long", "short"):
+        path = make_run(name)
+    (path.parent / "long" / "metrics.jsonl").write_text(row * (WATCHED_ROWS + 1))
+    said = f"Only the last {WATCHED_ROWS:,} epochs are shown"
+    assert said in texts(open_train(run="long"))
+    assert said not in texts(open_train(run="short"))
+    assert f"long: {said}" in texts(open_train(compare="long,short"))
 
 
 def test_a_long_log_is_read_from_its_end(open_train: Open, make_run: MakeRun) -> None:
