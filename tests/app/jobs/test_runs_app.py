@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+import rasterio
 import torch
 
 from csp_core.geo import WORLD
@@ -232,10 +233,16 @@ def test_the_slider_goes_with_the_newest_frame_until_it_is_moved(
     assert not app.exception and app.select_slider(key=slider).value == "epoch 4"
 
 
-@pytest.mark.parametrize("fault", ["part", "fine", "text", "empty"])
-def test_a_frame_that_is_none_is_told(open_train: Open, make_run: MakeRun, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["part", "fine", "text", "empty", "complex", "large"])
+def test_a_frame_that_is_none_is_told(
+    open_train: Open, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     run = RunDir(make_run("mine"))
-    if fault in ("part", "fine"):
+    if fault in ("complex", "large"):
+        # Both are known by what the file says of itself.
+        monkeypatch.setattr(rasterio.DatasetReader, "read", lambda *_: pytest.fail("read"))
+        draw_bands(run, 1, *((90, 45, "complex64") if fault == "complex" else (5000, 5000, "float32")))
+    elif fault in ("part", "fine"):
         bounds = (0.0, 0.0, 10.0, 10.0) if fault == "part" else WORLD
         draw_frame(run, 1, bounds=bounds, step=0.1 if fault == "fine" else 1.0)
     else:
@@ -243,6 +250,27 @@ def test_a_frame_that_is_none_is_told(open_train: Open, make_run: MakeRun, fault
         frame_path(run, 1, "").write_text("no map" if fault == "text" else "")
     app = open_train(run="mine")
     assert not app.exception and "This frame cannot be read" in texts(app)
+
+
+def test_a_frame_that_is_none_is_read_once(
+    open_train: Open, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir(make_run("mine"))
+    draw_bands(run, 1, 90, 45, "complex64")
+    app, opened = open_train(run="mine"), []
+    monkeypatch.setattr(rasterio, "open", lambda *_, **__: opened.append(1))
+    app.run()
+    assert not app.exception and "This frame cannot be read" in texts(app) and not opened
+
+
+def draw_bands(run: RunDir, epoch: int, width: int, height: int, dtype: str) -> None:
+    """Write a file of two bands that is no map, however small packed."""
+    run.artifacts.mkdir(exist_ok=True)
+    about = {"driver": "GTiff", "count": 2, "dtype": dtype, "compress": "deflate", "tiled": True}
+    about |= {"width": width, "height": height, "SPARSE_OK": True}
+    about |= {"transform": rasterio.Affine(4, 0, -180, 0, -4, 90)}
+    with rasterio.open(frame_path(run, epoch, ""), "w", **about):
+        pass
 
 
 def draw_frame(run: RunDir, epoch: int, *, bounds: Bounds = WORLD, step: float = 4.0) -> None:
