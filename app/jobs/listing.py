@@ -24,8 +24,6 @@ FRESH = 1.5
 PACES = ((180.0, 2.0), (3600.0, 5.0), (float("inf"), 10.0))
 # Of a run that has waited for as many seconds without a word of how long it will last.
 PATIENCE, WAITING = 60.0, 5.0
-# A run that ended by an error this soon left nothing but its reason.
-AT_ONCE = 15.0
 # What a state is called, with a mark for those who do not see its colour.
 STATES = {
     "queued": "◷ waiting",
@@ -116,9 +114,9 @@ def _pace(job: Job, was: float | None) -> float:
 
 
 def failed_at_once(job: Job) -> bool:
-    """Tell whether a run failed so soon that it left nothing but its reason."""
-    lived = number(job, "heartbeat") - number(job, "pid_started")
-    return job.state == "failed" and not number(job, "step") and lived < AT_ONCE
+    """Tell whether a run failed before its first step, so that it left nothing but its reason."""
+    # Not by how long its process lived: it may have waited for its turn.
+    return job.state == "failed" and not number(job, "step")
 
 
 def progress(job: Job) -> float | None:

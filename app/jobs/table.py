@@ -21,7 +21,7 @@ INTRODUCTION = (
 
 
 def draw_runs() -> None:
-    """Draw the list of runs, those that failed at once apart."""
+    """Draw the list of runs, those that failed before their first step apart."""
     found = listing.jobs()
     if not found:
         st.info(INTRODUCTION)
@@ -34,7 +34,7 @@ def draw_runs() -> None:
         st.button(f"Show more of {len(shown):,} runs", key="train-more", on_click=_more)
     draw_compare_link([job.path.name for job in shown])
     if failed:
-        with st.expander(f"Failed at once: {count_of(len(failed), 'run', 'runs')}"):
+        with st.expander(f"Failed before the first step: {count_of(len(failed), 'run', 'runs')}"):
             for job in failed[:50]:
                 draw_row(job)
     draw_trash()

@@ -32,7 +32,9 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
     make_run("halted", "stopped")
     make_run("gone", "running")
     for number in range(3):
-        make_run(f"typo-{number}", "failed", rows=0, lived=2.0, step=0, message="no such file")
+        # One may have waited for its turn for hours.
+        lived = 4000.0 * number
+        make_run(f"typo-{number}", "failed", rows=0, lived=lived, step=0, message="no such file")
     make_run("late", "failed", message="the loss became nan", cause="diverged")
     (home / "runs" / "broken").mkdir()
     (home / "runs" / "broken" / "status.json").write_text('{"state": [[[')
@@ -41,7 +43,9 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
     said = texts(app)
     for words in ("✔ finished", "◼ stopped", "⚠ interrupted", "✖ failed", "⚠ unreadable"):
         assert words in said
-    assert [e.label for e in app.expander if "Failed" in e.label] == ["Failed at once: 3 runs"]
+    assert [e.label for e in app.expander if "Failed" in e.label] == [
+        "Failed before the first step: 3 runs"
+    ]
     assert "the loss became nan" in said and "not readable JSON" in said
 
 
@@ -241,7 +245,9 @@ def test_a_frame_that_is_none_is_told(
     if fault in ("complex", "large"):
         # Both are known by what the file says of itself.
         monkeypatch.setattr(rasterio.DatasetReader, "read", lambda *_: pytest.fail("read"))
-        draw_bands(run, 1, *((90, 45, "complex64") if fault == "complex" else (5000, 5000, "float32")))
+        draw_bands(
+            run, 1, *((90, 45, "complex64") if fault == "complex" else (5000, 5000, "float32"))
+        )
     elif fault in ("part", "fine"):
         bounds = (0.0, 0.0, 10.0, 10.0) if fault == "part" else WORLD
         draw_frame(run, 1, bounds=bounds, step=0.1 if fault == "fine" else 1.0)
