@@ -16,6 +16,7 @@ from csp_core.runs import RunDir
 from csp_core.runs.artifacts import frame_path
 from csp_core.runs.reading import WATCHED_ROWS
 from csp_core.store import kept_runs
+from shared import resources
 from tests.app.jobs.conftest import MakeRun, Open, texts
 from tests.toy import save_toy_model
 
@@ -114,6 +115,20 @@ def test_a_finished_model_can_be_used_on_every_page(
     app = open_train(run="mine")
     app.button(key="train-take-it-off-the-pages").click().run()
     assert kept_runs() == [] and (path / "model" / "config.json").is_file()
+
+
+def test_a_model_on_the_pages_goes_and_comes_back_with_its_run(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    save_toy_model(make_run("mine"), "model")
+    app = open_train(run="mine")
+    app.button(key="train-use-this-model").click().run()
+    app.button(key="train-yes-delete-it").click().run()
+    assert not app.exception and kept_runs() == []
+    assert "mine" not in [model.name for model in resources.models()]
+    app.button(key="train-restore-mine").click().run()
+    assert not app.exception and kept_runs() == ["mine"]
+    assert "mine" in [model.name for model in resources.models()]
 
 
 def test_a_run_without_a_model_cannot_be_used(open_train: Open, make_run: MakeRun) -> None:
