@@ -48,6 +48,8 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
         "Failed before the first step: 3 runs"
     ]
     assert "the loss became nan" in said and "not readable JSON" in said
+    picks = {box.key for box in app.checkbox if str(box.key).startswith("train-pick-")}
+    assert picks == {f"train-pick-{name}" for name in ("good", "halted", "gone", "late", "broken")}
 
 
 @pytest.mark.parametrize(
