@@ -22,6 +22,7 @@ from csp_core.files import parse_yaml
 from jobs import draft
 from jobs.basis import draw_basis
 from jobs.fields import draw_option, draw_options
+from jobs.start import as_text
 from shared.words import escape_markdown
 
 MOST_YAML = 200_000
@@ -94,11 +95,11 @@ def _upload() -> None:
         content = file.getvalue()
         if len(content) > MOST_YAML:
             raise ConfigError(f"{file.name} has more than {MOST_YAML:,} bytes; settings are short.")
-        tree = parse_yaml(content.decode("utf-8"), file.name)
+        tree = parse_yaml(as_text(content, file.name), file.name)
         if not isinstance(tree, dict):
             raise ConfigError(f"{file.name} holds no sections such as `data:` and `training:`.")
         draft.replace(tree)
-    except (CspError, UnicodeDecodeError) as error:
+    except CspError as error:
         st.session_state[draft.FILE_PROBLEM] = str(error)
 
 

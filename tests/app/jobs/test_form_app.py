@@ -131,7 +131,7 @@ def test_paths_stay_inside_the_folder_that_is_allowed(
         (b"name: from-file\nseed: 5\n", None),
         (b"- a\n- b\n", "no sections"),
         (b"a: &a [x]\nb: [" + b"*a," * 10_000 + b"]\n", "from.yaml"),
-        (b"\xff\xfe\x00", "utf-8"),
+        (b"a: \xff\xfe\x00", "from.yaml is no text in UTF-8, as a file of settings is; its byte 4"),
         (b"seed: " + b"1" * 300_000, "bytes"),
         (b"[" * 5000, "from.yaml"),
     ],
