@@ -143,6 +143,9 @@ def test_settings_come_from_a_file(open_train: Open, content: bytes, said: str |
     if said is None:
         assert box(app, "text_input", "name").value == "from-file" and not app.error
         assert app.code[0].value.startswith("csp train from-file.yaml")
+        assert "Download from-file.yaml first" in texts(app)
+        box(app, "selectbox", "preset").select("small").run()
+        assert "csp train" in app.code[0].value and "Download" not in texts(app)
     else:
         assert said in "\n".join(error.value for error in app.error).replace("\\", "")
         assert box(app, "text_input", "name").value == "demo-seconds"
