@@ -61,6 +61,23 @@ def test_a_run_whose_process_is_gone_is_interrupted(run, state):
     assert run.read_status()["state"] == "interrupted"
 
 
+@pytest.mark.parametrize(
+    ("fields", "restarted", "reason"),
+    [
+        ({}, False, "ended by force or for want of memory"),
+        ({}, True, "the machine was restarted after its last sign of life"),
+        ({"host": "elsewhere.invalid", "heartbeat": 1}, True, "the host 'elsewhere.invalid' has"),
+    ],
+)
+def test_an_interrupted_run_tells_the_likely_reason(run, monkeypatch, fields, restarted, reason):
+    run.write_status("running", message="epoch 3")
+    rewrite(run, **{"pid": gone(), **fields})
+    moment = time.time() + (100 if restarted else -100)
+    monkeypatch.setattr(psutil, "boot_time", lambda: moment)
+    status = run.read_status()
+    assert status["state"] == "interrupted" and reason in status["message"]
+
+
 def test_a_process_number_given_to_another_is_not_the_run(run):
     run.write_status("running")
     rewrite(run, pid_started=psutil.Process().create_time() - 100)

@@ -153,6 +153,7 @@ def test_a_copy_of_a_run_that_goes_on_is_interrupted_and_its_process_is_left_alo
             "a": "running",
             "b": "interrupted",
         }
+        assert f"copied or moved from {run.path.resolve()}" in copy.read_status()["message"]
         with pytest.raises(CheckpointError, match="not under way; it is interrupted"):
             jobs.stop("b", wait=0.1, kill=True)
         assert process.poll() is None
@@ -255,10 +256,10 @@ BAD = {
     "pid-infinite": (as_status(state="running", pid=float("inf")), "unreadable", "Infinity"),
     "pid-1e999": (as_status(state="running", pid=7).replace("7", "1e999"), "unreadable", "1e999"),
     "pid-huge": (as_status(state="running", pid=10**30), "unreadable", "'pid' is no plain value"),
-    "pid-beyond": (as_status(state="running", pid=2**40, pid_started=1), "interrupted", "x"),
-    "pid-negative": (as_status(state="running", pid=-1, pid_started=1), "interrupted", "x"),
-    "pid-true": (as_status(state="running", pid=True, pid_started=1), "interrupted", "x"),
-    "started-huge": (as_status(state="running", pid=1, pid_started=1e300), "interrupted", "x"),
+    "pid-beyond": (as_status(state="running", pid=2**40, pid_started=1), "interrupted", "restart"),
+    "pid-negative": (as_status(state="running", pid=-1, pid_started=1), "interrupted", "restart"),
+    "pid-true": (as_status(state="running", pid=True, pid_started=1), "interrupted", "restart"),
+    "started": (as_status(state="running", pid=1, pid_started=1e300), "interrupted", "restart"),
     "heartbeat-nan": (as_status(heartbeat=float("nan")), "unreadable", "NaN is no number"),
     "heartbeat-inf": (as_status(heartbeat=-float("inf")), "unreadable", "Infinity is no number"),
     "heartbeat-huge": (as_status(heartbeat=10**400), "unreadable", "its heartbeat is no number"),
