@@ -76,6 +76,9 @@ def draw_comparison(names: list[str]) -> None:
     with right:
         if measure:
             _draw(f"Validation: {charts.name_of(measure)}", rows, measure, axis)
+    for job in found:
+        if said := listing.said_of_cut(job.path):
+            st.caption(f"{escape_markdown(job.path.name)}: {said}")
     draw_outcome(found, rows, measure)
     draw_differences(found)
 

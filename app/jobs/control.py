@@ -152,10 +152,9 @@ def _let_go(name: str) -> str:
 
 
 def _delete(name: str) -> str:
-    if name in kept_runs():
-        let_go_run(name)
-        resources.forget_models()
+    # Its mark for the pages stays in its folder, so that it comes back as it was.
     manage.delete(_run(name))
+    resources.forget_models()
     listing.show(all="1")
     return f"Deleted {name}; it can be brought back below the list of runs."
 
@@ -183,5 +182,6 @@ def draw_trash() -> None:
 
 
 def _restore(name: str) -> str:
-    manage.restore(name)
-    return f"{name} is back."
+    back = manage.restore(name).path.name
+    resources.forget_models()
+    return f"{back} is back."

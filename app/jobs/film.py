@@ -27,6 +27,7 @@ from shared.words import escape_markdown
 TURNS = 2.5
 # Of the cells of a frame, degrees: finer ones take long to read and are not seen.
 LEAST_STEP = 0.25
+MOST_CELLS = int(360 / LEAST_STEP * 180 / LEAST_STEP)
 
 
 def draw_film(job: Job, pace: float | None = None) -> None:
@@ -46,8 +47,10 @@ def draw_film(job: Job, pace: float | None = None) -> None:
     try:
         stat = frames[chosen].path.stat()
         picture = _picture(str(frames[chosen].path), stat.st_mtime_ns, stat.st_size, colours)
-    except (CspError, OSError) as error:
-        st.caption(escape_markdown(f"This frame cannot be read ({error})."))
+    except OSError as error:
+        picture = str(error)
+    if isinstance(picture, str):
+        st.caption(escape_markdown(f"This frame cannot be read ({picture})."))
         return
     st.markdown(f"**Range of {escape_markdown(picture.label)}, {chosen}**")
     # In the page itself: a file of its own may be gone before the browser asks for it.
@@ -106,9 +109,16 @@ class Picture:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _picture(path: str, modified: int, size: int, colours: Palette) -> Picture:
-    """Draw a frame once for all sessions."""
-    raster = read_geotiff(path)
+def _picture(path: str, modified: int, size: int, colours: Palette) -> Picture | str:
+    """Draw a frame once for all sessions; one that cannot be read is the reason why, once too."""
+    try:
+        return _draw(path, colours)
+    except (CspError, OSError) as error:
+        return str(error)
+
+
+def _draw(path: str, colours: Palette) -> Picture:
+    raster = read_geotiff(path, most_cells=MOST_CELLS)
     if raster.bounds != WORLD or raster.step < LEAST_STEP:
         raise BadRecordError(f"{path} is no map of the whole world as a run draws it")
     scale = value_scale(raster.kind, colours)

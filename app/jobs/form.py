@@ -19,9 +19,11 @@ from csp_core.config.schema import (
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, CspError
 from csp_core.files import parse_yaml
+from csp_core.objectives import OBJECTIVES
 from jobs import draft
 from jobs.basis import draw_basis
 from jobs.fields import draw_option, draw_options
+from jobs.start import as_text
 from shared.words import escape_markdown
 
 MOST_YAML = 200_000
@@ -94,11 +96,11 @@ def _upload() -> None:
         content = file.getvalue()
         if len(content) > MOST_YAML:
             raise ConfigError(f"{file.name} has more than {MOST_YAML:,} bytes; settings are short.")
-        tree = parse_yaml(content.decode("utf-8"), file.name)
+        tree = parse_yaml(as_text(content, file.name), file.name)
         if not isinstance(tree, dict):
             raise ConfigError(f"{file.name} holds no sections such as `data:` and `training:`.")
         draft.replace(tree)
-    except (CspError, UnicodeDecodeError) as error:
+    except CspError as error:
         st.session_state[draft.FILE_PROBLEM] = str(error)
 
 
@@ -117,7 +119,7 @@ def draw_settings() -> None:
             draw_option("data.root", option, of=data_set, label="Folder or file of the data")
         draw_options("data", data, of=data_set, skip=("root",))
     with st.expander("Objective: what is learned"):
-        draw_component("objective", "objective", "Objective")
+        draw_component("objective", "objective", "Objective", offered=_objectives())
     with st.expander("Location encoder"):
         draw_location()
     with st.expander("Image encoder"):
@@ -135,9 +137,22 @@ def draw_training() -> None:
             draw_options("training", [option for option in known if option.name not in FIRST])
 
 
-def draw_component(path: str, family: str, label: str, *, may_be_none: bool = False) -> None:
+def _objectives() -> list[str]:
+    """List the objectives that can work: one that is taught only in settings with teachers."""
+    teachers, now = draft.value_at("teachers"), draft.name_at("objective")
+    return [name for name, one in OBJECTIVES.items() if teachers or not one.taught or name == now]
+
+
+def draw_component(
+    path: str,
+    family: str,
+    label: str,
+    *,
+    offered: Iterable[str] | None = None,
+    may_be_none: bool = False,
+) -> None:
     """Draw the box that picks a component of a table, with its sentence and its options."""
-    name = _pick(path, FAMILIES[family][0], label, may_be_none=may_be_none)
+    name = _pick(path, offered or FAMILIES[family][0], label, may_be_none=may_be_none)
     if name:
         st.caption(escape_markdown(summary(family, name)))
         draw_options(path, options(family, name), of=name)

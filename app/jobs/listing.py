@@ -24,8 +24,6 @@ FRESH = 1.5
 PACES = ((180.0, 2.0), (3600.0, 5.0), (float("inf"), 10.0))
 # Of a run that has waited for as many seconds without a word of how long it will last.
 PATIENCE, WAITING = 60.0, 5.0
-# A run that ended by an error this soon left nothing but its reason.
-AT_ONCE = 15.0
 # What a state is called, with a mark for those who do not see its colour.
 STATES = {
     "queued": "◷ waiting",
@@ -116,9 +114,9 @@ def _pace(job: Job, was: float | None) -> float:
 
 
 def failed_at_once(job: Job) -> bool:
-    """Tell whether a run failed so soon that it left nothing but its reason."""
-    lived = number(job, "heartbeat") - number(job, "pid_started")
-    return job.state == "failed" and not number(job, "step") and lived < AT_ONCE
+    """Tell whether a run failed before its first step, so that it left nothing but its reason."""
+    # Not by how long its process lived: it may have waited for its turn.
+    return job.state == "failed" and not number(job, "step")
 
 
 def progress(job: Job) -> float | None:
@@ -128,18 +126,30 @@ def progress(job: Job) -> float | None:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Read a run's numbers, one dictionary an epoch; none if they cannot be read."""
+    """Read a run's last numbers, one dictionary an epoch; none if they cannot be read."""
+    return _numbers(path)[0]
+
+
+def said_of_cut(path: Path) -> str:
+    """Say that a run has more numbers than are shown; empty if all are."""
+    rows, cut = _numbers(path)
+    last = f"Only the last {len(rows):,} epochs are shown; `metrics.jsonl` holds them all."
+    return last if cut else ""
+
+
+def _numbers(path: Path) -> tuple[list[dict[str, Any]], bool]:
     file = RunDir(path).metrics_file
     try:
         stat = file.stat()
         return _rows(str(path), stat.st_mtime_ns, stat.st_size)
     except (CspError, OSError):
-        return []
+        return [], False
 
 
-@lru_cache(maxsize=64)
-def _rows(path: str, modified: int, size: int) -> list[dict[str, Any]]:
-    return RunDir(Path(path)).read_metrics()
+# As many as a comparison and the sidebar ask for at once; each may take some 50 MB.
+@lru_cache(maxsize=12)
+def _rows(path: str, modified: int, size: int) -> tuple[list[dict[str, Any]], bool]:
+    return RunDir(Path(path)).read_last_metrics()
 
 
 def duration(seconds: float) -> str:

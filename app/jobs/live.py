@@ -23,8 +23,8 @@ TAIL_LINES = 50
 LOSSES = ("loss", "val_objective")
 WORDS = {
     "interrupted": (
-        "Its process is gone without a word: the machine was restarted, or it was ended by force"
-        " or for want of memory. Nothing before its last checkpoint is lost; *Resume* goes on."
+        "Its process is gone without a word of its own; the last lines of its log stand below."
+        " Nothing before its last checkpoint is lost; *Resume* goes on."
     ),
     "stopped": "It was asked to stop, and saved. *Resume* goes on as if nothing had happened.",
 }
@@ -64,7 +64,7 @@ def draw_live(name: str, pace: float | None) -> None:
 def draw_state(job: Job) -> None:
     """Draw how a run stands: its state in words, its progress, speed and memory."""
     # What a stopped run says of itself is for the command line.
-    said = "" if job.state in WORDS else str(job.status.get("message", ""))
+    said = "" if job.state == "stopped" else str(job.status.get("message", ""))
     message = escape_markdown(said)
     st.markdown(f"**{listing.STATES.get(job.state, job.state)}** {message}")
     done = listing.progress(job)
@@ -129,6 +129,8 @@ def draw_curves(job: Job) -> None:
             )
         else:
             st.caption("No validation numbers yet.")
+    if said := listing.said_of_cut(job.path):
+        st.caption(said)
     draw_machine(rows, axis)
 
 
@@ -156,10 +158,10 @@ def _levels(job: Job, measure: str) -> dict[str, float]:
 
 
 def draw_log(job: Job) -> None:
-    """Draw the last lines that a run said, if they are asked for; those of a failure at once."""
-    failed = job.state == "failed"
-    key = f"train-log-{'failed' if failed else 'asked'}"
-    box = st.expander("Log", failed, key=key, on_change="rerun")
+    """Draw the last lines that a run said, if they are asked for; at once where it went wrong."""
+    wrong = job.state in ("failed", "interrupted")
+    key = f"train-log-{'failed' if wrong else 'asked'}"
+    box = st.expander("Log", wrong, key=key, on_change="rerun")
     if box.open:
         box.code("\n".join(tail(job)) or "nothing yet", language=None)
 

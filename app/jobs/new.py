@@ -42,6 +42,11 @@ def draw_new() -> None:
     # What is relative here is relative to a folder that the command line does not know.
     tree = anchored(draft.draft())
     with st.expander("The same on the command line"):
+        if not draft.base()[1]:  # no preset, which the command would name
+            st.caption(
+                f"Download {escape_markdown(draft.file_name())} first, and give the command in the"
+                " folder where it is then."
+            )
         st.code(draft.command(tree), language="bash", wrap_lines=True)
         st.download_button(
             "Download as YAML",

@@ -83,12 +83,34 @@ def settings_text(job: Job) -> str:
     """Give the settings of a run as a file; a comment where they cannot be read."""
     for file in (RunDir(job.path).config, job.path / ASKED):
         try:
-            return read_regular(file, limit=MOST_SETTINGS).decode("utf-8")
+            return as_text(read_regular(file, limit=MOST_SETTINGS), str(file))
         except DataNotFoundError:
             continue
-        except (CspError, UnicodeDecodeError) as error:
+        except CspError as error:
             return f"# {error}"
     return "# There are none yet."
+
+
+def as_text(content: bytes, name: str) -> str:
+    """Read the bytes of a file of settings as text.
+
+    Args:
+        content: The bytes.
+        name: What the file is called.
+
+    Returns:
+        The text.
+
+    Raises:
+        ConfigError: If it is no text.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{name} is no text in UTF-8, as a file of settings is; its byte {error.start + 1} does"
+            " not fit. Save it as UTF-8."
+        ) from error
 
 
 def start_settings(job: Job) -> dict[str, Any]:

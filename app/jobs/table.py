@@ -21,7 +21,7 @@ INTRODUCTION = (
 
 
 def draw_runs() -> None:
-    """Draw the list of runs, those that failed at once apart."""
+    """Draw the list of runs, those that failed before their first step apart."""
     found = listing.jobs()
     if not found:
         st.info(INTRODUCTION)
@@ -34,9 +34,9 @@ def draw_runs() -> None:
         st.button(f"Show more of {len(shown):,} runs", key="train-more", on_click=_more)
     draw_compare_link([job.path.name for job in shown])
     if failed:
-        with st.expander(f"Failed at once: {count_of(len(failed), 'run', 'runs')}"):
+        with st.expander(f"Failed before the first step: {count_of(len(failed), 'run', 'runs')}"):
             for job in failed[:50]:
-                draw_row(job)
+                draw_row(job, pick=False)
     draw_trash()
 
 
@@ -44,16 +44,22 @@ def _more() -> None:
     st.session_state["train-shown"] = st.session_state.get("train-shown", PAGE) + 4 * PAGE
 
 
-def draw_row(job: Job) -> None:
-    """Draw one run of the list."""
+def draw_row(job: Job, *, pick: bool = True) -> None:
+    """Draw one run of the list.
+
+    Args:
+        job: The run.
+        pick: Whether it can be picked for a comparison; one without numbers cannot.
+    """
     name = job.path.name
     with st.container(key=f"row-run-{name}"):
         box, link, state, when = st.columns([1, 6, 6, 4], vertical_alignment="center")
-        box.checkbox(
-            f"Compare {escape_markdown(name)}",
-            key=f"train-pick-{name}",
-            label_visibility="collapsed",
-        )
+        if pick:
+            box.checkbox(
+                f"Compare {escape_markdown(name)}",
+                key=f"train-pick-{name}",
+                label_visibility="collapsed",
+            )
         with link:
             st.page_link(TRAIN_PAGE, label=escape_markdown(name), query_params={"run": name})
         state.markdown(escape_markdown(_state(job)))

@@ -110,9 +110,22 @@ def _asked_of(run: Any, *, apart: bool) -> Asked:
     from csp_core.runs import launch
 
     if (order := launch.read_order(run)) is None:
+        _check_settings(run.config)
         return read_asked(run.config, apart=apart)
     config, overrides, folder = order
     return read_asked(config, overrides, folder=folder, apart=apart)
+
+
+def _check_settings(config: Path) -> None:
+    """Refuse to go on with a run whose settings are lost; none at all would be the usual ones."""
+    from csp_core.errors import DataNotFoundError
+
+    lost = "gone" if not config.exists() else "empty" if not config.stat().st_size else ""
+    if lost:
+        raise DataNotFoundError(
+            f"{config}, which says what this run trains, is {lost}. Put it back from a copy, or"
+            " start another run."
+        )
 
 
 def _train(asked: Asked, folder: Path, *, resume: bool, queue: bool = False) -> None:

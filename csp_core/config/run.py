@@ -70,6 +70,11 @@ class RunConfig(Section):
                 "training.refit learns from the validation records in a second stage, but"
                 " data.val_fraction is 0. Hold some out, or set refit to false."
             )
+        if OBJECTIVES[self.objective.name].taught and not self.teachers:
+            raise ConfigError(
+                f"The objective {self.objective.name} learns from `teachers`, and there are none."
+                " Give some, as configs/birds.yaml does, or take another objective."
+            )
         return self
 
     @field_validator("data")
@@ -244,6 +249,8 @@ def derive_config(
 
 def _explain(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"])
+    if not item["loc"]:  # of the parts together, each of which may be right
+        return str(item["msg"]).removeprefix("Value error, ")
     if item["type"] != "extra_forbidden":
         given = textwrap.shorten(repr(item["input"]), 200)
         return f"{where}: {item['msg'].removeprefix('Value error, ')} (given: {given})"

@@ -84,18 +84,19 @@ def write_geotiff(
         temporary.write_bytes(packed.read())
 
 
-def read_geotiff(path: str | Path) -> Raster:
+def read_geotiff(path: str | Path, *, most_cells: int = MOST_CELLS) -> Raster:
     """Read a GeoTIFF that ``write_geotiff`` wrote.
 
     Args:
         path: The file.
+        most_cells: Cells that it may have; one of more is not read.
 
     Returns:
         The raster, as it was written; names of classes and models are those of its tags.
 
     Raises:
         DataNotFoundError: If there is no such file.
-        BadRecordError: If it is none of ours, or larger than ``MOST_CELLS``.
+        BadRecordError: If it is none of ours, or has more cells.
     """
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -108,8 +109,13 @@ def read_geotiff(path: str | Path) -> Raster:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path, driver="GTiff")
         with file:
-            if file.count != 2 or file.width * file.height > MOST_CELLS:
+            if set(file.dtypes) != {"float32"} or file.count != 2:
                 raise BadRecordError(f"{path} is no map of a class as `csp heatmap` writes it.")
+            if file.width * file.height > most_cells:
+                raise BadRecordError(
+                    f"{path} has {file.width:,} x {file.height:,} cells; at most {most_cells:,} are"
+                    " read."
+                )
             values, extrapolated = (torch.from_numpy(file.read(band)) for band in (1, 2))
             tags, kind = file.tags(), str(file.descriptions[0])
         return Raster(

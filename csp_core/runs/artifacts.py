@@ -83,7 +83,7 @@ def range_frames(
     """
     stages: dict[str, int] = {}
     with suppress(CspError):
-        for row in run.read_metrics() if rows is None else rows:
+        for row in run.read_last_metrics()[0] if rows is None else rows:
             stages.setdefault(stage_slug(str(row.get("stage", ""))), len(stages))
     frames = sorted(
         (f for f in _frames(run) if f.kind == kind),

@@ -21,7 +21,7 @@ from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 from csp_core.files import write_json, write_text
 from csp_core.runs.causes import FULL
 from csp_core.runs.owner import hold, identity, is_alive, is_here, refuse_if_alive
-from csp_core.runs.reading import as_line, read_object, read_rows
+from csp_core.runs.reading import as_line, read_last_rows, read_object, read_rows
 from csp_core.runs.status import ALIVE, FORMAT, KEPT, after_death, storable, wrong_fields
 
 
@@ -183,7 +183,7 @@ class RunDir:
             **fields: Progress and message.
         """
         plain = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
-        value = {"format": FORMAT, "state": state, **identity(), **plain}
+        value = {"format": FORMAT, "state": state, **identity(self.path), **plain}
         write_json(self.status_file, value)
 
     def is_under_way(self) -> bool:
@@ -262,7 +262,7 @@ class RunDir:
             raise CheckpointError(
                 f"{self.status_file} is not the status of a run of csp_core ({wrong})."
             )
-        if status["state"] in ALIVE and not is_alive(status):
+        if status["state"] in ALIVE and not is_alive(status, self.path):
             return after_death(status, self.path)
         return status
 
@@ -290,6 +290,17 @@ class RunDir:
             CheckpointError: If the file is of another kind or too large.
         """
         return read_rows(self.metrics_file)
+
+    def read_last_metrics(self) -> tuple[list[dict[str, Any]], bool]:
+        """Read the last of the metrics, as much as is fit to be watched.
+
+        Returns:
+            One dictionary of plain values an epoch, and whether there are earlier ones.
+
+        Raises:
+            CheckpointError: If the file is of another kind or cannot be read.
+        """
+        return read_last_rows(self.metrics_file)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -49,7 +49,8 @@ def read_note(run: RunDir) -> str:
         The note, of at most 2,000 characters; empty if there is none, or it cannot be read.
     """
     try:
-        text = read_regular(run.path / NOTE, limit=4 * NOTE_LENGTH).decode("utf-8", "replace")
+        # Letters have up to four bytes; a line's end has up to two.
+        text = read_regular(run.path / NOTE, limit=4 * NOTE_LENGTH + 2).decode("utf-8", "replace")
     except CspError:
         return ""
     return text[:NOTE_LENGTH].strip()

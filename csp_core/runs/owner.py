@@ -2,7 +2,8 @@
 
 The operating system gives a run to one process and takes it back when that ends, however it ends
 (``control/held``). ``control/lock`` says who that is, for people and for hosts whose file systems
-share no locks; its time of change is a sign of life.
+share no locks; its time of change is a sign of life. Both that and the status name the folder, as
+a copy of a run that goes on is no run that goes on.
 """
 
 from __future__ import annotations
@@ -30,13 +31,19 @@ PULSE_SECONDS = 60.0
 AHEAD_SECONDS = 86400.0
 # What a process is called that may be ended by force.
 COMMANDS = ("train", "resume", "sweep")
+# The locks that this process holds.
+_OWN: set[str] = set()
 
 
-def identity() -> dict[str, Any]:
-    """Describe this process.
+def identity(run: Path) -> dict[str, Any]:
+    """Describe this process, which is at a run.
+
+    Args:
+        run: The run's directory.
 
     Returns:
-        ``pid``, ``pid_started`` (seconds since 1970), ``host`` and ``heartbeat`` (now).
+        ``pid``, ``pid_started`` (seconds since 1970), ``host``, ``heartbeat`` (now) and ``folder``
+        (of the run, without links).
     """
     process = psutil.Process()
     return {
@@ -44,6 +51,7 @@ def identity() -> dict[str, Any]:
         "pid_started": process.create_time(),
         "host": socket.gethostname(),
         "heartbeat": time.time(),
+        "folder": _place(run),
     }
 
 
@@ -60,19 +68,26 @@ def is_here(owner: Mapping[str, Any]) -> bool:
     return bool(owner.get("host", here) == here)
 
 
-def is_alive(owner: Mapping[str, Any]) -> bool:
-    """Say whether a process lives, as far as that can be known from here.
+def is_alive(owner: Mapping[str, Any], run: Path) -> bool:
+    """Say whether a process is at a run, as far as that can be known from here.
 
     Args:
         owner: As ``identity`` describes it; what does not fit is no process.
+        run: The run's directory.
 
     Returns:
-        Whether there is such a process; on another host, whether its heartbeat is fresh.
+        Whether there is such a process and it is at this folder, not at one that this is a copy
+        of; on another host, whether its heartbeat is fresh.
     """
     if not is_here(owner):
         # It cannot be seen from here: a fresh heartbeat is the only sign of life.
         return _is_fresh(owner.get("heartbeat"))
-    return find_process(owner) is not None
+    if find_process(owner) is None:
+        return False
+    # One folder may have two names that no link tells of. The lock is tried only then: who just
+    # begins would find it taken.
+    here = _place(run)
+    return owner.get("folder", here) == here or _is_held(run / "control" / "held")
 
 
 def find_process(owner: Mapping[str, Any]) -> psutil.Process | None:
@@ -147,9 +162,9 @@ def hold(control: Path) -> Iterator[None]:
         held = FileLock(control / "held", timeout=0).acquire()
     except Timeout as error:
         raise CheckpointError(_taken(control.parent, _read(note))) from error
-    with held:
+    with held, _known(control / "held"):
         refuse_if_alive(_with_change(note, _read(note)), control.parent)
-        write_json(note, identity())
+        write_json(note, identity(control.parent))
         ended = threading.Event()
         pulse = threading.Thread(target=_beat, args=(note, ended), daemon=True)
         pulse.start()
@@ -172,8 +187,35 @@ def refuse_if_alive(owner: Mapping[str, Any], run: Path) -> None:
         CheckpointError: If that process may live.
     """
     own = is_here(owner) and owner.get("pid") == os.getpid()
-    if not own and is_alive(owner):
+    if not own and is_alive(owner, run):
         raise CheckpointError(_taken(run, owner))
+
+
+def _place(path: Path) -> str:
+    """Name a file by its place without links, as a JSON file can hold it."""
+    return os.path.realpath(path).encode("utf-8", "replace").decode("utf-8")
+
+
+@contextmanager
+def _known(lock: Path) -> Iterator[None]:
+    """Remember that this process holds a lock, which it could not tell from another's."""
+    place = _place(lock)
+    _OWN.add(place)
+    try:
+        yield
+    finally:
+        _OWN.discard(place)
+
+
+def _is_held(lock: Path) -> bool:
+    """Say whether another process holds a lock; one that cannot be tried may be held."""
+    if _place(lock) in _OWN or not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
 
 
 def _read(note: Path) -> dict[str, Any]:

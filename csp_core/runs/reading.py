@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
@@ -16,6 +17,8 @@ from csp_core.errors import CheckpointError, CspError, DataNotFoundError
 OBJECT_BYTES = 1 << 16
 ROWS_BYTES = 1 << 28
 TAIL_BYTES = 1 << 16
+# What whoever watches a run reads of its lines: the last of them, as plain values.
+WATCHED_BYTES, WATCHED_ROWS, LINE_BYTES = 1 << 23, 20_000, 1 << 16
 
 
 def read_regular(path: Path, *, limit: int) -> bytes:
@@ -54,13 +57,18 @@ def read_tail(path: Path, *, limit: int = TAIL_BYTES, start: int = 0) -> str:
         DataNotFoundError: If there is no such file.
         CheckpointError: If it is of another kind or cannot be read.
     """
+    content, first = _tail(path, limit, start)
+    text = content.decode("utf-8", "replace")
+    return text if first in (0, start) else text.partition("\n")[2]
+
+
+def _tail(path: Path, limit: int, start: int = 0) -> tuple[bytes, int]:
+    """Read the end of a file; gives the byte that it begins at too."""
     with _regular(path) as stream:
         size = stream.seek(0, os.SEEK_END)
         first = max(0, start, size - limit)
         stream.seek(first)
-        content = stream.read(limit)
-    text = content.decode("utf-8", "replace")
-    return text if first in (0, start) else text.partition("\n")[2]
+        return stream.read(limit), first
 
 
 def last_error(path: Path, *, start: int = 0, otherwise: bool = False) -> str:
@@ -140,16 +148,49 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         lines = read_regular(path, limit=ROWS_BYTES).splitlines()
     except DataNotFoundError:
         return []
-    rows = []
+    return list(_rows(lines))
+
+
+def read_last_rows(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Read the last JSON objects of a file with one a line, for whoever watches it grow.
+
+    However large the file is, at most ``WATCHED_BYTES`` and ``WATCHED_ROWS`` of it are read; a line
+    of more than ``LINE_BYTES`` is none, and lists and objects within a line are left out.
+
+    Args:
+        path: The file, which need not be there.
+
+    Returns:
+        The objects up to the first line that is none, and whether there are earlier ones.
+
+    Raises:
+        CheckpointError: If it is of another kind or cannot be read.
+    """
+    try:
+        content, first = _tail(path, WATCHED_BYTES)
+    except DataNotFoundError:
+        return [], False
+    # Never more lines than are kept: a file may hold millions of empty ones.
+    lines = content.removesuffix(b"\n").rsplit(b"\n", WATCHED_ROWS)
+    cut = first > 0 or len(lines) > WATCHED_ROWS
+    kept = itertools.takewhile(lambda line: len(line) <= LINE_BYTES, lines[cut:])
+    plain = [
+        {key: value for key, value in row.items() if not isinstance(value, (dict, list))}
+        for row in _rows(kept)
+    ]
+    return plain, cut
+
+
+def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Parse lines up to the first that is no object."""
     for line in lines:
         try:
             row = _parse(line)
         except (ValueError, RecursionError):
-            break
+            return
         if not isinstance(row, dict):
-            break
-        rows.append(row)
-    return rows
+            return
+        yield row
 
 
 def as_line(row: Mapping[str, Any]) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from csp_core.runs.owner import find_process, is_here
 from csp_core.runs.reading import is_number, last_error
 
 ALIVE = ("queued", "starting", "running")
@@ -35,17 +38,28 @@ def after_death(status: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         folder: The run's directory.
 
     Returns:
-        The status, ``interrupted``; ``failed`` with what the process printed last if it had not
-        begun the run.
+        The status, ``interrupted`` with the likely reason; ``failed`` with what the process printed
+        last if it had not begun the run.
     """
     if status.get("begun") is not False:
-        return {**status, "state": "interrupted"}
+        return {**status, "state": "interrupted", "message": _reason(status, folder)}
     # Without it, what was printed is of processes before.
     start = status.get("output_from")
     if start is not None and (reason := last_error(folder / OUTPUT, start=int(start))):
         return {**status, "state": "failed", "message": storable(reason), "cause": "other"}
     message = "its process ended before the run began; `csp resume` starts it again"
     return {**status, "state": "interrupted", "message": message}
+
+
+def _reason(status: Mapping[str, Any], folder: Path) -> str:
+    """Say why a process is gone without a word, as far as that can be known from here."""
+    if not is_here(status):
+        return f"the host {str(status['host'])[:100]!r} has given no sign of life of it for minutes"
+    if find_process(status) is not None:
+        return f"it was copied or moved from {status.get('folder')} while its process was at it"
+    if psutil.boot_time() > status["heartbeat"]:
+        return "the machine was restarted after its last sign of life"
+    return "its process was ended by force or for want of memory"
 
 
 def wrong_fields(status: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def _follow(folder: Path, progress: Progress, done: threading.Event) -> None:
     run, task = RunDir(folder), progress.add_task("starting", total=None)
     while not done.wait(0.5):
         try:
-            status, rows = run.read_status(), run.read_metrics()
+            status, (rows, _) = run.read_status(), run.read_last_metrics()
         except CspError:  # nothing is there yet, or nothing that can be shown
             continue
         note = f", val log-loss {rows[-1]['val_log_loss']:.3f}" if _validated(rows) else ""

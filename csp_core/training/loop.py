@@ -25,6 +25,7 @@ from csp_core.runs.metrics import restore_metrics
 from csp_core.training.artifacts import Watched, write_baselines
 from csp_core.training.average import OWN, Average, OwnState, copy_layers, split_own
 from csp_core.training.finish import finish_model
+from csp_core.training.finite import check_weights, diverged
 from csp_core.training.pace import Pace
 from csp_core.training.plan import Plan, TrainResult, trained_epochs
 from csp_core.training.schedule import Schedule, monitored
@@ -98,7 +99,7 @@ class Stage:
         )
         while self.progress.epoch < self.epochs and not self._out_of_patience():
             if not self._train_epoch():
-                self._save()
+                self._save_within_epoch()
                 self._status("stopped", message="stopped on request; `csp resume` goes on")
                 history = self.run_dir.read_metrics()
                 return TrainResult(self.parts.model, history, None, "stopped")
@@ -115,7 +116,7 @@ class Stage:
             self.pace.step()
             step = self.progress.step
             if self.options.checkpoint_every and step % self.options.checkpoint_every == 0:
-                self._save()
+                self._save_within_epoch()
             self._heartbeat()
             if step % POLL_STEPS == 0 and self._stop_requested():
                 return False
@@ -176,10 +177,7 @@ class Stage:
         progress = self.progress
         loss = progress.loss_sum / self.steps_per_epoch
         progress.epoch, progress.loss_sum = progress.epoch + 1, 0.0
-        # The last step may have spoilt the weights without a loss that tells of it.
-        finite = torch.stack([w.isfinite().all() for w in self.parts.model.parameters()])
-        if not finite.all():
-            raise self._diverged("weights became infinite", progress.epoch)
+        check_weights(self.parts.objective, progress.epoch, self.options.learning_rate)
         measures: dict[str, float] = {}
         if self.parts.val_set is not None:
             measures = validate(
@@ -225,10 +223,7 @@ class Stage:
         keep_space(self.run_dir, self.plan.name, model, epoch, self.options.space_every)
 
     def _diverged(self, what: str, epoch: int) -> DivergedError:
-        return DivergedError(
-            f"The {what} in epoch {epoch}. Lower training.learning_rate (now"
-            f" {self.options.learning_rate:g})."
-        )
+        return diverged(what, epoch, self.options.learning_rate)
 
     def _out_of_patience(self) -> bool:
         patience, progress = self.options.patience, self.progress
@@ -301,6 +296,12 @@ class Stage:
             self.best,
             self.origin,
         )
+
+    def _save_within_epoch(self) -> None:
+        """Write a checkpoint, unless every run that resumed from it would diverge at once."""
+        epoch = self.progress.epoch + 1
+        check_weights(self.parts.objective, epoch, self.options.learning_rate)
+        self._save()
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from csp_core.config import load_config, parse_config
+from csp_core.config import derive_config, load_config, parse_config
 from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from tests import small
 
@@ -192,6 +192,18 @@ def test_paths_of_other_stages_are_relative_to_the_file_and_stay_on_the_machine(
     stages = load_config(write({"pretrain": {"data.root": "start", "training.epochs": 1}}))
     assert stages.pretrain == {"data.root": str(tmp_path / "start"), "training.epochs": 1}
     assert stages.without_folders()["pretrain"]["data.root"] == "start"
+
+
+def test_an_objective_that_is_taught_needs_teachers(write):
+    with pytest.raises(ConfigError) as told:
+        load_config(write({"objective": "soft_targets"}))
+    assert "yaml: The objective soft_targets learns from `teachers`, and there are none" in str(
+        told.value
+    )
+    tree = {"objective": "soft_targets", "teachers": [{"name": "class_frequency"}]}
+    with pytest.raises(ConfigError, match=r"pretrain: The objective soft_targets learns"):
+        config = load_config(write(tree | {"pretrain": {"training.epochs": 1}}))
+        derive_config(config, config.pretrain, source="pretrain")
 
 
 def test_the_name_of_a_model_stays_a_name(write):

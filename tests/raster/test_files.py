@@ -432,3 +432,10 @@ def test_other_files_are_not_taken_for_maps_of_a_class(tmp_path):
             read_geotiff(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="No file"):
         read_geotiff(tmp_path / "missing.tif")
+
+
+def test_a_geotiff_of_more_cells_than_are_asked_for_is_not_read(tmp_path):
+    write_geotiff(make_raster(slope()), tmp_path / "map.tif")
+    assert read_geotiff(tmp_path / "map.tif", most_cells=300).values.numel() == 300
+    with pytest.raises(BadRecordError, match=r"has 15 x 20 cells; at most 299 are read"):
+        read_geotiff(tmp_path / "map.tif", most_cells=299)

@@ -278,6 +278,7 @@ def test_a_run_whose_metrics_were_edited_loses_none(stopped, undisturbed, cut, c
 
 def test_a_status_that_says_finished_or_more_steps_deceives_nobody(stopped, undisturbed):
     status = json.loads(stopped.status_file.read_text())
+    status["folder"] = os.path.realpath(stopped.path)
     stopped.status_file.write_text(json.dumps(status | {"step": 10**6, "state": "running"}))
     assert state(stopped) == "running", "its process, this one, lives"
     stopped.status_file.write_text(
@@ -285,4 +286,37 @@ def test_a_status_that_says_finished_or_more_steps_deceives_nobody(stopped, undi
     )
     assert state(stopped) == "interrupted"
     train(load_config(stopped.config), run_dir=stopped.path, resume=True)
+    assert told(stopped) == undisturbed
+
+
+SETTINGS = {
+    "cut": (EDITS["cut"], "Unknown data set 'occurre'"),
+    "cut between lines": (
+        lambda path: path.write_text(path.read_text().partition("training:")[0]),
+        "Restore config.yaml, or start a new run",
+    ),
+    "empty": (EDITS["empty"], "config.yaml, which says what this run trains, is empty"),
+    "gone": (EDITS["gone"], "config.yaml, which says what this run trains, is gone"),
+}
+
+
+@pytest.mark.parametrize("edit", SETTINGS)
+def test_a_run_whose_settings_were_edited_goes_on_once_they_are_back(
+    stopped, undisturbed, edit, csp
+):
+    change, told_then = SETTINGS[edit]
+    before = stopped.config.read_text()
+    change(stopped.config)
+    code, _, said = csp("resume", stopped.path)
+    assert code == 1 and told_then in " ".join(said.split())
+    stopped.config.write_text(before)
+    code, _, said = csp("resume", stopped.path)
+    assert code == 0, said
+    assert told(stopped) == undisturbed
+
+
+def test_a_run_whose_control_folder_was_removed_goes_on(stopped, undisturbed, csp):
+    shutil.rmtree(stopped.stop_file.parent)
+    code, _, said = csp("resume", stopped.path)
+    assert code == 0, said
     assert told(stopped) == undisturbed

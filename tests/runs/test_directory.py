@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import time
+import tracemalloc
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.runs import RunDir, log_to, owner
 from csp_core.runs.metrics import restore_metrics
+from csp_core.runs.reading import LINE_BYTES, WATCHED_BYTES, WATCHED_ROWS
 from tests.runs import lock_races
 
 
@@ -57,6 +59,23 @@ def test_a_run_whose_process_is_gone_is_interrupted(run, state):
     run.write_status(state)
     rewrite(run, pid=gone())
     assert run.read_status()["state"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("fields", "restarted", "reason"),
+    [
+        ({}, False, "ended by force or for want of memory"),
+        ({}, True, "the machine was restarted after its last sign of life"),
+        ({"host": "elsewhere.invalid", "heartbeat": 1}, True, "the host 'elsewhere.invalid' has"),
+    ],
+)
+def test_an_interrupted_run_tells_the_likely_reason(run, monkeypatch, fields, restarted, reason):
+    run.write_status("running", message="epoch 3")
+    rewrite(run, **{"pid": gone(), **fields})
+    moment = time.time() + (100 if restarted else -100)
+    monkeypatch.setattr(psutil, "boot_time", lambda: moment)
+    status = run.read_status()
+    assert status["state"] == "interrupted" and reason in status["message"]
 
 
 def test_a_process_number_given_to_another_is_not_the_run(run):
@@ -143,6 +162,34 @@ def test_metrics_end_where_they_are_none(run, line):
     with run.metrics_file.open("a") as stream:
         stream.write(f'{line}\n{{"epoch": 2}}\n')
     assert run.read_metrics() == [{"epoch": 1}]
+
+
+def test_who_watches_reads_the_last_of_the_metrics(run):
+    assert run.read_last_metrics() == ([], False)
+    run.append_metrics({"epoch": 1, "loss": 0.5, "odd": [{}] * 100, "other": {"a": 1}})
+    run.append_metrics({"epoch": 2})
+    assert run.read_last_metrics() == ([{"epoch": 1, "loss": 0.5}, {"epoch": 2}], False)
+    assert run.read_metrics()[0]["other"] == {"a": 1}
+    run.metrics_file.write_text(f'{{"epoch": 1}}\n{{"epoch": "{"x" * LINE_BYTES}"}}\n{{}}\n')
+    assert run.read_last_metrics() == ([{"epoch": 1}], False)
+    run.metrics_file.unlink()
+    run.metrics_file.symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="link"):
+        run.read_last_metrics()
+
+
+@pytest.mark.parametrize("line", ["{}\n", "\n", '{"epoch": 1, "loss": 0.1234}' + " " * 5000 + "\n"])
+def test_metrics_of_any_size_take_little_of_who_watches(run, line):
+    number = 2 * WATCHED_BYTES // len(line)
+    run.metrics_file.write_text(line * number)
+    tracemalloc.start()
+    try:
+        rows, cut = run.read_last_metrics()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cut and len(rows) <= min(WATCHED_ROWS, number) and most < 6 * WATCHED_BYTES
+    assert bool(rows) == (line != "\n")
 
 
 def test_a_status_keeps_what_a_file_can_hold(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 from csp_core.config import load_config
 from csp_core.errors import CheckpointError, DataNotFoundError
-from csp_core.runs import RunDir, jobs
+from csp_core.runs import RunDir, jobs, manage
 from csp_core.training import train
 from tests import small
 
@@ -138,6 +139,47 @@ def test_what_does_not_look_like_the_run_is_not_ended(home, command, fields, say
         assert process.poll() is None
 
 
+def test_a_copy_of_a_run_that_goes_on_is_interrupted_and_its_process_is_left_alone(home, tmp_path):
+    script = tmp_path / "csp"
+    script.write_text("import time\ntime.sleep(60)\n")
+    run, copy = RunDir(home / "a"), RunDir(home / "b")
+    with deaf(run, sys.executable, str(script), "train", "x.yaml") as process:
+        status = json.loads(run.status_file.read_text())
+        (run.path / "control" / "lock").write_text(json.dumps(status))
+        (run.path / "control" / "held").touch()
+        shutil.copytree(run.path, copy.path)
+        assert run.read_status()["state"] == "running"
+        assert {job.path.name: job.state for job in jobs.list_jobs()} == {
+            "a": "running",
+            "b": "interrupted",
+        }
+        assert f"copied or moved from {run.path.resolve()}" in copy.read_status()["message"]
+        with pytest.raises(CheckpointError, match="not under way; it is interrupted"):
+            jobs.stop("b", wait=0.1, kill=True)
+        assert process.poll() is None
+        with copy.lock():
+            assert copy.read_status()["state"] == "interrupted"
+            copy.check_free()
+        with pytest.raises(CheckpointError, match="under way"):
+            manage.delete(run)
+        manage.delete(copy)
+        assert process.poll() is None
+
+
+def test_a_folder_of_another_name_is_under_way_if_its_lock_is_held(home):
+    run = RunDir(home / "a")
+    hold = "import sys, filelock, time\nwith filelock.FileLock(sys.argv[1]): time.sleep(60)"
+    with deaf(run, "sleep", "60", folder="/mounted/elsewhere/a"):
+        assert run.read_status()["state"] == "interrupted"
+        held = run.path / "control" / "held"
+        with subprocess.Popen([sys.executable, "-c", hold, str(held)]) as holder:
+            try:
+                wait_until(lambda: run.read_status()["state"] == "running", 20.0)
+            finally:
+                holder.kill()
+        assert run.read_status()["state"] == "interrupted"
+
+
 def test_a_process_that_began_at_another_time_is_not_ended(home):
     run = RunDir(home / "reused")
     with deaf(run, "sleep", "60", pid_started=time.time() - 5000) as process:
@@ -214,10 +256,10 @@ BAD = {
     "pid-infinite": (as_status(state="running", pid=float("inf")), "unreadable", "Infinity"),
     "pid-1e999": (as_status(state="running", pid=7).replace("7", "1e999"), "unreadable", "1e999"),
     "pid-huge": (as_status(state="running", pid=10**30), "unreadable", "'pid' is no plain value"),
-    "pid-beyond": (as_status(state="running", pid=2**40, pid_started=1), "interrupted", "x"),
-    "pid-negative": (as_status(state="running", pid=-1, pid_started=1), "interrupted", "x"),
-    "pid-true": (as_status(state="running", pid=True, pid_started=1), "interrupted", "x"),
-    "started-huge": (as_status(state="running", pid=1, pid_started=1e300), "interrupted", "x"),
+    "pid-beyond": (as_status(state="running", pid=2**40, pid_started=1), "interrupted", "restart"),
+    "pid-negative": (as_status(state="running", pid=-1, pid_started=1), "interrupted", "restart"),
+    "pid-true": (as_status(state="running", pid=True, pid_started=1), "interrupted", "restart"),
+    "started": (as_status(state="running", pid=1, pid_started=1e300), "interrupted", "restart"),
     "heartbeat-nan": (as_status(heartbeat=float("nan")), "unreadable", "NaN is no number"),
     "heartbeat-inf": (as_status(heartbeat=-float("inf")), "unreadable", "Infinity is no number"),
     "heartbeat-huge": (as_status(heartbeat=10**400), "unreadable", "its heartbeat is no number"),

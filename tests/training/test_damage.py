@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from csp_core.config import load_config
-from csp_core.errors import CheckpointError, ConfigError
+from csp_core.errors import CheckpointError, ConfigError, DivergedError
 from csp_core.files import hash_file
 from csp_core.objectives.supervised import Softmax
 from csp_core.runs import RunDir
@@ -308,6 +308,29 @@ def test_weights_that_the_last_step_of_an_epoch_spoils(records_csv, tmp_path, mo
     with pytest.raises(ConfigError, match=r"weights became infinite in epoch 1\. .*learning_rate"):
         train(configured(records_csv), run_dir=tmp_path / "run")
     assert ended_before_it_reported(RunDir(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("spoilt", "asked"), [(6, False), (13, False), (15, True)])
+def test_a_checkpoint_within_an_epoch_has_finite_weights(
+    records_csv, tmp_path, monkeypatch, spoilt, asked
+):
+    finish, run = Softmax.finish_step, RunDir(tmp_path / "run")
+
+    def spoil(self, step):
+        finish(self, step)
+        if step == spoilt:
+            next(self.model.parameters()).data[0] = torch.inf
+            if asked:  # to stop, at which it saves too
+                run.stop_file.touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Softmax, "finish_step", spoil)
+        with pytest.raises(DivergedError, match="weights became infinite in epoch 1"):
+            train(configured(records_csv), run_dir=run.path)
+    assert run.read_status()["state"] == "failed" and run.read_status()["cause"] == "diverged"
+    saved = sorted(path.name for path in run.checkpoints.iterdir())
+    assert saved == [f"step-{step:09d}" for step in (7, 14) if step <= spoilt]
+    assert train(configured(records_csv), run_dir=run.path, resume=True).state == "finished"
 
 
 def test_a_value_that_is_watched_and_no_number(records_csv, tmp_path, monkeypatch):

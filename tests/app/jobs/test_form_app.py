@@ -33,6 +33,12 @@ def keys(app: AppTest, section: str) -> set[str]:
 
 def test_every_objective_is_offered_with_all_its_options(open_train: Open) -> None:
     app = open_train(new="1")
+    # One that is taught is offered where it has teachers, as the form has no box for these.
+    untaught = [name for name in FAMILIES["objective"][0] if name != "soft_targets"]
+    assert box(app, "selectbox", "objective-name").options == untaught
+    taught = b"objective: soft_targets\nteachers: [{name: class_frequency}]\n"
+    app.file_uploader(key="train-1-upload").upload("a.yaml", taught, "text/yaml").run()
+    assert not app.error and not app.button(key="train-start").disabled
     assert box(app, "selectbox", "objective-name").options == list(FAMILIES["objective"][0])
     for name in FAMILIES["objective"][0]:
         box(app, "selectbox", "objective-name").select(name).run()
@@ -131,7 +137,7 @@ def test_paths_stay_inside_the_folder_that_is_allowed(
         (b"name: from-file\nseed: 5\n", None),
         (b"- a\n- b\n", "no sections"),
         (b"a: &a [x]\nb: [" + b"*a," * 10_000 + b"]\n", "from.yaml"),
-        (b"\xff\xfe\x00", "utf-8"),
+        (b"a: \xff\xfe\x00", "from.yaml is no text in UTF-8, as a file of settings is; its byte 4"),
         (b"seed: " + b"1" * 300_000, "bytes"),
         (b"[" * 5000, "from.yaml"),
     ],
@@ -143,6 +149,9 @@ def test_settings_come_from_a_file(open_train: Open, content: bytes, said: str |
     if said is None:
         assert box(app, "text_input", "name").value == "from-file" and not app.error
         assert app.code[0].value.startswith("csp train from-file.yaml")
+        assert "Download from-file.yaml first" in texts(app)
+        box(app, "selectbox", "preset").select("small").run()
+        assert "csp train" in app.code[0].value and "Download" not in texts(app)
     else:
         assert said in "\n".join(error.value for error in app.error).replace("\\", "")
         assert box(app, "text_input", "name").value == "demo-seconds"
@@ -159,6 +168,17 @@ def test_a_preset_leads_out_of_settings_that_cannot_be(open_train: Open, content
         assert not app.exception
     box(app, "selectbox", "preset").select("small").run()
     assert not app.exception and not app.error and not app.button(key="train-start").disabled
+
+
+def test_an_objective_without_its_teachers_is_told_beside_train(open_train: Open) -> None:
+    app = open_train(new="1")
+    content = b"objective: soft_targets\n"
+    app.file_uploader(key="train-1-upload").upload("a.yaml", content, "text/yaml").run()
+    said = "\n".join(error.value for error in app.error).replace("\\", "")
+    assert "The objective soft_targets learns from `teachers`, and there are none" in said
+    assert app.button(key="train-start").disabled
+    box(app, "selectbox", "objective-name").select("softmax").run()
+    assert not app.error and not app.button(key="train-start").disabled
 
 
 def test_a_mistake_does_not_outlive_the_box_that_it_was_typed_in(open_train: Open) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+import rasterio
 import torch
 
 from csp_core.geo import WORLD
@@ -13,7 +14,9 @@ from csp_core.grid import Bounds
 from csp_core.raster import Raster, make_grid, write_geotiff
 from csp_core.runs import RunDir
 from csp_core.runs.artifacts import frame_path
+from csp_core.runs.reading import WATCHED_ROWS
 from csp_core.store import kept_runs
+from shared import resources
 from tests.app.jobs.conftest import MakeRun, Open, texts
 from tests.toy import save_toy_model
 
@@ -30,7 +33,9 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
     make_run("halted", "stopped")
     make_run("gone", "running")
     for number in range(3):
-        make_run(f"typo-{number}", "failed", rows=0, lived=2.0, step=0, message="no such file")
+        # One may have waited for its turn for hours.
+        lived = 4000.0 * number
+        make_run(f"typo-{number}", "failed", rows=0, lived=lived, step=0, message="no such file")
     make_run("late", "failed", message="the loss became nan", cause="diverged")
     (home / "runs" / "broken").mkdir()
     (home / "runs" / "broken" / "status.json").write_text('{"state": [[[')
@@ -39,8 +44,12 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
     said = texts(app)
     for words in ("✔ finished", "◼ stopped", "⚠ interrupted", "✖ failed", "⚠ unreadable"):
         assert words in said
-    assert [e.label for e in app.expander if "Failed" in e.label] == ["Failed at once: 3 runs"]
+    assert [e.label for e in app.expander if "Failed" in e.label] == [
+        "Failed before the first step: 3 runs"
+    ]
     assert "the loss became nan" in said and "not readable JSON" in said
+    picks = {box.key for box in app.checkbox if str(box.key).startswith("train-pick-")}
+    assert picks == {f"train-pick-{name}" for name in ("good", "halted", "gone", "late", "broken")}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +57,7 @@ def test_runs_are_listed_and_those_that_failed_at_once_are_folded(
     [
         ("finished", {}, "✔ finished"),
         ("stopped", {}, "Resume"),
-        ("running", {}, "its process is gone"),
+        ("running", {}, "its process was ended by force"),
         ("failed", {"cause": "diverged", "message": "loss became nan"}, "learning_rate"),
         ("failed", {"cause": "memory"}, "batch_size"),
         ("failed", {"cause": "disk"}, "room"),
@@ -64,7 +73,7 @@ def test_a_run_says_how_it_stands_and_what_helps(
     app = open_train(run="mine")
     assert not app.exception and said.casefold() in texts(app).casefold()
     assert ("csp resume" in texts(app)) == (state != "finished")
-    if state != "failed":  # of a failure it is shown at once
+    if state not in ("failed", "running"):  # of a failure it is shown at once
         app.session_state["train-log-asked"] = True
         app.run()
     if said != "unreadable":
@@ -108,6 +117,20 @@ def test_a_finished_model_can_be_used_on_every_page(
     app = open_train(run="mine")
     app.button(key="train-take-it-off-the-pages").click().run()
     assert kept_runs() == [] and (path / "model" / "config.json").is_file()
+
+
+def test_a_model_on_the_pages_goes_and_comes_back_with_its_run(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    save_toy_model(make_run("mine"), "model")
+    app = open_train(run="mine")
+    app.button(key="train-use-this-model").click().run()
+    app.button(key="train-yes-delete-it").click().run()
+    assert not app.exception and kept_runs() == []
+    assert "mine" not in [model.name for model in resources.models()]
+    app.button(key="train-restore-mine").click().run()
+    assert not app.exception and kept_runs() == ["mine"]
+    assert "mine" in [model.name for model in resources.models()]
 
 
 def test_a_run_without_a_model_cannot_be_used(open_train: Open, make_run: MakeRun) -> None:
@@ -180,6 +203,17 @@ def test_edited_numbers_end_no_page(open_train: Open, make_run: MakeRun) -> None
         assert not app.exception
 
 
+def test_a_run_of_more_epochs_than_are_read_says_so(open_train: Open, make_run: MakeRun) -> None:
+    row = '{"epoch": 1, "step": 2, "loss": 1.5, "seconds": 1.0}\n'
+    for name in ("long", "short"):
+        path = make_run(name)
+    (path.parent / "long" / "metrics.jsonl").write_text(row * (WATCHED_ROWS + 1))
+    said = f"Only the last {WATCHED_ROWS:,} epochs are shown"
+    assert said in texts(open_train(run="long"))
+    assert said not in texts(open_train(run="short"))
+    assert f"long: {said}" in texts(open_train(compare="long,short"))
+
+
 def test_a_long_log_is_read_from_its_end(open_train: Open, make_run: MakeRun) -> None:
     path = make_run("it is mine", "failed")
     (path / "log.txt").write_text("words that fill\n" * 400_000 + "the \x1b[31mlast line\n")
@@ -220,10 +254,18 @@ def test_the_slider_goes_with_the_newest_frame_until_it_is_moved(
     assert not app.exception and app.select_slider(key=slider).value == "epoch 4"
 
 
-@pytest.mark.parametrize("fault", ["part", "fine", "text", "empty"])
-def test_a_frame_that_is_none_is_told(open_train: Open, make_run: MakeRun, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["part", "fine", "text", "empty", "complex", "large"])
+def test_a_frame_that_is_none_is_told(
+    open_train: Open, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     run = RunDir(make_run("mine"))
-    if fault in ("part", "fine"):
+    if fault in ("complex", "large"):
+        # Both are known by what the file says of itself.
+        monkeypatch.setattr(rasterio.DatasetReader, "read", lambda *_: pytest.fail("read"))
+        draw_bands(
+            run, 1, *((90, 45, "complex64") if fault == "complex" else (5000, 5000, "float32"))
+        )
+    elif fault in ("part", "fine"):
         bounds = (0.0, 0.0, 10.0, 10.0) if fault == "part" else WORLD
         draw_frame(run, 1, bounds=bounds, step=0.1 if fault == "fine" else 1.0)
     else:
@@ -231,6 +273,27 @@ def test_a_frame_that_is_none_is_told(open_train: Open, make_run: MakeRun, fault
         frame_path(run, 1, "").write_text("no map" if fault == "text" else "")
     app = open_train(run="mine")
     assert not app.exception and "This frame cannot be read" in texts(app)
+
+
+def test_a_frame_that_is_none_is_read_once(
+    open_train: Open, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir(make_run("mine"))
+    draw_bands(run, 1, 90, 45, "complex64")
+    app, opened = open_train(run="mine"), []
+    monkeypatch.setattr(rasterio, "open", lambda *_, **__: opened.append(1))
+    app.run()
+    assert not app.exception and "This frame cannot be read" in texts(app) and not opened
+
+
+def draw_bands(run: RunDir, epoch: int, width: int, height: int, dtype: str) -> None:
+    """Write a file of two bands that is no map, however small packed."""
+    run.artifacts.mkdir(exist_ok=True)
+    about = {"driver": "GTiff", "count": 2, "dtype": dtype, "compress": "deflate", "tiled": True}
+    about |= {"width": width, "height": height, "SPARSE_OK": True}
+    about |= {"transform": rasterio.Affine(4, 0, -180, 0, -4, 90)}
+    with rasterio.open(frame_path(run, epoch, ""), "w", **about):
+        pass
 
 
 def draw_frame(run: RunDir, epoch: int, *, bounds: Bounds = WORLD, step: float = 4.0) -> None:
