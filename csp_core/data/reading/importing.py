@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from csp_core.data.reading.byvalues import by_values
 from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
 from csp_core.data.reading.columns import competing, find_columns, instead
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
@@ -55,6 +56,9 @@ class Import:
             columns = find_columns(source.header, mapping, source.known, source.fallback)
             source.notes += instead(columns, source.fallback)
             source.notes += competing(source.header, columns)
+            if not source.imported:
+                columns, said = by_values(source.header, columns, source.nested, self._reread)
+                source.notes += said
         written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
         if written and rules.judged_before:
             rules = replace(rules, species_only=False)

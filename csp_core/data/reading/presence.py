@@ -6,12 +6,17 @@ from collections.abc import Mapping
 
 import polars as pl
 
-TRUE = ("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/cultivated")
+TRUE = (
+    *("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/cultivated", "x"),
+    *("wahr", "ja", "vrai", "oui", "verdadero", "verdadeiro", "si", "sí", "sì", "sim", "vero"),
+    *("waar", "sant", "tak"),
+)
 # Words of common languages, in lower case.
 ABSENT = (
     *("absent", "absence", "absents", "not present", "not detected", "not found", "not observed"),
     *("not seen", "non detected", "non-detected", "nondetection", "undetected"),
     *("non-detection", "not-detected", "notdetected", "confirmed absent", "no detection", "no"),
+    *("falsch", "nein", "faux", "non", "falso", "não", "nao", "nee", "onwaar", "nej", "nei", "nil"),
     *("0", "0.0", "false", "f", "n", "none", "zero", "negative", "-", "excluded", "pseudoabsence"),
     *("pseudo-absence", "absente", "non détecté", "non détectée", "non observé", "non observée"),
     *("non observe", "ausente", "ausencia", "ausência", "no detectado", "no detectada"),
@@ -32,8 +37,8 @@ _SEEN += (
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
 _GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
 ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
-# "0", "0.0", "0 individuals".
-ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
+# "0", "0.0", "0 individuals", "zero".
+ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$|^(?i:zero|nil|keine?|aucune?)$"
 PRESENT = (
     *(
         "present",
@@ -47,7 +52,7 @@ PRESENT = (
     ),
     *("vorhanden", "anwesend", "nachgewiesen", "aanwezig", "detected", "observed", "found", "seen"),
     *("common", "rare", "irregular", "uncommon", "abundant", "true", "t", "yes", "y", "1", "1.0"),
-    *("confirmed", "breeding", "native", "positive", "påträffad", "tilstede", "obecny"),
+    *("confirmed", "breeding", "native", "positive", "påträffad", "tilstede", "obecny", *TRUE),
 )
 KEPT = (
     *("captive", "cultivated", "managed", "zoo", "aquarium", "botanic garden", "in cultivation"),
@@ -115,13 +120,37 @@ def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
         reason = word.replace_strict(BASES, default=None, return_dtype=pl.String)
         found.append(("basis", reason, pl.col("basis")))
     if "status" in columns:
-        unclear = pl.col("status").is_not_null() & ~_word("status").is_in(PRESENT) & ~_absent()
+        unclear = pl.col("status").is_not_null() & ~is_present(_word("status")) & ~_absent()
         found.append(("status", _when(unclear, UNCLEAR), pl.col("status")))
     return found
 
 
+def is_absent(word: pl.Expr) -> pl.Expr:
+    """Tell whether a status says that it was not there.
+
+    Args:
+        word: In lower case.
+
+    Returns:
+        Whether it does.
+    """
+    return word.is_in(ABSENT) | word.str.contains(ABSENT_WORDS)
+
+
+def is_present(word: pl.Expr) -> pl.Expr:
+    """Tell whether a status says that it was there.
+
+    Args:
+        word: In lower case.
+
+    Returns:
+        Whether it does, in one of the words that are known.
+    """
+    return word.is_in(PRESENT)
+
+
 def _absent() -> pl.Expr:
-    return _word("status").is_in(ABSENT) | _word("status").str.contains(ABSENT_WORDS)
+    return is_absent(_word("status"))
 
 
 def _any(rows: pl.DataFrame, key: str) -> bool:

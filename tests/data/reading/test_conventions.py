@@ -240,6 +240,13 @@ def test_a_datum_is_not_used_far_from_its_country(read, row, moved):
 def test_a_column_of_dates_is_no_datum(read):
     text = "species,lat,lon,Datum\nAus bus,52.5,13.4,13.05.2019\n"
     records, report = read(text)
+    assert records.table["date"].cast(str).to_list() == ["2019-05-13"] and not report.flagged
+    assert any("'Datum' is read as the date" in note for note in report.notes)
+    records, report = read(
+        text.replace(",Datum", ",Datum,eventDate").replace(
+            "\nAus bus,52.5,13.4,13.05.2019", "\nAus bus,52.5,13.4,13.05.2019,2019-05-01"
+        )
+    )
     assert [why for why in report.flagged if "--map date=" in why]
     records, report = read(text, mapping={"date": "Datum"})
     assert records.table["date"].cast(str).to_list() == ["2019-05-13"] and not report.flagged
