@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_below
 from csp_core.data.pictures import ENDINGS, Photo, parts_of_time, read_photo
-from csp_core.data.pictures.position import STAMP
+from csp_core.data.pictures.clock import read_time
 from csp_core.data.pictures.raws import ENDINGS as RAWS
 from csp_core.data.pictures.sidecar import beside
 from csp_core.data.reading.cleaning import WORDS
@@ -239,15 +238,9 @@ def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) ->
 
 
 def _part_of_year(text: str) -> float:
-    """Read a date, year first; NaN for others: 5/6/2024 is a day in May or in June."""
-    match = STAMP.match(text)
-    if match is None:
-        return math.nan
-    try:
-        day = datetime.datetime(int(match[1]), int(match[2]), int(match[3]))
-    except ValueError:  # such as the 30th of February
-        return math.nan
-    return parts_of_time(day)[0]
+    """Read a date, year first; NaN for intervals, the future, and 5/6/2024: of May or of June."""
+    day, _ = read_time(text)
+    return math.nan if day is None else parts_of_time(day)[0]
 
 
 def _lost(listed: Sequence[_Listed]) -> dict[str, object]:
