@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from csp_core.data.reading.extras import EXTRAS
+from csp_core.data.reading.extras import DATE_PARTS, EXTRAS
 from csp_core.data.reading.headings import (
     ALIASES,
     BESIDE,
@@ -30,6 +30,11 @@ __all__ = [
 ]
 # Where another column could have been meant, a reader should know which was taken.
 COMPETE = ("date", "lon", "lat", "uncertainty_m")
+# A date, but not that on which somebody wrote the record down.
+MAYBE_DATE = re.compile(
+    r"^(?!.*(?:modif|updat|creat|import|identi|upload|interpret|crawl|geod|last|publi|entr|accessed))"
+    r".*(?:date|datum|fecha|jahr|year|annee)"
+)
 # How the remedy begins of what names no columns; whoever offers another one cuts it off there.
 REMEDY = " Name them with mapping="
 
@@ -89,7 +94,7 @@ def find_columns(
         )
     # What the user says a column holds, it does not hold something else beside it.
     names = {plain(name): name for name in reversed(header) if plain(name)}
-    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()}
+    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()} | _parts(names)
     return found | {
         key: first[0] for key, first in own.items() if first and first[0] not in given.values()
     }
@@ -157,6 +162,10 @@ def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
             said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
         elif others:
             said.append(f"{_quoted(others)} is not the date of a record and was not used")
+    used = {plain(column) for column in found.values()} | {*map(plain, NOT_OURS)}
+    maybe = [n for n in header if plain(n) not in used and MAYBE_DATE.search(plain(n))]
+    if maybe and not {"date", "year"} & {*found}:
+        said.append(f"no column was found to hold the date; {_quoted(maybe)} may, and is not used")
     return said
 
 
@@ -187,6 +196,18 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[alias] for alias in aliases if alias in known)[:1]
+
+
+def _parts(known: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Choose year, month and day of one language, those that are all there before others."""
+    whole = [parts for parts in DATE_PARTS if all(part in known for part in parts)]
+    # The days of a span are no single day, unless the file says where it ends.
+    whole = [parts for parts in whole if parts[0] != "startyear" or "endyear" not in known]
+    chosen = whole[0] if whole else DATE_PARTS[0]
+    return {
+        key: _first(known, (name,))
+        for key, name in zip(("year", "month", "day"), chosen, strict=True)
+    }
 
 
 def _name_columns(known: Mapping[str, str], fallback: str | None) -> dict[str, str]:

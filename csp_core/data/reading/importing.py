@@ -75,7 +75,7 @@ class Import:
         self._habits = Habits(self._columns, self._reread, placed, mended)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
-        self._read = self._kept = 0
+        self._read = self._kept = self._undated = 0
 
     def batches(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Read and judge the records.
@@ -130,6 +130,7 @@ class Import:
                 self._tallies[kind].add(table)
         self._read += len(chunk.table) + len(chunk.rejected)
         self._kept += len(kept)
+        self._undated += kept["date"].null_count()
         return kept.select(*SCHEMA), dropped.select(
             pl.col(k).cast(v) for k, v in DROPPED_SCHEMA.items()
         )
@@ -158,9 +159,15 @@ class Import:
             changed=told["changed"],
             flagged=told["flagged"],
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
-            notes=(*self._source.told(), *self._habits.notes()),
+            notes=(*self._source.told(), *self._habits.notes(), *self._without_date()),
             spellings={k: tuple(v) for k, v in self._habits.names.spellings.items()},
         )
+
+    def _without_date(self) -> list[str]:
+        """Say how many records have no date, where the file has a column for it or for its year."""
+        if not self._undated or not {"date", "year"} & self._columns.keys():
+            return []
+        return [f"{self._undated:,} of {self._kept:,} records have no date"]
 
 
 def _together(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -158,6 +158,12 @@ def test_decimal_commas_of_coordinates_are_told_with_their_evidence(read):
         ("lat,lat_direction,lon,lon_direction", "33.9,N,70.5,E", (70.5, 33.9)),
         ("lat,lat_dir,lon,lon_dir", "-33.9,S,-70.5,W", (-70.5, -33.9)),
         ("lat,lat_dir,lon,lon_dir", "33.9,Sur,70.5,Oeste", (-70.5, -33.9)),
+        ("GPSLatitude,GPSLatitudeRef,GPSLongitude,GPSLongitudeRef", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,lat_ref,lon,lon_ref", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,latCardinal,lon,lonCardinal", "33.9,S,7.5,E", (7.5, -33.9)),
+        # Names that nobody has listed, whose values are all sides.
+        ("lat,lat_half,lon,lon_half", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,hemi1,lon,hemi2", "33.9,South,7.5,West", (-7.5, -33.9)),
     ],
 )
 def test_hemispheres_in_columns_of_their_own(read, header, row, place):
@@ -170,6 +176,29 @@ def test_hemispheres_in_columns_of_their_own(read, header, row, place):
 def test_hemispheres_that_contradict_are_marked(read, row):
     records, report = read(f"species,lat,lat_dir,lon,lon_dir\nAus bus,{row}\n")
     assert len(records) == 1 and sum(report.flagged.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "heading", ["crs", "SRID", "epsg", "coordinateReferenceSystem", "mapDatum", "gps_datum", "srs"]
+)
+def test_datums_under_other_headings(read, heading):
+    records, report = read(f"species,lat,lon,{heading}\nAus bus,35.68,139.77,4301\n")
+    place = records.table.select("lon", "lat").row(0)
+    assert place == pytest.approx((139.766766, 35.683239), abs=1e-4)
+    assert sum(report.changed.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("heading", "value"),
+    [
+        *(("place_country_name", "Germany"), ("countryName", "Germany"), ("Land", "Deutschland")),
+        *(("iso3", "DEU"), ("ISO_A3", "deu"), ("country", "DEU"), ("pays", "Allemagne")),
+        *(("iso2", "DE"), ("country_iso", "de"), ("País", "Alemania")),
+    ],
+)
+def test_countries_under_other_headings(read, heading, value):
+    _, report = read(f"species,lat,lon,{heading}\nAus bus,13.4,52.5,{value}\n")
+    assert sum(n for reason, n in report.flagged.items() if "look swapped" in reason) == 1
 
 
 def datum(read, *rows):
