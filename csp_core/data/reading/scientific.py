@@ -68,7 +68,8 @@ INNER_AUTHOR = re.compile(
 # In brackets behind a name these are forms, ages and groups, not people.
 FORMS = re.compile(
     r"\b(?:domestic|feral|captive|wild|hybrid|type|group|form|morph|race|male|female|juvenile|adult"
-    r"|breed|cultivar|cv|sensu|auct|northern|southern|eastern|western|common|white|black|red|yellow"
+    r"|breed|cultivar|cv|sensu|auct|likely|probable|possible|unconfirmed|tentative|maybe"
+    r"|northern|southern|eastern|western|common|white|black|red|yellow"
     r"|grey|gray|brown|blue|green|pacific|atlantic|american|european|asian|african)\b|-[a-z]",
     re.IGNORECASE,
 )
@@ -79,17 +80,19 @@ NO_NAMES = frozenset(
     " insect insects fish reptile amphibian plant plants vehicle human person people species cv"
     " result false trigger misc miscellaneous other various small large medium big tiny unclear"
     " flock mixed uncertain unclassified unresolved incertae vogel oiseau ave pajaro"
-    " pássaro".split()
+    " pássaro mystery photo picture determined identified need needs tbd tbc".split()
 )
 _SP = r"(?:spp?|spec|specc|species|sspp?|subsp|gen|indet|undet|unid\w*|unknown|ined|n\.?\s?sp"
 _SP += r"|juv|imm|larvae?|pupae?|eggs?|nest)"
 OPEN_NAME = re.compile(
-    rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?\s*\d",
+    rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?[\s_-]*\d"
+    r"|^\S+\s+sp[\s_.-]?(?-i:[A-Z])\b",
     re.IGNORECASE,
 )
 DOUBT = re.compile(
     r"(?:^|\s)(?:cf|aff|nr|near|prope|vel|affin|confer|conf|poss|possibly|prob|probably|"
-    r"sp\. cf|or|oder|vs)\.?(?:\s|$)|\?|[^\W\d_.]\s*[/|]\s*[^\W\d_]",
+    r"sp\. cf|or|oder|vs)\.?(?:\s|$)"
+    r"|\b(?:likely|probable|possible|unconfirmed|tentative|maybe|perhaps|unsure|doubtful)\b|\?|[^\W\d_.]\s*[/|]\s*[^\W\d_]",
     re.IGNORECASE,
 )
 GROUP = re.compile(
@@ -102,7 +105,8 @@ HINTS = frozenset(
     "cf aff nr near prope vel affin confer conf poss possibly prob probably sp or oder vs agg aggr"
     " aggregate complex s sens sensu group domestic feral captive escap escape escaped escapee"
     " escapede domesticus pet juv juvenile juveniles imm immature immatures adult adults male males"
-    " female females chick chicks larva larvae nymph nymphs pup pups egg eggs nest nests".split()
+    " female females chick chicks larva larvae nymph nymphs pup pups egg eggs nest nests"
+    " likely probable possible unconfirmed tentative maybe perhaps unsure doubtful".split()
 )
 
 # "Turdus m." and "Turdus me." are not yet names.
@@ -121,6 +125,7 @@ _WORDS += (
 _WORDS += (
     " var forma nothosubsp nothovar convar possibly probably affin conf oder spp ssp auct non nec"
 )
+_WORDS += " likely probable possible unconfirmed tentative maybe perhaps unsure doubtful"
 NOT_PLAIN = rf"(?i)\b(?:{'|'.join(sorted(NO_NAMES | set(_WORDS.split())))})\b"
 
 

@@ -130,6 +130,13 @@ def test_authors_are_left_out(name, bare):
         *((n, OPEN) for n in ("Turdus cf. merula", "cf. Turdus merula", "Turdus merula?")),
         *((n, OPEN) for n in ("Turdus ?", "Carabus aff. nemoralis", "Larus argentatus/cachinnans")),
         *((n, OPEN) for n in ("Larus argentatus / L. cachinnans", "Myotis myotis vel blythii")),
+        *((n, ABOVE_SPECIES) for n in ("Rattus sp_1", "Rattus spA", "Rattus sp. B", "see photo")),
+        *((n, ABOVE_SPECIES) for n in ("to be determined", "To be identified", "mystery gull")),
+        *(
+            (f"Turdus merula ({n})", OPEN)
+            for n in ("likely", "Probable", "unconfirmed", "possible")
+        ),
+        *((n, OPEN) for n in ("Turdus merula maybe", "Perhaps Turdus merula")),
     ],
 )
 def test_open_names_and_names_that_are_none(tmp_path, name, reason):
