@@ -75,6 +75,24 @@ def test_names_of_species_and_hybrids_stay_as_they_are(name):
     assert (found.name, found.drop) == (name, "")
 
 
+@pytest.mark.parametrize(
+    ("given", "usual"),
+    [
+        *((n, "Turdus merula") for n in ("TURDUS merula", "Turdus merula linnaeus, 1758")),
+        *(
+            (f"Turdus merula ({n})", "Turdus merula")
+            for n in ("Common Blackbird", "linnaeus, 1758")
+        ),
+        ("Cardinalis cardinalis (Northern Cardinal)", "Cardinalis cardinalis"),
+        *((n, "Anas × rubripes") for n in ("Anas x rubripes", "Anas ×rubripes")),
+        *((n, n) for n in ("Larus fuscus (Western Group)", "Motacilla alba (White-faced)")),
+    ],
+)
+def test_other_spellings_are_of_one_class(tmp_path, given, usual):
+    records, _ = read_occurrences(written(tmp_path, [usual, given]))
+    assert set(records.table["scientific_name"]) == {usual}
+
+
 @pytest.mark.parametrize("given", ["Bombus (Bombus) terrestris", "BOMBUS TERRESTRIS"])
 @pytest.mark.parametrize("author", ["", " (Linnaeus, 1758)"])
 def test_a_subgenus_makes_no_other_species(tmp_path, given, author):
