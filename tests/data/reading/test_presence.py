@@ -59,6 +59,13 @@ def test_a_status_that_nobody_knows_is_marked(tmp_path):
     [
         ("basisOfRecord", "LIVING_SPECIMEN", "HUMAN_OBSERVATION"),
         ("basisOfRecord", "FossilSpecimen", "PreservedSpecimen"),
+        ("basisOfRecord", "Fossil specimen (cast)", "zoological museum"),
+        *((h, "TRUE", "FALSE") for h in ("cultivated", "is_captive", "isCultivated")),
+        *(("cultivationStatus", w, "not cultivated") for w in ("cultivated", "Cultivated plant")),
+        *(("degreeOfEstablishment", w, "C3") for w in ("B1", "b2", "released (category B3)")),
+        ("degreeOfEstablishment", "captive (category B1)", "casual (category C1)"),
+        ("establishmentMeans", "escaped from garden", "naturalised garden escape"),
+        ("captive", "wahr", "falsch"),
         ("basisOfRecord", "Living Specimen", "H"),
         ("establishmentMeans", "CULTIVATED", "introduced"),
         ("establishmentMeans", "managed", "NATIVE"),
