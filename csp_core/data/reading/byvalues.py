@@ -7,7 +7,7 @@ are asked only together with the values of the whole column, and the report says
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -72,14 +72,13 @@ class _Seen:
 
 
 def by_values(
-    header: Sequence[str], columns: Mapping[str, str], nested: Iterable[str], reread: Rereader
+    header: Sequence[str], columns: Mapping[str, str], reread: Rereader
 ) -> tuple[dict[str, str], list[str]]:
     """Find columns whose names alone do not say what they hold, by all their values.
 
     Args:
-        header: The columns of the file.
+        header: The columns of the file that hold plain values.
         columns: Canonical name to column, as far as names tell.
-        nested: Columns of lists, which are left alone.
         reread: Gives columns of the whole file; asked once, if there are such names.
 
     Returns:
@@ -87,7 +86,7 @@ def by_values(
     """
     found, notes = dict(columns), []
     # A column that names alone took for a datum may be one of dates.
-    used = {column for key, column in columns.items() if key != "datum"} | {*nested}
+    used = {column for key, column in columns.items() if key != "datum"}
     seen: dict[str, _Seen] = {}
     for name in dict.fromkeys(header):
         kinds = tuple(k for k in KINDS if k.key not in columns and k.asked(plain(name)))

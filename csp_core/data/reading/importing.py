@@ -19,6 +19,7 @@ from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
 from csp_core.data.reading.columns import competing, find_columns, instead
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.data.reading.extras import EXTRAS
+from csp_core.data.reading.nameschoice import choose_names
 from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
@@ -57,7 +58,11 @@ class Import:
             source.notes += instead(columns, source.fallback)
             source.notes += competing(source.header, columns)
             if not source.imported:
-                columns, said = by_values(source.header, columns, source.nested, self._reread)
+                flat = [name for name in source.header if name not in source.nested]
+                sure = {**source.known, **(mapping or {})}
+                columns, said = choose_names(flat, columns, sure, self._reread)
+                source.notes += said
+                columns, said = by_values(flat, columns, self._reread)
                 source.notes += said
         written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
         if written and rules.judged_before:

@@ -218,3 +218,30 @@ def test_the_short_way_for_usual_names_says_the_same(monkeypatch, tail: str):
     monkeypatch.setattr(scientific, "HINTS", frozenset(every))
     assert short == [judge_name(name) for name in names]
     assert len({verdict.look for verdict in short}) >= 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "said"),
+    [
+        (["house sparrow,Passer domesticus", "robin,Erithacus rubecula"], "Passer domesticus",
+         "read from 'scientificName', not from 'species'"),
+        (["House Sparrow,Passer domesticus (L.)", ",Aus bus"], "Passer domesticus",
+         "read from 'scientificName', not from 'species'"),
+        (["Passer domesticus,Passer domesticus (L.)"] * 2, "Passer domesticus", ""),
+        (["Passer domesticus,Passer domesticus italiae"] * 2, "Passer domesticus", ""),
+        (["Passer domesticus,Corvus corax"] * 2, "Passer domesticus", "says otherwise in 2 of"),
+        (["PASEDOM,sparrow"] * 2, "PASEDOM", ""),
+    ],
+)  # fmt: skip
+def test_of_two_columns_of_names_the_scientific_one_is_taken(tmp_path, rows, name, said):
+    path = tmp_path / "n.csv"
+    lines = ["species,scientificName,lon,lat", *(f"{row},1,{i}" for i, row in enumerate(rows, 1))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["scientific_name"][0] == name
+    told = [note for note in report.notes if "scientific_name is read" in note]
+    assert len(told) == bool(said) and said in "".join(told)
+    if "house sparrow" in rows[0]:
+        assert records.table["common_name"][0] == "house sparrow"
+    records, _ = read_occurrences(path, mapping={"scientific_name": "species"})
+    assert records.table["scientific_name"][0].lower() == rows[0].split(",")[0].lower()
