@@ -43,13 +43,13 @@ def choose_names(
     best = max(names, key=lambda name: share[name])
     if share[taken] < 0.5 < share[best]:
         common = {} if "common_name" in columns else {"common_name": taken}
-        said = (
+        chosen = (
             f"scientific_name is read from {best!r}, not from {taken!r}: {share[best]:.0%} of the"
             f" first {len(table):,} values look like scientific names there, {share[taken]:.0%}"
             " here"
         )
-        return {**columns, "scientific_name": best, **common}, [said]
-    said = []
+        return {**columns, "scientific_name": best, **common}, [chosen]
+    said: list[str] = []
     for name in names:
         both = table.filter(
             pl.col(taken).str.contains(BINOMIAL), pl.col(name).str.contains(BINOMIAL)
@@ -78,7 +78,7 @@ def _beginning(reread: Rereader, columns: list[str]) -> pl.DataFrame:
 
 def _share(names: pl.Series) -> float:
     given = names.filter(names != "")
-    return float(given.str.contains(BINOMIAL).mean() or 0.0) if len(given) else 0.0
+    return int(given.str.contains(BINOMIAL).sum()) / len(given) if len(given) else 0.0
 
 
 def _words(names: pl.Series) -> pl.Series:
