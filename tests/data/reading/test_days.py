@@ -51,7 +51,8 @@ def test_intervals_that_name_no_day(tmp_path, text):
 )
 def test_intervals_of_one_day_and_times(tmp_path, text):
     found, report = day(tmp_path, "eventDate", text)
-    assert found == datetime.date(2019, 5, 1) and not report.changed and not report.notes
+    assert found == datetime.date(2019, 5, 1) and not report.changed
+    assert not [note for note in report.notes if "dates with points" not in note]
 
 
 @pytest.mark.parametrize(
@@ -197,3 +198,14 @@ def test_a_column_that_may_hold_the_date_is_told(tmp_path, header, told):
     path.write_text(f"species,lon,lat,{header}\nAus bus,1,2,{row}\n", encoding="utf-8")
     _, report = read_occurrences(path)
     assert any("no column was found to hold the date" in note for note in report.notes) == told
+
+
+def test_dates_with_points_are_told_with_their_evidence(tmp_path):
+    path = tmp_path / "d.csv"
+    days = ("05.06.2019", "13.06.2019", "06.13.2019")
+    rows = "".join(f"Aus bus,1,2,{day}\n" for day in days)
+    path.write_text("species,lon,lat,eventDate\n" + rows, encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["date"].cast(str).to_list() == ["2019-06-05", "2019-06-13", None]
+    (note,) = [note for note in report.notes if "dates with points" in note]
+    assert "05.06.2019: 1 of 3 have a first number above 12, 1 a second one" in note
