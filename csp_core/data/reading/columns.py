@@ -35,6 +35,9 @@ MAYBE_DATE = re.compile(
     r"^(?!.*(?:modif|updat|creat|import|identi|upload|interpret|crawl|geod|last|publi|entr|accessed))"
     r".*(?:date|datum|fecha|jahr|year|annee)"
 )
+# What two headings of one place differ in.
+LONGITUDE = re.compile(r"longitude?|long|lng|lon")
+LATITUDE = re.compile(r"latitude?|lat")
 # How the remedy begins of what names no columns; whoever offers another one cuts it off there.
 REMEDY = " Name them with mapping="
 
@@ -136,6 +139,33 @@ def guess_columns(
         if not (key == "scientific_name" and named):
             found.setdefault(key, column)
     return found
+
+
+def spare_places(header: Sequence[str], found: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List other pairs of columns that hold a place, for records whose first pair is blank.
+
+    Args:
+        header: The columns of the file.
+        found: What ``find_columns`` returned.
+
+    Returns:
+        Longitude and latitude of each pair.
+
+    Example:
+        >>> names = ["decimalLatitude", "decimalLongitude", "lat", "lon", "x"]
+        >>> spare_places(names, {"lon": "decimalLongitude", "lat": "decimalLatitude"})
+        [('lon', 'lat')]
+    """
+    known = {plain(name): name for name in reversed(header) if plain(name)}
+    lats = {
+        LATITUDE.sub("#", alias): known[alias] for alias in ALIASES["lat"][::-1] if alias in known
+    }
+    lons = [alias for alias in ALIASES["lon"] if alias in known and LONGITUDE.search(alias)]
+    # Numbers called x and y may be of any map.
+    stems = {known[alias]: LONGITUDE.sub("#", alias) for alias in lons}
+    pairs = [(lon, lats[stem]) for lon, stem in stems.items() if stem in lats]
+    used = {*found.values()}
+    return [pair for pair in pairs if not used & {*pair}]
 
 
 def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.byvalues import by_values
 from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
-from csp_core.data.reading.columns import competing, find_columns, instead
+from csp_core.data.reading.columns import competing, find_columns, instead, spare_places
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.data.reading.extras import EXTRAS
 from csp_core.data.reading.nameschoice import choose_names
@@ -71,8 +71,12 @@ class Import:
         nested = [k for k in columns if k in EXTRAS and columns[k] in source.nested]
         # What only helps to judge is done without where no plain value can be read.
         plain = {k: v for k, v in columns.items() if k not in nested}
+        # A place that was computed from a geometry, or that the user names, is the only one.
+        settled = {*PLACE} & {*source.known, *(mapping or {})}
+        flat = [name for name in source.header if name not in source.nested]
+        spare = [] if settled else spare_places(flat, plain)
         source.notes += [f"lists in {columns[key]!r} are not read" for key in nested]
-        self._prepare = Preparation(source.header, plain)
+        self._prepare = Preparation(source.header, plain, spare)
         self._columns = self._prepare.columns
         placed = all(columns[key] == source.known.get(key) for key in PLACE)
         own = columns.get("scientific_name") == "scientific_name"

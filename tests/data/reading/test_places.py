@@ -170,3 +170,24 @@ def test_a_geometry_is_in_wgs84_whatever_datum_its_properties_name(tmp_path, dat
     )
     assert table.select("lon", "lat").row(0) == (139.7, 35.6) and not report.changed
     assert sum(n for why, n in report.flagged.items() if why.startswith("datum")) == marked
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "places"),
+    [
+        ("decimalLatitude,decimalLongitude,latitude,longitude", [",,2,1", "4,3,9,9"],
+         [(1.0, 2.0), (3.0, 4.0)]),
+        ("decimalLatitude,decimalLongitude,lat,lng", ["NA,NA,2,1", "4,3,,"],
+         [(1.0, 2.0), (3.0, 4.0)]),
+        # Half a place is not put together with another, and what is called x may be anything.
+        ("decimalLatitude,decimalLongitude,lat,lon", ["5,,2,1", "4,3,9,9"], [(3.0, 4.0)]),
+        ("decimalLatitude,decimalLongitude,y,x", [",,2,1", "4,3,9,9"], [(3.0, 4.0)]),
+    ],
+)  # fmt: skip
+def test_a_blank_place_is_taken_from_the_next_columns(tmp_path, header, rows, places):
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join([f"species,{header}", *(f"Aus bus,{row}" for row in rows)]) + "\n")
+    records, report = read_occurrences(path)
+    assert records.table.select("lon", "lat").rows() == places
+    told = [why for why in report.changed if why.startswith("place taken from")]
+    assert len(told) == len(places) - 1
