@@ -191,3 +191,19 @@ def test_a_blank_place_is_taken_from_the_next_columns(tmp_path, header, rows, pl
     assert records.table.select("lon", "lat").rows() == places
     told = [why for why in report.changed if why.startswith("place taken from")]
     assert len(told) == len(places) - 1
+
+
+@pytest.mark.parametrize("systems", [("EPSG:25833", "EPSG:25833"), ("EPSG:25833", None)])
+def test_lines_of_features_may_name_their_systems(tmp_path, systems):
+    places = {"EPSG:25833": (390000, 5820000), None: (13.378812, 52.518995)}
+    features = []
+    for crs in systems:
+        point = {"type": "Point", "coordinates": places[crs]}
+        feature = {"type": "Feature", "properties": {"species": "Aus bus"}, "geometry": point}
+        features.append(feature | ({"crs": {"properties": {"name": crs}}} if crs else {}))
+    path = tmp_path / "f.jsonl"
+    path.write_text("".join(json.dumps(feature) + "\n" for feature in features))
+    records, report = read_occurrences(path)
+    for place in records.table.select("lon", "lat").rows():
+        assert place == pytest.approx((13.378812, 52.518995), abs=1e-5)
+    assert "places converted to WGS84 from EPSG:25833" in report.notes
