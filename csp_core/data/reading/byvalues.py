@@ -34,7 +34,8 @@ COUNT = (
 
 
 def _sides(key: str) -> Callable[[pl.Expr], pl.Expr]:
-    words = [word for side in SIDES[key] for word in side]
+    # "O" is east to some and west to others, so that such records are marked.
+    words = [*(word for side in SIDES[key] for word in side), *["o"] * (key == "lon_side")]
     return lambda text: text.str.strip_chars(". ").is_in(words)
 
 

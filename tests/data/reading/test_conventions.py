@@ -316,3 +316,9 @@ def test_signs_are_checked_by_codes_and_names_of_countries(read, row, said, colu
     _, report = read(f"species,lat,lon,{column}\nAus bus,{row}\n")
     told = [reason for reason in report.flagged if reason.startswith("sign of the")]
     assert told == ([f"sign of the {said} does not fit the country"] if said else [])
+
+
+def test_a_letter_that_is_east_or_west_is_marked_in_columns_of_any_name(read):
+    records, report = read("species,lat,lon,lon_half\nAus bus,2,1,O\nAus bus,3,1,W\n")
+    assert records.table["lon"].to_list() == [1.0, -1.0]
+    assert sum(report.flagged.values()) == 1 and sum(report.changed.values()) == 1
