@@ -9,10 +9,12 @@ from torch import Tensor
 from csp_core.errors import CheckpointError
 
 # What PyTorch puts around a part of a model: several GPUs, compiled, averaged.
-WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-# Attributes that programs keep the model in; Lightning has no name of its own for it.
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
+            "_forward_module")  # fmt: skip
+# Attributes that programs keep the model in, asked before any other; Lightning has no name for it.
 HOLDERS = ("model", "net", "network", "state_dict", "encoder", "location_encoder", "loc_encoder",
-           "location", "location_model", "backbone", "student", "ema_model", "ema")  # fmt: skip
+           "location", "location_model", "location_net", "backbone", "student", "ema_model", "ema",
+           "teacher")  # fmt: skip
 # Parts of what is written beside weights, which are none.
 BESIDE = ("n_averaged", "_extra_state")
 DEEPEST = 4
@@ -82,20 +84,14 @@ def inner_model(
 
 
 def _inside(tensors: Tensors, before: str, depth: int) -> Iterator[tuple[str, Tensors]]:
-    """List what stands below each holder, outer ones first."""
-    firsts = dict.fromkeys(name.split(".")[0] for name in tensors if "." in name)
-    below = [
-        (
-            f"{before}{first}.",
-            {
-                name.removeprefix(f"{first}."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{first}.")
-            },
-        )
-        for first in firsts
-        if first in HOLDERS
-    ]
+    """List what stands below each name, outer ones first, and usual ones before others."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            groups.setdefault(first, {})[rest] = tensor
+    ranked = sorted(groups, key=lambda first: first not in HOLDERS)
+    below = [(f"{before}{first}.", groups[first]) for first in ranked]
     yield from below
     if depth + 1 < DEEPEST:
         for holder, inside in below:

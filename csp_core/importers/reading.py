@@ -27,7 +27,9 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 ZIP = b"PK\x03\x04"
 # Where programs put weights and settings into a file, the usual one first.
 WEIGHTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights",
-           "location_encoder", "module")  # fmt: skip
+           "location_encoder", "module", "ema_state_dict", "model_ema", "ema")  # fmt: skip
+# A model of parts may keep the weights of each apart.
+DEEPEST = 4
 EXTRA = "_extra_state"
 SETTINGS = ("params", "hyper_parameters", "config", "hparams")
 # Settings beside the safetensors file of a hub.
@@ -222,7 +224,7 @@ def _split(file: str, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if isinstance(state, Mapping):  # what parts keep beside their weights is of any kind
-        state = {k: v for k, v in state.items() if not str(k).endswith(EXTRA)}
+        state = _flat(state)
     named = isinstance(state, Mapping) and all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     )
@@ -231,6 +233,19 @@ def _split(file: str, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any
             f"{file} holds no weights by name (a state_dict), so it is no model of a known source."
         )
     return {name: value.detach() for name, value in state.items()}, params
+
+
+def _flat(state: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:
+    """Name weights that stand within parts by the way to them, as PyTorch does."""
+    found: dict[Any, Any] = {}
+    for name, value in state.items():
+        if str(name).endswith(EXTRA):
+            continue
+        if isinstance(value, Mapping) and value and depth < DEEPEST:
+            found |= {f"{name}.{inner}": held for inner, held in _flat(value, depth + 1).items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _check_tensor(file: str, name: str, tensor: Tensor) -> None:

@@ -60,6 +60,8 @@ PREFIXES = {
     "Lightning of several GPUs": "model.module.",
     "compiled within Lightning": "model._orig_mod.",
     "a state within a state": "state_dict.model.",
+    "DeepSpeed": "_forward_module.",
+    "a name of one's own": "places_2024.",
 }
 
 
@@ -133,11 +135,32 @@ def test_all_of_geoclip(prefix, tmp_path):
     assert any("Left out: 3 tensors of other parts" in note for note in found.provenance["notes"])
 
 
-@pytest.mark.parametrize("key", ["model_state_dict", "model", "net", "weights", "state_dict"])
+@pytest.mark.parametrize(
+    "key", ["model_state_dict", "model", "net", "state_dict", "ema_state_dict", "model_ema"]
+)
 def test_where_programs_put_the_weights(key, tmp_path):
     state, params = torchspatial_state()
     torch.save({key: state, "params": params, "optimizer": {}, "epoch": 3}, tmp_path / "a.pt")
     assert read_checkpoint(tmp_path / "a.pt").provenance["source"] == "torchspatial"
+
+
+@pytest.mark.parametrize("outer", ["model", "state_dict", "weights"])
+def test_weights_of_parts_that_stand_apart(outer, tmp_path):
+    state, params = torchspatial_state()
+    parts = {"location_encoder": state, "head": {"weight": torch.ones(2, 2)}}
+    torch.save({outer: parts, "params": params}, tmp_path / "a.pt")
+    found = read_checkpoint(tmp_path / "a.pt")
+    assert found.provenance["source"] == "torchspatial"
+    assert any("1 tensors of other parts (head)" in note for note in found.provenance["notes"])
+
+
+def test_usual_names_come_before_others(tmp_path):
+    state, params = torchspatial_state()
+    other = {name: value + 1 for name, value in state.items()}
+    both = {**wrapped(other, "a_copy."), **wrapped(state, "student.")}
+    found = read_checkpoint(write(tmp_path / "a.pt", both, params))
+    plain = read_checkpoint(write(tmp_path / "b.pt", state, params))
+    assert torch.equal(answer(found.model), answer(plain.model))
 
 
 # Files of a hub

@@ -18,6 +18,11 @@ ANGLE = re.compile(
     rf"\s*(?P<after>{LETTER})?",
     re.IGNORECASE,
 )
+ONE_NUMBER = re.compile(
+    rf"(?:{LETTER})?\s*[+-]?\s*\d{{1,12}}(?:[.,]\d{{0,12}})?\s*°?\s*(?:{LETTER})?", re.IGNORECASE
+)
+# "28,18" may be minutes, as the standard has it, or decimals, as a letter of its own is none.
+UNSURE = re.compile(r"[+-]?\d{1,3},\d+°?")
 # A part behind the point that rounding may leave, and how long an angle is written at most.
 ROUNDING, LONGEST = 1e-6, 60
 
@@ -65,6 +70,32 @@ def of_parts(parts: Sequence[float], reference: str, signs: str) -> float | None
     if not letter and not below[first]:
         return None
     return -total if below[first] or letter == signs[1] else total
+
+
+def of_decimal(text: str, reference: str, signs: str) -> tuple[float, bool, bool]:
+    """Read decimal degrees, in whose vocabularies a comma parts decimals and no minutes.
+
+    Args:
+        text: One number, maybe with a sign or a letter.
+        reference: What another tag says of the side, or ``""``.
+        signs: The letters of the positive and the negative side, such as ``NS``.
+
+    Returns:
+        Degrees, whether the side is only guessed, and whether a comma was read as a point.
+
+    Raises:
+        NoAngleError: If it is no one number, or sign, letter and reference contradict each other.
+
+    Example:
+        >>> of_decimal("-33,45", "", "NS"), of_decimal("18.5", "E", "EW")
+        ((-33.45, False, True), (18.5, False, False))
+    """
+    if not ONE_NUMBER.fullmatch(text.translate(SIGNS).strip()):
+        # Degrees, minutes and seconds with their signs are not meant there, and yet are plain.
+        if "," in text or not re.search("[°']", text.translate(SIGNS)):
+            raise NoAngleError("cannot be read")
+        return (*of_text(text, reference, signs), False)
+    return (*of_text(text.replace(",", "."), reference, signs), "," in text)
 
 
 def of_text(text: str, reference: str, signs: str) -> tuple[float, bool]:

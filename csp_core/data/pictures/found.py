@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from csp_core.data.pictures.clock import why_no_time
 from csp_core.data.pictures.decode import Decoded
 from csp_core.data.pictures.georeference import centre
 from csp_core.data.pictures.limits import TIFF_MARKS
@@ -17,9 +18,10 @@ from csp_core.data.pictures.position import (
     place_of_exif,
     time_of_exif,
     time_written,
+    times_in_exif,
 )
 from csp_core.data.pictures.sidecar import Sidecar
-from csp_core.data.pictures.xmp import place_of_xmp, read_xmp, taxon_of_xmp, time_of_xmp
+from csp_core.data.pictures.xmp import TIMES, place_of_xmp, read_xmp, taxon_of_xmp, time_of_xmp
 
 BAD_EXIF = "The EXIF data are malformed, so they name no place."
 NOWHERE = "The TIFF has neither a GPS block nor a georeference."
@@ -77,8 +79,22 @@ def find(picture: Decoded, content: bytes, name: str, beside: Sequence[Sidecar] 
         if not taxon and (taxon := taxon_of_xmp(one.tags)):
             from_beside[one.name].append("name")
     place, source = _place(voices, chosen)
-    notes = (*_odd(voices, chosen), *_beside(beside, from_beside))
+    notes = (
+        *_odd(voices, chosen),
+        *_no_times(picture, [inner, *(one.tags for one in beside)]),
+        *_beside(beside, from_beside),
+    )
     return Found(place, source, time or time_written(picture.exif), taxon, notes)
+
+
+def _no_times(picture: Decoded, tags: Sequence[dict[str, str]]) -> list[str]:
+    """Say which times were passed over, as they are intervals, of the future or of no clock."""
+    texts = [*times_in_exif(picture.exif), *(one.get(name, "") for one in tags for name in TIMES)]
+    return [
+        f"The time {text.strip()[:40]!r} {why}; it is not used."
+        for text in dict.fromkeys(texts)
+        if (why := why_no_time(text))
+    ]
 
 
 def _inside(picture: Decoded, tags: dict[str, str], content: bytes, name: str) -> list[Voice]:

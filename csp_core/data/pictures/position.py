@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from csp_core.data.pictures.clock import read_time
 from csp_core.data.pictures.degrees import NoAngleError, of_parts
 
 GPS, EXIF = 0x8825, 0x8769
@@ -23,7 +24,6 @@ AXES = (("longitude", "EW"), ("latitude", "NS"))
 TIMES = ((36867, "DateTimeOriginal"), (36868, "DateTimeDigitized"))
 # The day of a fix, by the clock of Greenwich; and when the file was written last.
 GPS_DAY, WRITTEN = 29, 306
-STAMP = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?")
 # Datums that are within a metre or two of WGS84, and what says nothing.
 SAME_DATUM = re.compile(r"WGS[\s_-]*(19)?84.*|JGD.*|ETRS.*|NAD[\s_-]*83.*|\W*|UNKNOWN|NONE")
 MALFORMED = (OSError, ValueError, SyntaxError, struct.error, EOFError, TypeError, KeyError,
@@ -219,28 +219,26 @@ def time_written(exif: Image.Exif) -> Time | None:
         return None
 
 
+def times_in_exif(exif: Image.Exif) -> list[str]:
+    """List what stands in the tags of times, for those that are none to be told.
+
+    Args:
+        exif: What Pillow read of the EXIF data.
+
+    Returns:
+        Texts.
+    """
+    try:
+        block = exif.get_ifd(EXIF)
+        texts = [*(block.get(tag) for tag, _ in TIMES), exif.get_ifd(GPS).get(GPS_DAY)]
+        return [_reference(text) for text in (*texts, exif.get(WRITTEN)) if text]
+    except MALFORMED:
+        return []
+
+
 def _time(text: Any, tag: str) -> Time | None:
     time, has_hour = read_time(_reference(text))
     return None if time is None else Time(time, has_hour, tag)
-
-
-def read_time(text: str) -> tuple[datetime.datetime | None, bool]:
-    """Read a time, year first.
-
-    Args:
-        text: Such as ``2024:05:17 09:30:00``.
-
-    Returns:
-        The time without a zone, or None, and whether the hour is known and not the date alone.
-    """
-    match = STAMP.match(text.strip())
-    if match is None:
-        return None, False
-    try:
-        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        return datetime.datetime(year, month, day, hour, minute, second), bool(match[4])
-    except ValueError:  # such as 0000:00:00, which cameras write for an unset clock
-        return None, False
 
 
 def parts_of_time(time: datetime.datetime) -> tuple[float, float]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from xml.parsers import expat
 
-from csp_core.data.pictures.degrees import NoAngleError, of_text
+from csp_core.data.pictures.clock import read_time
+from csp_core.data.pictures.degrees import SIGNS, UNSURE, NoAngleError, of_decimal, of_text
 from csp_core.data.pictures.position import (
     AXES,
     MALFORMED,
@@ -14,7 +15,6 @@ from csp_core.data.pictures.position import (
     Time,
     checked,
     read_radius,
-    read_time,
 )
 
 # Vocabularies by their address, without what follows its version, and their usual prefix.
@@ -70,14 +70,23 @@ def place_of_xmp(tags: Mapping[str, str]) -> Place:
 
 
 def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None) -> Place:
-    values, guessed = [], False
+    values, guessed, notes = [], False, []
     for name, (axis, signs) in zip(names[::-1], AXES[::-1], strict=True):
         text = _one(tags.get(name, ""))
         reference = _one(tags.get(f"{name}Ref", ""))
         if text is None or reference is None:
             return Place(None, f"The XMP data name more than one {axis}.")
         try:
-            value, unsigned = of_text(text, reference.strip(), signs)
+            if names in DECIMAL:
+                value, unsigned, comma = of_decimal(text, reference.strip(), signs)
+                notes += [f"The comma in the {axis} {text[:40]} parts decimals."] if comma else []
+            else:
+                value, unsigned = of_text(text, reference.strip(), signs)
+                if UNSURE.fullmatch(text.translate(SIGNS).strip()):
+                    notes.append(
+                        f"The {axis} {text[:40]} of the XMP data is read as degrees and minutes, as"
+                        " the standard has it; the comma may part decimals."
+                    )
         except NoAngleError as error:
             if not text or str(error) == "cannot be read":
                 return Place(None, UNREADABLE)
@@ -86,13 +95,13 @@ def _place(tags: Mapping[str, str], names: tuple[str, str], radius: float | None
             return Place(None, UNREADABLE)
         values.append(value)
         guessed |= unsigned
-    notes = (
-        ("The XMP data give degrees without N, S, E or W; where no sign is, north and east count.",)
-        if guessed and names not in DECIMAL
-        else ()
-    )
+    if guessed and names not in DECIMAL:
+        notes.append(
+            "The XMP data give degrees without N, S, E or W; where no sign is, north and east"
+            " count."
+        )
     lat, lon = values
-    return checked(lon, lat, "XMP data", uncertainty_m=radius, notes=notes)
+    return checked(lon, lat, "XMP data", uncertainty_m=radius, notes=tuple(notes))
 
 
 def _one(text: str) -> str | None:
@@ -111,7 +120,7 @@ def time_of_xmp(tags: Mapping[str, str]) -> Time | None:
         The time, or None.
     """
     for name in TIMES:
-        time, has_hour = read_time(tags.get(name, ""))
+        time, has_hour = read_time(_one(tags.get(name, "")) or "")
         if time is not None:
             return Time(time, has_hour, f"XMP {name}")
     return None

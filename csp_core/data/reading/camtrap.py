@@ -11,7 +11,7 @@ import polars as pl
 
 from csp_core.data.reading.archives import Members
 from csp_core.data.reading.columns import listed
-from csp_core.data.reading.events import filled
+from csp_core.data.reading.events import own_or_theirs
 from csp_core.data.reading.source import Chunk, Rejected, Source
 from csp_core.data.reading.text import TextSource
 from csp_core.errors import BadRecordError
@@ -101,8 +101,7 @@ class CamtrapSource(Source):
         for chunk in self._rows.chunks(list(dict.fromkeys([*own, DEPLOYMENT, *judged]))):
             table = chunk.table.with_columns(pl.col(DEPLOYMENT).str.strip_chars())
             table = table.join(about, on=DEPLOYMENT, how="left", suffix="\0", maintain_order="left")
-            both = [n for n in theirs if f"{n}\0" in table.columns]
-            table = table.with_columns(pl.coalesce(filled(n), f"{n}\0").alias(n) for n in both)
+            table = table.with_columns(own_or_theirs(table, own, theirs, "\0"))
             table = table.with_columns(reason, chunk.lines.alias(LINE))
             out = table.filter(pl.col(REASON).is_not_null())
             bad = [

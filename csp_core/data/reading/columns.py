@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from csp_core.data.reading.extras import EXTRAS
+from csp_core.data.reading.extras import DATE_PARTS, EXTRAS
 from csp_core.data.reading.headings import (
     ALIASES,
     BESIDE,
@@ -30,6 +30,14 @@ __all__ = [
 ]
 # Where another column could have been meant, a reader should know which was taken.
 COMPETE = ("date", "lon", "lat", "uncertainty_m")
+# A date, but not that on which somebody wrote the record down.
+MAYBE_DATE = re.compile(
+    r"^(?!.*(?:modif|updat|creat|import|identi|upload|interpret|crawl|geod|last|publi|entr|accessed))"
+    r".*(?:date|datum|fecha|jahr|year|annee)"
+)
+# What two headings of one place differ in.
+LONGITUDE = re.compile(r"longitude?|long|lng|lon")
+LATITUDE = re.compile(r"latitude?|lat")
 # How the remedy begins of what names no columns; whoever offers another one cuts it off there.
 REMEDY = " Name them with mapping="
 
@@ -89,7 +97,7 @@ def find_columns(
         )
     # What the user says a column holds, it does not hold something else beside it.
     names = {plain(name): name for name in reversed(header) if plain(name)}
-    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()}
+    own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()} | _parts(names)
     return found | {
         key: first[0] for key, first in own.items() if first and first[0] not in given.values()
     }
@@ -133,6 +141,33 @@ def guess_columns(
     return found
 
 
+def spare_places(header: Sequence[str], found: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List other pairs of columns that hold a place, for records whose first pair is blank.
+
+    Args:
+        header: The columns of the file.
+        found: What ``find_columns`` returned.
+
+    Returns:
+        Longitude and latitude of each pair.
+
+    Example:
+        >>> names = ["decimalLatitude", "decimalLongitude", "lat", "lon", "x"]
+        >>> spare_places(names, {"lon": "decimalLongitude", "lat": "decimalLatitude"})
+        [('lon', 'lat')]
+    """
+    known = {plain(name): name for name in reversed(header) if plain(name)}
+    lats = {
+        LATITUDE.sub("#", alias): known[alias] for alias in ALIASES["lat"][::-1] if alias in known
+    }
+    lons = [alias for alias in ALIASES["lon"] if alias in known and LONGITUDE.search(alias)]
+    # Numbers called x and y may be of any map.
+    stems = {known[alias]: LONGITUDE.sub("#", alias) for alias in lons}
+    pairs = [(lon, lats[stem]) for lon, stem in stems.items() if stem in lats]
+    used = {*found.values()}
+    return [pair for pair in pairs if not used & {*pair}]
+
+
 def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
     """Say where several columns could hold a value, of which one was taken.
 
@@ -157,6 +192,10 @@ def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
             said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
         elif others:
             said.append(f"{_quoted(others)} is not the date of a record and was not used")
+    used = {plain(column) for column in found.values()} | {*map(plain, NOT_OURS)}
+    maybe = [n for n in header if plain(n) not in used and MAYBE_DATE.search(plain(n))]
+    if maybe and not {"date", "year"} & {*found}:
+        said.append(f"no column was found to hold the date; {_quoted(maybe)} may, and is not used")
     return said
 
 
@@ -187,6 +226,18 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[alias] for alias in aliases if alias in known)[:1]
+
+
+def _parts(known: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Choose year, month and day of one language, those that are all there before others."""
+    whole = [parts for parts in DATE_PARTS if all(part in known for part in parts)]
+    # The days of a span are no single day, unless the file says where it ends.
+    whole = [parts for parts in whole if parts[0] != "startyear" or "endyear" not in known]
+    chosen = whole[0] if whole else DATE_PARTS[0]
+    return {
+        key: _first(known, (name,))
+        for key, name in zip(("year", "month", "day"), chosen, strict=True)
+    }
 
 
 def _name_columns(known: Mapping[str, str], fallback: str | None) -> dict[str, str]:

@@ -65,6 +65,20 @@ OTHER_NAMES = {
     "swaziland": "SZ", "macedonia": "MK", "democratic republic of the congo": "CD",
     "perú": "PE", "maroc": "MA", "algérie": "DZ", "japon": "JP", "belgique": "BE", "belgië": "BE",
 }  # fmt: skip
+# ISO 3166 codes of three letters: those that begin with that of two, and the others.
+LONG_CODES = """
+AFG ALB DZA ARG AUS AZE BEL BTN BOL BWA BRA BGR BFA KHM CMR CAN COL CRI CIV HRV CUB CYP CZE DJI ECU
+EGY ERI ETH FIN FRA GAB GMB GEO DEU GHA GRC GTM HTI HND HUN ISL IND IDN IRN ITA JPN JOR KEN KWT KGZ
+LAO LVA LBN LSO LTU LUX MWI MYS MLI MRT MDA MNG MAR MMR NAM NPL NLD NZL NIC NER NGA MKD NOR OMN PAN
+PER PHL QAT ROU RWA SAU SLE SGP SOM ZAF SSD ESP LKA SDN CHE SYR TWN TJK TZA THA TGO UGA GBR USA UZB
+VEN VNM YEM ZMB ZWE RUS PRI DOM BHR TLS FJI VUT NCL
+"""
+OTHER_LONG_CODES = """
+AGO:AO ARM:AM AUT:AT BGD:BD BLR:BY BLZ:BZ BEN:BJ BIH:BA BRN:BN BDI:BI CAF:CF TCD:TD CHL:CL CHN:CN
+COG:CG COD:CD DNK:DK SLV:SV EST:EE GIN:GN GNB:GW GUY:GY IRQ:IQ IRL:IE ISR:IL JAM:JM KAZ:KZ PRK:KP
+KOR:KR LBR:LR LBY:LY MDG:MG MEX:MX MNE:ME MOZ:MZ PAK:PK PNG:PG PRY:PY POL:PL PRT:PT SEN:SN SRB:RS
+SVK:SK SVN:SI SUR:SR SWZ:SZ SWE:SE TUN:TN TUR:TR TKM:TM UKR:UA ARE:AE URY:UY SLB:SB GRL:GL
+"""
 # In degrees.
 MARGIN = 1.0
 SWAPPED = "longitude and latitude look swapped (the country lies where they are exchanged)"
@@ -126,9 +140,28 @@ def _code(country: str | None, name: str | None) -> str | None:
         plain = (text or "").strip().lower()
         if len(plain) == 2 and plain != "uk":
             return plain.upper()
+        if len(plain) == 3 and plain in long_codes():
+            return long_codes()[plain]
         if plain in names():
             return names()[plain]
     return None
+
+
+@functools.cache
+def long_codes() -> dict[str, str]:
+    """List the codes of three letters.
+
+    Returns:
+        Code in lower case to the ISO code of two letters.
+
+    Example:
+        >>> long_codes()["zaf"], long_codes()["deu"]
+        ('ZA', 'DE')
+    """
+    others = (pair.split(":") for pair in OTHER_LONG_CODES.split())
+    return {long.lower(): long[:2] for long in LONG_CODES.split()} | {
+        long.lower(): code for long, code in others
+    }
 
 
 @functools.cache

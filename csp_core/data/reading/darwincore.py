@@ -9,7 +9,7 @@ import polars as pl
 
 from csp_core.data.reading.archives import Members
 from csp_core.data.reading.columns import listed
-from csp_core.data.reading.events import filled, with_parents
+from csp_core.data.reading.events import own_or_theirs, with_parents
 from csp_core.data.reading.metaxml import MAX_XML, Part, parse_meta
 from csp_core.data.reading.source import Chunk, Source
 from csp_core.data.reading.text import Dialect, TextSource
@@ -171,9 +171,4 @@ def _with_defaults(chunk: Chunk, part: Part, columns: Sequence[str]) -> pl.DataF
 def _joined(table: pl.DataFrame, about: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Add what the core says; what the occurrence says of itself comes first."""
     both = table.join(about, on=KEY, how="left", suffix="\0core", maintain_order="left")
-    merged = [
-        pl.coalesce(filled(name), f"{name}\0core").alias(name)
-        for name in columns
-        if f"{name}\0core" in both.columns
-    ]
-    return both.with_columns(merged)
+    return both.with_columns(own_or_theirs(both, table.columns, columns, "\0core"))

@@ -11,6 +11,8 @@ from csp_core.data.reading.numbers import Rereader
 
 SLASHED = r"(^|[^\d/-])(\d{1,2})/(\d{1,2})/(\d{4})\b"
 DASHED = r"(^|[^\d/-])(\d{1,2})-(\d{1,2})-(\d{4})\b"
+# With points the day comes first wherever dates are written so; a file may still be another.
+POINTED = r"(?:^|[^\d.])(\d{1,2})\.(\d{1,2})\.\d{4}\b"
 # A month that is written out says itself which number is the day.
 DAY_WORD = r"^(\d{1,2})\.?[\s\-./]*([^\W\d_]{1,10})\.?[\s\-,./]+(\d{4})$"
 WORD_DAY = r"^([^\W\d_]{1,10})\.?[\s\-./]*(\d{1,2})(?:st|nd|rd|th)?[\s\-,./]+(\d{4})$"
@@ -29,6 +31,8 @@ class DayOrder:
         self._reread = reread
         self._order: str | None = None
         self._note = ""
+        # Dates with points, those that only a day or only a month can begin, and one to show.
+        self._pointed, self._days, self._months, self._shown = 0, 0, 0, ""
 
     def to_iso(self, texts: pl.Series) -> pl.Series:
         """Bring dates with the year last, and those with a month in words, to year, month, day.
@@ -41,6 +45,7 @@ class DayOrder:
         """
         text = pl.col(texts.name)
         table = texts.to_frame()
+        self._count_pointed(texts)
         slashed = text.str.contains(SLASHED) | text.str.contains(DASHED)
         if table.select(slashed.any()).item() and (order := self._meant()):
             to = "${1}${4}-${3}-${2}" if order == "day" else "${1}${4}-${2}-${3}"
@@ -54,6 +59,17 @@ class DayOrder:
         number = month.replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
         iso = pl.format("{}-{}-{}", year, number, pl.coalesce(day, later))
         return table.select(pl.coalesce(iso, text).alias(texts.name)).to_series()
+
+    def _count_pointed(self, texts: pl.Series) -> None:
+        """Count what speaks for and against the day before the month in dates with points."""
+        found = texts.filter(texts.str.contains(POINTED))
+        if not len(found):
+            return
+        first, second = (found.str.extract(POINTED, n).cast(pl.Int32) for n in (1, 2))
+        self._pointed += len(found)
+        self._days += int((first > 12).sum())
+        self._months += int((second > 12).sum())
+        self._shown = self._shown or str(found[0])[:40]
 
     def _meant(self) -> str:
         """Find once whether ``day`` or ``month`` comes first; ``""`` where nothing tells."""
@@ -89,6 +105,12 @@ class DayOrder:
         """Say which order was taken, and by what evidence.
 
         Returns:
-            A sentence, or nothing.
+            Sentences, or nothing.
         """
-        return [self._note] if self._note else []
+        notes = [self._note] if self._note else []
+        if self._pointed:
+            notes.append(
+                f"day first in dates with points, such as {self._shown}: {self._days:,} of"
+                f" {self._pointed:,} have a first number above 12, {self._months:,} a second one"
+            )
+        return notes

@@ -34,6 +34,36 @@ def filled(name: str) -> pl.Expr:
     return pl.when(text.cast(pl.String).str.strip_chars() != "").then(text)
 
 
+def own_or_theirs(
+    table: pl.DataFrame, own: Sequence[str], columns: Sequence[str], mark: str
+) -> list[pl.Expr]:
+    """Take what a record says of itself, else what its event says, in units of one meaning.
+
+    A record with a place of its own takes no datum and no uncertainty of its event's.
+
+    Args:
+        table: Columns of the record, and those of the event with a mark behind their names.
+        own: Those of the record.
+        columns: Those to give, where both have them.
+        mark: What stands behind the names of the event's.
+
+    Returns:
+        Expressions, named as the columns.
+    """
+    both = [name for name in columns if f"{name}{mark}" in table.columns]
+    found = {name: pl.coalesce(filled(name), f"{name}{mark}") for name in both}
+    for decide, also in UNITS.values():
+        first = [name for name in own if plain(name) in decide]
+        if not first:
+            continue
+        says = pl.any_horizontal(filled(name).is_not_null() for name in first)
+        for name in both:
+            if plain(name) in decide + also:
+                theirs = pl.when(~says).then(f"{name}{mark}")
+                found[name] = pl.coalesce(filled(name), theirs)
+    return [value.alias(name) for name, value in found.items()]
+
+
 def with_parents(
     events: pl.DataFrame, event: str, parent: str, columns: Sequence[str], counts: Counter[str]
 ) -> pl.DataFrame:

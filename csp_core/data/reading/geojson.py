@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,34 @@ def records_of(
         for i, x, y, r in found.each()
     ]
     return records, found.counts
+
+
+def records_of_lines(
+    features: list[dict[str, Any]],
+) -> tuple[list[Record], Counter[str], list[str]]:
+    """Turn features into records that each may name a reference system of its own.
+
+    Args:
+        features: The features.
+
+    Returns:
+        The records, sentences with the numbers of what happened to them, and what else there is to
+        say.
+
+    Raises:
+        BadRecordError: If a reference system is unknown.
+    """
+    records: list[Record] = []
+    counts: Counter[str] = Counter()
+    notes: dict[str, None] = {}
+    for crs, some in itertools.groupby(features, _crs):
+        transform = to_wgs84(crs)
+        found, said = records_of(list(some), transform)
+        records += found
+        counts.update(said)
+        if transform is not None:
+            notes[f"places converted to WGS84 from {crs}"] = None
+    return records, counts, list(notes)
 
 
 def _crs(content: dict[str, Any]) -> Any:

@@ -43,6 +43,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("obsdt", "eventdateparsed", "date", "dateobserved", "observeddate", "recorddate"),
         *("dateofrecord", "dateofobservation", "recordeddate", "sightingdate", "collectiondate"),
         *("startdate", "datestart", "fecha", "dateobs"),
+        *("datefrom", "fromdate", "begindate", "datebegin", "datumvon", "funddatum"),
+        *("beobachtungsdatum", "waarnemingsdatum", "fechaobservacion", "dateobservation"),
     ),
     "recorder": (
         *("recordedby", "recorder", "author", "userlogin", "observer", "recordist"),

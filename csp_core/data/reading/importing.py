@@ -14,10 +14,12 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from csp_core.data.reading.byvalues import by_values
 from csp_core.data.reading.cleaning import SCHEMA, Habits, Judged, Rules, judge
-from csp_core.data.reading.columns import competing, find_columns, instead
+from csp_core.data.reading.columns import competing, find_columns, instead, spare_places
 from csp_core.data.reading.duplicates import SeenKeys, keys_of
 from csp_core.data.reading.extras import EXTRAS
+from csp_core.data.reading.nameschoice import choose_names
 from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
@@ -55,6 +57,13 @@ class Import:
             columns = find_columns(source.header, mapping, source.known, source.fallback)
             source.notes += instead(columns, source.fallback)
             source.notes += competing(source.header, columns)
+            if not source.imported:
+                flat = [name for name in source.header if name not in source.nested]
+                sure = {**source.known, **(mapping or {})}
+                columns, said = choose_names(flat, columns, sure, self._reread)
+                source.notes += said
+                columns, said = by_values(flat, columns, self._reread)
+                source.notes += said
         written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
         if written and rules.judged_before:
             rules = replace(rules, species_only=False)
@@ -62,8 +71,12 @@ class Import:
         nested = [k for k in columns if k in EXTRAS and columns[k] in source.nested]
         # What only helps to judge is done without where no plain value can be read.
         plain = {k: v for k, v in columns.items() if k not in nested}
+        # A place that was computed from a geometry, or that the user names, is the only one.
+        settled = {*PLACE} & {*source.known, *(mapping or {})}
+        flat = [name for name in source.header if name not in source.nested]
+        spare = [] if settled else spare_places(flat, plain)
         source.notes += [f"lists in {columns[key]!r} are not read" for key in nested]
-        self._prepare = Preparation(source.header, plain)
+        self._prepare = Preparation(source.header, plain, spare)
         self._columns = self._prepare.columns
         placed = all(columns[key] == source.known.get(key) for key in PLACE)
         own = columns.get("scientific_name") == "scientific_name"
@@ -71,7 +84,7 @@ class Import:
         self._habits = Habits(self._columns, self._reread, placed, mended)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
-        self._read = self._kept = 0
+        self._read = self._kept = self._undated = 0
 
     def batches(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Read and judge the records.
@@ -126,6 +139,7 @@ class Import:
                 self._tallies[kind].add(table)
         self._read += len(chunk.table) + len(chunk.rejected)
         self._kept += len(kept)
+        self._undated += kept["date"].null_count()
         return kept.select(*SCHEMA), dropped.select(
             pl.col(k).cast(v) for k, v in DROPPED_SCHEMA.items()
         )
@@ -154,9 +168,15 @@ class Import:
             changed=told["changed"],
             flagged=told["flagged"],
             examples={k: v for tally in self._tallies.values() for k, v in tally.examples.items()},
-            notes=(*self._source.told(), *self._habits.notes()),
+            notes=(*self._source.told(), *self._habits.notes(), *self._without_date()),
             spellings={k: tuple(v) for k, v in self._habits.names.spellings.items()},
         )
+
+    def _without_date(self) -> list[str]:
+        """Say how many records have no date, where the file has a column for it or for its year."""
+        if not self._undated or not {"date", "year"} & self._columns.keys():
+            return []
+        return [f"{self._undated:,} of {self._kept:,} records have no date"]
 
 
 def _together(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

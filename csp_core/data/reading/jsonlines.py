@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from csp_core.data.reading.geojson import records_of
+from csp_core.data.reading.geojson import records_of_lines
 from csp_core.data.reading.inaturalist import flat, is_observation, unpacked
 from csp_core.data.reading.jsonrecords import JsonSource, check_expanded, nested
 from csp_core.data.reading.lines import LineReader
@@ -71,6 +71,7 @@ class JsonLinesSource(Source):
         self._opener = opener
         header: dict[str, None] = {}
         known: dict[str, str] = {}
+        notes: dict[str, None] = {}
         # A feature of several points is several records; then these are counted, and not lines.
         self._by_line = True
         # Any line may bring a column of its own, so that all are looked at before one is read.
@@ -79,8 +80,9 @@ class JsonLinesSource(Source):
             header |= dict.fromkeys(source.header)
             check_columns(len(header))
             known |= source.known
+            notes |= dict.fromkeys(source.notes)
             self._by_line &= len(source) == len(numbered)
-        super().__init__("json lines", list(header), encoding="utf-8")
+        super().__init__("json lines", list(header), encoding="utf-8", notes=list(notes))
         self.known = known
 
     def _blocks(self) -> Iterator[tuple[Numbered, tuple[Rejected, ...]]]:
@@ -108,8 +110,8 @@ class JsonLinesSource(Source):
         """Lay records out as rows."""
         records = [record for _, record in numbered]
         if any(record.get("type") == "Feature" for record in records):
-            rows, counts = records_of(records)
-            source = JsonSource("json lines", rows)
+            rows, counts, notes = records_of_lines(records)
+            source = JsonSource("json lines", rows, notes)
             source.known = {"lon": "lon", "lat": "lat"}
             source.counts.update(counts)
             return source

@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 # Where services put the records of a page, and how many there are in all.
-LISTS = ("results", "records", "occurrences", "observations", "items", "recs", "data", "rows")
+LISTS = (
+    *("results", "records", "occurrences", "observations", "items", "recs", "data", "rows"),
+    *("recordings", "hits", "value", "content"),
+)
 TOTALS = (
     *("total_results", "count", "total", "totalRecords", "itemCount", "numberMatched"),
     *("totalFeatures", "numFound", "total_count", "matching_records", "total_entries"),
+    *("totalCount", "totalElements", "totalHits", "numRecordings", "@odata.count", "totalResults"),
+    *("totalItems", "total_records", "recordsTotal", "total_rows", "totalRows"),
 )
 # Said of a page that others follow.
-MORE = ("next", "next_cursor", "nextPageToken", "cursor", "scroll_id")
+MORE = (
+    *("next", "next_cursor", "nextPageToken", "cursor", "scroll_id", "nextCursor", "hasMore"),
+    *("nextPage", "next_page", "next_page_url", "nextPageUrl", "nextLink", "@odata.nextLink"),
+    *("has_more", "hasNextPage"),
+)
 
 
 def records_in(content: Mapping[str, Any]) -> list[Any] | None:
@@ -60,7 +69,10 @@ def page_notes(content: Any, number: int) -> list[str]:
         isinstance(link, Mapping) and link.get("rel") == "next"
         for link in _list(content.get("links"))
     )
-    ends = content.get("endOfRecords") is False or content.get("exceededTransferLimit") is True
+    ends = content.get("endOfRecords") is False or any(
+        part.get("exceededTransferLimit") is True for part in about
+    )
+    follows |= any(content.get(key) is False for key in ("last", "isLastPage"))
     if ends or follows:
         records = "record" if number == 1 else "records"
         return [f"one page: {number:,} {records}, and the file says that there are more"]

@@ -11,7 +11,16 @@ from csp_core.data.reading.source import RADIUS, Chunk
 # Signs that no name is written with: control signs, marks of no width or of direction.
 UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 NAMES = ("scientific_name", "genus", "epithet", "common_name")
+BLANK = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 CLEANED = "control signs or invisible signs removed from the name"
+
+OTHER_PLACE = "place taken from {!r} and {!r}, where the first columns are blank"
+
+
+def _filled(values: pl.Series) -> pl.Series:
+    """Give text without what is blank or stands for it."""
+    text = values.cast(pl.String).str.strip_chars()
+    return text.set(text.is_in(BLANK), None)
 
 
 class Preparation:
@@ -20,10 +29,17 @@ class Preparation:
     Args:
         header: Columns of the file.
         columns: Canonical name to column, as ``find_columns`` returned.
+        spare: Other pairs of longitude and latitude.
     """
 
-    def __init__(self, header: Sequence[str], columns: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        header: Sequence[str],
+        columns: Mapping[str, str],
+        spare: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.columns = dict(columns)
+        self._spare = list(spare)
         # Beside an uncertainty of its own it is compared once that is read, commas and units too.
         if RADIUS in header:
             self.columns["radius_m" if "uncertainty_m" in self.columns else "uncertainty_m"] = (
@@ -33,7 +49,8 @@ class Preparation:
     @property
     def reads(self) -> list[str]:
         """The columns to read."""
-        return list(dict.fromkeys(self.columns.values()))
+        spare = [name for pair in self._spare for name in pair]
+        return list(dict.fromkeys([*self.columns.values(), *spare]))
 
     def __call__(self, chunk: Chunk) -> tuple[Chunk, tuple[pl.DataFrame, ...]]:
         """Prepare some records.
@@ -45,7 +62,28 @@ class Preparation:
             The records, and tables of what was changed: ``line``, ``reason``, ``detail``.
         """
         table, changed = self._without_unseen(chunk.table, chunk.lines)
-        return Chunk(table, chunk.lines, chunk.rejected), changed
+        table, filled = self._with_places(table, chunk.lines)
+        return Chunk(table, chunk.lines, chunk.rejected), (*changed, *filled)
+
+    def _with_places(
+        self, table: pl.DataFrame, lines: pl.Series
+    ) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
+        """Take a place from the next pair of columns where the first is blank in both."""
+        changed = []
+        for pair in self._spare:
+            own = [self.columns["lon"], self.columns["lat"]]
+            first, other = ([_filled(table[name]) for name in names] for names in (own, pair))
+            hit = first[0].is_null() & first[1].is_null()
+            hit = hit & other[0].is_not_null() & other[1].is_not_null()
+            if not hit.any():
+                continue
+            values = [a.zip_with(~hit, b) for a, b in zip(first, other, strict=True)]
+            table = table.with_columns(v.alias(n) for v, n in zip(values, own, strict=True))
+            detail = other[0].filter(hit) + " / " + other[1].filter(hit)
+            told = pl.DataFrame({"line": lines.filter(hit), "detail": detail})
+            reason = pl.lit(OTHER_PLACE.format(*pair)).alias("reason")
+            changed.append(told.select("line", reason, "detail"))
+        return table, tuple(changed)
 
     def _without_unseen(
         self, table: pl.DataFrame, lines: pl.Series

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 
 import polars as pl
 
-TRUE = ("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/cultivated")
+TRUE = (
+    *("true", "t", "yes", "y", "1", "1.0", "captive", "cultivated", "captive/cultivated", "x"),
+    *("wahr", "ja", "vrai", "oui", "verdadero", "verdadeiro", "si", "sí", "sì", "sim", "vero"),
+    *("waar", "sant", "tak"),
+)
 # Words of common languages, in lower case.
 ABSENT = (
     *("absent", "absence", "absents", "not present", "not detected", "not found", "not observed"),
     *("not seen", "non detected", "non-detected", "nondetection", "undetected"),
     *("non-detection", "not-detected", "notdetected", "confirmed absent", "no detection", "no"),
+    *("falsch", "nein", "faux", "non", "falso", "não", "nao", "nee", "onwaar", "nej", "nei", "nil"),
     *("0", "0.0", "false", "f", "n", "none", "zero", "negative", "-", "excluded", "pseudoabsence"),
     *("pseudo-absence", "absente", "non détecté", "non détectée", "non observé", "non observée"),
     *("non observe", "ausente", "ausencia", "ausência", "no detectado", "no detectada"),
@@ -32,8 +37,8 @@ _SEEN += (
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
 _GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
 ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
-# "0", "0.0", "0 individuals".
-ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
+# "0", "0.0", "0 individuals", "zero".
+ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$|^(?i:zero|nil|keine?|aucune?)$"
 PRESENT = (
     *(
         "present",
@@ -47,19 +52,21 @@ PRESENT = (
     ),
     *("vorhanden", "anwesend", "nachgewiesen", "aanwezig", "detected", "observed", "found", "seen"),
     *("common", "rare", "irregular", "uncommon", "abundant", "true", "t", "yes", "y", "1", "1.0"),
-    *("confirmed", "breeding", "native", "positive", "påträffad", "tilstede", "obecny"),
+    *("confirmed", "breeding", "native", "positive", "påträffad", "tilstede", "obecny", *TRUE),
 )
+# Contained in what stands there, such as "cultivated plant" or "captive (category B1)".
 KEPT = (
-    *("captive", "cultivated", "managed", "zoo", "aquarium", "botanic garden", "in cultivation"),
-    *("released", "domesticated", "domestic", "planted", "garden", "farmed", "escapee"),
+    r"\b(?:captiv\w*|cultivated|cultivation|managed|zoo|aquarium|botanic(?:al)? garden|released"
+    r"|domestic|domesticated|planted|garden|farmed|escapees?|escaped)\b"
 )
+# "not cultivated"; what has escaped and lives on its own since is no captive.
+FREE = r"\b(?:not|non|never|no|un)[\s-]?(?:captiv|cultiv|planted|domest|managed)|naturali[sz]ed"
+# The codes of Darwin Core's degree of establishment for captives, the cultivated and the released.
+CODES = r"(?:^|[(\s])(?:category\s)?b[123]\)?$"
+_LIVING = "living specimen (zoo, garden or culture), not a wild one"
 BASES = {
-    "livingspecimen": "living specimen (zoo, garden or culture), not a wild one",
-    "fossilspecimen": "fossil, not of today",
     "fossil": "fossil, not of today",
-    "subfossil": "fossil, not of today",
-    "zoo": "living specimen (zoo, garden or culture), not a wild one",
-    "captive": "living specimen (zoo, garden or culture), not a wild one",
+    **dict.fromkeys(("livingspecimen", "zoo", "captive"), _LIVING),
 }
 ABSENCE = "record of an absence"
 NO_COUNT = "record of an absence (a count of 0)"
@@ -102,26 +109,62 @@ def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
     """
     found = []
     if "captive" in columns:
-        found.append(("captive", _when(_word("captive").is_in(TRUE), CAPTIVE), pl.col("captive")))
+        kept = _word("captive").is_in(TRUE) | _kept("captive")
+        found.append(("captive", _when(kept, CAPTIVE), pl.col("captive")))
     for key in ("establishment", "degree"):
         if key in columns:
-            # "captive (category B2)" and a vocabulary's address end as the word does.
-            word = _word(key).str.replace(r"^.*[/#]", "").str.replace(r"\s*\(.*$", "")
-            found.append((key, _when(word.is_in(KEPT), CAPTIVE), pl.col(key)))
+            kept = _kept(key)
+            if key == "degree":
+                kept = kept | _last(key).str.contains(CODES)
+            found.append((key, _when(kept, CAPTIVE), pl.col(key)))
     if "exotic" in columns:
         found.append(("exotic", _when(_word("exotic") == "x", CAPTIVE), pl.col("exotic")))
     if "basis" in columns:
         word = _word("basis").str.replace_all(r"[^a-z]", "")
-        reason = word.replace_strict(BASES, default=None, return_dtype=pl.String)
+        kind = word.str.extract(r"(fossil|livingspecimen|^zoo$|^captive$)", 1)
+        reason = kind.replace_strict(BASES, default=None, return_dtype=pl.String)
         found.append(("basis", reason, pl.col("basis")))
     if "status" in columns:
-        unclear = pl.col("status").is_not_null() & ~_word("status").is_in(PRESENT) & ~_absent()
+        unclear = pl.col("status").is_not_null() & ~is_present(_word("status")) & ~_absent()
         found.append(("status", _when(unclear, UNCLEAR), pl.col("status")))
     return found
 
 
+def _last(key: str) -> pl.Expr:
+    # A vocabulary's address ends as the word does.
+    return _word(key).str.replace(r"^.*[/#]", "")
+
+
+def _kept(key: str) -> pl.Expr:
+    return _last(key).str.contains(KEPT) & ~_last(key).str.contains(FREE)
+
+
+def is_absent(word: pl.Expr) -> pl.Expr:
+    """Tell whether a status says that it was not there.
+
+    Args:
+        word: In lower case.
+
+    Returns:
+        Whether it does.
+    """
+    return word.is_in(ABSENT) | word.str.contains(ABSENT_WORDS)
+
+
+def is_present(word: pl.Expr) -> pl.Expr:
+    """Tell whether a status says that it was there.
+
+    Args:
+        word: In lower case.
+
+    Returns:
+        Whether it does, in one of the words that are known.
+    """
+    return word.is_in(PRESENT)
+
+
 def _absent() -> pl.Expr:
-    return _word("status").is_in(ABSENT) | _word("status").str.contains(ABSENT_WORDS)
+    return is_absent(_word("status"))
 
 
 def _any(rows: pl.DataFrame, key: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import NamedTuple
 
 import polars as pl
 
 from csp_core.data.names import identity
+from csp_core.data.reading.spelling import spelled_usually
 
 # So many names are remembered; beyond, spellings of further names are no longer brought together.
 MOST_NAMES = 1_000_000
@@ -23,6 +23,7 @@ PEOPLE = "people, not wildlife"
 SPELLED = "name brought to one spelling (case, spaces, form of letters)"
 AUTHORED = "author left out of the name"
 SUBGENUS = "subgenus left out of the name"
+VERNACULAR = "common name left out of the name"
 STAGED = "sex or stage in the name"
 SHORT = "genus is abbreviated"
 
@@ -48,6 +49,14 @@ AUTHORED_NAME = re.compile(rf"^({_NAME}),?\s({_AUTHOR}){_NOTE}?$")
 DATED_BRACKETS = re.compile(rf"^({_NAME}) \([^()]* (?:1[7-9]|20)\d\d\)$")
 # "Bombus (Bombus) terrestris" is Bombus terrestris: what stands in brackets is not of its words.
 WITH_SUBGENUS = re.compile(r"^([A-Z][a-z-]+) \([A-Z][a-z-]+\) (?=[a-z])")
+# "Turdus merula (Common Blackbird)"; "(White-faced)" and "(Domestic type)" are forms.
+WITH_VERNACULAR = re.compile(
+    r"^([A-Z][a-z-]+ [a-z-]{3,}) \((?:Common|Northern|Southern|Eastern|Western|White|Black|Red"
+    r"|Yellow|Gr[ea]y|Brown|Blue|Green|Pacific|Atlantic|American|European|Eurasian|Asian|African|House)"
+    r"(?: [A-Z][a-z]+)*? (?!Group|Type|Form|Morph|Race|Population)[A-Z][a-z]+\)$"
+)
+# The sign of a hybrid is typed as a letter, and with or without a space.
+HYBRID_SIGN = re.compile(r"(?<=\s)(?:[xX]\s|×\s?)(?=[^\W\d_])")
 # Two names in one cell are of no one species.
 SEVERAL = re.compile(
     r"^\S+ \S+.*[;,&+]\s*[A-Z][a-z]{2,} (?!apud|auct|sensu|emend|from|fils|filius)[a-z]{4,}"
@@ -56,11 +65,6 @@ STAGE = re.compile(
     r"^\S+ \S+.*(?:[♂♀]|\b(?:juv|juveniles?|imm|immatures?|adults?|males?|females?|chicks?|larvae?"
     r"|nymphs?|pups?|eggs?|nests?)\b)"
 )
-JOINED = re.compile(r"^[A-Za-z]+_[a-z]+(?:_[a-z]+)?$")
-# All in one case the author is told by the year alone.
-ONE_CASE = re.compile(
-    r"^([^\W\d_]+ [^\W\d_]+(?: [^\W\d_]+)??) \(?[^\W\d_]+\.?,? (?:1[7-9]|20)\d\d\)?$"
-)
 # "Turdus L. merula" is none; a botanist's author may stand between species and variety.
 INNER_AUTHOR = re.compile(
     rf"^([A-Z][a-zà-ÿ-]+\s{_EPITHET})\s(?:{_AUTHOR})\s({_RANK}\s{_EPITHET})(?:\s(?:{_AUTHOR}))?$"
@@ -68,7 +72,8 @@ INNER_AUTHOR = re.compile(
 # In brackets behind a name these are forms, ages and groups, not people.
 FORMS = re.compile(
     r"\b(?:domestic|feral|captive|wild|hybrid|type|group|form|morph|race|male|female|juvenile|adult"
-    r"|breed|cultivar|cv|sensu|auct|northern|southern|eastern|western|common|white|black|red|yellow"
+    r"|breed|cultivar|cv|sensu|auct|likely|probable|possible|unconfirmed|tentative|maybe"
+    r"|northern|southern|eastern|western|common|white|black|red|yellow"
     r"|grey|gray|brown|blue|green|pacific|atlantic|american|european|asian|african)\b|-[a-z]",
     re.IGNORECASE,
 )
@@ -79,17 +84,19 @@ NO_NAMES = frozenset(
     " insect insects fish reptile amphibian plant plants vehicle human person people species cv"
     " result false trigger misc miscellaneous other various small large medium big tiny unclear"
     " flock mixed uncertain unclassified unresolved incertae vogel oiseau ave pajaro"
-    " pássaro".split()
+    " pássaro mystery photo picture determined identified need needs tbd tbc".split()
 )
 _SP = r"(?:spp?|spec|specc|species|sspp?|subsp|gen|indet|undet|unid\w*|unknown|ined|n\.?\s?sp"
 _SP += r"|juv|imm|larvae?|pupae?|eggs?|nest)"
 OPEN_NAME = re.compile(
-    rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?\s*\d",
+    rf"^\S+\s+(?:\([^)]*\)\s+)?{_SP}\b\.?\s*(?:$|[\d#(]|nov\b|n\b|[A-Z]|\W)|^\S+\s+sp{{1,2}}\.?[\s_-]*\d"
+    r"|^\S+\s+sp[\s_.-]?(?-i:[A-Z])\b",
     re.IGNORECASE,
 )
 DOUBT = re.compile(
     r"(?:^|\s)(?:cf|aff|nr|near|prope|vel|affin|confer|conf|poss|possibly|prob|probably|"
-    r"sp\. cf|or|oder|vs)\.?(?:\s|$)|\?|[^\W\d_.]\s*[/|]\s*[^\W\d_]",
+    r"sp\. cf|or|oder|vs)\.?(?:\s|$)"
+    r"|\b(?:likely|probable|possible|unconfirmed|tentative|maybe|perhaps|unsure|doubtful)\b|\?|[^\W\d_.]\s*[/|]\s*[^\W\d_]",
     re.IGNORECASE,
 )
 GROUP = re.compile(
@@ -102,7 +109,8 @@ HINTS = frozenset(
     "cf aff nr near prope vel affin confer conf poss possibly prob probably sp or oder vs agg aggr"
     " aggregate complex s sens sensu group domestic feral captive escap escape escaped escapee"
     " escapede domesticus pet juv juvenile juveniles imm immature immatures adult adults male males"
-    " female females chick chicks larva larvae nymph nymphs pup pups egg eggs nest nests".split()
+    " female females chick chicks larva larvae nymph nymphs pup pups egg eggs nest nests"
+    " likely probable possible unconfirmed tentative maybe perhaps unsure doubtful".split()
 )
 
 # "Turdus m." and "Turdus me." are not yet names.
@@ -121,6 +129,7 @@ _WORDS += (
 _WORDS += (
     " var forma nothosubsp nothovar convar possibly probably affin conf oder spp ssp auct non nec"
 )
+_WORDS += " likely probable possible unconfirmed tentative maybe perhaps unsure doubtful"
 NOT_PLAIN = rf"(?i)\b(?:{'|'.join(sorted(NO_NAMES | set(_WORDS.split())))})\b"
 
 
@@ -165,40 +174,6 @@ def without_author(name: str) -> str:
     return match[1]
 
 
-def _spelled(name: str) -> str:
-    """Bring spaces, letters and case to one form."""
-    whole = name if name.isascii() else unicodedata.normalize("NFC", name)
-    # Signs that nobody sees make another word of the same.
-    if not whole.isprintable():
-        whole = "".join(" " if c.isspace() else c for c in whole if c.isspace() or c.isprintable())
-    whole = " ".join(whole.split())
-    if whole[:1] in ("'", '"'):
-        whole = re.sub(r"^([\"'])(.*)\1$", r"\2", whole)
-    whole = whole.removesuffix(" [sic]")
-    if "_" in whole and JOINED.match(whole):
-        whole = whole.replace("_", " ")
-    if whole.endswith("."):
-        whole = re.sub(r"(?<=[a-z]{4})\.$", "", whole)
-    if (whole.islower() or whole.isupper()) and (match := ONE_CASE.match(whole)):
-        return match[1].capitalize()
-    words = whole.split(" ")
-    if len(words) < 2 or not words[0].isalpha() or len(words[0]) < 3:
-        return whole
-    plain = whole.replace(" ", "").replace("-", "").isalpha()
-    if plain and (whole.islower() or whole.isupper()):
-        return whole.capitalize()
-    if whole.isupper() and words[1].isalpha() and len(words[1]) > 2:
-        # "TURDUS MERULA L."
-        return " ".join([words[0].capitalize(), words[1].lower(), *map(str.title, words[2:])])
-    if words[0].isupper() and words[1].isupper() and words[1].isalpha() and len(words[1]) > 2:
-        # "TURDUS MERULA Linnaeus, 1758"
-        return " ".join([words[0].capitalize(), words[1].lower(), *words[2:]])
-    if words[0].islower() and words[1].islower():
-        # "turdus merula Linnaeus, 1758", but not "cf. Turdus merula".
-        return words[0].capitalize() + whole[len(words[0]) :]
-    return whole
-
-
 def judge_name(given: str) -> Verdict:
     """Tell what a name is, by its look alone.
 
@@ -214,7 +189,9 @@ def judge_name(given: str) -> Verdict:
         >>> judge_name("Turdus cf. merula").drop, judge_name("Larus sp.").drop
         ('identification is open (cf., aff., ?, a/b)', 'name is not that of a species')
     """
-    spelled = _spelled(given)
+    spelled = spelled_usually(given)
+    if match := WITH_VERNACULAR.match(spelled):
+        return _of_kind(match[1], VERNACULAR)
     authored = without_author(spelled)
     name = WITH_SUBGENUS.sub(r"\1 ", authored) if "(" in authored else authored
     change = AUTHORED if authored != spelled else SPELLED if spelled != given else ""
@@ -246,6 +223,10 @@ def _of_kind(name: str, change: str) -> Verdict:
     elif SHORT_GENUS.match(name):
         look = SHORT
     return Verdict(name, change, drop, look)
+
+
+def _rank(name: str, verdict: Verdict) -> tuple[bool, bool, bool, str]:
+    return bool(verdict.change), bool(verdict.drop), "×" not in name, name
 
 
 class NameBook:
@@ -288,7 +269,7 @@ class NameBook:
             new = new[:room]
         judged = {name: judge_name(name) for name in new}
         # Names that are spelled as they should be come first, so that others are brought to them.
-        for name in sorted(judged, key=lambda n: (bool(judged[n].change), bool(judged[n].drop), n)):
+        for name in sorted(judged, key=lambda n: _rank(n, judged[n])):
             self._verdicts[name] = self._one(name, judged[name])
         here = {name: self._verdicts[name] for name in others if name in self._verdicts}
         columns = {"name_text": pl.col("scientific_name")}
@@ -308,7 +289,7 @@ class NameBook:
         """Take the spelling that an equal name had before."""
         first = verdict.name.capitalize()
         if first not in self._plain:
-            key = identity(verdict.name)
+            key = identity(HYBRID_SIGN.sub("× ", verdict.name))
             first = self._first.get(key, verdict.name)
             if len(self._first) < MOST_NAMES:
                 self._first[key] = first

@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-import polars as pl
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset, MemoryImages, is_below
-from csp_core.data.pictures import ENDINGS, Photo, parts_of_time, read_photo
-from csp_core.data.pictures.position import STAMP
+from csp_core.data.images import FileImages, ImageDataset, MemoryImages
+from csp_core.data.pictures import ENDINGS, Photo, read_photo
 from csp_core.data.pictures.raws import ENDINGS as RAWS
 from csp_core.data.pictures.sidecar import beside
-from csp_core.data.reading.cleaning import WORDS
-from csp_core.data.reading.columns import plain
-from csp_core.data.reading.source import empty_table
-from csp_core.data.reading.tabular import ParquetSource
 from csp_core.data.records import ClassTable
-from csp_core.data.sets.photo_report import FIRST, report
+from csp_core.data.sets.photo_report import report
+from csp_core.data.sets.photo_table import Listed, read_table, without_authors
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
-from csp_core.geo import check_lonlat
-
-TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-COLUMNS = {
-    "path": ("path", "file", "filename", "filepath", "image", "photo"),
-    "label": ("label", "class", "species", "scientificname", "taxon"),
-    "lon": ("lon", "longitude", "decimallongitude", "x"),
-    "lat": ("lat", "latitude", "decimallatitude", "y"),
-    "date": ("date", "eventdate", "taken", "datetime", "observedon"),
-}
-# What programs write into a cell of a place or a date that is not known.
-EMPTY = (*WORDS, "-nan", "nat", "")
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """A photo as it was found: its path below the root, its class, and what a table says of it.
-
-    ``bad_date`` and ``half_place`` quote the cells that nothing could be made of.
-    """
-
-    path: str
-    label: str
-    lonlat: tuple[float, float] | None = None
-    date: float = math.nan
-    bad_date: str = ""
-    half_place: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +59,8 @@ def load_photos(
     Place and time come from the table where it has them, else from EXIF, XMP, georeference or a
     sidecar beside the photo; with a date of the table, the hour of the file is left out. Dates of
     the table that cannot be read, and longitudes without latitude, are counted in ``info`` too;
-    there the file is asked.
+    there the file is asked. Places are read as those of records are: decimal commas, degrees as
+    text, hemispheres and datums of their own; authors are left out of names.
 
     Args:
         split: ``train``, ``val``, ``test`` or ``all``.
@@ -164,102 +132,22 @@ def _checked(root: str | Path | None, size: int, without_place: str) -> Path:
     return Path(root)
 
 
-def _list(root: Path) -> tuple[Path, list[_Listed], dict[str, object]]:
+def _list(root: Path) -> tuple[Path, list[Listed], dict[str, object]]:
     if root.is_file():
-        listed = _read_table(root)
-        return root.parent, listed, {"table": root.name, **_lost(listed)}
+        listed, told = read_table(root)
+        return root.parent, listed, {"table": root.name, **told}
     if not root.is_dir():
         raise DataNotFoundError(f"No folder or table {root}.")
     files = sorted(path for path in root.rglob("*") if path.is_file())
     pictures = [path.relative_to(root) for path in files if path.suffix.lower() in ENDINGS]
-    listed = [_Listed(p.as_posix(), p.parts[0]) for p in pictures if len(p.parts) > 1]
+    listed = [Listed(p.as_posix(), p.parts[0]) for p in pictures if len(p.parts) > 1]
+    listed, authors = without_authors(listed)
     loose = len(pictures) - len(listed)
     raws = sum(path.suffix.lower().lstrip(".") in RAWS for path in files)
     info: dict[str, object] = {"folder": root.name, "other_files": len(files) - len(pictures)}
+    info |= authors
     info |= {"camera_raws_among_them": raws} if raws else {}
     return root, listed, info | ({"pictures_outside_class_folders": loose} if loose else {})
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    """Read the columns that are asked for, within the budget of files of records."""
-    source = ParquetSource(lambda: path.open("rb"))
-    asked = {name for names in COLUMNS.values() for name in names}
-    wanted = [name for name in source.header if plain(name) in asked]
-    if not wanted:
-        return empty_table(source.header)
-    return pl.concat([chunk.table for chunk in source.chunks(wanted)] or [empty_table(wanted)])
-
-
-def _read_table(path: Path) -> list[_Listed]:
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = _read_parquet(path)
-        else:
-            separator = TABLES[path.suffix.lower()]
-            table = pl.read_csv(path, separator=separator, infer_schema=False)
-    except KeyError as error:
-        raise BadRecordError("give a CSV, TSV or Parquet table", file=path.name) from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        said = (str(error).splitlines() or [""])[0][:120]
-        raise BadRecordError(f"cannot be read as a table ({said})", file=path.name) from error
-    known = {plain(name): name for name in reversed(table.columns)}
-    found = {key: next((known[n] for n in names if n in known), None)
-             for key, names in COLUMNS.items()}  # fmt: skip
-    if found["path"] is None or found["label"] is None:
-        raise BadRecordError(
-            f"no column for the path or the label among {', '.join(table.columns[:20])}; call them"
-            " path and label",
-            file=path.name,
-        )
-    columns = {key: table[name].cast(pl.String).to_list() for key, name in found.items() if name}
-    return [_row(columns, number, path.name) for number in range(len(table))]
-
-
-def _row(columns: Mapping[str, Sequence[str | None]], number: int, file: str) -> _Listed:
-    said = {key: (values[number] or "").strip() for key, values in columns.items()}
-    line = number + 2
-    if not said["path"] or not said["label"] or not is_below(said["path"]):
-        raise BadRecordError("give a path below the table's folder and a label", file=file,
-                             line=line)  # fmt: skip
-    known = {key: said[key] for key in ("lon", "lat", "date")
-             if said.get(key, "").lower() not in EMPTY}  # fmt: skip
-    place, half = None, ""
-    if "lon" in known and "lat" in known:
-        try:
-            place = (float(known["lon"]), float(known["lat"]))
-            check_lonlat(torch.tensor([place]))
-        except ValueError as error:
-            raise BadRecordError(f"no place ({error})", file=file, line=line) from error
-    else:
-        half = next((f"line {line}: {key} {known[key][:40]} alone"
-                     for key in ("lon", "lat") if key in known), "")  # fmt: skip
-    date = _part_of_year(known.get("date", ""))
-    bad = f"line {line}: {known['date'][:40]}" if "date" in known and math.isnan(date) else ""
-    return _Listed(said["path"], said["label"], place, date, bad, half)
-
-
-def _part_of_year(text: str) -> float:
-    """Read a date, year first; NaN for others: 5/6/2024 is a day in May or in June."""
-    match = STAMP.match(text)
-    if match is None:
-        return math.nan
-    try:
-        day = datetime.datetime(int(match[1]), int(match[2]), int(match[3]))
-    except ValueError:  # such as the 30th of February
-        return math.nan
-    return parts_of_time(day)[0]
-
-
-def _lost(listed: Sequence[_Listed]) -> dict[str, object]:
-    """Count what a table says and nothing could be made of."""
-    dates = [one.bad_date for one in listed if one.bad_date]
-    places = [one.half_place for one in listed if one.half_place]
-    return {
-        "dates_not_read": len(dates),
-        "first_dates_not_read": dates[:FIRST],
-        "places_not_complete": len(places),
-        "first_places_not_complete": places[:FIRST],
-    }
 
 
 def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
@@ -299,7 +187,7 @@ def _sidecars(files: FileImages) -> int:
 
 
 def _choose(
-    listed: Sequence[_Listed], scanned: PhotoImages, min_photos: int
+    listed: Sequence[Listed], scanned: PhotoImages, min_photos: int
 ) -> tuple[list[int], tuple[str, ...], Tensor]:
     """Keep photos that can be read, of classes that have enough."""
     readable = [row for row, photo in enumerate(scanned.photos) if photo is not None]
@@ -314,7 +202,7 @@ def _choose(
 
 
 def _columns(
-    listed: Sequence[_Listed], photos: Sequence[Photo | None]
+    listed: Sequence[Listed], photos: Sequence[Photo | None]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Give place, date and hour of each photo: what a table says counts more than the file."""
     nowhere, rows = (math.nan, math.nan), []
@@ -335,5 +223,5 @@ def _check_places(lonlat: Tensor, without_place: str) -> None:
         )
 
 
-def _told(listed: Sequence[_Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:
+def _told(listed: Sequence[Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:
     return report([one.label for one in listed], scanned.photos, scanned.refused, lonlat)

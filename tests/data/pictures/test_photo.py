@@ -446,3 +446,33 @@ def test_a_date_of_another_tag_is_found_and_the_tag_named(tags, packet, taken, s
     assert (photo.taken, photo.taken_source) == (taken, source)
     assert math.isnan(photo.date) == (not taken)
     assert math.isnan(photo.hour) == (len(taken) <= 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2019-05-01/2019-12-31", "is no single time"),
+        ("2019:05:01 - 2019:05:09", "is no single time"),
+        ("2999:05:01 12:00:00", "lies in the future"),
+        *((f"{year}:01:01 00:00:00", "never set") for year in (1970, 1980, 2000)),
+    ],
+)
+def test_what_is_no_single_past_time_gives_no_date(text, said):
+    photo = read_photo(encode(exif=exif(taken=text)))
+    assert photo.taken == "" and math.isnan(photo.date)
+    (note,) = photo.notes
+    assert said in note and text in note
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("2019-05-01T09:30:00.25+02:00", "2019-05-01 09:30"),
+        ("2019-05-01T09:30Z", "2019-05-01 09:30"),
+        ("2000:01:01 14:05:10", "2000-01-01 14:05"),
+        ("2019-05-01", "2019-05-01"),
+    ],
+)
+def test_a_time_may_have_parts_of_seconds_and_a_zone(text, taken):
+    photo = read_photo(encode(exif=exif(taken=text)))
+    assert photo.taken == taken and not photo.notes

@@ -338,3 +338,29 @@ def test_angles_by_themselves():
         except NoAngleError:
             continue
         assert text == "12."
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "place"),
+    [
+        ("-33,45", "18,5", (18.5, -33.45)),
+        ("33,45 S", "18.5", (18.5, -33.45)),
+        ("-33.45", "18,5E", (18.5, -33.45)),
+        ("-33,45,10", "18,5", None),
+        ("-33 45", "18.5", None),
+    ],
+)
+def test_a_comma_of_decimal_degrees_parts_decimals(lat, lon, place):
+    darwin = xmp(dwc__decimalLatitude=lat, dwc__decimalLongitude=lon)
+    photo = read_photo(encode(xmp=darwin))
+    assert photo.lonlat == (place if place is None else pytest.approx(place))
+    commas = sum("," in text for text in (lat, lon))
+    assert place is None or len([n for n in photo.notes if "parts decimals" in n]) == commas
+
+
+def test_a_comma_that_may_part_minutes_is_told():
+    sided = xmp(exif__GPSLatitude="28,18", exif__GPSLatitudeRef="N", exif__GPSLongitude="14.5",
+                exif__GPSLongitudeRef="W")  # fmt: skip
+    photo = read_photo(encode(xmp=sided))
+    assert photo.lonlat == pytest.approx((-14.5, 28.3))
+    assert len([note for note in photo.notes if "may part decimals" in note]) == 1

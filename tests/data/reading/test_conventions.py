@@ -158,6 +158,12 @@ def test_decimal_commas_of_coordinates_are_told_with_their_evidence(read):
         ("lat,lat_direction,lon,lon_direction", "33.9,N,70.5,E", (70.5, 33.9)),
         ("lat,lat_dir,lon,lon_dir", "-33.9,S,-70.5,W", (-70.5, -33.9)),
         ("lat,lat_dir,lon,lon_dir", "33.9,Sur,70.5,Oeste", (-70.5, -33.9)),
+        ("GPSLatitude,GPSLatitudeRef,GPSLongitude,GPSLongitudeRef", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,lat_ref,lon,lon_ref", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,latCardinal,lon,lonCardinal", "33.9,S,7.5,E", (7.5, -33.9)),
+        # Names that nobody has listed, whose values are all sides.
+        ("lat,lat_half,lon,lon_half", "33.9,S,7.5,W", (-7.5, -33.9)),
+        ("lat,hemi1,lon,hemi2", "33.9,South,7.5,West", (-7.5, -33.9)),
     ],
 )
 def test_hemispheres_in_columns_of_their_own(read, header, row, place):
@@ -170,6 +176,29 @@ def test_hemispheres_in_columns_of_their_own(read, header, row, place):
 def test_hemispheres_that_contradict_are_marked(read, row):
     records, report = read(f"species,lat,lat_dir,lon,lon_dir\nAus bus,{row}\n")
     assert len(records) == 1 and sum(report.flagged.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "heading", ["crs", "SRID", "epsg", "coordinateReferenceSystem", "mapDatum", "gps_datum", "srs"]
+)
+def test_datums_under_other_headings(read, heading):
+    records, report = read(f"species,lat,lon,{heading}\nAus bus,35.68,139.77,4301\n")
+    place = records.table.select("lon", "lat").row(0)
+    assert place == pytest.approx((139.766766, 35.683239), abs=1e-4)
+    assert sum(report.changed.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("heading", "value"),
+    [
+        *(("place_country_name", "Germany"), ("countryName", "Germany"), ("Land", "Deutschland")),
+        *(("iso3", "DEU"), ("ISO_A3", "deu"), ("country", "DEU"), ("pays", "Allemagne")),
+        *(("iso2", "DE"), ("country_iso", "de"), ("País", "Alemania")),
+    ],
+)
+def test_countries_under_other_headings(read, heading, value):
+    _, report = read(f"species,lat,lon,{heading}\nAus bus,13.4,52.5,{value}\n")
+    assert sum(n for reason, n in report.flagged.items() if "look swapped" in reason) == 1
 
 
 def datum(read, *rows):
@@ -240,6 +269,13 @@ def test_a_datum_is_not_used_far_from_its_country(read, row, moved):
 def test_a_column_of_dates_is_no_datum(read):
     text = "species,lat,lon,Datum\nAus bus,52.5,13.4,13.05.2019\n"
     records, report = read(text)
+    assert records.table["date"].cast(str).to_list() == ["2019-05-13"] and not report.flagged
+    assert any("'Datum' is read as the date" in note for note in report.notes)
+    records, report = read(
+        text.replace(",Datum", ",Datum,eventDate").replace(
+            "\nAus bus,52.5,13.4,13.05.2019", "\nAus bus,52.5,13.4,13.05.2019,2019-05-01"
+        )
+    )
     assert [why for why in report.flagged if "--map date=" in why]
     records, report = read(text, mapping={"date": "Datum"})
     assert records.table["date"].cast(str).to_list() == ["2019-05-13"] and not report.flagged
@@ -280,3 +316,9 @@ def test_signs_are_checked_by_codes_and_names_of_countries(read, row, said, colu
     _, report = read(f"species,lat,lon,{column}\nAus bus,{row}\n")
     told = [reason for reason in report.flagged if reason.startswith("sign of the")]
     assert told == ([f"sign of the {said} does not fit the country"] if said else [])
+
+
+def test_a_letter_that_is_east_or_west_is_marked_in_columns_of_any_name(read):
+    records, report = read("species,lat,lon,lon_half\nAus bus,2,1,O\nAus bus,3,1,W\n")
+    assert records.table["lon"].to_list() == [1.0, -1.0]
+    assert sum(report.flagged.values()) == 1 and sum(report.changed.values()) == 1

@@ -51,7 +51,8 @@ def test_intervals_that_name_no_day(tmp_path, text):
 )
 def test_intervals_of_one_day_and_times(tmp_path, text):
     found, report = day(tmp_path, "eventDate", text)
-    assert found == datetime.date(2019, 5, 1) and not report.changed and not report.notes
+    assert found == datetime.date(2019, 5, 1) and not report.changed
+    assert not [note for note in report.notes if "dates with points" not in note]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,8 @@ def test_the_order_of_day_and_month_is_found_by_column(tmp_path, texts, dates, s
     records, report = read_occurrences(path)
     assert records.table["date"].cast(str).to_list() == dates
     assert sum(report.changed.values()) == dates.count(None)
-    assert any(said in note for note in report.notes) if said else not report.notes
+    told = [note for note in report.notes if " records have no date" not in note]
+    assert any(said in note for note in told) if said else not told
 
 
 @pytest.mark.parametrize(
@@ -156,3 +158,54 @@ def test_intervals_in_two_columns(tmp_path, row, date, said, start):
     records, report = read_occurrences(path)
     assert records.table["date"].cast(str).to_list() == [date] and said in str(report)
     assert bool(report.changed) == (date is None)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "day"),
+    [
+        ("eventYear,eventMonth,eventDay", "2019,5,13", "2019-05-13"),
+        ("Jahr,Monat,Tag", "2019,Mai,13", "2019-05-13"),
+        ("año,mes,día", "2019,5,13", "2019-05-13"),
+        ("année,mois,jour", "2019,mai,13", "2019-05-13"),
+        ("yr,mo,dy", "2019,5,13", "2019-05-13"),
+        ("yearCollected,monthCollected,dayCollected", "2019,5,13", "2019-05-13"),
+        ("startYear,startMonth,startDay", "2019,5,13", "2019-05-13"),
+        # The days of a span; the tag of a bird.
+        ("startYear,startMonth,startDay,endYear", "2019,5,13,2020", None),
+        ("year,month,tag", "2019,5,13", None),
+        *((f"{n},x{n}", "2019-05-13,1", "2019-05-13") for n in ("dateFrom", "begin_date")),
+        ("startDate,finishDate", "2019-05-01,2019-12-31", None),
+        ("startDate,until", "2019-05-01,2019-05-01", "2019-05-01"),
+        ("dateFrom,dateTo", "2019-05-01,2019-12-31", None),
+    ],
+)
+def test_dates_under_other_headings(tmp_path, header, row, day):
+    path = tmp_path / "d.csv"
+    path.write_text(f"species,lon,lat,{header}\nAus bus,1,2,{row}\n", encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["date"].cast(str).to_list() == [day]
+    lacks = any("1 of 1 records have no date" in n or "to hold the date" in n for n in report.notes)
+    assert lacks == (day is None)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("Jahr,Monat", True), ("sampling_date_local", True), ("modified_date", False)],
+)
+def test_a_column_that_may_hold_the_date_is_told(tmp_path, header, told):
+    path = tmp_path / "d.csv"
+    row = "2019,5" if "," in header else "2019"
+    path.write_text(f"species,lon,lat,{header}\nAus bus,1,2,{row}\n", encoding="utf-8")
+    _, report = read_occurrences(path)
+    assert any("no column was found to hold the date" in note for note in report.notes) == told
+
+
+def test_dates_with_points_are_told_with_their_evidence(tmp_path):
+    path = tmp_path / "d.csv"
+    days = ("05.06.2019", "13.06.2019", "06.13.2019")
+    rows = "".join(f"Aus bus,1,2,{day}\n" for day in days)
+    path.write_text("species,lon,lat,eventDate\n" + rows, encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["date"].cast(str).to_list() == ["2019-06-05", "2019-06-13", None]
+    (note,) = [note for note in report.notes if "dates with points" in note]
+    assert "05.06.2019: 1 of 3 have a first number above 12, 1 a second one" in note

@@ -75,6 +75,24 @@ def test_names_of_species_and_hybrids_stay_as_they_are(name):
     assert (found.name, found.drop) == (name, "")
 
 
+@pytest.mark.parametrize(
+    ("given", "usual"),
+    [
+        *((n, "Turdus merula") for n in ("TURDUS merula", "Turdus merula linnaeus, 1758")),
+        *(
+            (f"Turdus merula ({n})", "Turdus merula")
+            for n in ("Common Blackbird", "linnaeus, 1758")
+        ),
+        ("Cardinalis cardinalis (Northern Cardinal)", "Cardinalis cardinalis"),
+        *((n, "Anas × rubripes") for n in ("Anas x rubripes", "Anas ×rubripes")),
+        *((n, n) for n in ("Larus fuscus (Western Group)", "Motacilla alba (White-faced)")),
+    ],
+)
+def test_other_spellings_are_of_one_class(tmp_path, given, usual):
+    records, _ = read_occurrences(written(tmp_path, [usual, given]))
+    assert set(records.table["scientific_name"]) == {usual}
+
+
 @pytest.mark.parametrize("given", ["Bombus (Bombus) terrestris", "BOMBUS TERRESTRIS"])
 @pytest.mark.parametrize("author", ["", " (Linnaeus, 1758)"])
 def test_a_subgenus_makes_no_other_species(tmp_path, given, author):
@@ -130,6 +148,13 @@ def test_authors_are_left_out(name, bare):
         *((n, OPEN) for n in ("Turdus cf. merula", "cf. Turdus merula", "Turdus merula?")),
         *((n, OPEN) for n in ("Turdus ?", "Carabus aff. nemoralis", "Larus argentatus/cachinnans")),
         *((n, OPEN) for n in ("Larus argentatus / L. cachinnans", "Myotis myotis vel blythii")),
+        *((n, ABOVE_SPECIES) for n in ("Rattus sp_1", "Rattus spA", "Rattus sp. B", "see photo")),
+        *((n, ABOVE_SPECIES) for n in ("to be determined", "To be identified", "mystery gull")),
+        *(
+            (f"Turdus merula ({n})", OPEN)
+            for n in ("likely", "Probable", "unconfirmed", "possible")
+        ),
+        *((n, OPEN) for n in ("Turdus merula maybe", "Perhaps Turdus merula")),
     ],
 )
 def test_open_names_and_names_that_are_none(tmp_path, name, reason):
@@ -193,3 +218,30 @@ def test_the_short_way_for_usual_names_says_the_same(monkeypatch, tail: str):
     monkeypatch.setattr(scientific, "HINTS", frozenset(every))
     assert short == [judge_name(name) for name in names]
     assert len({verdict.look for verdict in short}) >= 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "said"),
+    [
+        (["house sparrow,Passer domesticus", "robin,Erithacus rubecula"], "Passer domesticus",
+         "read from 'scientificName', not from 'species'"),
+        (["House Sparrow,Passer domesticus (L.)", ",Aus bus"], "Passer domesticus",
+         "read from 'scientificName', not from 'species'"),
+        (["Passer domesticus,Passer domesticus (L.)"] * 2, "Passer domesticus", ""),
+        (["Passer domesticus,Passer domesticus italiae"] * 2, "Passer domesticus", ""),
+        (["Passer domesticus,Corvus corax"] * 2, "Passer domesticus", "says otherwise in 2 of"),
+        (["PASEDOM,sparrow"] * 2, "PASEDOM", ""),
+    ],
+)  # fmt: skip
+def test_of_two_columns_of_names_the_scientific_one_is_taken(tmp_path, rows, name, said):
+    path = tmp_path / "n.csv"
+    lines = ["species,scientificName,lon,lat", *(f"{row},1,{i}" for i, row in enumerate(rows, 1))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    records, report = read_occurrences(path)
+    assert records.table["scientific_name"][0] == name
+    told = [note for note in report.notes if "scientific_name is read" in note]
+    assert len(told) == bool(said) and said in "".join(told)
+    if "house sparrow" in rows[0]:
+        assert records.table["common_name"][0] == "house sparrow"
+    records, _ = read_occurrences(path, mapping={"scientific_name": "species"})
+    assert records.table["scientific_name"][0].lower() == rows[0].split(",")[0].lower()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 
+import polars as pl
 import pytest
 
 from csp_core.data import read_occurrences
+from csp_core.data.reading.events import own_or_theirs
 from csp_core.errors import BadRecordError
 from tests.data.reading import exports
 
@@ -174,3 +176,27 @@ def test_what_is_no_animal_and_single_pictures_of_events_are_dropped_and_told(tm
 def test_a_package_that_cannot_be_joined(tmp_path, options, said):
     with pytest.raises(BadRecordError, match=said):
         read_occurrences(package(tmp_path / "a.zip", **options))
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs"),
+    [
+        # Its own place, with no word of how well it is known: what the event says is not of it.
+        (("1", "2", "", ""), ("1", "2", None, None)),
+        (("1", "2", "10", ""), ("1", "2", "10", None)),
+        (("", "", "", ""), ("8", "9", "500", "NAD27")),
+    ],
+)
+def test_what_an_event_says_of_its_own_place_is_not_said_of_another(own, theirs):
+    names = [
+        "decimalLatitude",
+        "decimalLongitude",
+        "coordinateUncertaintyInMeters",
+        "geodeticDatum",
+    ]
+    event = {f"{n}#": [v] for n, v in zip(names, ("8", "9", "500", "NAD27"), strict=True)}
+    table = pl.DataFrame({n: [v] for n, v in zip(names, own, strict=True)} | event)
+    assert table.select(own_or_theirs(table, names, names, "#")).row(0) == theirs
+    # Where records have no columns for places, the event says all of it.
+    only = table.select(pl.lit("8").alias(names[0]), pl.lit("").alias(names[2]), f"{names[2]}#")
+    assert only.select(own_or_theirs(only, names[2:3], names, "#")).row(0) == ("500",)

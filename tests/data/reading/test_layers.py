@@ -25,6 +25,9 @@ NAMES = [name for name, *_ in PLACES]
 POINTS = [shapely.Point(lon, lat) for _, lon, lat in PLACES]
 
 
+UNDATED = "1 of 2 records have no date"
+
+
 def birds(crs=4326, shapes=POINTS):
     about = {"species": NAMES, "eventDate": ["2020-05-01", None]}
     return gpd.GeoDataFrame(about, geometry=shapes, crs=4326).to_crs(crs)
@@ -74,7 +77,8 @@ def test_the_layer_of_records_is_found_and_told(tmp_path):
     other.to_file(path, layer="paths")
     birds().to_file(path, layer="sightings")
     places, report = read(path)
-    assert places == PLACES and report.notes == ("layer 'sightings' was read, not 'paths'",)
+    assert places == PLACES
+    assert report.notes == ("layer 'sightings' was read, not 'paths'", UNDATED)
 
 
 def test_areas_and_several_points_in_a_layer(tmp_path):
@@ -120,6 +124,7 @@ def test_names_that_a_shapefile_cuts_are_told(tmp_path):
     assert places == PLACES and report.mapping["scientific_name"] == "scientific"
     assert report.notes == (
         "a Shapefile cuts names at 10 signs; these columns were not known: 'occurrence'",
+        UNDATED,
     )
 
 

@@ -34,9 +34,14 @@ def read(path, content):
         ({"meta": {"total_count": 30}}, "1 of 30 records"),
         ({"next": "https://example.org/?offset=1"}, "says that there are more"),
         ({"links": [{"rel": "next", "href": "x"}]}, "says that there are more"),
+        ({"properties": {"exceededTransferLimit": True}}, "says that there are more"),
+        *(({key: 40}, "1 of 40 records") for key in ("totalCount", "totalElements", "totalHits")),
+        *(({key: "40"}, "1 of 40 records") for key in ("numRecordings", "@odata.count")),
+        *(({key: "x"}, "that there are more") for key in ("nextPage", "nextLink", "next_page_url")),
+        ({"@odata.nextLink": "x"}, "says that there are more"),
     ],
 )
-@pytest.mark.parametrize("key", ["results", "records", "occurrences"])
+@pytest.mark.parametrize("key", ["results", "records", "recordings", "hits"])
 def test_one_page_of_many_is_told(tmp_path, page, told, key):
     places, report = read(tmp_path / "x.json", {**page, key: [RECORD]})
     assert places == [PLACE]

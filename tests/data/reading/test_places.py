@@ -170,3 +170,40 @@ def test_a_geometry_is_in_wgs84_whatever_datum_its_properties_name(tmp_path, dat
     )
     assert table.select("lon", "lat").row(0) == (139.7, 35.6) and not report.changed
     assert sum(n for why, n in report.flagged.items() if why.startswith("datum")) == marked
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "places"),
+    [
+        ("decimalLatitude,decimalLongitude,latitude,longitude", [",,2,1", "4,3,9,9"],
+         [(1.0, 2.0), (3.0, 4.0)]),
+        ("decimalLatitude,decimalLongitude,lat,lng", ["NA,NA,2,1", "4,3,,"],
+         [(1.0, 2.0), (3.0, 4.0)]),
+        # Half a place is not put together with another, and what is called x may be anything.
+        ("decimalLatitude,decimalLongitude,lat,lon", ["5,,2,1", "4,3,9,9"], [(3.0, 4.0)]),
+        ("decimalLatitude,decimalLongitude,y,x", [",,2,1", "4,3,9,9"], [(3.0, 4.0)]),
+    ],
+)  # fmt: skip
+def test_a_blank_place_is_taken_from_the_next_columns(tmp_path, header, rows, places):
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join([f"species,{header}", *(f"Aus bus,{row}" for row in rows)]) + "\n")
+    records, report = read_occurrences(path)
+    assert records.table.select("lon", "lat").rows() == places
+    told = [why for why in report.changed if why.startswith("place taken from")]
+    assert len(told) == len(places) - 1
+
+
+@pytest.mark.parametrize("systems", [("EPSG:25833", "EPSG:25833"), ("EPSG:25833", None)])
+def test_lines_of_features_may_name_their_systems(tmp_path, systems):
+    places = {"EPSG:25833": (390000, 5820000), None: (13.378812, 52.518995)}
+    features = []
+    for crs in systems:
+        point = {"type": "Point", "coordinates": places[crs]}
+        feature = {"type": "Feature", "properties": {"species": "Aus bus"}, "geometry": point}
+        features.append(feature | ({"crs": {"properties": {"name": crs}}} if crs else {}))
+    path = tmp_path / "f.jsonl"
+    path.write_text("".join(json.dumps(feature) + "\n" for feature in features))
+    records, report = read_occurrences(path)
+    for place in records.table.select("lon", "lat").rows():
+        assert place == pytest.approx((13.378812, 52.518995), abs=1e-5)
+    assert "places converted to WGS84 from EPSG:25833" in report.notes

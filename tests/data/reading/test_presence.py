@@ -59,6 +59,13 @@ def test_a_status_that_nobody_knows_is_marked(tmp_path):
     [
         ("basisOfRecord", "LIVING_SPECIMEN", "HUMAN_OBSERVATION"),
         ("basisOfRecord", "FossilSpecimen", "PreservedSpecimen"),
+        ("basisOfRecord", "Fossil specimen (cast)", "zoological museum"),
+        *((h, "TRUE", "FALSE") for h in ("cultivated", "is_captive", "isCultivated")),
+        *(("cultivationStatus", w, "not cultivated") for w in ("cultivated", "Cultivated plant")),
+        *(("degreeOfEstablishment", w, "C3") for w in ("B1", "b2", "released (category B3)")),
+        ("degreeOfEstablishment", "captive (category B1)", "casual (category C1)"),
+        ("establishmentMeans", "escaped from garden", "naturalised garden escape"),
+        ("captive", "wahr", "falsch"),
         ("basisOfRecord", "Living Specimen", "H"),
         ("establishmentMeans", "CULTIVATED", "introduced"),
         ("establishmentMeans", "managed", "NATIVE"),
@@ -125,3 +132,40 @@ def test_lists_of_flags_do_not_stop_the_import(tmp_path):
     table.write_parquet(tmp_path / "x.parquet")
     records, report = read_occurrences(tmp_path / "x.parquet")
     assert len(records) == 1 and any("lists in 'flags'" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "absent", "present"),
+    [
+        *(("presence", w, "present") for w in ("absent", "0", "no", "not detected")),
+        *(("Detected", w, p) for w, p in (("FALSE", "TRUE"), ("nein", "ja"), ("non", "oui"))),
+        *(("PA", "0", "1"), ("detection", "0.0", "1.0"), ("presence_absence", "n", "y")),
+        *((h, "0", "12") for h in ("number", "Abundance", "how many", "presence", "Anzahl")),
+        *((h, "0", "1") for h in ("nombre", "effectif", "cantidad", "aantal", "total")),
+        *(("individualCount", w, "3") for w in ("zero", "Nil")),
+    ],
+)
+def test_absences_under_usual_names(tmp_path, header, absent, present):
+    report = read(tmp_path, header, absent, present, "", present, present)
+    ((reason, count),) = report.dropped.items()
+    assert "absence" in reason and count == 1 and report.rows_kept == 4
+    assert header == "individualCount" or any(
+        note.startswith(f"{header!r} is read as") for note in report.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("presence", ("no", "seen by a lake", "yes")),
+        ("nombre", ("0", "Juan", "2")),
+        ("total", ("0", "12 kg", "3")),
+        # The number of each line.
+        ("number", ("0", "1", "2", "3", "4")),
+        ("presence", ("", "", "")),
+    ],
+)
+def test_columns_that_hold_something_else_are_left_alone(tmp_path, header, values):
+    report = read(tmp_path, header, *values)
+    assert report.rows_kept == len(values) and not report.dropped
+    assert not any("is read as" in note for note in report.notes)

@@ -163,3 +163,41 @@ def test_a_date_of_a_table_has_no_hour_of_the_file(folder):
     data = table_of(folder, "date", ["2024-07-01", "2023-07-01 09:30", "", "", "", ""])
     assert data.date[:2].tolist() == pytest.approx([182 / 366, 181 / 365])
     assert data.hour[:2].isnan().all() and (data.hour[2:] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "place"),
+    [
+        ("lon,lat", '"12,5","-3,25"', (12.5, -3.25)),
+        ("lon,lat", "12.5 W,33.9 S", (-12.5, -33.9)),
+        ("lon,lat,lon_ref,lat_ref", "12.5,33.9,W,S", (-12.5, -33.9)),
+        ("lon,lat,geodeticDatum", "139.77,35.68,Tokyo", (139.766766, 35.683239)),
+        # The files say where, which is 10 and more degrees east.
+        ("lon,lat", "0,0.0", None),
+        ("lon,lat,lat_ref", "12.5,-33.9,N", None),
+    ],
+)
+def test_places_of_a_table_are_read_as_those_of_records(folder, header, row, place):
+    data = table_of(folder, header, [row] * 4)
+    assert data.info["places_not_complete"] == (4 if place is None else 0)
+    if place is None:
+        assert sorted(data.lonlat[:, 0].tolist()) == pytest.approx([10, 11, 12, 13])
+        return
+    assert data.lonlat[0].tolist() == pytest.approx(place, abs=1e-3)
+    assert data.info["places_read_otherwise"]
+
+
+def test_the_date_of_an_event_comes_before_a_plain_one(folder):
+    data = table_of(folder, "date,eventDate", ["2024-07-01,2023-01-01"] * 4)
+    assert data.date.tolist() == [0.0] * 4
+
+
+def test_authors_make_no_class_of_a_table_or_of_folders(folder):
+    names = ["Mus musculus Linnaeus, 1758", "Mus musculus"] * 2
+    rows = [f"Aus bus/{i}.jpg\t{name}\t1\t2" for i, name in enumerate(names)]
+    (folder / "t.tsv").write_text("\n".join(["path\tlabel\tlon\tlat", *rows]) + "\n")
+    data = load_dataset("photos", "all", root=folder / "t.tsv", **HALVES)
+    assert data.classes.names == ("Mus musculus",) and data.info["authors_left_out"] == 1
+    (folder / "Aus bus").rename(folder / "Aus bus Linnaeus, 1758")
+    data = load_dataset("photos", "all", root=folder, **HALVES)
+    assert "Aus bus" in data.classes.names and data.info["authors_left_out"] == 1
