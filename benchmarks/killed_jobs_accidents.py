@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from killed_jobs_tools import (
     new_lines,
     newest,
     plain,
+    reach,
     rest,
     result,
     runs_in,
     settings,
+    slot_taken,
     state_of,
     undisturbed,
     wait,
@@ -36,7 +38,6 @@ from killed_jobs_tools import (
 from csp_core.config.presets import preset
 from csp_core.errors import CspError
 from csp_core.runs import RunDir, jobs
-from csp_core.runs.queue import Queue
 
 SEED = 20
 # Steps between checkpoints; an epoch has 37 steps and ends with one.
@@ -46,47 +47,35 @@ Cell = dict[str, Any]
 
 
 def killed(number: int, home: Path, epochs: int) -> Cell:
-    """Launch a job, end it by SIGKILL at a moment drawn from its whole length, and resume it.
+    """Launch a job, end it by SIGKILL at a moment that is drawn, and resume it.
 
-    Every third stands in the queue behind another run, which holds the only slot.
+    Every third stands in the queue behind another run, which holds the only slot. Of the others
+    two have a moment of their whole length, most of which is the start; the rest a step.
     """
     chance = random.Random(SEED * 1000 + number)
     seed, every = chance.randrange(10**6), chance.choice(EVERY)
     tree = settings(seed, epochs=epochs, checkpoint_every=every)
     whole = undisturbed(tree)
-    run, then, tries = None, {}, 0
+    run, then, tries, queued, early = None, {}, 0, number % 3 == 2, number in (0, 3)
     while run is None:
         tries += 1
-        moment = chance.uniform(0, whole.seconds)
+        moment = chance.uniform(0, whole.seconds) / (2 if queued else 1)
         with contextlib.ExitStack() as stack:
-            if number % 3 == 2:
+            if queued:
                 stack.enter_context(slot_taken(home))
-                moment /= 2
             job = launch(tree)
-            time.sleep(moment)
+            began = time.monotonic()
+            if queued or early:
+                time.sleep(moment)
+            else:
+                reach(job, chance.randrange(1, whole.rows[-1]["step"]))
+            moment = time.monotonic() - began
             if state_of(job) != "finished":
                 run, then = job, kill(job)
     name = f"SIGKILL {number + 1}, {moment:.1f} s after its launch"
-    name += ", behind another run" if number % 3 == 2 else ""
+    name += ", behind another run" if queued else ""
     cell = {"what": name, "seed": seed, "every": every, "tries": tries, **then}
     return {**cell, **look(run), **resumed(run, whole)}
-
-
-@contextlib.contextmanager
-def slot_taken(home: Path) -> Iterator[None]:
-    """Hold the only slot, as another run would."""
-    held: list[Any] = []
-
-    def take() -> bool:
-        # The process of the undisturbed run may still be about to end.
-        held.append(Queue(home).slot(home / "another-run"))
-        return held[-1] is not None
-
-    wait(take, "a slot")
-    try:
-        yield
-    finally:
-        held[-1].release(force=True)
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from csp_core.config.presets import preset
 from csp_core.errors import CspError, DataNotFoundError
 from csp_core.files import check_tensors, hash_file
 from csp_core.runs import ALIVE, RunDir, jobs
+from csp_core.runs.queue import Queue
 from csp_core.runs.status import MACHINE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,6 +126,33 @@ def wait(condition: Callable[[], bool], words: str) -> None:
         if time.monotonic() > end:
             raise DataNotFoundError(f"Waited {PATIENCE:.0f} s in vain: {words}.")
         time.sleep(LOOK)
+
+
+def reach(run: RunDir, step: int) -> None:
+    """Wait until a run is at a step, or ended; it says where it is twice a second or so."""
+
+    def there() -> bool:
+        state = state_of(run)
+        return state not in ALIVE or (state == "running" and step <= run.read_status()["step"])
+
+    wait(there, f"{run.path.name} at step {step}")
+
+
+@contextlib.contextmanager
+def slot_taken(home: Path) -> Iterator[None]:
+    """Hold the only slot, as another run would."""
+    held: list[Any] = []
+
+    def take() -> bool:
+        # The process of the undisturbed run may still be about to end.
+        held.append(Queue(home).slot(home / "another-run"))
+        return held[-1] is not None
+
+    wait(take, "a slot")
+    try:
+        yield
+    finally:
+        held[-1].release(force=True)
 
 
 def rest(run: RunDir) -> str:
