@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 from app_load import ROOT, SETTLED, at, environment, processor
+from first_minute import HEADINGS
 from playwright.sync_api import Page, sync_playwright
 from report import arguments, markdown, write_report
 
@@ -25,11 +26,10 @@ from csp_core.errors import DataNotFoundError
 from csp_core.runs import RunDir
 from tests.browser.server import CHROMIUM_FLAGS, find_chromium, free_port, running_server
 
-CHANGES, SECONDS, WARM = 12, 60.0, 15.0
+CHANGES, SECONDS, WARM = 6, 60.0, 15.0
 NAME, SHORT = "watched", "short"
 # How long the short run shall last, and how much of that may be looked at.
 LASTS, MOST = 150.0, 45.0
-TRAIN, EXPLORE, BACK = "Train", "Explore", re.compile("Which species")
 # What a session at rest looks at, and below which address.
 WATCHED = {
     "nobody": None,
@@ -90,20 +90,20 @@ def change(page: Page, link: str, title: str | re.Pattern[str]) -> float:
 
 
 def changes(page: Page, address: str, number: int) -> dict[str, list[float]]:
-    """Go to Train, where the run is, and back to Explore, several times; the first does not count.
+    """Go from Train, where the run is, to each page and back, several times; the first is for free.
 
     Returns:
         Seconds of each change, by the page that was gone to.
     """
     page.goto(f"{address}{WATCHED['Train, the run']}")
     page.get_by_text("▶ running").first.wait_for()
-    found: dict[str, list[float]] = {TRAIN: [], EXPLORE: []}
+    found: dict[str, list[float]] = {link: [] for link in HEADINGS}
     for turn in range(number + 1):
-        back, there = change(page, EXPLORE, BACK), change(page, TRAIN, TRAIN)
-        page.get_by_text("▶ running").first.wait_for()
-        if turn:
-            found[EXPLORE].append(back)
-            found[TRAIN].append(there)
+        for link in HEADINGS:
+            seconds = change(page, link, re.compile(HEADINGS[link]))
+            page.wait_for_timeout(500)
+            if turn:
+                found[link].append(seconds)
     return found
 
 
