@@ -19,6 +19,14 @@ NAMED = (
     *("gbifID", "occurrenceID", "species", "scientificName", "taxonRank", "countryCode"),
     *("decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters", "eventDate"),
     *("recordedBy", "license", "occurrenceStatus", "vernacularName"),
+    *("basisOfRecord", "individualCount", "geodeticDatum", "issue"),
+)
+# Flags of the portal, as they stand in downloads; most records have one that harms nothing.
+FLAGS = (
+    "COORDINATE_ROUNDED",
+    "GEODETIC_DATUM_ASSUMED_WGS84",
+    "",
+    "COORDINATE_ROUNDED;TAXON_MATCH_FUZZY",
 )
 OTHERS = tuple(f"term{i}" for i in range(50 - len(NAMED)))
 CHUNK = 50_000
@@ -41,7 +49,8 @@ def write_rows(path: Path, rows: int) -> None:
             stream.writelines(
                 f"{start + i}\turn:catalog:{start + i}\tGenus species{t}\tGenus species{t} (L.)"
                 f"\tSPECIES\tXX\t{lat[i]}\t{lon[i]}\t{metres[i]}\t{day[i]}T08:30:00"
-                f"\tRecorder {t % 99}\tCC_BY_4_0\tPRESENT\tName {t}" + FILL
+                f"\tRecorder {t % 99}\tCC_BY_4_0\tPRESENT\tName {t}"
+                f"\tHUMAN_OBSERVATION\t{1 + t % 5}\tWGS84\t{FLAGS[t % 4]}" + FILL
                 for i, t in enumerate(taxon)
             )
 
