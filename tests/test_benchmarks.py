@@ -45,7 +45,7 @@ def test_quick_form(name, tmp_path):
         pytest.skip(f"needs {os.path.relpath(needs, ROOT)}")
     extra = [str(tmp_path / word) if word == "cells" else word for word in extra]
     command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path), *extra]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=180)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=400)
     page = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
     assert "|---" in page and f"benchmarks/{name}.py --quick" in page
     assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["machine"]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
-import torch
 
 from csp_core.data.reading.columns import REMEDY
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
 from csp_core.model import DualEncoder
-from csp_core.raster import HeldOut, read_held_out, values_at_records
+from csp_core.raster import HeldOut, count_names, read_held_out, values_at_records
 from csp_core.store import ModelInfo, read_mapping
 from range_map.columns import Chosen, choose_columns
 from shared import resources, uploads
@@ -171,18 +170,14 @@ def _names_known(
     _model: DualEncoder,
     _records: RecordDataset,
 ) -> str:
-    names = _records.classes.names
-    counts = torch.bincount(_records.label[_records.label >= 0], minlength=len(names)).tolist()
-    matched = _model.classes.match(names).tolist()
-    there = sorted((i for i, count in enumerate(counts) if count), key=lambda i: -counts[i])
-    unknown = [i for i in there if matched[i] < 0]
+    known, unknown = count_names(_model, _records)
     if not unknown:
-        return f"The model knows {'its one name' if len(there) == 1 else 'all of its names'}."
-    rows = count_of(sum(counts[i] for i in unknown), "record", "records")
-    named = ", ".join(f"{names[i]} ({counts[i]:,})" for i in unknown[:NAMED])
+        return f"The model knows {'its one name' if known == 1 else 'all of its names'}."
+    rows = count_of(sum(unknown.values()), "record", "records")
+    named = ", ".join(f"{name} ({count:,})" for name, count in list(unknown.items())[:NAMED])
     rest = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
     return (
-        f"The model knows {len(there) - len(unknown):,} of its {len(there):,} names; the {rows} of"
+        f"The model knows {known:,} of its {known + len(unknown):,} names; the {rows} of"
         f" others count as other species: {named}{rest}."
     )
 

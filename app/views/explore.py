@@ -119,14 +119,9 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f" {LEVEL_RADIUS_KM:.0f} km around it, within which recordings are counted."
             )
         else:
-            deck.cell_map(
-                "cells",
-                deck.evidence_layers(evidence, colours),
-                view.place,
-                start=start,
-                palette=colours,
-                on_select=clicks.on_cell,
-            )
+            layers = deck.evidence_layers(evidence, colours)
+            deck.cell_map("cells", layers, view.place, start=start, palette=colours,
+                          on_select=clicks.on_cell)  # fmt: skip
             st.caption(
                 f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
                 " the place for more. `make setup` installs Leaflet."

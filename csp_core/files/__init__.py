@@ -149,7 +149,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove a folder, also while threads that nobody waits for still write their last to it."""
-    for _ in range(20):
+    for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break

@@ -12,6 +12,7 @@ from csp_core.raster.compare import common_area_km2, subtract
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.held_out import (
     HeldOut,
+    count_names,
     fit_class_threshold,
     read_held_out,
     values_at_records,
@@ -48,6 +49,7 @@ __all__ = [
     "WinningMap",
     "check_writable",
     "common_area_km2",
+    "count_names",
     "find_class",
     "fit_class_threshold",
     "fit_threshold",

@@ -92,6 +92,24 @@ def values_at_records(model: Prior, taxon: str | int, records: RecordDataset) ->
     return HeldOut(values[own], values[~own])
 
 
+def count_names(model: Prior, records: RecordDataset) -> tuple[int, dict[str, int]]:
+    """Tell which names of records a model knows.
+
+    Args:
+        model: A model or a baseline.
+        records: Records with labels.
+
+    Returns:
+        How many names it knows, and the others with their records, those of most records first.
+    """
+    names = records.classes.names
+    counts = torch.bincount(records.label[records.label >= 0], minlength=len(names)).tolist()
+    there = sorted((i for i, count in enumerate(counts) if count), key=lambda i: -counts[i])
+    matched = model.classes.match([names[i] for i in there]).tolist()
+    unknown = {names[i]: counts[i] for i, own in zip(there, matched, strict=True) if own < 0}
+    return len(there) - len(unknown), unknown
+
+
 def _distinct(records: RecordDataset, rows: Tensor, *, dated: bool) -> tuple[Tensor, Tensor]:
     """Find the places that differ, to the bit.
 

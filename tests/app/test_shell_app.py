@@ -14,7 +14,7 @@ from tests.toy import save_toy_model
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 PAGES = ("explore", "range_map", "photo", "train", "about")
 # What the session knows of all pages, and of each while another is open.
-COMMON = {"page", "keeps", "addresses", "giver", "greeted", "greeted-untold"}
+COMMON = {"page", "keeps", "addresses", "giver", "greeted"}
 KEPT = {"explore-rows", "range-map-recent", "photo-current", "photo-letters", "photo-read"}
 SCRIPT = """
 import shell

@@ -197,8 +197,9 @@ def test_what_is_looked_at_stays_while_maps_are_compared(app: str, open_page: Op
     page.get_by_role("radio", name="Difference").click()
     page.wait_for_url("**show=difference**")
     expect(page.locator(".st-key-map-box-2")).to_have_count(0)
-    pictures(page)
     settle(page)
+    expect(page.locator(".st-key-map-box iframe")).to_have_count(1)
+    pictures(page)
     assert map_view(page) == closer
     # The way back to the first view leads to all of the map.
     leaflet(page).get_by_role("button", name="Back to the first view").click()
@@ -229,7 +230,7 @@ def test_from_the_list_to_the_map_and_back(app: str, open_page: OpenPage) -> Non
     page.wait_for_url("**/range-map?**")
     pictures(page)
     assert {"model", "taxon", "lat", "lon"} <= params(page).keys()
-    expect(page.get_by_text("Near Vienna, Austria")).to_be_visible()
+    expect(page.get_by_text("Near Vienna, Austria", exact=True)).to_be_visible()
     taxon = params(page)["taxon"]
     page.get_by_role("link", name="Explore what else is here").click()
     expect(page.locator(".st-key-row-1")).to_contain_text("on the map")
@@ -249,7 +250,7 @@ def test_the_keyboard_alone_is_enough(app: str, open_page: OpenPage) -> None:
     focus_by_tab(page, ".st-key-lon_box")
     page.keyboard.type("16.4")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Near Vienna, Austria")).to_be_visible()
+    expect(page.get_by_text("Near Vienna, Austria", exact=True)).to_be_visible()
     expect(leaflet(page).locator(".leaflet-tooltip")).to_be_visible()
 
 
@@ -304,7 +305,7 @@ def test_it_works_without_leaflet(app_without_leaflet: str, open_page: OpenPage)
     page.keyboard.press("Enter")
     page.get_by_label("Longitude").fill("16.4")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Near Vienna, Austria")).to_be_visible()
+    expect(page.get_by_text("Near Vienna, Austria", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_a_card_and_a_folder(csp, model_dir, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_run_that_is_watched(tmp_path, terminal, capsys):
-    status = {"format": "csp-run/1", "state": "running", "heartbeat": 1.0, "message": BAD,
+    status = {"format": "csp-run/1", "state": "running", "host": "elsewhere",
+              "heartbeat": time.time(), "message": BAD,
               "step": 1, "total_steps": 2}  # fmt: skip
     (tmp_path / "status.json").write_text(json.dumps(status))
     stream = io.StringIO()

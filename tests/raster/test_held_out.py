@@ -95,3 +95,10 @@ def test_records_of_one_site_are_all_held_out(tmp_path):
     path = tmp_path / "one.csv"
     path.write_text("species,lon,lat\n" + "A b,1,2\n" * 30, encoding="utf-8")
     assert len(held_out.read_held_out("demo", path)) == 30
+
+
+def test_names_that_a_model_does_not_know_are_counted():
+    names = ClassTable(("Mira ignota", "Mira rara", "a  B", "c d", "E f"))
+    label = torch.tensor([1, 0, 0, 2, 4, -1, 4])
+    odd = RecordDataset(torch.zeros(7, 2), label, names)
+    assert held_out.count_names(Places(), odd) == (2, {"Mira ignota": 2, "Mira rara": 1})
