@@ -56,7 +56,9 @@ def said_of(path: Path) -> list[str]:
         )
         text = f"{done.stdout}\n{done.stderr}".replace(f"{path.parent}{os.sep}", "")
         text = text.replace(f"{folder}{os.sep}", "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # The ranks of a picture, a table drawn with lines, say nothing of how its file was read.
+    told = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in told if line[0] not in "┏┃┡│├└┗┠"]
     said = " / ".join(lines).replace("|", "\\|")
     if len(said) > MOST:
         said = f"{said[: MOST // 2].rstrip()} … {said[-MOST // 2 :].lstrip()}"
