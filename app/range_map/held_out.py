@@ -14,7 +14,7 @@ from csp_core.data.reading.columns import REMEDY
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError
 from csp_core.model import DualEncoder
-from csp_core.raster import HeldOut, count_names, read_held_out, values_at_records
+from csp_core.raster import HeldOut, names_known, read_held_out, values_at_records
 from csp_core.store import ModelInfo, read_mapping
 from range_map.columns import Chosen, choose_columns
 from shared import resources, uploads
@@ -22,8 +22,6 @@ from shared.words import count_of
 
 MAX_MEGABYTES = 200
 MOST_RECORDS = 1_000_000
-# Names that the model does not know, of which so many are told.
-NAMED = 8
 # The name of a file of records that whoever starts the app may give.
 VARIABLE = "CSP_RECORDS"
 
@@ -170,15 +168,16 @@ def _names_known(
     _model: DualEncoder,
     _records: RecordDataset,
 ) -> str:
-    known, unknown = count_names(_model, _records)
-    if not unknown:
-        return f"The model knows {'its one name' if known == 1 else 'all of its names'}."
-    rows = count_of(sum(unknown.values()), "record", "records")
-    named = ", ".join(f"{name} ({count:,})" for name, count in list(unknown.items())[:NAMED])
-    rest = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+    found = names_known(_model, _records)
+    if not found.unknown:
+        return f"The model knows {'its one name' if found.known == 1 else 'all of its names'}."
+    rows = count_of(found.records, "record", "records")
+    named = ", ".join(f"{name} ({count:,})" for name, count in found.named.items())
+    more = found.unknown - len(found.named)
+    rest = f" and {more:,} more" if more else ""
     return (
-        f"The model knows {known:,} of its {known + len(unknown):,} names; the {rows} of"
-        f" others count as other species: {named}{rest}."
+        f"The model knows {found.known:,} of its {found.known + found.unknown:,} names; the {rows}"
+        f" of others count as other species: {named}{rest}."
     )
 
 

@@ -12,8 +12,8 @@ from csp_core.raster.compare import common_area_km2, subtract
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.held_out import (
     HeldOut,
-    count_names,
     fit_class_threshold,
+    names_known,
     read_held_out,
     values_at_records,
 )
@@ -49,7 +49,6 @@ __all__ = [
     "WinningMap",
     "check_writable",
     "common_area_km2",
-    "count_names",
     "find_class",
     "fit_class_threshold",
     "fit_threshold",
@@ -59,6 +58,7 @@ __all__ = [
     "land_cells",
     "make_grid",
     "mostly_at_sea",
+    "names_known",
     "only_land",
     "read_credit",
     "read_geotiff",

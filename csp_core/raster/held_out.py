@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data import load_dataset
-from csp_core.data.records import RecordDataset, join_records
+from csp_core.data.records import ClassTable, RecordDataset, join_records
 from csp_core.errors import BadRecordError
 from csp_core.files import hash_file
 from csp_core.inference import CHUNK, location_prior
@@ -92,22 +92,51 @@ def values_at_records(model: Prior, taxon: str | int, records: RecordDataset) ->
     return HeldOut(values[own], values[~own])
 
 
-def count_names(model: Prior, records: RecordDataset) -> tuple[int, dict[str, int]]:
+@dataclass(frozen=True)
+class NamesKnown:
+    """Which names of records a model knows.
+
+    Args:
+        known: How many names it knows.
+        unknown: How many it does not.
+        records: Records of names that it does not know.
+        named: Some of those names with their records, those of most records first.
+    """
+
+    known: int
+    unknown: int
+    records: int
+    named: dict[str, int]
+
+
+def names_known(model: Prior, records: RecordDataset, most: int = 8) -> NamesKnown:
     """Tell which names of records a model knows.
 
     Args:
         model: A model or a baseline.
         records: Records with labels.
+        most: How many of the other names to give.
 
     Returns:
-        How many names it knows, and the others with their records, those of most records first.
+        The names.
     """
     names = records.classes.names
-    counts = torch.bincount(records.label[records.label >= 0], minlength=len(names)).tolist()
-    there = sorted((i for i, count in enumerate(counts) if count), key=lambda i: -counts[i])
-    matched = model.classes.match([names[i] for i in there]).tolist()
-    unknown = {names[i]: counts[i] for i, own in zip(there, matched, strict=True) if own < 0}
-    return len(there) - len(unknown), unknown
+    counts = torch.bincount(records.label[records.label >= 0], minlength=len(names))
+    there, own = counts > 0, _matched(model.classes, names) >= 0
+    unknown = (there & ~own).nonzero()[:, 0]
+    first = unknown[counts[unknown].argsort(descending=True, stable=True)[:most]].tolist()
+    return NamesKnown(
+        known=int((there & own).sum()),
+        unknown=len(unknown),
+        records=int(counts[unknown].sum()),
+        named={names[i]: int(counts[i]) for i in first},
+    )
+
+
+# A page asks for the same names with every species; a million take a second.
+@lru_cache(maxsize=2)
+def _matched(classes: ClassTable, names: tuple[str, ...]) -> Tensor:
+    return classes.match(names)
 
 
 def _distinct(records: RecordDataset, rows: Tensor, *, dated: bool) -> tuple[Tensor, Tensor]:
@@ -131,7 +160,7 @@ def _distinct(records: RecordDataset, rows: Tensor, *, dated: bool) -> tuple[Ten
 
 def _usable(model: Prior, label: int, records: RecordDataset) -> tuple[Tensor, Tensor]:
     """Give the rows with place and label, and ``bool`` which of them are of a class."""
-    matched = model.classes.match(records.classes.names)
+    matched = _matched(model.classes, records.classes.names)
     keep = (records.label >= 0) & ~records.lonlat.isnan().any(dim=1)
     return keep.nonzero()[:, 0], matched[records.label[keep]] == label
 

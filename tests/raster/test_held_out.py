@@ -101,4 +101,7 @@ def test_names_that_a_model_does_not_know_are_counted():
     names = ClassTable(("Mira ignota", "Mira rara", "a  B", "c d", "E f"))
     label = torch.tensor([1, 0, 0, 2, 4, -1, 4])
     odd = RecordDataset(torch.zeros(7, 2), label, names)
-    assert held_out.count_names(Places(), odd) == (2, {"Mira ignota": 2, "Mira rara": 1})
+    found = held_out.names_known(Places(), odd)
+    assert (found.known, found.unknown, found.records) == (2, 2, 3)
+    assert list(found.named.items()) == [("Mira ignota", 2), ("Mira rara", 1)]
+    assert list(held_out.names_known(Places(), odd, most=1).named) == ["Mira ignota"]

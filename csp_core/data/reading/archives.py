@@ -86,8 +86,17 @@ def open_gzip(path: Path) -> BinaryIO:
 
     Returns:
         Its unpacked bytes, as a stream that stops at a bomb.
+
+    Raises:
+        BadRecordError: If it says itself that it is one.
     """
-    limit = max(GZIP_RATIO_COUNTS_FROM, path.stat().st_size * MAX_RATIO)
+    size = path.stat().st_size
+    limit = max(GZIP_RATIO_COUNTS_FROM, size * MAX_RATIO)
+    with path.open("rb") as packed:
+        packed.seek(max(size - 4, 0))
+        # Its last four bytes say how much comes out, so that an honest one need not be unpacked.
+        if int.from_bytes(packed.read(), "little") > limit:
+            raise BadRecordError(f"It unpacks to more than it should: {BOMB}.")
     with contextlib.ExitStack() as stack:
         stream = cast(BinaryIO, stack.enter_context(gzip.open(path)))
         held = Limited(stream, min(limit, MAX_UNPACKED), stack.pop_all())
