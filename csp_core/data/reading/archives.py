@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
@@ -88,19 +89,29 @@ def open_gzip(path: Path) -> BinaryIO:
         Its unpacked bytes, as a stream that stops at a bomb.
 
     Raises:
-        BadRecordError: If it says itself that it is one.
+        BadRecordError: If it is one, and says so itself.
     """
     size = path.stat().st_size
     limit = max(GZIP_RATIO_COUNTS_FROM, size * MAX_RATIO)
     with path.open("rb") as packed:
         packed.seek(max(size - 4, 0))
-        # Its last four bytes say how much comes out, so that an honest one need not be unpacked.
+        # Its last four bytes say how much comes out, unless it is cut short: if too much, a look
+        # at what does come is sooner done than the reading of rows up to there.
         if int.from_bytes(packed.read(), "little") > limit:
-            raise BadRecordError(f"It unpacks to more than it should: {BOMB}.")
+            _check_unpacked(path, limit)
     with contextlib.ExitStack() as stack:
         stream = cast(BinaryIO, stack.enter_context(gzip.open(path)))
         held = Limited(stream, min(limit, MAX_UNPACKED), stack.pop_all())
     return cast(BinaryIO, io.BufferedReader(held, 1 << 20))
+
+
+def _check_unpacked(path: Path, limit: int) -> None:
+    # What is damaged is told by whoever reads it.
+    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) as stream:
+        while block := stream.read(1 << 20):
+            limit -= len(block)
+            if limit < 0:
+                raise BadRecordError(f"It unpacks to more than it should: {BOMB}.")
 
 
 class Members(ABC):

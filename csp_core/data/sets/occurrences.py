@@ -175,10 +175,15 @@ def _select(
         raise ConfigError(f"min_records is {min_records}; give 1 or more.")
     if max_uncertainty_m is not None and not max_uncertainty_m > 0:
         raise ConfigError(f"max_uncertainty_m is {max_uncertainty_m}; give metres above 0.")
-    enough = table.filter(pl.len().over("scientific_name") >= min_records)
+    # One is what every taxon has; to count those of a million names takes a second.
+    enough = table
+    if min_records > 1:
+        enough = table.filter(pl.len().over("scientific_name") >= min_records)
     vague = pl.col("uncertainty_m").fill_null(0) > (max_uncertainty_m or float("inf"))
     precise = enough.filter(~vague)
-    taxa = table["scientific_name"].n_unique() - enough["scientific_name"].n_unique()
+    taxa = 0
+    if len(enough) < len(table):
+        taxa = table["scientific_name"].n_unique() - enough["scientific_name"].n_unique()
     return precise, {
         "min_records": min_records,
         "rows_left_out_by_min_records": len(table) - len(enough),
@@ -189,6 +194,8 @@ def _select(
 
 def _common_names(table: pl.DataFrame, names: list[str]) -> tuple[str, ...]:
     """Give each taxon its most frequent common name; of equals, the first in the alphabet."""
+    if table["common_name"].null_count() == len(table):
+        return ("",) * len(names)
     counted = table.drop_nulls("common_name").group_by("scientific_name", "common_name").len()
     ranked = counted.sort(["len", "common_name"], descending=[True, False])
     best = dict(
