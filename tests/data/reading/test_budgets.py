@@ -142,7 +142,7 @@ BOMBS = {
     lines_that_are_no_records: "lines are blank or hold another number of fields",
     blank_lines: "lines are blank or hold another number of fields",
     json_of_empty_objects: "would take",
-    one_giant_line: "longer than 64 MB",
+    one_giant_line: "unpacks to more than it should",
     spreadsheet_that_reaches_far: "reaches over 1,048,576 rows",
     spreadsheet_of_one_text_for_all: "repeats long texts",
     document_that_repeats: "reaches over 1,048,576 rows",
