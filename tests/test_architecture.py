@@ -36,7 +36,7 @@ APP_ROWS = (
 )
 APP_ROW = {room: row for row, rooms in enumerate(APP_ROWS) for room in rooms}
 ROWS = (
-    {"errors"},
+    {"errors", "child"},
     {"geo", "files", "tables", "calibrate"},
     {"location", "image", "text", "augment", "losses", "runs", "land", "gazetteer", "grid"},
     {"data"},

@@ -9,10 +9,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import math
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from csp_core.child import end_child, start_child
 from csp_core.data.pictures import Photo, make_photo
 from csp_core.errors import BadRecordError
 from shared.reader import SECONDS, TOO_MUCH_MEMORY, receive, send
@@ -100,16 +99,7 @@ class Child:
             few = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
             few["ARROW_DEFAULT_MEMORY_POOL"] = "system"
             few |= GIVES_BACK
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "shared.reader"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={
-                    **os.environ,
-                    **few,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                },
-            )
+            self._process = start_child("shared.reader", **few)
         return self._process
 
     @staticmethod
@@ -123,14 +113,7 @@ class Child:
     def end(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):  # what could not be sent any more
-                    stream.close()
-        process.wait()
+        end_child(process)
 
 
 def _why_ended(process: subprocess.Popen[bytes], seconds: float) -> str:

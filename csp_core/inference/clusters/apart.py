@@ -20,6 +20,7 @@ from typing import IO
 from safetensors.torch import load, save
 from torch import Tensor
 
+from csp_core.child import end_child, start_child
 from csp_core.errors import ConfigError, CspError
 from csp_core.inference.clusters.groups import check_seed
 from csp_core.inference.clusters.projection import project
@@ -116,25 +117,13 @@ class Layouts:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.end()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "csp_core.inference.clusters.apart"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+            self._process = start_child("csp_core.inference.clusters.apart")
         return self._process
 
     def end(self) -> None:
         """End the child, if there is one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):  # what could not be sent any more
-                    stream.close()
-        process.wait()
+        end_child(process)
 
 
 LAYOUTS = Layouts()
