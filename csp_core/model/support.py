@@ -76,7 +76,8 @@ class Support:
         _check(cell, label, count, num_classes, cell_degrees)
         self.cell, self.label, self.count = cell.long(), label.long(), count.long()
         self.num_classes, self.cell_degrees = num_classes, cell_degrees
-        ids, self._position = torch.unique(self.cell, return_inverse=True)
+        ids, position = torch.unique(self.cell, return_inverse=True)
+        self._position = position.numpy()
         self._centres = geo.cell_centres(ids, cell_degrees)
 
     @classmethod
@@ -111,19 +112,33 @@ class Support:
         Returns:
             Counts within the radius, and the level within 250 km.
         """
-        distance = geo.great_circle_km(torch.tensor([lon, lat]), self._centres)
+        distance = self._distances(lon, lat)
         near = distance[self._position]
-        per_class = torch.zeros(self.num_classes, dtype=torch.int64)
+        label, count = self.label.numpy(), self.count.numpy()
+        per_class = np.zeros(self.num_classes, dtype=np.int64)
         inside = near <= radius_km
-        per_class.index_add_(0, self.label[inside], self.count[inside])
-        local = int(self.count[near <= LEVEL_RADIUS_KM].sum())
+        np.add.at(per_class, label[inside], count[inside])
+        local = int(count[near <= LEVEL_RADIUS_KM].sum())
         return PlaceSupport(
             level=next(name for name, least in LEVELS if local >= least),
             records=int(per_class.sum()),
-            per_class=per_class,
+            per_class=torch.from_numpy(per_class),
             nearest_km=float(distance.min()) if len(distance) else None,
             radius_km=radius_km,
         )
+
+    def _distances(self, lon: float, lat: float) -> NDArray[np.float64]:
+        """Measure how far the cells' centres are from a place, in kilometres.
+
+        ``geo.great_circle_km`` in NumPy: torch shares such short steps among threads, and on a busy
+        machine they wait for each other a hundred times as long as the work takes.
+        """
+        east, north = np.deg2rad(self._centres.double().numpy()).T
+        row = math.radians(lat)
+        across = np.sin((east - math.radians(lon)) / 2) ** 2
+        square = np.sin((north - row) / 2) ** 2 + np.cos(north) * math.cos(row) * across
+        angle: NDArray[np.float64] = 2 * np.arcsin(np.sqrt(square.clip(0, 1)))
+        return geo.EARTH_RADIUS_KM * angle
 
     def records_on_grid(
         self, lon: Tensor, lat: Tensor, *, radius_km: float = LEVEL_RADIUS_KM
@@ -146,13 +161,12 @@ class Support:
             >>> support.records_on_grid(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([0.5])).tolist()
             [[1, 1, 0]]
         """
-        # In NumPy: torch shares such short steps among threads, and on a busy machine they wait for
-        # each other a hundred times as long as the work takes.
+        # In NumPy, as in ``_distances``.
         east, north = lon.double().numpy(), np.deg2rad(lat.double().numpy())
         found = np.zeros((len(north), len(east)), dtype=np.int64)
         centres = self._centres.double().numpy()
         records = np.zeros(len(centres), dtype=np.int64)
-        np.add.at(records, self._position.numpy(), self.count.numpy())
+        np.add.at(records, self._position, self.count.numpy())
         reach = math.sin(min(radius_km / (2 * geo.EARTH_RADIUS_KM), math.pi / 2)) ** 2
         for parallel in np.unique(centres[:, 1]):
             row = math.radians(parallel)
@@ -190,7 +204,7 @@ class Support:
         if not len(self.count):
             return None
         records = torch.zeros(len(self._centres), dtype=torch.int64)
-        records.index_add_(0, self._position, self.count)
+        records.index_add_(0, torch.from_numpy(self._position), self.count)
         lon, lat = self._centres[int(records.argmax())].tolist()
         return lon, lat
 

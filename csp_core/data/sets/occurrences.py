@@ -127,8 +127,9 @@ def _nothing_left(path: Path, report: ImportReport, left_out: dict[str, object])
 
 def _labels(taxon: pl.Series) -> tuple[list[str], Tensor]:
     """Sort the names of the taxa and number the records by them."""
-    names = sorted(taxon.unique().to_list())
-    codes = taxon.cast(pl.Enum(names)).to_physical().cast(pl.Int64)
+    # Sorted by their bytes in UTF-8, which is the order of their letters.
+    names: list[str] = taxon.unique().sort().to_list()
+    codes = taxon.rank("dense").cast(pl.Int64) - 1
     return names, torch.from_numpy(codes.to_numpy().copy())
 
 
@@ -148,7 +149,8 @@ def _recorder_codes(recorder: pl.Series) -> Tensor:
         for name in plain.unique().to_list()
     }
     codes[""] = UNKNOWN_RECORDER
-    return torch.tensor([codes[name] for name in plain.to_list()], dtype=torch.int64)
+    of_rows = plain.replace_strict(codes, return_dtype=pl.Int64)
+    return torch.from_numpy(of_rows.to_numpy().copy())
 
 
 def _describe(path: Path, table: pl.DataFrame, report: ImportReport) -> dict[str, object]:
