@@ -20,7 +20,7 @@ def read_observations(content: Any) -> JsonSource:
     """Turn observations into flat records.
 
     Args:
-        content: A page of the API, ``{"results": [...]}``, or the list alone.
+        content: A page of the API, ``{"results": [...]}``, or the list alone, or a single record.
 
     Returns:
         The records.
@@ -29,6 +29,8 @@ def read_observations(content: Any) -> JsonSource:
         BadRecordError: If it holds something else.
     """
     results = records_in(content) if isinstance(content, dict) else content
+    if results is None and FLAT & content.keys():
+        results = [content]
     if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
         raise BadRecordError(f"The JSON file holds {SHAPE}.")
     notes = page_notes(content, len(results))

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 import polars as pl
 
 EXAMPLES = 100
+# A cell may hold megabytes.
+LONGEST = 200
 Examples = tuple[tuple[int, str], ...]
 
 
@@ -76,6 +78,10 @@ class ImportReport:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
+def _short(what: str) -> str:
+    return what if len(what) <= LONGEST else f"{what[: LONGEST - 1]}…"
+
+
 class Tally:
     """Counts of reasons, with the first examples of each, gathered batch by batch."""
 
@@ -107,7 +113,8 @@ class Tally:
         """
         self._counts[reason] = self._counts.get(reason, 0) + number
         known = self._examples.setdefault(reason, [])
-        known += list(examples)[: EXAMPLES - len(known)]
+        some = list(examples)[: EXAMPLES - len(known)]
+        known += [(line, _short(what)) for line, what in some]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ from csp_core.errors import BadRecordError
 MAX_TABLES = 1 << 27
 # A table is held as a rectangle, however few of its cells are filled; texts that many cells share
 # are written out for each.
-MAX_CELLS, MAX_TEXTS, MAX_WRITTEN = 10_000_000, 2_000_000, 1 << 28
+MAX_CELLS, MAX_TEXTS, MAX_WRITTEN, MAX_PARTS = 10_000_000, 2_000_000, 1 << 28, 1000
 BLOCK = 1 << 22
 INSTEAD = "export the sheet as CSV"
 TEXTS = "xl/sharedstrings.xml"
@@ -56,6 +56,12 @@ def check_workbook(members: Members) -> None:
     Raises:
         BadRecordError: If they would, or one of its files is no plain XML.
     """
+    # The list of files is read again for each of them.
+    if len(members.names) > MAX_PARTS:
+        raise BadRecordError(
+            f"The spreadsheet has {len(members.names):,} parts, of sheets and pictures; up to"
+            f" {MAX_PARTS:,} are read: give the sheet of records alone, or {INSTEAD}."
+        )
     left = MAX_TABLES
     # The texts first, as the tables refer to them.
     sizes = np.zeros(1, np.int64)

@@ -108,6 +108,18 @@ def test_json_lines(tmp_path, name, end, packed):
     assert records.table["date"].null_count() == 1
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_a_single_record_is_a_list_of_one(tmp_path, name):
+    assert read(tmp_path / name, RECORD)[0] == [PLACE]
+
+
+def test_a_cell_of_megabytes_is_told_in_a_line(tmp_path):
+    rows = [RECORD, {**RECORD, "species": "a" * 3_000_000}]
+    report = read(tmp_path / "x.json", rows)[1]
+    assert sum(report.flagged.values()) == 1
+    assert len(str(report)) < 1000
+
+
 def test_json_lines_of_features_and_of_observations(tmp_path):
     features = [exports.feature(POINT, species="Turdus merula", lon=1, lat=2)] * 3
     places, report = read(tmp_path / "x.geojsonl", "\n".join(map(json.dumps, features)))

@@ -125,6 +125,8 @@ def refused_workbooks(folder):
     yield books.excel(folder / "odd.xlsx", {"A": odd}, texts=text), "repeats long texts"
     dtd = '<!DOCTYPE x [<!ENTITY a "b">]>' + books.excel_rows(BIRDS)
     yield books.excel(folder / "dtd.xlsx", {"A": dtd}), "document type"
+    sheets = dict.fromkeys(map(str, range(1001)), BIRDS)
+    yield books.excel(folder / "sheets.xlsx", sheets), "1,005 parts"
 
 
 def refused_documents(folder):
