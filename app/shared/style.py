@@ -15,7 +15,7 @@ from shared.palette import DARK, LIGHT, Palette
 # Of a map in pixels, where the styles say nothing else.
 HEIGHT = 500
 FOLDER = "static/style"
-PAGE, SIDEBAR = "page.css", "sidebar.css"
+PAGE, SIDEBAR, LEAVING = "page.css", "sidebar.css", "page.js"
 
 
 def is_dark() -> bool:
@@ -97,12 +97,12 @@ def _asks_for_page(scope: Scope) -> bool:
 
 
 def links(files: tuple[str, ...]) -> str:
-    """Give the HTML that loads styles from this server."""
+    """Give the HTML that loads styles from this server, and the script that every page has."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     root = f"/{base}/" if base else "/"
-    return "".join(
-        f'<link rel="stylesheet" href="{root}app/{FOLDER}/{name}?{_mark(name)}">' for name in files
-    )
+    where = {name: f"{root}app/{FOLDER}/{name}?{_mark(name)}" for name in (*files, LEAVING)}
+    styles = "".join(f'<link rel="stylesheet" href="{where[name]}">' for name in files)
+    return f'{styles}<script defer src="{where[LEAVING]}"></script>'
 
 
 @lru_cache(maxsize=8)
