@@ -206,6 +206,10 @@ def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
     before = texts(app).partition("It is in cluster ")[2][0]
     app.number_input(key="clusters-seed").set_value(7).run()
     assert texts(app).partition("It is in cluster ")[2][0] == before
+    app.selectbox(key="clusters-points").set_value(1000).run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
+    app.selectbox(key="clusters-where").set_value("world").run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
 
 
 @pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
