@@ -11,8 +11,9 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from clusters import files
+from clusters import class_scatter, files
 from csp_core import embedding_clusters
+from csp_core.data.records import ClassTable
 from csp_core.image import make_image_encoder
 from csp_core.inference.clusters import Clusters
 from csp_core.inference.clusters.series import write_frame
@@ -108,7 +109,7 @@ def test_it_shows_clusters_with_what_is_known_of_them(open_clusters: Open) -> No
     assert not app.exception and not app.error
     said = texts(app)
     assert "k-means, 4 clusters, 500 places on land, seed 0" in said
-    assert "Colours and distances of one view say nothing about" in said
+    assert "Colours of clusters compare within one model" in said
     assert "Silhouette" in said and "adjusted Rand index" in said
     assert said.count('<th scope="row">') == 4 and "million km²" in said
     assert [app.selectbox(key=f"clusters-{name}").value for name in ("method", "where")] == [
@@ -199,6 +200,26 @@ def test_classes_that_live_alike(open_clusters: Open) -> None:
     links = [link.proto for link in app.get("page_link") if "Inventa" in link.proto.label]
     assert "taxon=Inventa" in links[0].query_string
     assert "does not know" in texts(open_clusters(taxon="Nobody here"))
+
+
+def test_classes_as_a_scatter(open_clusters: Open) -> None:
+    app = open_clusters()
+    assert "click a dot" in texts(app) and "Placed most like it" not in texts(app)
+    app = open_clusters(taxon="Inventa nairobica")
+    assert not app.exception and not app.error
+    assert "Placed most like it" in texts(app) and "Each dot is one" in texts(app)
+
+
+def test_classes_that_are_marked_are_drawn_last() -> None:
+    plane = class_scatter.Plane([0.0, 1.0, 2.0, 3.0], [0.0] * 4, [0.5, 0.1])
+    classes = ClassTable(("Aa", "Bb", "Cc", "Dd"), ("", "bee", "", ""))
+    rows = class_scatter.table(plane, classes, 1, [(2, 0.25), (0, -0.5)]).to_pylist()
+    assert [row["label"] for row in rows] == [3, 0, 2, 1]
+    assert [row["kind"] for row in rows] == ["other", "near", "near", "chosen"]
+    assert [row["like"] for row in rows] == ["", "-0.50", "0.25", "chosen"]
+    assert rows[-1]["common"] == "bee" and rows[0]["common"] == rows[0]["name"] == "Dd"
+    bare = class_scatter.table(plane, classes, None, [])
+    assert {*bare["kind"].to_pylist()} == {"other"}
 
 
 def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
