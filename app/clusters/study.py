@@ -12,7 +12,9 @@ import streamlit as st
 from clusters import pixels
 from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
 from clusters.kept import kept
+from clusters.region import words_of
 from clusters.stages import LAST, Do, announced, workers
+from csp_core.grid import Bounds
 from csp_core.inference import clusters
 from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.model import DualEncoder
@@ -96,7 +98,7 @@ def study(view: View, model: DualEncoder) -> Study:
     Raises:
         CspError: If the model places nothing, or the method finds no clusters.
     """
-    where = (view.where, view.points)
+    where = (view.where, view.points, view.bounds)
     date = months.date_of(view.month) if model.uses_date else None
     of = (resources.content_hash(view.info), date, *where)
     size = view.count if view.method == "kmeans" else view.size
@@ -167,9 +169,9 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     return Account(facts, quality)
 
 
-def _choose(where: Any, points: int) -> Places:
-    sample = clusters.make_sample(points, where=where)
-    cells = pixels.nearest_points(sample.lonlat, land=where == "land")
+def _choose(where: Any, points: int, bounds: Bounds) -> Places:
+    sample = clusters.make_sample(points, where=where, bounds=bounds)
+    cells = pixels.nearest_points(sample.lonlat, land=where == "land", bounds=bounds)
     return Places(sample, sample.lonlat.tolist(), cells)
 
 
@@ -237,5 +239,5 @@ def title_of(view: View, *, seasons: bool) -> str:
     )
     where = SAMPLES[view.where].lower()
     when = f", {months.MONTHS[view.month - 1]}" if view.month and seasons else ""
-    places = f"{view.points:,} places on {where}"
+    places = f"{view.points:,} places on {where}{words_of(view.bounds)}"
     return f"{METHODS[view.method]}, {size}, {places}, seed {view.seed}{when}"
