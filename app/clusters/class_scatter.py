@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow  # type: ignore[import-untyped]
 import streamlit as st
@@ -150,7 +151,7 @@ def chart(
     )
 
 
-def _layers(view: View, plane: Plane, palette: Palette) -> list[object]:
+def _layers(view: View, plane: Plane, palette: Palette) -> list[dict[str, Any]]:
     """Describe the dots, and the name beside the chosen one."""
     axes = axes_of("PCA", plane.shares, palette)
     each = singular(view.info).capitalize()
@@ -176,11 +177,14 @@ def _layers(view: View, plane: Plane, palette: Palette) -> list[object]:
             "tooltip": tooltip,
         },
     }  # fmt: skip
-    name = {
+    text = {"type": "text", "dy": -16, "fontSize": 14, "fontWeight": "bold",
+            "color": palette.text, "tooltip": None}  # fmt: skip
+    name: dict[str, Any] = {
         "data": {"name": "classes"},
         "transform": [{"filter": f"datum.kind === '{CHOSEN}'"}],
-        "mark": {"type": "text", "dy": -16, "fontSize": 14, "fontWeight": "bold",
-                 "color": palette.text, "tooltip": None},
+        "mark": text,
         "encoding": {**axes, "text": {"field": "common", "type": "nominal"}},
     }  # fmt: skip
-    return [dots, name]
+    # A rim first, as the name lies over other dots.
+    rim = name | {"mark": text | {"stroke": palette.ring, "strokeWidth": 5, "opacity": 0.8}}
+    return [dots, rim, name]

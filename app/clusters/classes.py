@@ -47,7 +47,10 @@ def draw(view: View, model: DualEncoder) -> None:
     left, right = st.container(key="class-view").columns([11, 9], gap="medium")
     with left:
         class_scatter.chart(view, plane, model.classes, chosen, near)
-        st.caption(f"Each dot is one of the model's {many}. A click on a dot picks it.")
+        large = f" The large ones are the chosen one and the {len(near)} placed most like it."
+        st.caption(
+            f"Each dot is one of the model's {many}, and a click picks it.{large if near else ''}"
+        )
     with right:
         _list(view, model, near)
     st.caption(

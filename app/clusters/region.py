@@ -140,7 +140,7 @@ def draw(bounds: Bounds, edges: Bounds) -> None:
                 format="%.2f",
                 key=_key(name),
                 on_change=on_edges,
-                width=150,
+                width=172,
             )
         if bounds != WORLD or edges != WORLD:
             st.button("Whole world", key="clusters-world", on_click=_take, args=(WORLD,))

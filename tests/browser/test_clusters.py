@@ -147,7 +147,7 @@ def test_a_dot_of_the_classes_is_picked(app: str, open_page: OpenPage) -> None:
                 break
         settle(page)
         assert page.url != before and params(page)["taxon"]
-    expect(page.get_by_text("Placed most like it")).to_be_visible()
+    expect(page.get_by_text("Placed most like it", exact=True)).to_be_visible()
 
 
 def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -> None:
