@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from clusters.region import inside, read_bounds
 from csp_core.errors import CspError
+from csp_core.grid import Bounds
 from csp_core.store import ModelInfo, read_model_config
 from shared.address import read_month, read_number, read_word, read_zoom, tidy
 
@@ -36,6 +38,8 @@ class View:
         projection: A key of ``PROJECTIONS``.
         where: A key of ``SAMPLES``.
         points: Places in the sample.
+        bounds: West, south, east and north end of the region, degrees.
+        edges: The same as the boxes hold them, which may be no region.
         seed: Of everything that chance decides.
         shown: A key of ``SHOWN``.
         cluster: The cluster that is highlighted, or None.
@@ -58,6 +62,8 @@ class View:
     projection: str
     where: str
     points: int
+    bounds: Bounds
+    edges: Bounds
     seed: int
     shown: str
     cluster: int | None
@@ -71,6 +77,11 @@ class View:
     month: int | None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def pin_inside(self) -> bool:
+        """Whether there is a pin, and it stands in the region."""
+        return self.place is not None and inside(self.bounds, *self.place)
 
 
 def whole(known: Sequence[ModelInfo]) -> dict[str, ModelInfo]:
@@ -93,6 +104,7 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
     place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
     lon, lat = place or (lon, lat)
     points = _read_whole("points", POINT, (POINTS[0], POINTS[-1]), problems)
+    bounds, edges = read_bounds(problems)
     number = read_number("cluster", None, problems)
     return View(
         info=_read_model(known, problems),
@@ -102,6 +114,8 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
         projection=read_word("projection", PROJECTIONS, problems),
         where=read_word("where", SAMPLES, problems),
         points=points,
+        bounds=bounds,
+        edges=edges,
         seed=_read_whole("seed", 0, SEEDS, problems),
         shown=read_word("show", SHOWN, problems),
         cluster=None if number is None else int(number),

@@ -41,7 +41,7 @@ def draw(view: View, model: DualEncoder, found: Study) -> None:
     lon, lat = view.place or (0.0, 0.0)
     title, where = place_title(lon, lat)
     near = found.nearest_to(lon, lat)
-    st.markdown(f"**{title}** {where}{_group(found, near)}")
+    st.markdown(f"**{title}** {where}{_group(view, found, near)}")
     key = (*found.of, lon, lat)
     answer: Similar = kept("alike", 24).get(
         key,
@@ -82,7 +82,9 @@ def threshold(cosine: Sequence[float]) -> float:
     return math.floor(100 * ordered[int(SUITS * len(ordered))] + 1e-6) / 100
 
 
-def _group(found: Study, near: int) -> str:
+def _group(view: View, found: Study, near: int) -> str:
+    if not view.pin_inside:
+        return "It lies outside the region, so it is in none of its clusters."
     label = found.labels[near]
     return "It is in no cluster." if label < 0 else f"It is in cluster {number_of(label)}."
 

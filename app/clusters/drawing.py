@@ -9,6 +9,7 @@ import streamlit as st
 from clusters import pixels
 from clusters.address import View
 from clusters.kept import kept
+from clusters.region import look_of
 from clusters.study import Study, colours_of
 from mapping import deck, leaflet
 from mapping.elements import number_group
@@ -101,7 +102,7 @@ def draw_world(
     colours = style.palette()
     state = st.session_state
     pinned = (*view.place, view.zoom) if view.place and view.zoom is not None else None
-    start = clicks.map_start(pinned, colours)
+    start = clicks.map_start(pinned or look_of(view.bounds), colours, view.bounds)
     with st.container(key=box):
         if resources.leaflet_ready():
             leaflet.click_map(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from clusters.address import View
 from clusters.study import Account, Study
+from csp_core.geo import WORLD
 from csp_core.inference.clusters import Clusters, write_clusters
 from csp_core.raster import Credit
 from shared import resources
@@ -40,6 +41,8 @@ def downloads(view: View, found: Study, told: Account) -> None:
     stem = f"{view.info.name}_{view.method}_{view.points}"
     if found.date is not None and view.month:
         stem += f"_month{view.month}"
+    if view.bounds != WORLD:
+        stem += "_region"
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     credit = resources.credit(view.info)
     clusters = to_clusters(view, found, told)

@@ -13,6 +13,7 @@ from clusters.address import View
 from clusters.kept import kept
 from clusters.scatter import number_of
 from clusters.study import Study
+from csp_core.geo import WORLD
 from csp_core.inference.clusters import colour_of
 from csp_core.inference.clusters.series import Series, SpaceFrame, find_frames, run_of, unfold
 from csp_core.runs.artifacts import RangeFrame
@@ -41,8 +42,9 @@ def draw(view: View, found: Study) -> None:
         cells = kept("film-cells", 3).get(
             key, lambda: pixels.nearest_points(film.lonlat, land=True)
         )
-    near = pixels.nearest_of(found.sample.lonlat, film.lonlat)
-    film = film.numbered_like(found.shown[near])
+    if view.bounds == WORLD:  # the groups of a part of it are others
+        near = pixels.nearest_of(found.sample.lonlat, film.lonlat)
+        film = film.numbered_like(found.shown[near])
     frames = {frame.title: frame for frame in film.frames}
     titles = list(frames)
     if len(titles) < 2:  # the others see the places in another number of dimensions

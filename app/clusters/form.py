@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from clusters import region
 from clusters.address import (
     COUNTS,
     METHODS,
@@ -94,6 +95,7 @@ def draw_controls(view: View, known: Sequence[ModelInfo], *, seasons: bool) -> N
             on_change=on_box,
             args=("show",),
         )
+    region.draw(view.bounds, view.edges)
     widgets.messages(view.problems, view.notices)
 
 

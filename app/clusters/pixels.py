@@ -11,6 +11,8 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
+from csp_core.geo import WORLD
+from csp_core.grid import Bounds
 from csp_core.land import land_shape
 from mapping.values import mercator_rows
 
@@ -35,18 +37,21 @@ def hex_colours(rgb: object) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in np.asarray(rgb).tolist()]
 
 
-def nearest_points(lonlat: object, *, land: bool) -> NDArray[np.int32]:
+def nearest_points(lonlat: object, *, land: bool, bounds: Bounds = WORLD) -> NDArray[np.int32]:
     """Find the point of a sample that is nearest to every cell of the world.
 
     Args:
         lonlat: ``(N, 2)`` degrees.
         land: Whether cells at sea have none.
+        bounds: West, south, east, north, degrees; cells beyond have none.
 
     Returns:
         ``(ROWS, COLUMNS)`` positions in the sample from the north; -1 for none.
     """
     centres = _centres()
-    there = _on_land() if land else np.ones(len(centres), bool)
+    there = _within(centres, bounds)
+    if land:
+        there &= _on_land()
     found = np.full(len(centres), -1, np.int32)
     found[there] = _nearest(np.asarray(lonlat, np.float64), centres[there])
     return found.reshape(ROWS, COLUMNS)
@@ -159,6 +164,13 @@ def _nearest(points: NDArray[np.float64], places: NDArray[np.float64]) -> NDArra
     from scipy.spatial import cKDTree
 
     return np.asarray(cKDTree(_directions(points)).query(_directions(places))[1], np.int32)
+
+
+def _within(centres: NDArray[np.float64], bounds: Bounds) -> NDArray[np.bool_]:
+    west, south, east, north = bounds
+    lon, lat = centres.T
+    across = (lon >= west) & (lon <= east) if west < east else (lon >= west) | (lon <= east)
+    return np.asarray(across & (lat >= south) & (lat <= north))
 
 
 def _directions(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -170,11 +170,19 @@ def chart(
     )
 
 
-def _layers(view: View, explained: Sequence[float] | None, palette: Palette) -> list[Any]:
-    """Describe the points and the ring; it must not depend on what is highlighted."""
-    name = PROJECTIONS[view.projection]
+def axes_of(name: str, explained: Sequence[float] | None, palette: Palette) -> dict[str, Any]:
+    """Describe the two directions of a scatter, which have names and no numbers.
+
+    Args:
+        name: Of the layout.
+        explained: Shares of all differences that the two directions hold, or None.
+        palette: Colours.
+
+    Returns:
+        The encoding of x and y.
+    """
     parts = [f" ({percent(share)} of all differences)" for share in explained or ()] or ["", ""]
-    axes = {
+    return {
         axis: {"field": axis, "type": "quantitative", "title": title,
                "scale": {"zero": False, "nice": False, "padding": 8},
                "axis": {"labels": False, "ticks": False, "grid": False, "domain": True,
@@ -182,6 +190,11 @@ def _layers(view: View, explained: Sequence[float] | None, palette: Palette) -> 
         for axis, title in (("x", f"{name}, first direction{parts[0]}"),
                             ("y", f"{name}, second direction{parts[1]}"))
     }  # fmt: skip
+
+
+def _layers(view: View, explained: Sequence[float] | None, palette: Palette) -> list[Any]:
+    """Describe the points and the ring; it must not depend on what is highlighted."""
+    axes = axes_of(PROJECTIONS[view.projection], explained, palette)
     tooltip = [{"field": field, "type": kind, "title": field.capitalize()}
                for field, kind in (("cluster", "nominal"), ("latitude", "quantitative"),
                                    ("longitude", "quantitative"))]  # fmt: skip

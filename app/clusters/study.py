@@ -12,8 +12,9 @@ import streamlit as st
 from clusters import pixels
 from clusters.address import METHODS, PROJECTIONS, SAMPLES, View
 from clusters.kept import kept
+from clusters.region import words_of
 from clusters.stages import LAST, Do, announced, workers
-from csp_core.errors import CspError
+from csp_core.grid import Bounds
 from csp_core.inference import clusters
 from csp_core.inference.clusters.apart import LAYOUTS
 from csp_core.model import DualEncoder
@@ -48,7 +49,7 @@ class Study:
         date: Part of the year in [0, 1) that the model is asked about, or None.
         places: The sample.
         vectors: ``(N, D)`` embeddings.
-        shown: ``(N,)`` labels, numbered as k-means with seed 0 has them; -1 for none.
+        shown: ``(N,)`` labels, numbered as ``clusters.numbered`` does; -1 for none.
         labels: The same as a list.
         plane: ``(N, 2)``, where the points lie in the scatter.
         x: Its first column.
@@ -97,7 +98,7 @@ def study(view: View, model: DualEncoder) -> Study:
     Raises:
         CspError: If the model places nothing, or the method finds no clusters.
     """
-    where = (view.where, view.points)
+    where = (view.where, view.points, view.bounds)
     date = months.date_of(view.month) if model.uses_date else None
     of = (resources.content_hash(view.info), date, *where)
     size = view.count if view.method == "kmeans" else view.size
@@ -106,23 +107,23 @@ def study(view: View, model: DualEncoder) -> Study:
     # While places are chosen and the model is asked, as it takes longer than either.
     workers().submit(clusters.import_methods)
     with announced() as do:
-        places = do(1, "Choosing the places", kept("places", 6), where,
+        places: Places = do(1, "Choosing the places", kept("places", 6), where,
                     lambda: _choose(*where))  # fmt: skip
         lonlat = places.sample.lonlat
         vectors = do(2, f"Asking the model about {view.points:,} places", kept("vectors", 3), of,
                      lambda: clusters.embed(model, lonlat, date=date))  # fmt: skip
         found = do(3, f"Grouping them: {METHODS[view.method]}", kept("groups", 24), group,
                    lambda: _cluster(view, vectors))  # fmt: skip
-        shown, labels, numbers = kept("numbers", 24).get(
-            (group, view.count),
-            partial(_numbered, found, _reference(do, view, of, found, vectors)),
+        shown, labels = kept("numbers", 24).get(
+            group,
+            partial(_numbered, view, places, vectors, found, _reference(do, view, model, places)),
         )
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,
             partial(_layout, view, vectors), ends=True,
         )  # fmt: skip
     st.session_state[own(LAST)] = st.query_params.to_dict()
-    key = (*group, view.projection, numbers)
+    key = (*group, view.projection)
     return Study(of, group, key, date, places, vectors, shown, labels, plane, x, y, shares)
 
 
@@ -157,7 +158,7 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     size = None if view.method == "kmeans" else view.size
     with announced() as do:
         facts = do(5, "Finding what is typical of each cluster", kept("facts", 24),
-                   (group, found.key[-1]),
+                   group,
                    partial(clusters.describe, model, sample, found.shown, date=found.date),
                    )  # fmt: skip
         quality = do(
@@ -168,9 +169,9 @@ def account(view: View, model: DualEncoder, found: Study) -> Account:
     return Account(facts, quality)
 
 
-def _choose(where: Any, points: int) -> Places:
-    sample = clusters.make_sample(points, where=where)
-    cells = pixels.nearest_points(sample.lonlat, land=where == "land")
+def _choose(where: Any, points: int, bounds: Bounds) -> Places:
+    sample = clusters.make_sample(points, where=where, bounds=bounds)
+    cells = pixels.nearest_points(sample.lonlat, land=where == "land", bounds=bounds)
     return Places(sample, sample.lonlat.tolist(), cells)
 
 
@@ -191,27 +192,24 @@ def _layout(
     return plane, shares, list(x), list(y)
 
 
-def _reference(do: Do, view: View, of: tuple[Any, ...], found: Any, vectors: Any) -> Any:
-    """Give whose numbers clusters take, as `embedding_clusters` does; nothing of the session.
+def _reference(do: Do, view: View, model: DualEncoder, places: Places) -> Any:
+    """Give what clusters take their numbers from, as `embedding_clusters` does.
 
-    So an address has the same numbers and colours in every session, and files of the command line
-    have them too.
+    Nothing of the session is in it, so an address has the same numbers and colours in every
+    session, and files of the command line have them too.
     """
-    first = (*of, "kmeans", view.count, 0)
-    if view.method == "kmeans" and view.seed == 0:
-        return found
-    try:
-        return do(3, "Finding the numbers that stay", kept("groups", 24), first,
-                  lambda: clusters.cluster(vectors, count=view.count, seed=0))  # fmt: skip
-    except CspError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
-        return found
+    bounds, kind = places.sample.bounds, places.sample.kind
+    return do(
+        3, "Finding the colours that stay", kept("references", 6),
+        (resources.content_hash(view.info), bounds, kind),
+        lambda: clusters.make_reference(model, bounds=bounds, where=kind),
+    )  # fmt: skip
 
 
-def _numbered(found: Any, reference: Any) -> tuple[Any, list[int], tuple[tuple[int, int], ...]]:
-    """Number clusters as those of the reference, and tell which had which number before."""
-    shown = found if reference is found else clusters.match(found, reference)
-    labels: list[int] = shown.tolist()
-    return shown, labels, tuple(sorted({*zip(found.tolist(), labels, strict=True)}))
+def _numbered(view: View, places: Places, vectors: Any, found: Any, reference: Any) -> Any:
+    """Number clusters as the reference does; as a tensor, and as a list."""
+    shown = clusters.numbered(found, places.sample, vectors, reference, method=view.method)
+    return shown, shown.tolist()
 
 
 def colours_of(study: Study, shown: str) -> list[str]:
@@ -241,5 +239,5 @@ def title_of(view: View, *, seasons: bool) -> str:
     )
     where = SAMPLES[view.where].lower()
     when = f", {months.MONTHS[view.month - 1]}" if view.month and seasons else ""
-    places = f"{view.points:,} places on {where}"
+    places = f"{view.points:,} places on {where}{words_of(view.bounds)}"
     return f"{METHODS[view.method]}, {size}, {places}, seed {view.seed}{when}"

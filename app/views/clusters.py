@@ -38,7 +38,7 @@ def draw_map(view: View, found: Study, lit: list[bool] | None) -> DeltaGenerator
 
 def draw_scatter(view: View, found: Study, lit: list[bool] | None) -> DeltaGenerator:
     """Draw the scatter of the same points, and give where the box comes that picks a cluster."""
-    near = found.nearest_to(*view.place) if view.place else None
+    near = found.nearest_to(*view.place) if view.place and view.pin_inside else None
     points = kept("tables", 12).get(
         (found.key, view.shown, (view.cluster, view.brush) if lit is not None else None),
         lambda: scatter.table(found.places.lonlat, found.x, found.y, found.labels,

@@ -19,6 +19,20 @@ from tests.browser.steps import (
 
 SCATTER = ".st-key-clusters-scatter"
 FEW = "clusters?points=500&count=4"
+# Where a canvas has the grey of dots that are not marked, some of them, in the window's pixels.
+DOTS = """where => {
+  const canvas = document.querySelector(where), box = canvas.getBoundingClientRect();
+  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const scale = canvas.width / box.width, found = [];
+  for (let i = 0; i < image.data.length; i += 4) {
+    const [r, g, b] = image.data.slice(i, i + 3);
+    const x = i / 4 % canvas.width / scale, y = Math.floor(i / 4 / canvas.width) / scale;
+    if (Math.abs(r - 0x9b) + Math.abs(g - 0xa7) + Math.abs(b - 0xa9) < 60
+        && found.every(([a, c]) => Math.hypot(a - x, c - y) > 12))
+      found.push([x, y]);
+  }
+  return found.slice(3, 12).map(([x, y]) => [x + box.x + 1, y + box.y + 2]);
+}"""
 
 
 def ready(page: Page) -> None:
@@ -117,6 +131,23 @@ def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
     page.wait_for_url("**brush=**")
     settle(page)
     assert {"cluster", "brush"} <= set(params(page))
+
+
+def test_a_dot_of_the_classes_is_picked(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + FEW)
+    ready(page)
+    chart = "[class*='st-key-clusters-classes'] canvas.marks"
+    for _ in range(2):  # another dot is picked as the first was
+        before, canvas = page.url, page.locator(chart)
+        canvas.scroll_into_view_if_needed()
+        for x, y in page.evaluate(DOTS, chart):
+            page.mouse.click(x, y)
+            page.wait_for_timeout(300)
+            if page.url != before:
+                break
+        settle(page)
+        assert page.url != before and params(page)["taxon"]
+    expect(page.get_by_text("Placed most like it", exact=True)).to_be_visible()
 
 
 def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -> None:

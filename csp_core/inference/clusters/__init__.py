@@ -7,6 +7,7 @@ from csp_core.inference.clusters.files import WRITERS, check_ending, write_clust
 from csp_core.inference.clusters.groups import METHODS, NOISE, cluster, import_methods, match
 from csp_core.inference.clusters.projection import MEANING, PROJECTIONS, project, rgb, umap_seconds
 from csp_core.inference.clusters.quality import CAUTION, Quality, quality
+from csp_core.inference.clusters.reference import Reference, make_reference, numbered
 from csp_core.inference.clusters.related import similar_classes
 from csp_core.inference.clusters.result import (
     STAGES,
@@ -30,6 +31,7 @@ __all__ = [
     "ClusterFacts",
     "Clusters",
     "Quality",
+    "Reference",
     "Sample",
     "Similar",
     "SimilarPlace",
@@ -42,8 +44,10 @@ __all__ = [
     "embed",
     "embedding_clusters",
     "import_methods",
+    "make_reference",
     "make_sample",
     "match",
+    "numbered",
     "project",
     "quality",
     "rgb",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from csp_core.errors import ConfigError
+from csp_core.geo import WORLD
 from csp_core.inference.clusters.classes import CONTRAST, TypicalClass, typical_classes
 from csp_core.inference.clusters.countries import ASSUMED, continents, country_of
 from csp_core.inference.clusters.groups import NOISE
@@ -208,7 +209,8 @@ def _name(
         if name and (inside >= NAMES_IT or names is parts):
             there = torch.tensor([other == name for other in names])
             of_it = float(sample.area_km2[mine & there].sum() / sample.area_km2[there].sum())
-            return f"{zone}: {of_it * 100:.0f} % of {name}"
+            here = "" if sample.bounds == WORLD else " in the region"
+            return f"{zone}: {of_it * 100:.0f} % of {name}{here}"
     return f"{zone}: open sea"
 
 

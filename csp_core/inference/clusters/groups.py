@@ -61,7 +61,8 @@ def cluster(
 
 
 def import_methods() -> None:
-    """Import scikit-learn, a second of processor time that the first clusters would wait for."""
+    """Import scikit-learn and SciPy, a second that the first clusters would wait for."""
+    from scipy.cluster import hierarchy  # noqa: F401
     from sklearn import cluster, metrics, neighbors  # noqa: F401
 
 

@@ -15,9 +15,10 @@ from csp_core.errors import ConfigError
 from csp_core.geo import WORLD, unit_vectors
 from csp_core.grid import Bounds
 from csp_core.inference.clusters.facts import ClusterFacts, describe
-from csp_core.inference.clusters.groups import METHODS, MOST_CLUSTERS, cluster, match
+from csp_core.inference.clusters.groups import METHODS, cluster, match
 from csp_core.inference.clusters.projection import PROJECTIONS, project, rgb
 from csp_core.inference.clusters.quality import Quality, quality
+from csp_core.inference.clusters.reference import make_reference, numbered
 from csp_core.inference.clusters.sampling import Sample, Where, make_sample
 from csp_core.inference.clusters.vectors import embed
 
@@ -152,9 +153,10 @@ def embedding_clusters(
 ) -> Clusters:
     """Cluster what a model has learned of places.
 
-    Clusters bear the numbers, and so the colours, of those of k-means with seed 0 that they share
-    most places with, or of the clusters given by ``like``. Where too few vectors differ for that
-    k-means, those of HDBSCAN keep their own.
+    Clusters bear the numbers, and so the colours, of those of the model's reference that they share
+    most area with, or of the clusters given by ``like``. The reference depends on the model and the
+    region alone, so colours stay, as far as clusters do, between sizes of the sample, seeds,
+    methods, dates and numbers of clusters.
 
     Args:
         model: Any model with a location side, imported ones too.
@@ -199,8 +201,11 @@ def embedding_clusters(
     vectors = embed(model, sample.lonlat, date=date)
     tell("cluster", 0.3)
     labels = cluster(vectors, method=method, count=count, min_size=min_size, seed=seed)
-    if like is not None or method != "kmeans" or seed != 0:
-        labels = _numbered(labels, sample, vectors, count, like)
+    if like is None:
+        reference = make_reference(model, bounds=bounds, where=where)
+        labels = numbered(labels, sample, vectors, reference, method=method)
+    else:
+        labels = _as_in(like, labels, sample)
     tell("project", 0.5)
     layout, explained = project(vectors, method=projection, seed=seed)
     tell("describe", 0.7)
@@ -219,18 +224,8 @@ def _silently(stage: str, part: float) -> None:
     """Tell nobody."""
 
 
-def _numbered(
-    labels: Tensor, sample: Sample, vectors: Tensor, count: int, like: Clusters | None
-) -> Tensor:
-    """Number clusters as those of the reference, or as they are where there is none."""
-    if like is None:
-        # As many as were asked for, so that another method, which finds its own, has the same.
-        asked = min(max(count, 2), len(vectors), MOST_CLUSTERS)
-        try:
-            reference = cluster(vectors, count=asked, seed=0)
-        except ConfigError:  # too few vectors differ for k-means, which is no fault of HDBSCAN's
-            return labels
-        return match(labels, reference)
+def _as_in(like: Clusters, labels: Tensor, sample: Sample) -> Tensor:
+    """Number clusters as given ones that they share most places with."""
     from sklearn.neighbors import KDTree
 
     tree = KDTree(unit_vectors(like.sample.lonlat.double()).numpy())

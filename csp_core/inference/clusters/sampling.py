@@ -143,8 +143,8 @@ def _cells(step: float, where: Where, bounds: Bounds) -> Sample:
 def _no_land(bounds: Bounds, found: int) -> ConfigError:
     has = "no land" if not found else "hardly any land"
     return ConfigError(
-        f"There is {has} within {describe_bounds(bounds)}; give other bounds, or sample the whole"
-        " world with where='world'."
+        f"There is {has} within {describe_bounds(bounds)}; give other bounds, or take places"
+        " on land and sea (where: world)."
     )
 
 

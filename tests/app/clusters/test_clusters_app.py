@@ -11,8 +11,9 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from clusters import files
+from clusters import class_scatter, files
 from csp_core import embedding_clusters
+from csp_core.data.records import ClassTable
 from csp_core.image import make_image_encoder
 from csp_core.inference.clusters import Clusters
 from csp_core.inference.clusters.series import write_frame
@@ -108,7 +109,7 @@ def test_it_shows_clusters_with_what_is_known_of_them(open_clusters: Open) -> No
     assert not app.exception and not app.error
     said = texts(app)
     assert "k-means, 4 clusters, 500 places on land, seed 0" in said
-    assert "Colours and distances of one view say nothing about" in said
+    assert "Colours of clusters compare within one model" in said
     assert "Silhouette" in said and "adjusted Rand index" in said
     assert said.count('<th scope="row">') == 4 and "million km²" in said
     assert [app.selectbox(key=f"clusters-{name}").value for name in ("method", "where")] == [
@@ -137,6 +138,43 @@ def test_every_choice_is_in_the_address(open_clusters: Open) -> None:
     assert (asked(app, "count"), asked(app, "where")) == ("5", "world")
     assert asked(app, "show") == "components"
     assert "Red, green and blue" in texts(app) and "on land and sea" in texts(app)
+
+
+def test_a_region_is_grouped_alone(
+    open_clusters: Open, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Clusters] = []
+    monkeypatch.setattr(files, "downloads", lambda *about: shown.append(files.to_clusters(*about)))
+    app = open_clusters(lat="48.2", lon="16.4", centre="10_20", zoom="3")
+    for edge, value in (("west", -20.0), ("south", -36.0), ("east", 52.0), ("north", 38.0)):
+        app.number_input(key=f"clusters-{edge}").set_value(value).run()
+        assert not app.exception and not app.error
+    assert asked(app, "bounds") == "-20,-36,52,38" and asked(app, "centre") is None
+    said = texts(app)
+    assert "500 places on land, longitude -20 to 52, latitude -36 to 38, seed 0" in said
+    assert "It lies outside the region" in said and "% of Africa in the region" in said
+    region = (-20.0, -36.0, 52.0, 38.0)
+    there = embedding_clusters(load_model(models / "toy"), points=500, count=4, bounds=region)
+    assert shown[-1].sample.bounds == region and torch.equal(shown[-1].labels, there.labels)
+    assert shown[-1].facts == there.facts
+    app.button(key="clusters-world").click().run()
+    assert asked(app, "bounds") is None and "It is in cluster" in texts(app)
+
+
+def test_a_region_without_land_is_a_sentence(open_clusters: Open) -> None:
+    app = open_clusters(bounds="-150,-40,-130,-30")
+    assert not app.exception and len(app.error) == 1
+    assert "There is no land within longitude -150 to -130" in texts(app)
+    app.selectbox(key="clusters-where").set_value("world").run()
+    assert not app.error and "Silhouette" in texts(app)
+
+
+def test_what_is_no_region_stays_in_the_boxes(open_clusters: Open) -> None:
+    app = open_clusters(bounds="0,50,20,40")
+    assert "latitude 50 to 40" in app.error[0].value and "Silhouette" in texts(app)
+    assert app.number_input(key="clusters-south").value == 50
+    app.number_input(key="clusters-south").set_value(30.0).run()
+    assert not app.error and asked(app, "bounds") == "0,30,20,40"
 
 
 def test_a_cluster_and_a_rectangle_are_highlighted_by_boxes(open_clusters: Open) -> None:
@@ -201,10 +239,34 @@ def test_classes_that_live_alike(open_clusters: Open) -> None:
     assert "does not know" in texts(open_clusters(taxon="Nobody here"))
 
 
+def test_classes_as_a_scatter(open_clusters: Open) -> None:
+    app = open_clusters()
+    assert "click a dot" in texts(app) and "Placed most like it" not in texts(app)
+    app = open_clusters(taxon="Inventa nairobica")
+    assert not app.exception and not app.error
+    assert "Placed most like it" in texts(app) and "Each dot is one" in texts(app)
+
+
+def test_classes_that_are_marked_are_drawn_last() -> None:
+    plane = class_scatter.Plane([0.0, 1.0, 2.0, 3.0], [0.0] * 4, [0.5, 0.1])
+    classes = ClassTable(("Aa", "Bb", "Cc", "Dd"), ("", "bee", "", ""))
+    rows = class_scatter.table(plane, classes, 1, [(2, 0.25), (0, -0.5)]).to_pylist()
+    assert [row["label"] for row in rows] == [3, 0, 2, 1]
+    assert [row["kind"] for row in rows] == ["other", "near", "near", "chosen"]
+    assert [row["like"] for row in rows] == ["", "-0.50", "0.25", "chosen"]
+    assert rows[-1]["common"] == "bee" and rows[0]["common"] == rows[0]["name"] == "Dd"
+    bare = class_scatter.table(plane, classes, None, [])
+    assert {*bare["kind"].to_pylist()} == {"other"}
+
+
 def test_clusters_keep_their_numbers(open_clusters: Open) -> None:
     app = open_clusters(count="3", lat="48.2", lon="16.4")
     before = texts(app).partition("It is in cluster ")[2][0]
     app.number_input(key="clusters-seed").set_value(7).run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
+    app.selectbox(key="clusters-points").set_value(1000).run()
+    assert texts(app).partition("It is in cluster ")[2][0] == before
+    app.selectbox(key="clusters-where").set_value("world").run()
     assert texts(app).partition("It is in cluster ")[2][0] == before
 
 
@@ -236,6 +298,8 @@ def test_an_address_has_the_same_numbers_everywhere(
         ({"count": "2.5"}, "count=2.5 in the address does not fit"),
         ({"seed": "x"}, "seed=x in the address is not a number"),
         ({"brush": "1,2,3"}, "brush=1,2,3 in the address is no rectangle"),
+        ({"bounds": "1,2,3"}, "bounds=1,2,3 in the address is no region: give west, south"),
+        ({"bounds": "5,0,5,9"}, "longitude 5 to 5"),
         ({"above": "3"}, "above=3 in the address is no cosine"),
         ({"model": "nobody"}, "Model nobody is not here"),
         ({"cluster": "99"}, "There is no cluster 99; there are 0, 1, 2, 3"),

@@ -1,0 +1,146 @@
+"""The region whose places are grouped: four edges in the address, typed in boxes."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from csp_core.errors import ConfigError
+from csp_core.geo import WORLD
+from csp_core.grid import Bounds, check_bounds, describe_bounds
+from shared.address import CENTRE, set_param
+
+NAME = "bounds"
+# In the order of the address and of the command line.
+EDGES = (("West", 180.0), ("South", 90.0), ("East", 180.0), ("North", 90.0))
+# Pixels of the map that a region has to fit into, and its nearest look at one.
+ROOM, NEAREST = 420, 7.0
+
+
+def read_bounds(problems: list[str]) -> tuple[Bounds, Bounds]:
+    """Read the region of the address.
+
+    Args:
+        problems: A sentence is added for what is no region.
+
+    Returns:
+        The region, which is the world where there is none, and the edges as the boxes hold them.
+    """
+    given = st.query_params.get(NAME, "")
+    if not given:
+        return WORLD, WORLD
+    try:
+        west, south, east, north = map(float, given.split(","))
+        edges = (west, south, east, north)
+    except ValueError:
+        edges = (math.nan,) * 4
+    try:
+        return check_bounds(edges), edges
+    except ConfigError as error:
+        why = "give west, south, east, north with commas."
+        if all(map(math.isfinite, edges)):
+            why = str(error)
+        problems.append(
+            f"{NAME}={given} in the address is no region: {why} Taking the whole world instead."
+        )
+    fits = all(abs(edge) <= most for edge, (_, most) in zip(edges, EDGES, strict=True))
+    return WORLD, edges if fits else WORLD
+
+
+def write_bounds(edges: Bounds) -> str | None:
+    """Write a region as the address has it; None for the world.
+
+    Example:
+        >>> write_bounds((-20.0, -36.5, 52.0, 38.0)), write_bounds((-180, -90, 180, 90))
+        ('-20,-36.5,52,38', None)
+    """
+    return None if edges == WORLD else ",".join(f"{round(edge, 4):g}" for edge in edges)
+
+
+def inside(bounds: Bounds, lon: float, lat: float) -> bool:
+    """Tell whether a place lies in a region.
+
+    Example:
+        >>> inside((170.0, -20.0, -170.0, 0.0), -175.0, -5.0), inside((0, 0, 9, 9), 10.0, 5.0)
+        (True, False)
+    """
+    west, south, east, north = bounds
+    if not south <= lat <= north:
+        return False
+    return west <= lon <= east if west < east else lon >= west or lon <= east
+
+
+def words_of(bounds: Bounds) -> str:
+    """Name a region at the end of a sentence; nothing for the world."""
+    return "" if bounds == WORLD else f", {describe_bounds(bounds)}"
+
+
+def look_of(bounds: Bounds) -> tuple[float, float, float] | None:
+    """Tell how a map shows a region as a whole.
+
+    Returns:
+        Longitude, latitude and zoom, in halves; None for the world.
+
+    Example:
+        >>> look_of((170.0, -20.0, -170.0, 0.0))
+        (180.0, -10.1559, 4.5)
+    """
+    if bounds == WORLD:
+        return None
+    west, south, east, north = bounds
+    width = east - west + (360 if west > east else 0)
+    low, high = (math.asinh(math.tan(math.radians(max(-85.0, min(85.0, lat)))))
+                 for lat in (south, north))  # fmt: skip
+    part = max(width / 360, (high - low) / (2 * math.pi), 1e-6)
+    zoom = math.floor(2 * math.log2(ROOM / 256 / part)) / 2
+    lon = west + width / 2
+    lat = math.degrees(math.atan(math.sinh((low + high) / 2)))
+    return lon - 360 if lon > 180 else lon, round(lat, 4), max(0.5, min(NEAREST, zoom))
+
+
+def _take(edges: Bounds) -> None:
+    set_param(NAME, write_bounds(edges))
+    # Another region has other groups, in other places of the scatter and of the map.
+    for name in ("cluster", "brush", CENTRE, "zoom"):
+        set_param(name, None)
+
+
+def on_edges() -> None:
+    """Take over the four boxes; an empty one is the end of the world."""
+    typed = [st.session_state[_key(name)] for name, _ in EDGES]
+    west, south, east, north = (
+        end if edge is None else edge for edge, end in zip(typed, WORLD, strict=True)
+    )
+    _take((west, south, east, north))
+
+
+def _key(name: str) -> str:
+    return f"clusters-{name.lower()}"
+
+
+def draw(bounds: Bounds, edges: Bounds) -> None:
+    """Draw the boxes for the edges.
+
+    Args:
+        bounds: The region.
+        edges: What the boxes hold.
+    """
+    with (
+        st.expander("Region: the whole world or a part of it", expanded=edges != WORLD),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+    ):
+        for (name, most), edge in zip(EDGES, edges, strict=True):
+            st.session_state[_key(name)] = edge
+            st.number_input(
+                f"{name}, degrees",
+                *(-most, most),
+                value=None,
+                step=1.0,
+                format="%.2f",
+                key=_key(name),
+                on_change=on_edges,
+                width=172,
+            )
+        if bounds != WORLD or edges != WORLD:
+            st.button("Whole world", key="clusters-world", on_click=_take, args=(WORLD,))
