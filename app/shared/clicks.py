@@ -14,6 +14,8 @@ from shared.visits import own
 # Longitude, latitude, and the zoom if it changes.
 Centre = tuple[float, float, float | None]
 Look = tuple[float, float, float]
+# In the session's state: the place of the last click, and what it replaced.
+BEFORE = "before-click"
 HALF = "A place needs a latitude and a longitude; until both are there, all stays as it was."
 
 
@@ -67,12 +69,40 @@ def on_map(key: str) -> None:
     # A move reports the last click again.
     view = address.view_of(value.get("centre"), value.get("zoom"))
     if click and click != seen.get(key):
-        seen[key] = click
-        choose_place(click["lng"], click["lat"], view=view)
-        st.session_state[own("clicked")] = address.place_params()
+        last, seen[key] = seen.get(key), click
+        if not click.get("undone"):
+            _take_click(click["lng"], click["lat"], view)
+        # Both words of a double click may come at once: then nothing was taken over.
+        elif last and last.get("count") == click.get("count"):
+            _take_back(view)
+        else:
+            st.query_params.update(view)
     else:
         st.query_params.update(view)
     st.session_state[own("looks")] = address.read_centre()
+
+
+def _take_click(lon: float, lat: float, view: Mapping[str, str]) -> None:
+    """Take over a click, and remember what it replaces."""
+    state = st.session_state
+    before = address.place_params(), said.current(), state.get(own("clicked"))
+    choose_place(lon, lat, view=view)
+    state[own("clicked")] = address.place_params()
+    state[own(BEFORE)] = (address.place_params(), *before)
+
+
+def _take_back(view: Mapping[str, str]) -> None:
+    """Put the pin back to where it stood before a click that became a double click."""
+    state, params = st.session_state, st.query_params.to_dict() | dict(view)
+    there, before, told, clicked = state.pop(own(BEFORE), (None, (None, None), None, None))
+    # Whatever was chosen since the click stays.
+    if there == address.place_params():
+        state[own("clicked")] = clicked
+        params |= dict(zip(("lon", "lat"), before, strict=True))
+    # At once, and in the order that the browser has them in: else it would be one more step.
+    st.query_params.from_dict({name: value for name, value in params.items() if value})
+    if there and told:
+        said.restore(told)
 
 
 def on_cell(key: str) -> None:

@@ -67,6 +67,11 @@ def current() -> Said | None:
     return said if said is not None and said.at == address.place_params() else None
 
 
+def restore(told: Said) -> None:
+    """Tell again what was told before; it is current only where the pin stands there again."""
+    st.session_state[own(SAID)] = told
+
+
 def forget() -> None:
     """Tell nothing any more."""
     st.session_state.pop(own(SAID), None)
