@@ -65,8 +65,11 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
         if model.uses_date:
             months.month_picker(view.month)
+    typed.draw_lookup(view.refused, model, view.beside, view.notices)
     draw_examples(view)
-    draw_messages(view)
+    # A container even for nothing: the map below would be built anew if its number changed.
+    with st.container():
+        widgets.messages(view.problems, ())
 
 
 def draw_examples(view: View) -> None:
@@ -84,12 +87,6 @@ def draw_examples(view: View) -> None:
                 on_click=clicks.choose_place,
                 args=(example.lon, example.lat),
             )
-
-
-def draw_messages(view: View) -> None:
-    """Say what was changed or refused, and offer what may have been meant."""
-    widgets.messages(view.problems, view.notices)
-    typed.draw_lookup(view.refused)
 
 
 def draw_map(view: View, model: DualEncoder) -> None:

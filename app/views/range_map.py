@@ -142,7 +142,7 @@ def draw_controls(
         if model.uses_date:
             months.month_picker(view.month)
     draw_recent(view, model, taxon)
-    widgets.messages(view.problems, view.notices)
+    widgets.messages(view.problems, ())
 
 
 def _compares(view: RangeView, info: ModelInfo) -> bool:
@@ -192,7 +192,8 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
     typed.place_box()
     with st.container(horizontal=True, gap="small"):
         clicks.coordinate_boxes(view.place)
-    typed.draw_lookup(None if view.place else (view.lon, view.lat))
+    asked = None if view.place else (view.lon, view.lat)
+    typed.draw_lookup(asked, layers[0].model, view.beside, view.notices)
     if view.place is None:
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return
