@@ -58,7 +58,7 @@ def ranked(app: AppTest) -> list[str]:
 
 def range_links(app: AppTest) -> list[str]:
     links = [link.proto for link in app.get("page_link")]
-    return [link.query_string for link in links if link.label == "Range map"]
+    return [link.query_string for link in links if link.label.startswith("Range map *of ")]
 
 
 def param(app: AppTest, name: str) -> str | None:

@@ -519,7 +519,7 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
 def test_the_pages_link_to_each_other(open_app: Open) -> None:
     app = open_app(page="explore", lat="48.2", lon="16.4")
     links = [link.proto for link in app.get("page_link")]
-    link = next(link for link in links if link.label == "Range map")
+    link = next(link for link in links if link.label.startswith("Range map *of "))
     assert link.page == "range-map"
     target = {name: values[0] for name, values in parse_qs(link.query_string).items()}
     assert target.keys() == {"model", "lat", "lon", "taxon"}
