@@ -55,14 +55,14 @@ def on_wanted() -> None:
 
 
 def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> None:
-    """Draw the boxes that choose place, model and month, and what is wrong with the choice."""
+    """Draw the boxes that choose model, place and month, and what is wrong with the choice."""
     usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
-        typed.place_box(width=340)
-        clicks.coordinate_boxes(view.place)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
+        typed.place_box(width=340)
+        clicks.coordinate_boxes(view.place)
         if model.uses_date:
             months.month_picker(view.month)
     typed.draw_lookup(view.refused, model, view.beside, view.notices)
