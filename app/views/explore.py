@@ -66,10 +66,10 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
         if model.uses_date:
             months.month_picker(view.month)
     typed.draw_lookup(view.refused, model, view.beside, view.notices)
-    draw_examples(view)
     # A container even for nothing: the map below would be built anew if its number changed.
     with st.container():
         widgets.messages(view.problems, ())
+    draw_examples(view)
 
 
 def draw_examples(view: View) -> None:

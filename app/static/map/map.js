@@ -43,13 +43,13 @@ window.cspMap = (() => {
     } catch (error) { /* in a frame of another origin the server alone writes it */ }
   }
 
-  /* The place of the address, as it is written there. */
+  /* Latitude and longitude of the address as they are written there, as text. */
   function placeNow() {
     try {
       const given = new URL(window.parent.location.href).searchParams;
-      return { lat: given.get("lat"), lon: given.get("lon") };
+      return JSON.stringify([given.get("lat"), given.get("lon")]);
     } catch (error) {
-      return {};
+      return "[null, null]";
     }
   }
 
@@ -77,13 +77,24 @@ window.cspMap = (() => {
       told = { time: Date.now(), place: placeNow() };
       tell(map, spot);
     };
+    // The server's own word on the click is awaited: after this one it would be one more step of the
+    // browser's history.
+    const undo = (place, count, last) => {
+      if (map.cspPicked.count !== count) return;
+      if (placeNow() === place && Date.now() < last) {
+        setTimeout(undo, 50, place, count, last);
+        return;
+      }
+      const [lat, lon] = JSON.parse(place);
+      writeAddress({ lat, lon });
+      tell(map);
+    };
     const takeBack = () => {
       clearTimeout(waiting);
       waiting = null;
       if (told && Date.now() - told.time < DOUBLE) {
-        writeAddress(told.place);
         map.cspPicked = { ...map.cspPicked, undone: true };
-        tell(map);
+        undo(told.place, map.cspPicked.count, Date.now() + DOUBLE);
       }
       told = null;
     };
@@ -236,7 +247,7 @@ window.cspMap = (() => {
   }
 
   function begin(map, options) {
-    const { words, start, home: first, wire, detail, colours } = options;
+    const { words, start, home: first, wire, world, colours } = options;
     const home = () => {
       if (first) map.setView([first[1], first[0]], first[2], {});
       else wholeWorld(map);
@@ -248,7 +259,7 @@ window.cspMap = (() => {
     keys(map, words);
     controls(map, words, home);
     if (wire) follow(map, wire);
-    if (detail) window.cspWorld.closer(map, detail, colours);
+    if (world) window.cspWorld.closer(map, world, colours);
   }
 
   return { begin };
