@@ -112,8 +112,9 @@ def draw_lookup(
         if swap:
             _offer(swap)
         elif model is not None and (likely := _likely(told, model)):
-            st.caption(RATHER)
-            _offer(likely, quiet=True)
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.caption(RATHER, width="content")
+                _offer(likely, quiet=True)
         if told.places:
             st.caption(told.question)
             with st.container(horizontal=True, gap="small"):
