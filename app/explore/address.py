@@ -43,8 +43,9 @@ class View:
         by_lift: Whether the list begins with what is more recorded here than elsewhere.
         wanted: A part of the names that are listed.
         refused: What it gives for longitude and latitude if that is no place on Earth.
-        notices: What was changed.
+        notices: What was changed of the place.
         problems: What cannot be used.
+        beside: The same of the place, to be said beside its boxes.
     """
 
     info: ModelInfo
@@ -57,6 +58,7 @@ class View:
     refused: tuple[float, float] | None = None
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
 
 def start_of(info: ModelInfo) -> Example:
@@ -89,16 +91,17 @@ def read_view(known: list[ModelInfo]) -> View:
     """
     problems: list[str] = []
     notices: list[str] = []
+    beside: list[str] = []
     info = read_model("model", known, problems)
     start = start_of(info)
     instead = f"; showing {start.name} instead"
-    lon = read_number("lon", start.lon, problems, instead)
-    lat = read_number("lat", start.lat, problems, instead)
+    lon = read_number("lon", start.lon, beside, instead)
+    lat = read_number("lat", start.lat, beside, instead)
     if lon is None or lat is None:
         lon, lat = start.lon, start.lat
-    place = tidy(lon, lat, notices, problems)
+    place = tidy(lon, lat, notices, beside)
     if place is None:
-        problems[-1] += f" Showing {start.name} instead."
+        beside[-1] += f" Showing {start.name} instead."
     zoom = read_zoom(float(ZOOM), problems)
     return View(
         info=info,
@@ -111,6 +114,7 @@ def read_view(known: list[ModelInfo]) -> View:
         refused=None if place else (lon, lat),
         notices=notices,
         problems=problems,
+        beside=beside,
     )
 
 

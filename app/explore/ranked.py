@@ -112,8 +112,10 @@ def ranked_list(
                     on_click=on_pick,
                     args=(row.ranked.taxon,),
                 )
-                where = f"Where {escape_markdown(name)} is recorded, on a map of the world"
-                widgets.range_link("Range map", row.ranked.taxon, link, where)
+                named = escape_markdown(name)
+                where = f"Where {named} is recorded, on a map of the world"
+                # The styles hide what is slanted from the eye: ears need to know which of ten.
+                widgets.range_link(f"Range map *of {named}*", row.ranked.taxon, link, where)
             st.html(_row_html(row, report, info, scale, by_lift=by_lift))
     if rows and not report.extrapolates:
         full = f"a share of {percent(scale)}" if report.kind == "share" else f"a score of {scale:g}"

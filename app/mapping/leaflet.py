@@ -70,9 +70,9 @@ def _base_map(
     else:
         _add_world(view, palette)
     colours = {name: getattr(palette, name) for name in ("sea", "land", "border", "river")}
-    detail = None if chosen else resources.detail_url()
+    world = None if chosen else resources.world_urls()
     options = {"words": {**WORDS, "frame": frame}, "start": start, "home": home, "wire": wire,
-               "colours": colours, "detail": detail}  # fmt: skip
+               "colours": colours, "world": world}  # fmt: skip
     view.add_child(Script(f"cspMap.begin(here, {json.dumps(options)});"))
     return view
 
@@ -133,6 +133,9 @@ def _css(palette: Palette) -> str:
         "@media (pointer:coarse){.leaflet-bar a{width:44px!important;height:44px!important;"
         "line-height:44px!important}}"
         ".csp-country span{font-size:12px;letter-spacing:.06em;opacity:.75}"
+        # Over the colours of a whole world letters must be there for those alone who look for them.
+        f".csp-far span{{font-size:10px;opacity:.7;text-shadow:0 0 1px {palette.land},"
+        f"0 0 2px {palette.land}}}"
         ".csp-town span{font-size:11px;opacity:.85}"
         "body{margin:0}"
     )

@@ -43,7 +43,7 @@ class PhotoView:
         ignored: Whether the place shall not count.
         weight: Of the place, or None for the fitted one.
         zoom: Of the map, or None for the whole world.
-        notices: What was changed.
+        notices: What was changed of the place.
         problems: What cannot be used.
         beside: The same of place, radius and date, to be said beside their boxes.
     """

@@ -21,7 +21,7 @@ from photo.address import (
     is_shown,
 )
 from photo.files import Chosen
-from shared import address, clicks, typed
+from shared import address, clicks, typed, widgets
 from shared.visits import own
 from shared.words import escape_markdown, place_title
 
@@ -138,8 +138,8 @@ def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) 
     photo = chosen.key
     st.subheader("Where and when it was taken", anchor=False)
     typed.place_box()
-    _beside(view, "place")
-    typed.draw_lookup(None if view.place else (view.lon, view.lat))
+    asked = None if view.place else (view.lon, view.lat)
+    typed.draw_lookup(asked, model, view.beside["place"], view.notices)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         clicks.coordinate_boxes(where.place, width=160, owner=photo, on_change=_on_boxes)
         _radius_and_date(where, photo, model)
@@ -164,8 +164,7 @@ def _beside(view: PhotoView, *names: str) -> None:
     """Say what is wrong with what the address says, beside the boxes that it is for."""
     # A container even for nothing: boxes below would be built anew if their number changed.
     with st.container(gap="small"):
-        for problem in (one for name in names for one in view.beside.get(name, ())):
-            st.error(escape_markdown(problem))
+        widgets.messages([one for name in names for one in view.beside.get(name, ())], ())
 
 
 def _too_wide(where: Where, chosen: Chosen) -> None:
@@ -209,9 +208,9 @@ def _radius_and_date(where: Where, photo: str, model: DualEncoder) -> None:
     )
 
 
-def _on_boxes(photo: str) -> None:
+def _on_boxes(photo: str, name: str) -> None:
     if is_shown(photo):
-        clicks.on_boxes(photo)
+        clicks.on_boxes(photo, name)
 
 
 def _on_radius(photo: str) -> None:

@@ -44,8 +44,9 @@ class RangeView:
         guesses: Whether values are shown where the model extrapolates.
         sea: Whether values are shown at sea.
         dots: Whether dots stand where the species was recorded.
-        notices: What was changed.
+        notices: What was changed of the place.
         problems: What cannot be used.
+        beside: The same of the place, to be said beside its boxes.
     """
 
     info: ModelInfo
@@ -64,6 +65,7 @@ class RangeView:
     dots: bool
     notices: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
     @property
     def compares(self) -> bool:
@@ -82,12 +84,13 @@ def read_range(known: list[ModelInfo]) -> RangeView:
     """
     problems: list[str] = []
     notices: list[str] = []
+    beside: list[str] = []
     given = st.query_params
-    lon, lat = (read_number(name, None, problems) for name in ("lon", "lat"))
-    place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
+    lon, lat = (read_number(name, None, beside) for name in ("lon", "lat"))
+    place = None if lon is None or lat is None else tidy(lon, lat, notices, beside)
     if ("lon" in given) != ("lat" in given):
         alone, other = ("lon", "lat") if "lon" in given else ("lat", "lon")
-        problems.append(
+        beside.append(
             f"{alone}={given.get(alone)} in the address is half a place; give {other} beside it."
         )
         lon = lat = None
@@ -111,6 +114,7 @@ def read_range(known: list[ModelInfo]) -> RangeView:
         guesses=read_word("guesses", ("", "shown"), problems) == "shown",
         notices=notices,
         problems=problems,
+        beside=beside,
     )
 
 

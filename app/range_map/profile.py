@@ -19,13 +19,15 @@ from shared.words import count_of, escape_markdown, knows_species, plural
 MOST_COUNTRIES = 4
 AT_SEA = "the sea"
 # Where a scientific name can be looked up: what the place is called, and its address of a name.
+# eBird documents no search by name, and its pages of species bear codes of its own: its page that
+# looks species up is opened, and has the name beside it for as long as it takes one.
 PLACES: dict[str, tuple[str, Callable[[str], str]]] = {
     "gbif": ("GBIF", lambda name: f"https://www.gbif.org/species/search?q={quote(name)}"),
     "inaturalist": (
         "iNaturalist",
         lambda name: f"https://www.inaturalist.org/taxa/search?q={quote(name)}",
     ),
-    "ebird": ("eBird", lambda name: f"https://ebird.org/species/search?q={quote(name)}"),
+    "ebird": ("eBird", lambda name: f"https://ebird.org/explore?q={quote(name)}"),
     "xeno-canto": (
         "xeno-canto",
         lambda name: f"https://xeno-canto.org/species/{quote(name.replace(' ', '-'))}",

@@ -105,8 +105,10 @@ def read_word(name: str, choice: Collection[str], problems: list[str]) -> str:
     given = st.query_params.get(name) or first
     if given in choice:
         return given
-    words, instead = ", ".join(filter(None, choice)), f"; showing {first} instead" if first else ""
-    problems.append(f"{name}={given} in the address is none of {words}{instead}.")
+    words = ", ".join(filter(None, choice))
+    what = f"is none of {words}; showing {first} instead" if first else "means nothing here"
+    what += "" if first else f"; give {words}, or leave it out"
+    problems.append(f"{name}={given} in the address {what}.")
     return first
 
 

@@ -14,6 +14,10 @@ from shared.visits import own
 # Longitude, latitude, and the zoom if it changes.
 Centre = tuple[float, float, float | None]
 Look = tuple[float, float, float]
+# In the session's state: the place of the last click, and what it replaced.
+BEFORE = "before-click"
+# What was typed of a place, where letters did not say which number is which.
+BOTH: frozenset[str] = frozenset(("lon", "lat"))
 HALF = "A place needs a latitude and a longitude; until both are there, all stays as it was."
 
 
@@ -36,6 +40,7 @@ def take_numbers(
     text: str = "",
     swap: tuple[float, float] | None = None,
     numbers: tuple[str, float | None, float | None] | None = None,
+    bare: frozenset[str] = frozenset(),
 ) -> None:
     """Take over typed coordinates, or say why they are none; then the place stays as it was.
 
@@ -45,14 +50,15 @@ def take_numbers(
         text: What the box for places shall say.
         swap: Longitude and latitude that may have been meant instead, or None.
         numbers: What the boxes keep if it is refused, as in ``Said``.
+        bare: Which of the two were typed and may be the wrong way round, as in ``Said``.
     """
     try:
         lon, lat, notice = gazetteer.tidy_coordinates(lon, lat)
     except BadRecordError as error:
-        said.say(text, error=str(error), swap=swap, numbers=numbers)
+        said.say(text, error=str(error), swap=swap, numbers=numbers, bare=bare)
         return
     choose_place(lon, lat)
-    said.say(text, notice=notice or "", swap=swap)
+    said.say(text, notice=notice or "", swap=swap, bare=bare)
 
 
 def on_map(key: str) -> None:
@@ -67,12 +73,40 @@ def on_map(key: str) -> None:
     # A move reports the last click again.
     view = address.view_of(value.get("centre"), value.get("zoom"))
     if click and click != seen.get(key):
-        seen[key] = click
-        choose_place(click["lng"], click["lat"], view=view)
-        st.session_state[own("clicked")] = address.place_params()
+        last, seen[key] = seen.get(key), click
+        if not click.get("undone"):
+            _take_click(click["lng"], click["lat"], view)
+        # Both words of a double click may come at once: then nothing was taken over.
+        elif last and last.get("count") == click.get("count"):
+            _take_back(view)
+        else:
+            st.query_params.update(view)
     else:
         st.query_params.update(view)
     st.session_state[own("looks")] = address.read_centre()
+
+
+def _take_click(lon: float, lat: float, view: Mapping[str, str]) -> None:
+    """Take over a click, and remember what it replaces."""
+    state = st.session_state
+    before = address.place_params(), said.current(), state.get(own("clicked"))
+    choose_place(lon, lat, view=view)
+    state[own("clicked")] = address.place_params()
+    state[own(BEFORE)] = (address.place_params(), *before)
+
+
+def _take_back(view: Mapping[str, str]) -> None:
+    """Put the pin back to where it stood before a click that became a double click."""
+    state, params = st.session_state, st.query_params.to_dict() | dict(view)
+    there, before, told, clicked = state.pop(own(BEFORE), (None, (None, None), None, None))
+    # Whatever was chosen since the click stays.
+    if there == address.place_params():
+        state[own("clicked")] = clicked
+        params |= dict(zip(("lon", "lat"), before, strict=True))
+    # At once, and in the order that the browser has them in: else it would be one more step.
+    st.query_params.from_dict({name: value for name, value in params.items() if value})
+    if there and told:
+        said.restore(told)
 
 
 def on_cell(key: str) -> None:
@@ -86,30 +120,34 @@ def on_cell(key: str) -> None:
         choose_place(picked[0]["lon"], picked[0]["lat"])
 
 
-def on_boxes(owner: str = "") -> None:
+def on_boxes(owner: str = "", name: str = "") -> None:
     """Take over typed numbers; what is no place is told, and the boxes keep it until one is chosen.
 
     Args:
         owner: As ``coordinate_boxes`` was told.
+        name: Which of the two was typed, ``lon`` or ``lat``.
     """
+    told = said.current()
+    # With one of them typed, the other one is that of another place and says nothing yet.
+    bare = BOTH & {name, *(told.bare if told else ())}
     lon, lat = (st.session_state.get(f"{name}_box{owner}") for name in ("lon", "lat"))
     typed = (owner, lon, lat)
     if lon is not None and lat is not None:
-        take_numbers(lon, lat, swap=gazetteer.swapped(lon, lat), numbers=typed)
+        take_numbers(lon, lat, swap=gazetteer.swapped(lon, lat), numbers=typed, bare=bare)
         return
     try:
         gazetteer.tidy_coordinates(lon or 0.0, lat or 0.0)
     except BadRecordError as error:
-        said.say(error=str(error), numbers=typed)
+        said.say(error=str(error), numbers=typed, bare=bare)
     else:
-        said.say(notice=HALF, numbers=typed)
+        said.say(notice=HALF, numbers=typed, bare=bare)
 
 
 def coordinate_boxes(
     place: tuple[float, float] | None,
     width: int = 150,
     owner: str = "",
-    on_change: Callable[[str], None] = on_boxes,
+    on_change: Callable[[str, str], None] = on_boxes,
 ) -> None:
     """Draw the boxes for latitude and longitude.
 
@@ -117,23 +155,24 @@ def coordinate_boxes(
         place: Longitude and latitude of the pin, or None.
         width: Of each, pixels.
         owner: What the place is of, where a page shows one of several.
-        on_change: Called with ``owner`` after another number was typed.
+        on_change: Called with ``owner`` and ``lon`` or ``lat`` after another number was typed.
     """
     lon, lat = place or (None, None)
     told = said.current()
     if told and told.numbers and told.numbers[0] == owner:
         _, lon, lat = told.numbers
-    for label, name, value in (("Latitude", "lat_box", lat), ("Longitude", "lon_box", lon)):
-        st.session_state[name + owner] = value
+    for label, name, value in (("Latitude", "lat", lat), ("Longitude", "lon", lon)):
+        key = f"{name}_box{owner}"
+        st.session_state[key] = value
         st.number_input(
             label,
             # One that may not be empty would put a number of its own where somebody emptied it.
             value=None,
             step=0.1,
             format="%.4f",
-            key=name + owner,
+            key=key,
             on_change=on_change,
-            args=(owner,),
+            args=(owner, name),
             width=width,
         )
 

@@ -56,9 +56,13 @@ def map_scripts() -> list[tuple[str, str]]:
     return [("leaflet", f"{leaflet_url()}/leaflet.js"), *own]
 
 
-def detail_url() -> str:
-    """Give the address of the finer world, which a map fetches once one looks closer."""
-    return _map_file("detail.json")
+def world_urls() -> dict[str, str]:
+    """Give the addresses of what a map fetches itself.
+
+    Returns:
+        ``names`` of countries, and ``detail``, the finer world, for who looks closer.
+    """
+    return {name: _map_file(f"{name}.json") for name in ("names", "detail")}
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

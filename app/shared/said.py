@@ -26,6 +26,8 @@ class Said:
         swap: Longitude and latitude that may have been meant instead, or None.
         question: What to ask about ``places``.
         places: Those that may have been meant.
+        bare: Names of ``lon`` and ``lat`` that were typed without saying which is which, since the
+            pin was moved otherwise: if both were, they may be swapped.
         numbers: Whose boxes hold something else than the pin's numbers, and which longitude and
             latitude; None where they show the pin's.
     """
@@ -38,6 +40,7 @@ class Said:
     question: str = ""
     places: tuple[Place, ...] = ()
     numbers: tuple[str, float | None, float | None] | None = None
+    bare: frozenset[str] = frozenset()
 
 
 def say(
@@ -49,6 +52,7 @@ def say(
     question: str = "",
     places: tuple[Place, ...] = (),
     numbers: tuple[str, float | None, float | None] | None = None,
+    bare: frozenset[str] = frozenset(),
 ) -> None:
     """Tell something instead of what was told before; the arguments are the fields of ``Said``.
 
@@ -57,7 +61,7 @@ def say(
     if (before := current()) is not None:
         text, numbers = text or before.text, numbers or before.numbers
     st.session_state[own(SAID)] = Said(
-        address.place_params(), text, error, notice, swap, question, places, numbers
+        address.place_params(), text, error, notice, swap, question, places, numbers, bare
     )
 
 
@@ -65,6 +69,11 @@ def current() -> Said | None:
     """Give what is told now; None where nothing is, or the pin has moved since."""
     said: Said | None = st.session_state.get(own(SAID))
     return said if said is not None and said.at == address.place_params() else None
+
+
+def restore(told: Said) -> None:
+    """Tell again what was told before; it is current only where the pin stands there again."""
+    st.session_state[own(SAID)] = told
 
 
 def forget() -> None:

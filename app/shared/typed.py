@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import streamlit as st
 
 from csp_core import gazetteer
 from csp_core.errors import CspError
-from shared import clicks, place_list, said
+from csp_core.inference import likely_swapped
+from csp_core.model import Prior
+from shared import clicks, place_list, said, widgets
 from shared.words import escape_markdown
 
 BOX = "place_text"
+RATHER = (
+    "Hardly anything was recorded near here, but much is where latitude and longitude are swapped."
+)
 # Letters of a compass say which number is which, and so do codes and links; a degree may be º.
 CLEAR = re.compile(r"[^\W\d_º]|\d\+\d")
 
@@ -70,7 +76,8 @@ def _take(place: gazetteer.Place) -> None:
     clear = CLEAR.search(place.name)
     swap = None if clear else gazetteer.swapped(place.lon, place.lat)
     st.session_state[BOX] = place.label
-    clicks.take_numbers(place.lon, place.lat, text=place.label, swap=swap)
+    bare = frozenset() if clear else clicks.BOTH
+    clicks.take_numbers(place.lon, place.lat, text=place.label, swap=swap, bare=bare)
 
 
 def _on_suggestion(picked: Any) -> None:
@@ -80,12 +87,20 @@ def _on_suggestion(picked: Any) -> None:
             _take(gazetteer.Place(label[:200], "", float(lon), float(lat)))
 
 
-def draw_lookup(asked: tuple[float | None, float | None] | None = None) -> None:
+def draw_lookup(
+    asked: tuple[float | None, float | None] | None = None,
+    model: Prior | None = None,
+    problems: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> None:
     """Say what is wrong with a typed place, or which ones it may mean.
 
     Args:
         asked: Longitude and latitude of the address, if they are no place: they may be one the
             other way round.
+        model: Whose records may tell that valid numbers were swapped.
+        problems: What is wrong with the place of the address.
+        notices: What was changed in it.
     """
     told = said.current() or said.Said((None, None))
     swap = told.swap
@@ -93,16 +108,32 @@ def draw_lookup(asked: tuple[float | None, float | None] | None = None) -> None:
         swap = gazetteer.swapped(asked[0], asked[1])
     # A container even for nothing: the map below would be built anew if its number changed.
     with st.container():
-        if told.error:
-            st.error(escape_markdown(told.error))
-        if told.notice:
-            st.info(escape_markdown(told.notice))
+        widgets.messages([*problems, told.error], [*notices, told.notice])
         if swap:
-            label = f"Swap them: {gazetteer.format_coordinates(*swap)}"
-            st.button(label, on_click=clicks.choose_place, args=swap, key="swap")
+            _offer(swap)
+        elif model is not None and (likely := _likely(told, model)):
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.caption(RATHER, width="content")
+                _offer(likely, quiet=True)
         if told.places:
             st.caption(told.question)
             with st.container(horizontal=True, gap="small"):
                 for number, place in enumerate(told.places):
                     label = escape_markdown(place.label)
                     st.button(label, on_click=_take, args=(place,), key=f"choice-{number}")
+
+
+def _likely(told: said.Said, model: Prior) -> tuple[float, float] | None:
+    """Give what typed numbers that are a place mean the other way round, if records say so."""
+    lon, lat = told.at
+    # Refused numbers, and a half of a place, are not where the pin stands.
+    if lon is None or lat is None or told.error or told.numbers or told.bare != clicks.BOTH:
+        return None
+    return likely_swapped(model, float(lon), float(lat))
+
+
+def _offer(swap: tuple[float, float], *, quiet: bool = False) -> None:
+    """Offer a place the other way round."""
+    label = f"Swap them: {gazetteer.format_coordinates(*swap)}"
+    kind: Literal["tertiary", "secondary"] = "tertiary" if quiet else "secondary"
+    st.button(label, on_click=clicks.choose_place, args=swap, key="swap", type=kind)

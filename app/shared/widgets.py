@@ -68,11 +68,11 @@ def no_models(known: Sequence[ModelInfo]) -> None:
 
 
 def messages(problems: Sequence[str], notices: Sequence[str]) -> None:
-    """Say what the address asks for and cannot have, and what was changed in it."""
-    for problem in problems:
-        st.error(escape_markdown(problem))
-    for notice in notices:
-        st.info(escape_markdown(notice))
+    """Say in one box what cannot be had, and in another what was changed; skip empty texts."""
+    for draw, told in ((st.error, problems), (st.info, notices)):
+        lines = [escape_markdown(one) for one in told if one]
+        if lines:
+            draw(lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines))
 
 
 def support_line(report: PlaceReport, before: str = "", listed: ModelInfo | None = None) -> None:

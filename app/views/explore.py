@@ -55,18 +55,21 @@ def on_wanted() -> None:
 
 
 def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> None:
-    """Draw the boxes that choose place, model and month, and what is wrong with the choice."""
+    """Draw the boxes that choose model, place and month, and what is wrong with the choice."""
     usable = list(address.usable(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
-        typed.place_box(width=340)
-        clicks.coordinate_boxes(view.place)
         if len(usable) > 1:
             st.session_state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, width=200)
+        typed.place_box(width=340)
+        clicks.coordinate_boxes(view.place)
         if model.uses_date:
             months.month_picker(view.month)
+    typed.draw_lookup(view.refused, model, view.beside, view.notices)
+    # A container even for nothing: the map below would be built anew if its number changed.
+    with st.container():
+        widgets.messages(view.problems, ())
     draw_examples(view)
-    draw_messages(view)
 
 
 def draw_examples(view: View) -> None:
@@ -84,12 +87,6 @@ def draw_examples(view: View) -> None:
                 on_click=clicks.choose_place,
                 args=(example.lon, example.lat),
             )
-
-
-def draw_messages(view: View) -> None:
-    """Say what was changed or refused, and offer what may have been meant."""
-    widgets.messages(view.problems, view.notices)
-    typed.draw_lookup(view.refused)
 
 
 def draw_map(view: View, model: DualEncoder) -> None:

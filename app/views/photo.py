@@ -186,7 +186,7 @@ def page() -> None:
     given = photo.files.choose(view.example, view.problems, view.info.name, address.usable(known))
     with truth:
         photo.files.say_truth(given.shown)
-    widgets.messages(view.problems, view.notices)
+    widgets.messages(view.problems, ())
     chosen = given.shown
     if chosen is None or chosen.photo is None:
         if chosen is not None:

@@ -112,20 +112,22 @@ def check_taxa(view: RangeView, model: DualEncoder, other: DualEncoder) -> str:
 def draw_controls(
     view: RangeView, known: list[ModelInfo], model: DualEncoder, other: DualEncoder, taxon: str
 ) -> None:
-    """Draw the boxes that choose species and models."""
+    """Draw the boxes that choose model, species and month, and what to compare with."""
     usable = list(address.usable(known))
     state = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="controls"):
         picker = partial(widgets.species_picker, width=260)
         what = singular(view.info)
-        picker(what.capitalize(), model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
-               key="taxon_box")  # fmt: skip
-        args = model.classes.names, taxon
-        st.button(f"Random {what}", key="random", on_click=on_random, args=args)
         if len(usable) > 1:
             state["model_box"] = view.info.name
             st.selectbox("Model", usable, key="model_box", on_change=on_model, args=(known,),
                          width=160)  # fmt: skip
+        picker(what.capitalize(), model.classes, taxon, partial(on_box, "taxon", "taxon_box"),
+               key="taxon_box")  # fmt: skip
+        args = model.classes.names, taxon
+        st.button(f"Random {what}", key="random", on_click=on_random, args=args)
+        if model.uses_date:
+            months.month_picker(view.month)
         picker("Compare with", other.classes, view.other_taxon,
                partial(on_box, "compare", "other_box"), key="other_box",
                placeholder=f"A second {singular(view.other_info)}")  # fmt: skip
@@ -139,10 +141,8 @@ def draw_controls(
             state["show_box"] = DIFFERENCE if view.difference else SIDE_BY_SIDE
             st.segmented_control("Comparison", [SIDE_BY_SIDE, DIFFERENCE], key="show_box",
                                  required=True, on_change=on_show)  # fmt: skip
-        if model.uses_date:
-            months.month_picker(view.month)
     draw_recent(view, model, taxon)
-    widgets.messages(view.problems, view.notices)
+    widgets.messages(view.problems, ())
 
 
 def _compares(view: RangeView, info: ModelInfo) -> bool:
@@ -192,7 +192,8 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
     typed.place_box()
     with st.container(horizontal=True, gap="small"):
         clicks.coordinate_boxes(view.place)
-    typed.draw_lookup(None if view.place else (view.lon, view.lat))
+    asked = None if view.place else (view.lon, view.lat)
+    typed.draw_lookup(asked, layers[0].model, view.beside, view.notices)
     if view.place is None:
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return

@@ -1,4 +1,4 @@
-"""Build app/static/map/detail.json: land, borders, lakes, rivers, names of countries and towns.
+"""Build detail.json (land, borders, lakes, rivers, towns) and names.json (countries) of the maps.
 
 Usage: python make_detail.py world_50m.json [OUT]; README.md says where the file comes from.
 
@@ -24,6 +24,10 @@ UNITS = 100
 # people.
 AREAS = ((300.0, 3), (60.0, 4), (8.0, 5), (0.5, 6), (0.0, 7))
 PEOPLE = ((3_000_000, 4), (1_000_000, 5), (400_000, 6), (150_000, 7), (80_000, 8))
+# Farther away a name must fit its country, so that it hides little beside it, and lie north of
+# where nobody lives: the area that each zoom takes, and pixels of a letter.
+SOUTH = -60.0
+FAR, LETTER = ((650.0, 1), (140.0, 2), (25.0, 3)), 6.5
 # Of islands and lakes, square degrees, and of rivers, degrees: what is smaller is not seen.
 SMALL, SHORT = 0.004, 0.5
 
@@ -60,8 +64,14 @@ def country_names(table: Any) -> list[list[Any]]:
         largest = max(shapely.get_parts(shape), key=lambda part: part.area)
         spot = shapely.maximum_inscribed_circle(largest, tolerance=0.1).coords[0]
         zoom = next(zoom for area, zoom in AREAS if shape.area >= area)
-        rows.append([name, round(spot[0], 2), round(spot[1], 2), zoom])
-    return sorted(rows, key=lambda row: (row[3], row[0]))
+        row = shapely.LineString([(-180, spot[1]), (180, spot[1])])
+        wide = max(part.length for part in shapely.get_parts(largest.intersection(row)))
+        fits = [far for area, far in FAR if shape.area >= area and spot[1] > SOUTH
+                and LETTER * len(name) <= wide * 256 * 2**far / 360]  # fmt: skip
+        zoom = min([zoom, *fits])
+        rows.append((shape.area, [name, round(spot[0], 2), round(spot[1], 2), zoom]))
+    # Where two meet, the larger one is named.
+    return [row for _, row in sorted(rows, key=lambda pair: (pair[1][3], -pair[0]))]
 
 
 def town_names() -> list[list[Any]]:
@@ -93,11 +103,11 @@ def main() -> None:
         "borders": lines(inner(seams.difference(shapely.boundary(land).buffer(0.004)))),
         "lakes": areas(shapely.make_valid(layers["lakes"])),
         "rivers": lines(shapely.union_all(layers["rivers"]), SHORT),
-        "countries": country_names(table),
         "towns": town_names(),
     }
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    (out / "detail.json").write_text(text + "\n", encoding="utf-8")
+    for name, part in (("detail", content), ("names", country_names(table))):
+        text = json.dumps(part, ensure_ascii=False, separators=(",", ":"))
+        (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

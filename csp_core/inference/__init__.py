@@ -19,6 +19,7 @@ from csp_core.inference.place import (
     PlaceReport,
     RankedTaxon,
     describe_place,
+    likely_swapped,
     recorded_here,
     set_meaning,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "combine",
     "describe_place",
     "image_fits",
+    "likely_swapped",
     "location_prior",
     "odds_words",
     "posterior",

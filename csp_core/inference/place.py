@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from csp_core import geo
 from csp_core.calibrate import prediction_sets
 from csp_core.inference.prior import location_prior
 from csp_core.model import LEVEL_RADIUS_KM, PlaceSupport, Prior, calibration_of
@@ -22,6 +23,8 @@ OFTEN, SOMETIMES, RARELY, UNKNOWN = (
 # Of all recordings at a place, how much the classes of the first and of the first two words make
 # up; and the fewest training records near of a class that is said to be recorded there.
 OFTEN_UP_TO, SOMETIMES_UP_TO, FEWEST = 0.5, 0.9, 3
+# How many times as many records speak for a place, rather than for its numbers swapped.
+TELLING = 20
 
 
 def set_meaning(size: int) -> str:
@@ -169,6 +172,28 @@ def describe_place(
         results=results,
         set_size=_set_size(model, value),
     )
+
+
+def likely_swapped(model: Prior, lon: float, lat: float) -> tuple[float, float] | None:
+    """Guess from a model's records whether latitude and longitude were swapped, both being valid.
+
+    Args:
+        model: A model or a baseline.
+        lon: Longitude as given, degrees.
+        lat: Latitude as given, degrees.
+
+    Returns:
+        ``(lon, lat)`` the other way round if too little was recorded at the place as given, far
+        more at the other one, and no record can lie near both; else None.
+    """
+    if model.support is None or max(abs(lon), abs(lat)) > 90:
+        return None
+    here, there = torch.tensor([lon, lat]), torch.tensor([[lat, lon]])
+    if float(geo.great_circle_km(here, there)[0]) < 2 * LEVEL_RADIUS_KM:
+        return None
+    near, other = model.support.near(lon, lat), model.support.near(lat, lon)
+    speaks = other.level in ("good", "some") and other.records >= TELLING * near.records
+    return (lat, lon) if near.extrapolates and speaks else None
 
 
 def recorded_here(report: PlaceReport) -> tuple[str, ...]:

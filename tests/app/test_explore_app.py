@@ -58,7 +58,7 @@ def ranked(app: AppTest) -> list[str]:
 
 def range_links(app: AppTest) -> list[str]:
     links = [link.proto for link in app.get("page_link")]
-    return [link.query_string for link in links if link.label == "Range map"]
+    return [link.query_string for link in links if link.label.startswith("Range map *of ")]
 
 
 def param(app: AppTest, name: str) -> str | None:
@@ -222,6 +222,52 @@ def test_numbers_that_may_be_swapped_get_an_offer(
         assert not app.error and not [button for button in app.button if button.key == "swap"]
         assert app.text_input(key="place_text").value == ""
         assert box(app, "lat") < 0
+
+
+def swap_labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button if button.key == "swap"]
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        # All lie on land. The model knows Vienna and Nairobi alone.
+        ("16.4, 48.2", ["Swap them: 48.2° N, 16.4° E"]),
+        ("36.8, -1.3", ["Swap them: 1.3° S, 36.8° E"]),
+        ("48.2, 16.4", []),
+        ("16.4 N 48.2 E", []),
+        ("36.8, 50.1", []),
+        ("-1.3, 36.8", []),
+    ],
+)
+def test_valid_numbers_get_an_offer_where_records_speak_for_it(
+    open_app: Open, text: str, offered: list[str]
+) -> None:
+    app = open_app()
+    app.text_input(key="place_text").set_value(text).run()
+    assert not app.exception and not app.error and swap_labels(app) == offered
+    if offered:
+        app.button(key="swap").click().run()
+        assert not app.error and not swap_labels(app)
+        assert "recordings of 3 species within 250 km" in texts(app)
+
+
+def test_a_number_beside_one_of_another_place_gets_no_offer(open_app: Open) -> None:
+    app = open_app(lat="10", lon="48.2")
+    app.number_input(key="lat_box").set_value(16.4).run()
+    assert param(app, "lat") == "16.4" and not swap_labels(app)
+    app.number_input(key="lon_box").set_value(48.3).run()
+    assert swap_labels(app) == ["Swap them: 48.3° N, 16.4° E"]
+    # A place that was asked for in the address, as after a click, is nobody's typing.
+    assert not swap_labels(open_app(lat="16.4", lon="48.2"))
+
+
+def test_what_is_wrong_is_said_once_and_beside_its_box(open_app: Open) -> None:
+    app = open_app(lat="abc", lon="xyz", month="13", sort="up")
+    assert not app.exception and len(app.error) == 2
+    place, rest = (error.value for error in app.error)
+    assert "lat=abc" in place and "lon=xyz" in place and "\n- " in place
+    assert "month=13" in rest and "sort=up" in rest
 
 
 def test_a_longitude_past_the_antimeridian_is_written_as_it_is_meant(open_app: Open) -> None:

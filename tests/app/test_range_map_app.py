@@ -166,6 +166,17 @@ def test_swapped_coordinates_are_offered_the_other_way_round(open_app: Open) -> 
     assert app.number_input(key="lon_box").value == 136.8
 
 
+def test_what_is_wrong_with_the_place_is_said_beside_its_boxes(open_app: Open) -> None:
+    app = open_app(lat="999", lon="4", sea="maybe", month="13")
+    assert not app.exception and len(app.error) == 2
+    # The first stands above the map, the other one below the boxes of the place.
+    first, beside = (error.value for error in app.error)
+    assert "sea=maybe" in first and "month=13" in first and "999" in beside
+    order = [element for element in app.main if element.type in ("error", "number_input")]
+    kinds = [element.type for element in order]
+    assert kinds[:4] == ["error", "number_input", "number_input", "error"]
+
+
 def test_another_species_by_box_chance_and_memory(open_app: Open) -> None:
     app = open_app()
     app.selectbox(key="taxon_box").set_value("Fabula alta").run()
@@ -508,7 +519,7 @@ def test_the_months_are_coloured_and_hatched_like_the_map(
 def test_the_pages_link_to_each_other(open_app: Open) -> None:
     app = open_app(page="explore", lat="48.2", lon="16.4")
     links = [link.proto for link in app.get("page_link")]
-    link = next(link for link in links if link.label == "Range map")
+    link = next(link for link in links if link.label.startswith("Range map *of "))
     assert link.page == "range-map"
     target = {name: values[0] for name, values in parse_qs(link.query_string).items()}
     assert target.keys() == {"model", "lat", "lon", "taxon"}

@@ -32,6 +32,50 @@ def test_a_double_click_zooms_and_leaves_the_pin(app: str, open_page: OpenPage) 
     assert (found["lat"], found["lon"], found["zoom"]) == ("48.2", "16.4", "6")
 
 
+@pytest.mark.parametrize("pause", [330, 450])
+def test_a_slow_double_click_puts_the_pin_back(app: str, open_page: OpenPage, pause: int) -> None:
+    page, _ = opened(open_page, app + PLACE)
+    before, steps = map_view(page), steps_back(page)
+    box = page.locator(".st-key-map-box iframe").bounding_box()
+    assert box
+    at = box["x"] + 300, box["y"] + 120
+    page.mouse.click(*at)
+    page.wait_for_timeout(pause)
+    page.mouse.move(*at)
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_url("**zoom=6**")
+    settle(page)
+    assert map_view(page)[2] == before[2] + 1
+    assert (params(page)["lat"], params(page)["lon"]) == ("48.2", "16.4")
+    assert page.locator(".st-key-lat_box input").input_value() == "48.2000"
+    assert steps_back(page) == steps + 1
+    # The next click counts as ever.
+    page.mouse.click(*at)
+    page.wait_for_function("!location.search.includes('lat=48.2&')")
+    page.wait_for_timeout(1000)
+    assert params(page)["lat"] != "48.2"
+
+
+def test_a_slow_double_click_leaves_no_pin_where_there_was_none(
+    app: str, open_page: OpenPage
+) -> None:
+    page = open_page(app + "range-map")
+    leaflet(page)
+    settle(page)
+    box = page.locator(".st-key-map-box iframe").bounding_box()
+    assert box
+    at = box["x"] + 300, box["y"] + 120
+    page.mouse.click(*at)
+    page.wait_for_url("**lat=**")
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_function("!location.search.includes('lat=')")
+    settle(page)
+    assert "lat" not in params(page) and "lon" not in params(page)
+    assert page.locator(".st-key-lat_box input").input_value() == ""
+
+
 def test_clicks_beside_and_on_the_pin_count(app: str, open_page: OpenPage) -> None:
     page, frame = opened(open_page, app + PLACE)
     seen = set()
@@ -124,6 +168,26 @@ def test_a_closer_look_shows_towns_and_countries(app: str, open_page: OpenPage) 
     frame.get_by_role("button", name="Zoom out").click(click_count=1)
     expect(frame.get_by_text("Vienna", exact=True)).to_have_count(0)
     expect(frame.locator(".leaflet-control-scale-line")).to_contain_text("km")
+
+
+def test_large_countries_are_named_from_afar(app: str, open_page: OpenPage) -> None:
+    page = open_page(app + "range-map?zoom=2&centre=20.000_10.000")
+    frame = leaflet(page)
+    settle(page)
+    names = frame.locator(".csp-country span")
+    expect(names.filter(has_text="Algeria")).to_be_visible()
+    expect(frame.get_by_text("Austria", exact=True)).to_have_count(0)
+    boxes = [name.bounding_box() for name in names.all()]
+    assert 5 <= len(boxes) <= 30
+    for number, one in enumerate(boxes):
+        for other in boxes[:number]:
+            assert one and other
+            beside = abs(one["x"] - other["x"]) >= min(one["width"], other["width"]) / 2
+            assert beside or abs(one["y"] - other["y"]) >= one["height"] / 2
+    # They say nothing to the pointer, nor to those who hear the page.
+    pane = frame.locator(".leaflet-csp-names-pane")
+    expect(pane).to_have_attribute("aria-hidden", "true")
+    expect(pane).to_have_css("pointer-events", "none")
 
 
 def test_one_finger_is_the_pages_on_a_phone(app: str, open_page: OpenPage) -> None:

@@ -18,12 +18,13 @@ from csp_core.inference import (
     PlaceReport,
     RankedTaxon,
     describe_place,
+    likely_swapped,
     location_prior,
     posterior,
     recorded_here,
 )
 from csp_core.location import make_location_encoder
-from csp_core.model import Calibration, DualEncoder
+from csp_core.model import Calibration, DualEncoder, Support
 from csp_core.store import load_model, save_model
 from tests import small
 
@@ -297,3 +298,32 @@ def test_posterior_of_a_class_without_records():
     assert torch.allclose(found[0], want / want.sum())
     with pytest.raises(ConfigError, match="weight is nan"):
         posterior(even, even, weight=float("nan"))
+
+
+# likely_swapped
+
+
+@pytest.mark.parametrize(
+    ("lonlat", "found"),
+    [
+        ((48.2, 16.4), (16.4, 48.2)),
+        ((16.4, 48.2), None),
+        # 9 are too few, but 60 there are not far more; here stand none, but only 40 there.
+        ((30.0, 5.0), None),
+        ((20.0, -10.0), None),
+        # What lies near both says nothing, and no latitude is above 90.
+        ((47.0, 49.0), None),
+        ((120.0, 16.4), None),
+    ],
+)
+def test_records_tell_that_valid_numbers_were_swapped(lonlat, found):
+    counts = {(16.4, 48.2): 60, (5.0, 30.0): 60, (30.0, 5.0): 9, (-10.0, 20.0): 40,
+              (49.0, 47.0): 60}  # fmt: skip
+    places = torch.tensor([place for place, count in counts.items() for _ in range(count)])
+    prior = Constant()
+    prior.support = Support.from_records(places, torch.zeros(len(places), dtype=torch.int64), 6)
+    assert likely_swapped(prior, *lonlat) == found
+
+
+def test_without_support_nothing_tells_that_numbers_were_swapped():
+    assert likely_swapped(Constant(), 48.2, 16.4) is None

@@ -5,6 +5,9 @@
 window.cspMap = (() => {
   // So long after a click a second one makes it a double click, milliseconds; a hint is shown longer.
   const CLICK_WAIT = 280, MOVE_WAIT = 500, HINT = 1800;
+  // A slow hand's second click comes after that; no system takes two for a double click that are
+  // this far apart.
+  const DOUBLE = 1000;
   // Pixels between the two clicks of a double click.
   const NEAR = 24;
 
@@ -27,49 +30,85 @@ window.cspMap = (() => {
     return `${centre.lat.toFixed(3)}_${centre.lng.toFixed(3)}`;
   }
 
-  /* Write it to the address without a step of the browser's history: the server, which is told next,
-     writes the same, and that makes no step either. */
-  function writeAddress(map) {
+  /* Write parts of the address without a step of the browser's history: the server, which is told
+     next, writes the same, and that makes no step either. */
+  function writeAddress(parts) {
     try {
       const page = window.parent, address = new URL(page.location.href);
-      address.searchParams.set("centre", seen(map));
-      address.searchParams.set("zoom", String(map.getZoom()));
+      for (const [name, value] of Object.entries(parts)) {
+        if (value === null) address.searchParams.delete(name);
+        else address.searchParams.set(name, value);
+      }
       page.history.replaceState(page.history.state, "", address);
     } catch (error) { /* in a frame of another origin the server alone writes it */ }
+  }
+
+  /* Latitude and longitude of the address as they are written there, as text. */
+  function placeNow() {
+    try {
+      const given = new URL(window.parent.location.href).searchParams;
+      return JSON.stringify([given.get("lat"), given.get("lon")]);
+    } catch (error) {
+      return "[null, null]";
+    }
   }
 
   /* Tell the server what was picked and what is seen. The component that holds the map waits a
      quarter of a second before it tells a click, and never tells the centre without a click. */
   function tell(map, picked) {
-    if (picked) map.cspPicked = map.wrapLatLng(picked);
-    map.cspCount = (map.cspCount || 0) + (picked ? 1 : 0);
-    const at = map.cspPicked;
+    if (picked) {
+      const { lat, lng } = map.wrapLatLng(picked);
+      map.cspPicked = { lat, lng, count: map.cspPicked ? map.cspPicked.count + 1 : 1 };
+    }
     window.Streamlit.setComponentValue({
-      last_clicked: at ? { lat: at.lat, lng: at.lng, count: map.cspCount } : null,
+      last_clicked: map.cspPicked || null,
       zoom: map.getZoom(),
       centre: seen(map),
     });
   }
 
-  /* Hold a click back until it is no double click, which zooms and picks nothing. */
+  /* Hold a click back until it is no double click, which zooms and picks nothing. The second click
+     of a slow hand takes back what the first one picked. */
   function patientClicks(map) {
     const fire = map.fire;
-    let waiting = null, before = null;
-    map.fire = function (type, data, propagate) {
-      if (type === "dblclick") {
-        clearTimeout(waiting);
-        waiting = null;
+    let waiting = null, before = null, told = null;
+    const pick = (spot) => {
+      waiting = null;
+      told = { time: Date.now(), place: placeNow() };
+      tell(map, spot);
+    };
+    // The server's own word on the click is awaited: after this one it would be one more step of the
+    // browser's history.
+    const undo = (place, count, last) => {
+      if (map.cspPicked.count !== count) return;
+      if (placeNow() === place && Date.now() < last) {
+        setTimeout(undo, 50, place, count, last);
+        return;
       }
-      if (type !== "click" || !data || !data.latlng) return fire.call(map, type, data, propagate);
-      const double = waiting !== null && before.distanceTo(data.containerPoint) < NEAR;
+      const [lat, lon] = JSON.parse(place);
+      writeAddress({ lat, lon });
+      tell(map);
+    };
+    const takeBack = () => {
       clearTimeout(waiting);
       waiting = null;
-      if (double || (data.originalEvent && data.originalEvent.detail > 1)) return map;
+      if (told && Date.now() - told.time < DOUBLE) {
+        map.cspPicked = { ...map.cspPicked, undone: true };
+        undo(told.place, map.cspPicked.count, Date.now() + DOUBLE);
+      }
+      told = null;
+    };
+    map.fire = function (type, data, propagate) {
+      if (type === "dblclick") takeBack();
+      if (type !== "click" || !data || !data.latlng) return fire.call(map, type, data, propagate);
+      const double = waiting !== null && before.distanceTo(data.containerPoint) < NEAR;
+      if (double || (data.originalEvent && data.originalEvent.detail > 1)) {
+        takeBack();
+        return map;
+      }
+      clearTimeout(waiting);
       before = data.containerPoint;
-      waiting = setTimeout(() => {
-        waiting = null;
-        tell(map, data.latlng);
-      }, CLICK_WAIT);
+      waiting = setTimeout(pick, CLICK_WAIT, data.latlng);
       return map;
     };
   }
@@ -89,7 +128,7 @@ window.cspMap = (() => {
       clearTimeout(timer);
       if (quiet) return;
       timer = setTimeout(() => {
-        writeAddress(map);
+        writeAddress({ centre: seen(map), zoom: String(map.getZoom()) });
         tell(map);
       }, MOVE_WAIT);
     });
@@ -208,7 +247,7 @@ window.cspMap = (() => {
   }
 
   function begin(map, options) {
-    const { words, start, home: first, wire, detail, colours } = options;
+    const { words, start, home: first, wire, world, colours } = options;
     const home = () => {
       if (first) map.setView([first[1], first[0]], first[2], {});
       else wholeWorld(map);
@@ -220,7 +259,7 @@ window.cspMap = (() => {
     keys(map, words);
     controls(map, words, home);
     if (wire) follow(map, wire);
-    if (detail) window.cspWorld.closer(map, detail, colours);
+    if (world) window.cspWorld.closer(map, world, colours);
   }
 
   return { begin };

@@ -67,19 +67,17 @@ window.cspWorld = (() => {
   }
 
   /* Names that fit beside each other, countries before towns and large before small. */
-  function names(map, world) {
+  function names(map) {
     pane(map, "csp-names", 450);
     map.getPane("csp-names").setAttribute("aria-hidden", "true");
-    const group = L.layerGroup();
-    const rows = [
-      ...world.countries.map((row) => [...row, "csp-country"]),
-      ...world.towns.map((row) => [...row, "csp-town"]),
-    ];
-    return { group, redraw: () => {
+    const group = L.layerGroup().addTo(map), known = { "csp-country": [], "csp-town": [] };
+    const redraw = () => {
       group.clearLayers();
       const zoom = map.getZoom(), view = map.getBounds().pad(0.1), taken = [];
-      for (const [name, lon, lat, from, kind] of rows) {
-        if (zoom < from || (kind === "csp-country" && zoom > from + 3)) continue;
+      const rows = Object.entries(known).flatMap(([kind, all]) => all
+        .filter((row) => zoom >= row[3] && zoom <= (kind === "csp-town" ? Infinity : last(row[3])))
+        .map((row) => [...row, kind]));
+      for (const [name, lon, lat, , kind] of rows) {
         const spot = [0, 360, -360].map((s) => [lat, lon + s]).find((at) => view.contains(at));
         if (!spot) continue;
         const at = map.latLngToContainerPoint(spot), half = 4 * name.length;
@@ -90,7 +88,7 @@ window.cspWorld = (() => {
           (t) => b[0] < t[2] && t[0] < b[2] && b[1] < t[3] && t[1] < b[3]));
         if (!box) continue;
         taken.push(box);
-        const over = box !== boxes[0] ? " csp-over" : "";
+        const over = box !== boxes[0] ? " csp-over" : zoom < CLOSE ? " csp-far" : "";
         const letters = document.createElement("span");
         letters.textContent = name;
         const icon = L.divIcon({ className: kind + over, html: letters, iconSize: [0, 0] });
@@ -98,36 +96,50 @@ window.cspWorld = (() => {
           .addTo(group);
         if (taken.length >= MOST_NAMES) break;
       }
-    } };
+    };
+    map.on("moveend", redraw);
+    return (kind, more) => {
+      known[kind] = more;
+      redraw();
+    };
   }
 
-  function show(map, world, colours) {
+  /* The last zoom that shows a country's name: closer, its towns say where one is. */
+  function last(first) {
+    return Math.max(first, CLOSE - 1) + 3;
+  }
+
+  function show(map, world, colours, say) {
     const coarse = [];
     map.eachLayer((layer) => {
       if (layer.options && layer.options.csp === "coarse") coarse.push(layer);
     });
-    const fine = shapes(map, world, colours), said = names(map, world);
+    const fine = shapes(map, world, colours);
     map.attributionControl.addAttribution("Natural Earth, GeoNames");
     const choose = () => {
       const close = map.getZoom() >= CLOSE;
       if (close === map.hasLayer(fine)) return;
       coarse.forEach((layer) => (close ? layer.remove() : layer.addTo(map)));
-      [fine, said.group].forEach((group) => (close ? group.addTo(map) : group.remove()));
+      if (close) fine.addTo(map);
+      else fine.remove();
     };
     map.on("zoomend", choose);
-    map.on("moveend", () => map.hasLayer(said.group) && said.redraw());
     choose();
-    said.redraw();
+    say("csp-town", world.towns);
   }
 
-  /* Fetch the finer world when it is wanted first; without it the coarse one stays. */
-  function closer(map, address, colours) {
+  const read = (address) => fetch(address).then((answer) => answer.json());
+
+  /* Name the countries, and fetch the finer world when it is wanted first; without it the coarse
+     one stays. */
+  function closer(map, { names: countries, detail }, colours) {
+    const say = names(map);
+    read(countries).then((rows) => say("csp-country", rows)).catch(() => {});
     let asked = false;
     const look = () => {
       if (asked || map.getZoom() < CLOSE) return;
       asked = true;
-      fetch(address).then((answer) => answer.json()).then((world) => show(map, world, colours))
-        .catch(() => { asked = false; });
+      read(detail).then((world) => show(map, world, colours, say)).catch(() => { asked = false; });
     };
     map.on("zoomend", look);
     setTimeout(look, 0);

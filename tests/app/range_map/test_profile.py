@@ -46,6 +46,10 @@ def test_every_link_carries_the_whole_name() -> None:
         )
         assert "<" not in address("Aus <b>") and "&" not in address("A & b")
         assert "bus" in unquote(parts.path + parts.query)
+    # Below /species stand its codes, of which a name is none.
+    assert urlsplit(PLACES["ebird"][1]("Anas crecca"))[1:4] == (
+        "ebird.org", "/explore", "q=Anas%20crecca",
+    )  # fmt: skip
 
 
 def test_dots_stand_where_it_was_recorded() -> None:
