@@ -56,7 +56,7 @@ class Import:
             source = self._source
             columns = find_columns(source.header, mapping, source.known, source.fallback)
             source.notes += instead(columns, source.fallback)
-            source.notes += competing(source.header, columns)
+            source.notes += competing(source.header, columns, source.known)
             if not source.imported:
                 flat = [name for name in source.header if name not in source.nested]
                 sure = {**source.known, **(mapping or {})}
@@ -96,7 +96,7 @@ class Import:
             BadRecordError: If the file is damaged, or holds no records.
         """
         with plainly(self._path):
-            for raw in _ahead(_together(self._source.chunks(self._prepare.reads))):
+            for raw in _ahead(_together(self._source.together(self._prepare.reads))):
                 chunk, changed = self._prepare(raw)
                 judged = judge(chunk, self._habits, self._rules)
                 kept = judged.kept.select("line")
@@ -108,7 +108,7 @@ class Import:
     def _reread(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read columns of the whole file again, for what only all of it can tell."""
         # By a source of its own, as one counts what it passes over.
-        return (chunk.table for chunk in open_source(self._path).chunks(columns))
+        return (chunk.table for chunk in open_source(self._path).together(columns))
 
     def _count(self, chunk: Chunk, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Set repetitions apart and count everything."""

@@ -21,6 +21,7 @@ from csp_core.data.reading.archives import copy_to
 from csp_core.data.reading.columns import ALIASES, plain
 from csp_core.data.reading.lists import MOST, is_several, joined, text_kind, text_lengths
 from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk, Opener, Source
+from csp_core.data.reading.twins import set_apart, shown
 from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
@@ -54,9 +55,9 @@ class ParquetSource(Source):
                 schema = file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise _damaged(error) from error
-        names = list(schema.names)
+        names, twins = set_apart(schema.names)
         self.imported = (schema.metadata or {}).get(IMPORTED[0]) == IMPORTED[1]
-        self._kinds = {field.name: field.type for field in schema}
+        self._kinds = dict(zip(names, schema.types, strict=True))
         self.nested = frozenset(
             n for n, k in self._kinds.items() if pa.types.is_nested(k) and not is_several(n, k)
         )
@@ -78,7 +79,12 @@ class ParquetSource(Source):
         if self._transform:
             notes[-1] += f", converted to WGS84 from {self._transform.source_crs.name}"
         name = "geoparquet" if self._geometry else "parquet"
-        super().__init__(name, header, notes=notes)
+        super().__init__(name, shown(header), notes=notes)
+        self.twins = {
+            name: [n for n in others if n not in self.nested]
+            for name, others in twins.items()
+            if name not in self.nested
+        }
         if computed:
             self.known = {"lon": "lon", "lat": "lat"}
 
@@ -102,8 +108,7 @@ class ParquetSource(Source):
         line = 2
         try:
             with seekable(self._opener) as stream:
-                for batch in _pieces(stream, stored):
-                    raw = pl.DataFrame(pl.from_arrow(batch))
+                for raw in _pieces(stream, stored):
                     if places:
                         raw = self._with_places(raw, computed)
                     lines = pl.int_range(line, line + len(raw), dtype=pl.Int64, eager=True)
@@ -148,21 +153,24 @@ def with_places(table: pl.DataFrame, places: Places, counts: Counter[str]) -> pl
     )
 
 
-def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Read columns in pieces that stay small when values that repeat are written out."""
     size = stream.seek(0, io.SEEK_END)
     most = max(MAX_EXPANDED, MAX_RATIO * size)
     stream.seek(0)
     file = pq.ParquetFile(stream)
-    schema = file.schema_arrow
-    texts = [name for name in columns if text_kind(schema.field(name).type)]
-    several = {name for name in columns if is_several(name, schema.field(name).type)}
-    _check_metadata(file.metadata, columns, most, several)
+    given = file.schema_arrow.names
+    own, _ = set_apart(given)
+    stored = {given[own.index(name)] for name in columns}
+    fields = [field for field in file.schema_arrow if field.name in stored]
+    several = {field.name for field in fields if is_several(field.name, field.type)}
+    _check_metadata(file.metadata, stored, most, several)
     paths = [file.schema.column(at).path for at in range(len(file.schema))]
+    texts = [field.name for field in fields if text_kind(field.type)]
     texts += [path for path in paths if path.split(".")[0] in several]
     # Values that repeat come as a dictionary and numbers in it, so that their size is known first.
     file = pq.ParquetFile(stream, read_dictionary=texts)
-    for batch in file.iter_batches(ROWS, columns=list(columns)):
+    for batch in file.iter_batches(ROWS, columns=list(stored)):
         batch.validate(full=True)
         lengths = np.full(len(batch), 8 * len(columns), dtype=np.int64)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -181,11 +189,13 @@ def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch
         for start, end in itertools.pairwise([0, *cuts[cuts < len(ends)].tolist(), len(ends)]):
             if int(lengths[start:end].max(initial=0)) > PIECE:
                 raise BadRecordError("A record is longer than 64 MB: this is no table of records.")
-            yield _written_out(batch.slice(start, end - start), several)
+            yield _written_out(batch.slice(start, end - start), several, columns)
 
 
-def _written_out(batch: pa.RecordBatch, several: Collection[str]) -> pa.RecordBatch:
-    """Turn dictionaries to plain values, and lists of them to one."""
+def _written_out(
+    batch: pa.RecordBatch, several: Collection[str], wanted: Sequence[str]
+) -> pl.DataFrame:
+    """Turn dictionaries to plain values, and lists of them to one, in columns told apart."""
     columns = [
         joined(c)
         if name in several
@@ -194,7 +204,11 @@ def _written_out(batch: pa.RecordBatch, several: Collection[str]) -> pa.RecordBa
         else c
         for name, c in zip(batch.schema.names, batch.columns, strict=True)
     ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    own, _ = set_apart(batch.schema.names)
+    # By number, as a name ends at a hidden mark where it passes from one library to the other.
+    numbered = pa.RecordBatch.from_arrays(columns, names=[f"{at}" for at in range(len(own))])
+    table = pl.DataFrame(pl.from_arrow(numbered))
+    return table.select(pl.col(f"{own.index(name)}").alias(name) for name in wanted)
 
 
 def _wide(kind: pa.DataType) -> pa.DataType:
@@ -202,7 +216,7 @@ def _wide(kind: pa.DataType) -> pa.DataType:
 
 
 def _check_metadata(
-    about: pq.FileMetaData, columns: Sequence[str], most: int, several: Collection[str] = ()
+    about: pq.FileMetaData, columns: Collection[str], most: int, several: Collection[str]
 ) -> None:
     """Refuse what the file itself says would grow too much: rows cost time whatever they hold."""
     if about.num_rows * 8 * len(columns) > most:
