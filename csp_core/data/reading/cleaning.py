@@ -11,7 +11,7 @@ import polars as pl
 
 from csp_core.data.reading.columns import CANONICAL
 from csp_core.data.reading.countries import SWAPPED, swapped, with_codes
-from csp_core.data.reading.dates import FIRST_DAY, with_dates
+from csp_core.data.reading.dates import FIRST_DAY, first_of_calendar, with_dates
 from csp_core.data.reading.datums import Datums
 from csp_core.data.reading.dayorder import DayOrder
 from csp_core.data.reading.hemispheres import with_sides, wrong_sign
@@ -260,6 +260,13 @@ def _reasons(rows: pl.DataFrame, rules: Rules) -> list[Reason]:
     return reasons
 
 
+def _code_for_unknown() -> pl.Expr:
+    """Say why a place may stand for none; null where it does not."""
+    nines = (_lon == _lat) & _lon.abs().is_in([9.0, 9.9, 9.99, 9.999, 9.9999])
+    said = "longitude and latitude are the same nines, which may stand for an unknown place"
+    return pl.when(nines).then(pl.lit(said))
+
+
 def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFrame, ...]:
     """Find what is suspicious, by the columns that the file has."""
     columns = habits.columns
@@ -267,6 +274,7 @@ def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFra
     name = pl.col("name_text")
     checks = [(pl.col(f"{key}_flag"), place) for key in ("side", "datum")]
     checks += [(pl.col("date_flag"), pl.col("date_text")), (pl.col("name_look"), name)]
+    checks += [(_code_for_unknown(), place), (first_of_calendar(), pl.col("date_text"))]
     if not rules.species_only:
         checks.append((pl.col("name_drop"), name))
     countries = bool({"country", "country_name"} & columns.keys())

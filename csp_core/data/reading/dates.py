@@ -33,6 +33,11 @@ END_TIME = rf"^T?{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
 FIRST_DAY = "first day of an interval of up to a month taken as the date"
 REVERSED = "date is an interval that ends before it begins, set to empty"
 TOO_LONG = "date spans more than a month, set to empty"
+# Days from which spreadsheets and systems count, written where the number is 0.
+COUNTED_FROM = [
+    datetime.date(*day)
+    for day in ((1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1904, 1, 1), (1970, 1, 1))
+]
 OPEN_END = "date is an interval without a readable end, set to empty"
 
 
@@ -77,6 +82,16 @@ def with_dates(rows: pl.DataFrame, today: datetime.date, order: DayOrder) -> pl.
         date=pl.when(~change.fill_null(False)).then(pl.coalesce("odd", "date"))
     )
     return with_parts(_with_ends(rows.drop("odd"), order), today)
+
+
+def first_of_calendar() -> pl.Expr:
+    """Say why a date may stand for none; null where it does not.
+
+    Returns:
+        The reason, of the column ``date``.
+    """
+    said = pl.format("date is {}, from which programs count and which may stand for none", "date")
+    return pl.when(pl.col("date").is_in(COUNTED_FROM)).then(said)
 
 
 def _with_ends(rows: pl.DataFrame, order: DayOrder) -> pl.DataFrame:

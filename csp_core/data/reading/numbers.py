@@ -14,6 +14,8 @@ KEYS = (*PLACE, "uncertainty_m")
 DECIMAL_COMMA = r"^([+-]?\d+),(\d+)$"
 # Commas in metres of a map projection that can only be of thousands: degrees have no such size.
 GROUPED = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
+# Half the way around the Earth, and what programs write where they know no distance.
+HALF_WAY, UNKNOWN = 20_037_508.4, (999.0, 9999.0, 99999.0, 999999.0, 9999999.0)
 METRES = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres", "mtr", "mts"), 1.0),
     **dict.fromkeys(("km", "kms", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
@@ -75,9 +77,13 @@ class Numbers:
         else:
             rows = rows.with_columns(uncertainty_m_change=pl.lit(None, pl.String))
         metres = pl.col("uncertainty_m")
-        good = (metres.is_finite() & (metres >= 0)).fill_null(False)
-        bad = pl.when(pl.col("uncertainty_m_text").is_not_null() & ~good).then(
-            pl.lit("uncertainty is not a distance, set to empty")
+        distance = (metres.is_finite() & (metres >= 0) & (metres <= HALF_WAY)).fill_null(False)
+        good = distance & ~metres.is_in(UNKNOWN).fill_null(False)
+        bad = (
+            pl.when(distance & ~good)
+            .then(pl.lit("uncertainty of nines, a code for an unknown one, set to empty"))
+            .when(pl.col("uncertainty_m_text").is_not_null() & ~good)
+            .then(pl.lit("uncertainty is not a distance, set to empty"))
         )
         # A reason why it is empty comes first; without one, a value that was read is good.
         change = pl.col("uncertainty_m_change")

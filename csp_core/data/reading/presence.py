@@ -71,6 +71,7 @@ BASES = {
 ABSENCE = "record of an absence"
 NO_COUNT = "record of an absence (a count of 0)"
 CAPTIVE = "captive or cultivated"
+NO_NUMBER = "count below 0, which may stand for an unknown one"
 UNCLEAR = "status of the occurrence is neither presence nor absence"
 
 
@@ -119,6 +120,9 @@ def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
             found.append((key, _when(kept, CAPTIVE), pl.col(key)))
     if "exotic" in columns:
         found.append(("exotic", _when(_word("exotic") == "x", CAPTIVE), pl.col("exotic")))
+    for key in ("count", "quantity"):
+        if key in columns:
+            found.append((key, _when(pl.col(key).str.contains(r"^-\d"), NO_NUMBER), pl.col(key)))
     if "basis" in columns:
         word = _word("basis").str.replace_all(r"[^a-z]", "")
         kind = word.str.extract(r"(fossil|livingspecimen|^zoo$|^captive$)", 1)
