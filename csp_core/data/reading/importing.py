@@ -24,6 +24,7 @@ from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
+from csp_core.data.reading.sexagesimal import find_minutes
 from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk
 from csp_core.data.shapes import AREA
 from csp_core.errors import BadRecordError, ConfigError, CspError
@@ -62,8 +63,9 @@ class Import:
                 sure = {**source.known, **(mapping or {})}
                 columns, said = choose_names(flat, columns, sure, self._reread)
                 source.notes += said
-                columns, said = by_values(flat, columns, self._reread)
-                source.notes += said
+                for find in (by_values, find_minutes):
+                    columns, said = find(flat, columns, self._reread)
+                    source.notes += said
         written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
         if written and rules.judged_before:
             rules = replace(rules, species_only=False)
