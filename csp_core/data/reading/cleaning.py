@@ -37,6 +37,8 @@ EMPTY = (
     "",
     "\\n",
     "\\N",
+    # What spreadsheets write where a formula fails.
+    *("#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"),
     *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
 )
 HIGHER_RANKS = (

@@ -37,8 +37,11 @@ _SEEN += (
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
 _GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
 ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
-# "0", "0.0", "0 individuals", "zero".
-ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$|^(?i:zero|nil|keine?|aucune?)$"
+# "0", "0.0", "0 individuals", "zero", but not "0 adults, 3 young".
+ZERO = (
+    r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(][^1-9]*)?$"
+    r"|^(?i:zero|nil|no|keine?|aucune?|cero|zéro|nessun[oa]?|ningun[oa]?|geen|ingen)$"
+)
 PRESENT = (
     *(
         "present",

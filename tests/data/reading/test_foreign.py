@@ -112,6 +112,34 @@ def test_dates_with_the_day_before_the_month_behind_the_year_are_told(read):
     assert any("have the day before the month behind the year" in n for n in report.notes)
 
 
+def test_a_count_of_none_and_some_is_no_absence(read):
+    rows = ("0 adults; 3 juveniles", "0 adults", "no", "0 (none)", "3")
+    table, _ = read(
+        "species,lat,lon,individualCount",
+        *(f"Aus bus,{50 + i}.5,13.4,{count}" for i, count in enumerate(rows)),
+    )
+    assert table["lat"].to_list() == [50.5, 54.5]
+
+
+def test_names_as_web_pages_write_them_are_one_species(read):
+    names = ("<i>Parus major</i>", "<em>Parus</em> <em>major</em>", "Parus&nbsp;major",
+             "Parus major", '<span class="sp">PARUS MAJOR</span>')  # fmt: skip
+    table, _ = read("lat;lon;species", *(f"{50 + i}.5;13.4;{name}" for i, name in enumerate(names)))
+    assert set(table["scientific_name"]) == {"Parus major"}
+
+
+@pytest.mark.parametrize("failed", ["#REF!", "#VALUE!", "#N/A", "#NAME?", "#DIV/0!"])
+def test_a_formula_that_failed_is_no_value(read, failed):
+    table, report = read(
+        "species,lat,lon,date",
+        f"{failed},52.5,13.4,2019-05-01",
+        f"Aus bus,{failed},13.4,2019-05-01",
+        f"Aus bus,52.5,13.4,{failed}",
+    )
+    assert table["date"].to_list() == [None]
+    assert report.dropped == {"scientific name is missing": 1, "coordinates are missing": 1}
+
+
 def test_headings_of_other_languages(read):
     table, _ = read("Art;Breite;Länge;Datum", "Parus major;52,5;13,4;01.05.2019")
     assert table.select("scientific_name", "lat", "lon").row(0) == ("Parus major", 52.5, 13.4)
