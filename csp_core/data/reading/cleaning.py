@@ -203,8 +203,10 @@ def _value(table: pl.DataFrame, key: str, column: str) -> pl.Expr:
     kind = table.schema[column]
     if kind.is_nested() or kind == pl.Binary:
         raise BadRecordError(f"The column holds {kind}; give one plain value.", column=column)
-    if key == "date" and kind.is_temporal():
+    if key == "date" and kind in (pl.Date, pl.Datetime):
         return pl.col(column).cast(pl.Date).alias("date")
+    if kind == pl.Duration:
+        return pl.col(column).dt.to_string().alias(key)
     text = pl.col(column).cast(pl.String).str.strip_chars()
     return pl.when(~text.is_in(EMPTY)).then(text).alias(key)
 

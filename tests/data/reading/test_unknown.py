@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+import polars as pl
 import pytest
 
 from csp_core.data import read_occurrences
@@ -52,6 +53,17 @@ def test_a_code_is_no_part_of_a_date(read, code, part):
         return
     assert table["date"].to_list() == [None, DAY]
     assert report.changed["year, month and day are no date, left empty"] == 1
+
+
+@pytest.mark.parametrize(
+    "held",
+    [datetime.timedelta(days=18_000), datetime.time(10, 30), 43586.0, 1556668800000],
+)
+def test_what_a_format_holds_as_a_span_or_number_is_no_date(tmp_path, held):
+    columns = {"species": ["Aus bus"], "lat": [1.5], "lon": [2.5], "eventDate": [held]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "x.parquet")
+    records, report = read_occurrences(tmp_path / "x.parquet")
+    assert records.table["date"].to_list() == [None] and sum(report.changed.values()) == 1
 
 
 @pytest.mark.parametrize("key", ["individualCount", "organismQuantity"])
