@@ -64,7 +64,12 @@ CONFINED = {
     "zarr": {"raster.blocks"},
     "matplotlib": {"raster.picture", "inference.clusters.picture"},
     "rasterio": {
-        *("data.pictures.geotiff", "data.pictures.georeference", "location.surfaces"),
+        *(
+            "data.pictures.geotiff",
+            "data.pictures.georeference",
+            "location.surfaces",
+            "location.warped",
+        ),
         *("raster.geotiff", "raster.polygons"),
         "inference.clusters.geotiff",
     },

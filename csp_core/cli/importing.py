@@ -38,7 +38,6 @@ def import_model(
     if classes is not None:
         model.classes = _named(classes, len(model.classes))
         provenance["notes"] = [*provenance["notes"], f"The classes are named by {classes.name}."]
-    provenance["notes"] = [*provenance["notes"], *_twins(model.classes.names)]
     save_model(
         model,
         output,
@@ -51,14 +50,6 @@ def import_model(
         print_json({"model": str(output), **facts, "location": spec, **provenance})
         return
     _tell(output, facts, spec, provenance)
-
-
-def _twins(names: Any) -> list[str]:
-    """Say which classes have one name, which a look-up by that name refuses."""
-    from csp_core.data.names import clashes
-
-    groups = ["; ".join(" = ".join(map(repr, group)) for group in clashes(names)[:5])]
-    return [f"Some classes differ only in case or spaces: {text}." for text in groups if text]
 
 
 def _named(path: Path, count: int) -> Any:

@@ -108,7 +108,8 @@ class ClassTable:
             groups = "; ".join(" = ".join(map(repr, group)) for group in same[:5])
             raise BadRecordError(
                 f"Some classes differ only in case, spaces or the form of a letter: {groups}."
-                " Bring them to one name, as they would be one class."
+                " Nobody could ask for one of them: make them one class, or give each a name of its"
+                " own."
             )
 
     def frequency(self) -> Tensor:

@@ -15,6 +15,9 @@ WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 HOLDERS = ("model", "net", "network", "state_dict", "encoder", "location_encoder", "loc_encoder",
            "location", "location_model", "location_net", "backbone", "student", "ema_model", "ema",
            "teacher")  # fmt: skip
+# What is named as the weights are and is none: steps, differences and what an optimiser keeps.
+NO_WEIGHTS = ("delta", "deltas", "diff", "grad", "grads", "gradients", "exp_avg", "exp_avg_sq",
+              "momentum", "momentum_buffer", "mask", "masks", "fisher", "state")  # fmt: skip
 # Parts of what is written beside weights, which are none.
 BESIDE = ("n_averaged", "_extra_state")
 DEEPEST = 4
@@ -90,7 +93,8 @@ def _inside(tensors: Tensors, before: str, depth: int) -> Iterator[tuple[str, Te
         first, dot, rest = name.partition(".")
         if dot:
             groups.setdefault(first, {})[rest] = tensor
-    ranked = sorted(groups, key=lambda first: first not in HOLDERS)
+    usable = [first for first in groups if first not in NO_WEIGHTS]
+    ranked = sorted(usable, key=lambda first: first not in HOLDERS)
     below = [(f"{before}{first}.", groups[first]) for first in ranked]
     yield from below
     if depth + 1 < DEEPEST:

@@ -117,7 +117,7 @@ def read_file(path: str | Path) -> Checkpoint:
         except Exception as error:
             raise CheckpointError(f"{path.name} {_reason(error)}") from error
         tensors, params = _split(path.name, content)
-        notes = ()
+        notes = _other_weights(content)
     for name, tensor in tensors.items():
         _check_tensor(path.name, name, tensor)
     tensors, told = plain_names(tensors, path.name)
@@ -233,6 +233,21 @@ def _split(file: str, content: Any) -> tuple[dict[str, Tensor], Mapping[str, Any
             f"{file} holds no weights by name (a state_dict), so it is no model of a known source."
         )
     return {name: value.detach() for name, value in state.items()}, params
+
+
+def _other_weights(content: Any) -> tuple[str, ...]:
+    """Say which weights a file holds beside those that are read, such as averaged ones."""
+    if not isinstance(content, Mapping):
+        return ()
+    held = [key for key in WEIGHTS if isinstance(content.get(key), Mapping) and content[key]]
+    some = [
+        key for key in held
+        if any(isinstance(value, Tensor) for value in _flat(content[key]).values())
+    ]  # fmt: skip
+    if len(some) < 2 or some[0] != held[0]:
+        return ()
+    others = ", ".join(map(repr, some[1:]))
+    return (f"The weights are those of {some[0]!r} in the file; {others} beside it was not read.",)
 
 
 def _flat(state: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
+from csp_core.location.holes import without_codes
+from csp_core.location.warped import Bounds, bands_of, bounds_of, undeclared, warped
 
-Bounds = tuple[float, float, float, float]
 # Four bytes and a flag each: 160 MB in memory and in the model directory.
 MAX_VALUES = 32_000_000
 # What the numbers of a table take in memory, and the text of one unpacked.
@@ -191,6 +192,9 @@ def _read_table(
         )
     values = table.select(pl.col(lon, lat, *chosen).cast(pl.Float64)).fill_null(math.nan).to_numpy()
     place = values[:, :2]
+    values[:, 2:] = np.column_stack(
+        [without_codes(path.name, n, v) for n, v in zip(chosen, values[:, 2:].T, strict=True)]
+    )
     if not (np.isfinite(place).all() and (np.abs(place) <= (180, 90)).all()):
         raise BadRecordError(
             f"{path.name}: {lon} and {lat} must be degrees in [-180, 180] and [-90, 90], in every"
@@ -275,10 +279,13 @@ def _read_raster(
                     f"{path.name} names no coordinate reference system, so nobody knows where its"
                     " pixels lie: set one, such as `gdal_edit.py -a_srs EPSG:4326`."
                 )
-            bands, names = _bands(path, source, columns)
-            own = _bounds_of(source)
+            bands, names = bands_of(path, source, columns)
+            own = bounds_of(source)
             whole = whole_cells(own if bounds is None else bounds, step)
             shape = check_size(names, whole, step)
+            codes = [
+                undeclared(path.name, source, *band) for band in zip(bands, names, strict=True)
+            ]
             values = np.full(shape, np.nan)
             # Longitudes may run from 0 to 360, or beyond 180.
             geographic = source.crs.is_geographic
@@ -286,64 +293,9 @@ def _read_raster(
                 west, east = whole[0] + turn, whole[2] + turn
                 if geographic and not (source.bounds.left < east and west < source.bounds.right):
                     continue
-                found = _warped(source, bands, (west, whole[3]), step, shape)
+                found = warped(source, bands, (west, whole[3]), step, shape, codes)
                 values = np.where(np.isnan(values), found, values)
     except (RasterioError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadRecordError(f"{path.name} cannot be read as a raster ({reason}).") from error
     return Surface(tuple(names), whole, float(step), torch.from_numpy(values))
-
-
-def _bands(
-    path: Path, source: Any, columns: Sequence[str | int] | None
-) -> tuple[list[int], list[str]]:
-    """Number the bands asked for, and name them by their descriptions."""
-    described = [text or f"band_{n}" for n, text in enumerate(source.descriptions, 1)]
-    known = {name: n for n, name in enumerate(described, 1)}
-    bands = []
-    for column in range(1, source.count + 1) if columns is None else columns:
-        number = column if isinstance(column, int) else known.get(column, 0)
-        if not 1 <= number <= source.count:
-            raise ConfigError(
-                f"covariates: {path.name} has no band {column!r}; its bands are 1 to"
-                f" {source.count}: {', '.join(described)}."
-            )
-        bands.append(number)
-    return bands, [described[number - 1] for number in bands]
-
-
-def _bounds_of(source: Any) -> Bounds:
-    """Find the degrees that a raster covers; all longitudes where it reaches past ±180°."""
-    from rasterio.warp import transform_bounds
-
-    west, south, east, north = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
-    if not (-180 - 1e-9 <= west < east <= 180 + 1e-9):
-        west, east = -180.0, 180.0
-    return max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0)
-
-
-def _warped(
-    source: Any,
-    bands: list[int],
-    corner: tuple[float, float],
-    step: float,
-    shape: tuple[int, int, int],
-) -> NDArray[np.float64]:
-    """Read bands on the cells east and south of a corner, NaN where there is no value."""
-    from rasterio import Affine
-    from rasterio.enums import Resampling
-    from rasterio.vrt import WarpedVRT
-
-    options = {
-        "crs": "EPSG:4326",
-        "transform": Affine(step, 0.0, corner[0], 0.0, -step, corner[1]),
-        "width": shape[2],
-        "height": shape[1],
-        "resampling": Resampling.average,
-    }
-    # Each band has holes of its own; by default only those that all share would count.
-    holes = {"nodata": math.nan, "UNIFIED_SRC_NODATA": "NO"}
-    with WarpedVRT(source, **options, **holes, dtype="float64") as warped:
-        read = warped.read(bands, masked=True)
-    values: NDArray[np.float64] = np.ma.filled(read.astype(np.float64), np.nan)
-    return values

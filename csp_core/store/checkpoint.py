@@ -77,8 +77,11 @@ def save_model(
         The directory.
 
     Raises:
+        BadRecordError: If two of its classes have one name but for case, spaces or the form of a
+            letter.
         CheckpointError: If the model has parts that no name describes, or writing fails.
     """
+    model.classes.check_distinct()
     config = {
         "format": FORMAT,
         "name": model.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from csp_core import evaluate, heatmap, load_model
+from csp_core import evaluate, heatmap, load_model, save_model
 from csp_core.data.names import clashes, identity
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import AmbiguousNameError, BadRecordError, UnknownNameError
@@ -134,13 +134,26 @@ def test_commands_refuse_an_ambiguous_name_with_both(tmp_path, csp):
     assert files[0] != files[1]
 
 
-def test_names_given_to_an_imported_model_that_are_one_are_told(tmp_path, csp):
+def test_names_given_to_an_imported_model_that_are_one_are_refused(tmp_path, csp):
     from tests.importers.test_importers import torchspatial_file
 
     path = torchspatial_file(tmp_path / "a.pth.tar", "xyz", 3)
-    names = ["Aba alta", "aba  alta", *(f"c{i}" for i in range(60))]
+    names = ["Aba alta", "aba ALTA", *(f"c{i}" for i in range(60))]
     rows = [f"{label},{name}" for label, name in enumerate(names)]
     (tmp_path / "names.csv").write_text("\n".join(["class,scientific_name", *rows]))
     table = ("--classes", tmp_path / "names.csv")
-    code, out, errors = csp("import-model", path, tmp_path / "out", *table)
-    assert code == 0 and "'Aba alta' = 'aba  alta'" in out, errors
+    code, _, errors = csp("import-model", path, tmp_path / "out", *table)
+    assert code == 1 and "'Aba alta' = 'aba ALTA'" in errors
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("other", ["ABA ALTA", "Aba\u00a0alta", " Aba alta"])
+def test_no_model_of_classes_that_are_one_is_saved(tmp_path, other):
+    model = load_model(save_toy_model(tmp_path, train_steps=1))
+    names = list(model.classes.names)
+    names[:2] = ["Aba alta", other]
+    model.classes = ClassTable(tuple(names))
+    with pytest.raises(BadRecordError, match="'Aba alta' = ") as refused:
+        save_model(model, tmp_path / "again")
+    assert repr(other) in str(refused.value)
+    assert not (tmp_path / "again").exists()

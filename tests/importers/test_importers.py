@@ -916,3 +916,25 @@ def test_command_fails_in_one_line_and_leaves_nothing(csp, tmp_path):
         code, _, err = csp("import-model", good, out)
         assert code == 1 and "not empty" in err
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine" and path.is_file()
+
+
+def test_other_weights_of_a_file_are_told(tmp_path):
+    content = torch.load(torchspatial_file(tmp_path / "a.pth.tar", "xyz", 3), weights_only=True)
+    state = content["state_dict"]
+    averaged = {name: value + 1 for name, value in state.items()}
+    torch.save({**content, "ema_state_dict": averaged}, tmp_path / "b.pth.tar")
+    one, both = (read_checkpoint(tmp_path / f"{name}.pth.tar") for name in "ab")
+    places = torch.tensor([[10.0, 20.0]])
+    torch.testing.assert_close(*(location_prior(m.model, places) for m in (one, both)))
+    told = "The weights are those of 'state_dict' in the file; 'ema_state_dict' beside it"
+    assert any(told in note for note in both.provenance["notes"])
+    assert not any("beside it" in note for note in one.provenance["notes"])
+
+
+@pytest.mark.parametrize("kept", ["delta", "exp_avg", "grads"])
+def test_what_is_named_as_weights_and_is_none_is_refused(tmp_path, kept):
+    content = torch.load(torchspatial_file(tmp_path / "a.pth.tar", "xyz", 3), weights_only=True)
+    state = {f"{kept}.{name}": value for name, value in content["state_dict"].items()}
+    torch.save({**content, "state_dict": state}, tmp_path / "b.pth.tar")
+    with pytest.raises(CheckpointError):
+        read_checkpoint(tmp_path / "b.pth.tar")

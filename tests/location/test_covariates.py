@@ -300,3 +300,66 @@ def test_the_limit_is_told_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(surfaces, "MAX_VALUES", 5)
     with pytest.raises(ConfigError, match="are 6 values"):
         read_surface(write_table(tmp_path / "c.csv"), None, 1.0, None)
+
+
+CODED = {
+    "int16": (-32768, -9999, -999),
+    "float32": (-9999, -999.9, -3.4028234663852886e38, 9.969209968386869e36, 1e20, -99999, 9999),
+    "float64": (-9999, -1.7976931348623157e308),
+    "uint8": (255,),
+    "uint16": (65535,),
+    "int32": (-2147483648, -9999),
+}
+
+
+@pytest.mark.parametrize(("kind", "code"), [(k, c) for k, each in CODED.items() for c in each])
+def test_a_raster_that_does_not_declare_its_holes(tmp_path, caplog, kind, code):
+    """Elevations beside a code that no header names: the code is never an elevation."""
+    values = np.arange(16, dtype=kind).reshape(1, 4, 4) * 10
+    values[0, :, 2:] = code
+    made = Covariates(write_raster(tmp_path / "a.tif", values, names=("height",)), step=2.0)
+    got = at(made, (1.0, 9.0), (1.0, 7.0), (3.0, 9.0), (3.0, 7.0))[:, 0].tolist()
+    assert got[:2] == pytest.approx([25, 105]) and all(map(math.isnan, got[2:]))
+    assert "'height' holds" in caplog.text and "8 times" in caplog.text
+
+
+def test_each_band_has_a_code_of_its_own(tmp_path):
+    values = np.arange(32, dtype="float32").reshape(2, 4, 4)
+    values[0, 0], values[1, 3] = -9999, -999
+    made = Covariates(write_raster(tmp_path / "a.tif", values), step=1.0)
+    assert made.known.sum(dim=(1, 2)).tolist() == [12, 12]
+    assert made.mean.tolist() == pytest.approx([values[0, 1:].mean(), values[1, :3].mean()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("int16", [-999, -998, -950, 12]),  # a depth
+        ("int16", [-11000, -9999, -9000, 8000]),
+        ("uint8", [255, 254, 250, 3]),
+        ("float32", [99, 98.5, 97, 3]),
+        ("float32", [999, 400, 300, 3]),  # a single one may be the largest value
+        ("int16", [255, 254, 2, 3]),
+    ],
+)
+def test_values_near_a_code_are_values(tmp_path, caplog, kind, values):
+    grid = np.array(values, dtype=kind).reshape(1, 2, 2)
+    made = Covariates(write_raster(tmp_path / "a.tif", grid), step=1.0)
+    assert made.known.all() and float(made.mean) == pytest.approx(np.mean(values))
+    assert not caplog.text
+
+
+def test_two_codes_or_one_beside_the_declared_are_refused(tmp_path):
+    values = np.arange(16, dtype="float32").reshape(1, 4, 4)
+    values[0, 0], values[0, 1, 0] = -9999, -3.4e38
+    with pytest.raises(BadRecordError, match=r"holds -3\.4e\+38 and -9999, which is far"):
+        Covariates(write_raster(tmp_path / "a.tif", values), step=1.0)
+    with pytest.raises(BadRecordError, match=r"beside its nodata value -9999.*gdalwarp"):
+        Covariates(write_raster(tmp_path / "b.tif", values, nodata=-9999), step=1.0)
+
+
+def test_codes_in_a_table_are_no_values(tmp_path, caplog):
+    table = write_table(tmp_path / "c.csv", warm=[1.0, 2, -9999, 4, 5, -9999])
+    made = Covariates(table, step=1.0)
+    assert made.known.sum() == 4 and float(made.mean) == 3
+    assert "'warm' holds -9999 2 times" in caplog.text

@@ -12,7 +12,13 @@ STAMP = re.compile(
 )
 BEGINS = re.compile(r"\d{4}[:-]\d\d[:-]\d\d")
 # Where clocks begin that nobody set. On the last, somebody may have taken pictures after midnight.
-UNSET = (datetime.date(1970, 1, 1), datetime.date(1980, 1, 1))
+UNSET = tuple(
+    datetime.date(*day)
+    for day in (
+        *((1601, 1, 1), (1899, 12, 30), (1900, 1, 1), (1904, 1, 1), (1970, 1, 1), (1980, 1, 1)),
+        (1, 1, 1),
+    )
+)
 UNSET_MIDNIGHT = datetime.datetime(2000, 1, 1)
 # A camera in the Far East is ahead of a computer in the West.
 AHEAD = datetime.timedelta(days=1)

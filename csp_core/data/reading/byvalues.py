@@ -24,11 +24,16 @@ DATE = r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[t ]
 SIDED = re.compile(r"^(?:gps)?(?:lat|lon|lng)|hemi")
 STATUS = (
     *("presence", "present", "detected", "detection", "presenceabsence", "pa", "presabs"),
+    *("occurrence", "occ", "estado", "wasdetected", "observed", "sighted", "presenza"),
+    *("presenca", "vorkommen"),
     *("presente", "presencia", "anwesend", "vorhanden", "aanwezig", "nachgewiesen"),
 )
+DAYS = ("datum", "data", "dato", "jour", "dia", "day", "pvm")
 COUNT = (
     *("number", "abundance", "individuals", "numberofindividuals", "noofindividuals", "howmany"),
     *("total", "totalcount", "numindividuals", "anzahl", "aantal", "nombre", "effectif"),
+    *("menge", "bestand", "count", "counts", "catch", "catchnumber", "conteo", "contagem"),
+    *("numeroindividuos", "numberobserved", "numberseen", "numobserved", "obscount", "individus"),
     *("cantidad", "antal", "quantidade", "numero"),
 )
 
@@ -58,7 +63,7 @@ KINDS = (
           "how many there were", numbers=True),
     _Kind("lat_side", lambda n: bool(SIDED.search(n)), _sides("lat_side"), "north or south"),
     _Kind("lon_side", lambda n: bool(SIDED.search(n)), _sides("lon_side"), "east or west"),
-    _Kind("date", lambda n: n == "datum", lambda t: t.str.contains(DATE), "the date"),
+    _Kind("date", lambda n: n in DAYS, lambda t: t.str.contains(DATE), "the date"),
 )  # fmt: skip
 KNOWN = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from csp_core.data.reading.columns import CANONICAL
 from csp_core.data.reading.countries import SWAPPED, swapped, with_codes
-from csp_core.data.reading.dates import FIRST_DAY, with_dates
+from csp_core.data.reading.dates import FIRST_DAY, first_of_calendar, with_dates
 from csp_core.data.reading.datums import Datums
 from csp_core.data.reading.dayorder import DayOrder
 from csp_core.data.reading.hemispheres import with_sides, wrong_sign
@@ -37,6 +37,8 @@ EMPTY = (
     "",
     "\\n",
     "\\N",
+    # What spreadsheets write where a formula fails.
+    *("#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"),
     *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
 )
 HIGHER_RANKS = (
@@ -201,8 +203,10 @@ def _value(table: pl.DataFrame, key: str, column: str) -> pl.Expr:
     kind = table.schema[column]
     if kind.is_nested() or kind == pl.Binary:
         raise BadRecordError(f"The column holds {kind}; give one plain value.", column=column)
-    if key == "date" and kind.is_temporal():
+    if key == "date" and kind in (pl.Date, pl.Datetime):
         return pl.col(column).cast(pl.Date).alias("date")
+    if kind == pl.Duration:
+        return pl.col(column).dt.to_string().alias(key)
     text = pl.col(column).cast(pl.String).str.strip_chars()
     return pl.when(~text.is_in(EMPTY)).then(text).alias(key)
 
@@ -260,6 +264,13 @@ def _reasons(rows: pl.DataFrame, rules: Rules) -> list[Reason]:
     return reasons
 
 
+def _code_for_unknown() -> pl.Expr:
+    """Say why a place may stand for none; null where it does not."""
+    nines = (_lon == _lat) & _lon.abs().is_in([9.0, 9.9, 9.99, 9.999, 9.9999])
+    said = "longitude and latitude are the same nines, which may stand for an unknown place"
+    return pl.when(nines).then(pl.lit(said))
+
+
 def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFrame, ...]:
     """Find what is suspicious, by the columns that the file has."""
     columns = habits.columns
@@ -267,6 +278,7 @@ def _flags(kept: pl.DataFrame, habits: Habits, rules: Rules) -> tuple[pl.DataFra
     name = pl.col("name_text")
     checks = [(pl.col(f"{key}_flag"), place) for key in ("side", "datum")]
     checks += [(pl.col("date_flag"), pl.col("date_text")), (pl.col("name_look"), name)]
+    checks += [(_code_for_unknown(), place), (first_of_calendar(), pl.col("date_text"))]
     if not rules.species_only:
         checks.append((pl.col("name_drop"), name))
     countries = bool({"country", "country_name"} & columns.keys())

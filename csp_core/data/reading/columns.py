@@ -168,12 +168,15 @@ def spare_places(header: Sequence[str], found: Mapping[str, str]) -> list[tuple[
     return [pair for pair in pairs if not used & {*pair}]
 
 
-def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
+def competing(
+    header: Sequence[str], found: Mapping[str, str], known: Mapping[str, str] | None = None
+) -> list[str]:
     """Say where several columns could hold a value, of which one was taken.
 
     Args:
         header: The columns of the file.
         found: What ``find_columns`` returned.
+        known: What it was given.
 
     Returns:
         A sentence for each such value.
@@ -186,8 +189,11 @@ def competing(header: Sequence[str], found: Mapping[str, str]) -> list[str]:
     for key in COMPETE:
         aliases = {*ALIASES[key], *(map(plain, NOT_OURS) if key == "date" else ())}
         same = plain(found.get(key, ""))
-        # Columns of one name are put together, where a reader does not say so itself.
-        others = [n for n in header if (p := plain(n)) in aliases and p != same]
+        # Columns of one name are put together, but for a place that was computed.
+        sure = (known or {}).get(key)
+        others = [
+            n for n in header if (p := plain(n)) in aliases and (p != same or (sure and n != sure))
+        ]
         if others and key in found:
             said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
         elif others:

@@ -30,6 +30,8 @@ FROM_DAY = "date put together from year and day of the year"
 APART = "date differs from year, month and day in columns of their own"
 NO_SINGLE_DAY = "year and days of the year name no single day, left empty"
 IMPOSSIBLE = "year, month and day are no date, left empty"
+NO_DAY = "year and month without a day, date left empty"
+NO_MONTH = "year without a month and a day, date left empty"
 # A year or a month alone.
 VAGUE = r"^\d{4}([-/]\d{1,2})?$"
 
@@ -50,7 +52,7 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         differ.
     """
     held = {key for key in ("month", "day", "year_day") if _any(rows, key)}
-    if not _any(rows, "year") or not ({"month", "day"} <= held or "year_day" in held):
+    if not _any(rows, "year"):
         return rows.with_columns(date_flag=pl.lit(None, pl.String))
     absent = [k for k in ("month", "day") if k not in rows.columns]
     rows = rows.with_columns(pl.lit(None, pl.String).alias(key) for key in absent)
@@ -86,6 +88,8 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         .then(pl.lit(IMPOSSIBLE))
         .when(empty & numbered & text.is_null() & day.is_null())
         .then(pl.lit(NO_SINGLE_DAY))
+        .when(empty & text.is_null() & pl.col("year").is_not_null())
+        .then(_lacking())
         .otherwise("date_change"),
         date_flag=pl.when(given & differs).then(pl.lit(APART)),
         date_text=pl.coalesce(
@@ -93,6 +97,17 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         ),
     )
     return rows.drop("year_part", "month_part", "day_part", "year_day_part", strict=False)
+
+
+def _lacking() -> pl.Expr:
+    """Say why year, month and day make no date: what is absent, or cannot be read."""
+    return (
+        pl.when(pl.col("day").is_not_null())
+        .then(pl.lit(IMPOSSIBLE))
+        .when(pl.col("month").is_not_null())
+        .then(pl.lit(NO_DAY))
+        .otherwise(pl.lit(NO_MONTH))
+    )
 
 
 def _with_year_day(rows: pl.DataFrame, empty: pl.Expr) -> tuple[pl.DataFrame, pl.Expr]:

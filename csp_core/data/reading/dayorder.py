@@ -11,6 +11,8 @@ from csp_core.data.reading.numbers import Rereader
 
 SLASHED = r"(^|[^\d/-])(\d{1,2})/(\d{1,2})/(\d{4})\b"
 DASHED = r"(^|[^\d/-])(\d{1,2})-(\d{1,2})-(\d{4})\b"
+# Year, day and month, which only a day above 12 tells from year, month and day.
+TURNED = r"^\d{4}[-/.](?:1[3-9]|2\d|3[01])[-/.](?:0?[1-9]|1[0-2])(?:\D|$)"
 # With points the day comes first wherever dates are written so; a file may still be another.
 POINTED = r"(?:^|[^\d.])(\d{1,2})\.(\d{1,2})\.\d{4}\b"
 # A month that is written out says itself which number is the day.
@@ -32,6 +34,7 @@ class DayOrder:
         self._order: str | None = None
         self._note = ""
         # Dates with points, those that only a day or only a month can begin, and one to show.
+        self._turned, self._turned_shown = 0, ""
         self._pointed, self._days, self._months, self._shown = 0, 0, 0, ""
 
     def to_iso(self, texts: pl.Series) -> pl.Series:
@@ -46,6 +49,9 @@ class DayOrder:
         text = pl.col(texts.name)
         table = texts.to_frame()
         self._count_pointed(texts)
+        turned = texts.filter(texts.str.contains(TURNED))
+        self._turned += len(turned)
+        self._turned_shown = self._turned_shown or (str(turned[0])[:40] if len(turned) else "")
         slashed = text.str.contains(SLASHED) | text.str.contains(DASHED)
         if table.select(slashed.any()).item() and (order := self._meant()):
             to = "${1}${4}-${3}-${2}" if order == "day" else "${1}${4}-${2}-${3}"
@@ -108,6 +114,12 @@ class DayOrder:
             Sentences, or nothing.
         """
         notes = [self._note] if self._note else []
+        if self._turned:
+            notes.append(
+                f"{self._turned:,} dates have the day before the month behind the year, such as"
+                f" {self._turned_shown}, and are empty; where the others have it so, their day and"
+                " month are exchanged"
+            )
         if self._pointed:
             notes.append(
                 f"day first in dates with points, such as {self._shown}: {self._days:,} of"

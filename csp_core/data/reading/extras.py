@@ -70,6 +70,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("lonsign", "longsign", "longitudesign", "lonside", "longside", "longitudereference"),
         *("lonhemi", "longhemi", "longitudehem", "longitudehemi", "loncard", "longcard"),
     ),
+    "uncertainty_unit": (
+        *("coordinateuncertaintyunit", "coordinateuncertaintyunits", "uncertaintyunit"),
+        *("uncertaintyunits", "accuracyunit", "accuracyunits", "coordinateaccuracyunit"),
+        *("coordinateaccuracyunits", "maxerrorunits", "maxerrorunit", "positionalaccuracyunit"),
+        *("uncertaintyuom", "accuracyuom", "coordinateuncertaintyuom"),
+    ),
     "datum": (
         *("geodeticdatum", "datum", "horizontaldatum", "coordinatedatum", "mapdatum", "gpsdatum"),
         *("crs", "srs", "srid", "epsg", "epsgcode", "coordinatereferencesystem", "gpsmapdatum"),

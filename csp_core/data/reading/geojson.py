@@ -16,6 +16,7 @@ from csp_core.data.reading.source import RADIUS
 from csp_core.data.shapes import check_points, places_of, to_wgs84
 from csp_core.errors import BadRecordError
 
+DIFFER = "features whose properties name another place than their geometry, which counts: {}"
 KINDS = ("FeatureCollection", "Feature")
 
 
@@ -59,7 +60,8 @@ def records_of(
     """
     points = [_point(feature.get("geometry")) for feature in features]
     if transform is None and all(p is None or isinstance(p, tuple) for p in points):
-        return [_record(f, p) for f, p in zip(features, points, strict=True)], {}
+        count = sum(map(_differs, features, points))
+        return [_record(f, p) for f, p in zip(features, points, strict=True)], {DIFFER: count}
     found = places_of(_shapes(points), transform)
     records = [
         _record(features[i], None if np.isnan(x) or np.isnan(y) else (x, y), r)
@@ -132,6 +134,15 @@ def _point(geometry: Any) -> Any:
     ):
         return None
     return None if shape.is_empty else shape
+
+
+def _differs(feature: dict[str, Any], point: Any) -> bool:
+    """Tell whether the properties put a point more than some hundred metres elsewhere."""
+    about = feature.get("properties")
+    own = [about.get(key) for key in ("lon", "lat")] if isinstance(about, dict) else []
+    if point is None or not all(isinstance(n, int | float) for n in (*own, *point)):
+        return False
+    return any(abs(a - b) > 1e-3 for a, b in zip(own, point, strict=False))
 
 
 def _shapes(points: list[Any]) -> Any:

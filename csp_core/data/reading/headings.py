@@ -17,6 +17,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("interpretedscientificname", "acceptedscientificname", "acceptedname"),
         *("wissenschaftlichername", "wetenschappelijkenaam", "nomscientifique"),
         *("nombrecientifico", "nomecientifico", "nomescientifico", "vetenskapligtnamn"),
+        *("especie", "espece", "specie", "soort", "art", "nomelatino", "nomlatin", "nombrelatino"),
         # As a Shapefile has it, which cuts names.
         "scientific",
     ),
@@ -30,13 +31,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("longitudedegrees", "longitudedd", "longwgs84", "lonwgs84", "wgs84longitude"),
         *("wgs84lon", "declon", "declong", "decimallong", "londd", "longdd", "longdecimal"),
         *("londecimal", "gpslongitude", "longitudeprocessed", "longitud", "langengrad"),
-        *("geografischelange", "x"),
+        *("geografischelange", "lange", "longitudine", "lengtegraad", "longdeg", "londeg"),
+        *("longdegrees", "londegrees", "x"),
     ),
     "lat": (
         *("decimallatitude", "latitude", "lat", "latitudewgs84", "latitudedecimal"),
         *("locationlat", "latitudedecimaldegrees", "latitudedegrees", "latitudedd", "latwgs84"),
         *("wgs84latitude", "wgs84lat", "declat", "decimallat", "latdd", "latdecimal"),
-        *("gpslatitude", "latitudeprocessed", "latitud", "breitengrad", "geografischebreite", "y"),
+        *("gpslatitude", "latitudeprocessed", "latitud", "breitengrad", "geografischebreite"),
+        *("breite", "latitudine", "breedtegraad", "latdeg", "latdegrees", "y"),
     ),
     "date": (
         *("eventdate", "observedon", "observationdate", "datecollected", "eventstart"),
@@ -61,6 +64,38 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "coordinateuncertainty",
         "coordinateaccuracy",
         "accuracym",
+        *("maxerrordistance", "uncertaintyinmeters", "uncertaintyinmetres", "uncertaintymeters"),
+        *("gpsaccuracy", "gpsaccuracym", "gpsuncertainty", "horizontalaccuracy"),
+        *("horizontalaccuracym", "locationaccuracy", "locationaccuracym", "positionaluncertainty"),
+        *("spatialuncertainty", "positionalaccuracym", "accuracyinmeters", "accuracyinmetres"),
+        *("accuracymeters", "accuracymetres", "coordinateaccuracyinmeters", "uncertainty"),
+        *(
+            f"{stem}{unit}"
+            for stem in (
+                "coordinateuncertainty",
+                "uncertainty",
+                "coordinateaccuracy",
+                "accuracy",
+                "positionalaccuracy",
+                "gpsaccuracy",
+                "locationaccuracy",
+            )
+            for unit in (
+                "km",
+                "inkm",
+                "kilometers",
+                "kilometres",
+                "inkilometers",
+                "inkilometres",
+                "ft",
+                "feet",
+                "infeet",
+                "miles",
+                "inmiles",
+                "yards",
+                "inyards",
+            )
+        ),
     ),
     "record_id": (
         *("recordid", "gbifid", "occurrenceid", "xcid", "observationid", "globaluniqueidentifier"),

@@ -24,6 +24,7 @@ from csp_core.data.reading.numbers import PLACE
 from csp_core.data.reading.preparing import Preparation
 from csp_core.data.reading.readers import open_source, plainly
 from csp_core.data.reading.report import ImportReport, Tally
+from csp_core.data.reading.sexagesimal import find_minutes
 from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk
 from csp_core.data.shapes import AREA
 from csp_core.errors import BadRecordError, ConfigError, CspError
@@ -56,14 +57,15 @@ class Import:
             source = self._source
             columns = find_columns(source.header, mapping, source.known, source.fallback)
             source.notes += instead(columns, source.fallback)
-            source.notes += competing(source.header, columns)
+            source.notes += competing(source.header, columns, source.known)
             if not source.imported:
                 flat = [name for name in source.header if name not in source.nested]
                 sure = {**source.known, **(mapping or {})}
                 columns, said = choose_names(flat, columns, sure, self._reread)
                 source.notes += said
-                columns, said = by_values(flat, columns, self._reread)
-                source.notes += said
+                for find in (by_values, find_minutes):
+                    columns, said = find(flat, columns, self._reread)
+                    source.notes += said
         written = source.format == "parquet" and {*SCHEMA} <= {*source.header}
         if written and rules.judged_before:
             rules = replace(rules, species_only=False)
@@ -96,7 +98,7 @@ class Import:
             BadRecordError: If the file is damaged, or holds no records.
         """
         with plainly(self._path):
-            for raw in _ahead(_together(self._source.chunks(self._prepare.reads))):
+            for raw in _ahead(_together(self._source.together(self._prepare.reads))):
                 chunk, changed = self._prepare(raw)
                 judged = judge(chunk, self._habits, self._rules)
                 kept = judged.kept.select("line")
@@ -108,7 +110,7 @@ class Import:
     def _reread(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read columns of the whole file again, for what only all of it can tell."""
         # By a source of its own, as one counts what it passes over.
-        return (chunk.table for chunk in open_source(self._path).chunks(columns))
+        return (chunk.table for chunk in open_source(self._path).together(columns))
 
     def _count(self, chunk: Chunk, judged: Judged) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Set repetitions apart and count everything."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from csp_core.data.reading.geojson import records_of_lines
 from csp_core.data.reading.inaturalist import flat, is_observation, unpacked
-from csp_core.data.reading.jsonrecords import JsonSource, check_expanded, nested
+from csp_core.data.reading.jsonrecords import JsonSource, check_expanded, nested, parse
 from csp_core.data.reading.lines import LineReader
 from csp_core.data.reading.source import (
     Chunk,
@@ -20,6 +20,7 @@ from csp_core.data.reading.source import (
     check_columns,
     empty_table,
 )
+from csp_core.data.reading.twins import shown, twins_of
 from csp_core.errors import BadRecordError
 
 # So many objects without any value are no accident.
@@ -77,13 +78,14 @@ class JsonLinesSource(Source):
         # Any line may bring a column of its own, so that all are looked at before one is read.
         for numbered, _ in self._blocks():
             source = self._source(numbered)
-            header |= dict.fromkeys(source.header)
+            header |= dict.fromkeys(source.columns)
             check_columns(len(header))
             known |= source.known
             notes |= dict.fromkeys(source.notes)
             self._by_line &= len(source) == len(numbered)
-        super().__init__("json lines", list(header), encoding="utf-8", notes=list(notes))
-        self.known = known
+        names = list(header)
+        super().__init__("json lines", shown(names), encoding="utf-8", notes=list(notes))
+        self.known, self.twins = known, twins_of(names)
 
     def _blocks(self) -> Iterator[tuple[Numbered, tuple[Rejected, ...]]]:
         """Parse some megabytes of lines at a time, each record with its line."""
@@ -148,7 +150,7 @@ class JsonLinesSource(Source):
 def _parsed(lines: list[tuple[int, str]]) -> list[dict[str, Any] | None]:
     """Parse lines, all at once where each is an object, else one by one; None is no object."""
     try:
-        found = json.loads(f"[{','.join(text for _, text in lines)}]")
+        found = parse(f"[{','.join(text for _, text in lines)}]")
         if len(found) == len(lines) and all(isinstance(record, dict) for record in found):
             return list(found)
     except RecursionError as error:
@@ -160,7 +162,7 @@ def _parsed(lines: list[tuple[int, str]]) -> list[dict[str, Any] | None]:
 
 def _one(text: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(text)
+        record = parse(text)
     except RecursionError as error:
         raise nested() from error
     except ValueError:

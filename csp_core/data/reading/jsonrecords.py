@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from csp_core.data.reading.source import Chunk, Opener, Source
+from csp_core.data.reading.twins import set_apart, shown, twins_of
 from csp_core.errors import BadRecordError
 
 ROWS = 50_000
@@ -27,6 +28,9 @@ class JsonSource(Source):
         format: What they were read as.
         records: One mapping of column to value each; columns may be absent.
         notes: As in ``Source``.
+
+    Attributes:
+        columns: Those of ``header``, and what objects name twice.
     """
 
     def __init__(self, format: str, records: Iterable[Record], notes: Sequence[str] = ()) -> None:
@@ -36,7 +40,8 @@ class JsonSource(Source):
         if odd:
             self._records = [{odd.get(k, k): v for k, v in r.items()} for r in self._records]
             header = list(dict.fromkeys(odd.get(name, name) for name in header))
-        super().__init__(format, header, encoding="utf-8", notes=notes)
+        super().__init__(format, shown(header), encoding="utf-8", notes=notes)
+        self.columns, self.twins = header, twins_of(header)
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -68,6 +73,34 @@ class JsonSource(Source):
                 self.notes += [] if LONE in self.notes else [LONE]
             lines = pl.int_range(start + 2, start + 2 + len(some), dtype=pl.Int64, eager=True)
             yield Chunk(table, lines)
+
+
+def parse(text: str | bytes) -> Any:
+    """Parse JSON as ``json.loads`` does, and keep what an object names twice.
+
+    Args:
+        text: The JSON.
+
+    Returns:
+        Its content; a name that an object repeats has a hidden mark, as in ``set_apart``.
+
+    Raises:
+        ValueError: If it is none.
+        RecursionError: If it is nested too deeply.
+
+    Example:
+        >>> list(parse('{"lat": 1, "lat": 2}').values())
+        [1, 2]
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    own, _ = set_apart([name for name, _ in pairs])
+    return dict(zip(own, (value for _, value in pairs), strict=True))
 
 
 def as_text(value: Any) -> str | None:
@@ -147,7 +180,7 @@ def load_json(opener: Opener) -> Any:
         data = stream.read(MAX_BYTES + 1)
     check_expanded(data)
     try:
-        return json.loads(data)
+        return parse(data)
     except RecursionError as error:
         raise nested() from error
     except ValueError as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from csp_core.data.reading.angles import read_angle
+from csp_core.data.reading.columns import plain
+from csp_core.data.reading.sexagesimal import with_minutes
 from csp_core.data.reading.survey import EITHER_POINT, Convention, convention_of
 
 PLACE = ("lon", "lat")
@@ -14,6 +18,8 @@ KEYS = (*PLACE, "uncertainty_m")
 DECIMAL_COMMA = r"^([+-]?\d+),(\d+)$"
 # Commas in metres of a map projection that can only be of thousands: degrees have no such size.
 GROUPED = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
+# Half the way around the Earth, and what programs write where they know no distance.
+HALF_WAY, UNKNOWN = 20_037_508.4, (999.0, 9999.0, 99999.0, 999999.0, 9999999.0)
 METRES = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres", "mtr", "mts"), 1.0),
     **dict.fromkeys(("km", "kms", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
@@ -22,6 +28,10 @@ METRES = {
     **dict.fromkeys(("yd", "yds", "yard", "yards"), 0.9144),
     "cm": 0.01,
 }
+# How a heading ends that names a unit other than metres.
+UNIT = re.compile(r"(km|kms|kilomet(?:er|re)s?|ft|feet|foot|miles?|mi|yards?|yds?)$")
+# So many places that all lie around 0, 0 are no accident.
+MANY = 20
 DISTANCE = (
     r"^(?:[~≈±<≤]|\+/-|ca\.?|approx\.?)?\s*([\d.,' \u00a0\u2009\u202f’]*\d)\s*([A-Za-z]*)\.?$"
 )
@@ -46,6 +56,7 @@ class Numbers:
         self._commas = dict.fromkeys(PLACE, 0)
         self._angles = dict.fromkeys(PLACE, 0)
         self._values = dict.fromkeys(PLACE, 0)
+        self._places_seen, self._farthest = 0, dict.fromkeys(PLACE, 0.0)
 
     def read(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Turn text into numbers.
@@ -69,21 +80,68 @@ class Numbers:
             self._values[key] += len(rows) - rows[f"{key}_text"].null_count()
         if unread["lon"] or unread["lat"]:
             rows = self._places(rows)
+        rows = with_minutes(rows, self._columns)
+        self._look_for_radians(rows)
         rows = rows.with_columns(point_text=pl.concat_str("lon_text", "lat_text", separator=" / "))
         if unread["uncertainty_m"] or self._odd_points(rows):
             rows = self._distances(rows)
         else:
             rows = rows.with_columns(uncertainty_m_change=pl.lit(None, pl.String))
+        rows = self._in_metres(rows)
         metres = pl.col("uncertainty_m")
-        good = (metres.is_finite() & (metres >= 0)).fill_null(False)
-        bad = pl.when(pl.col("uncertainty_m_text").is_not_null() & ~good).then(
-            pl.lit("uncertainty is not a distance, set to empty")
+        distance = (metres.is_finite() & (metres >= 0) & (metres <= HALF_WAY)).fill_null(False)
+        good = distance & ~metres.is_in(UNKNOWN).fill_null(False)
+        bad = (
+            pl.when(distance & ~good)
+            .then(pl.lit("uncertainty of nines, a code for an unknown one, set to empty"))
+            .when(pl.col("uncertainty_m_text").is_not_null() & ~good)
+            .then(pl.lit("uncertainty is not a distance, set to empty"))
         )
         # A reason why it is empty comes first; without one, a value that was read is good.
         change = pl.col("uncertainty_m_change")
         why = pl.when(change.str.ends_with("empty") | good).then(change).otherwise(bad)
         rows = rows.with_columns(uncertainty_m=pl.when(good).then(metres), uncertainty_m_change=why)
         return _farther(rows) if "radius_m" in rows.columns else rows
+
+    def _look_for_radians(self, rows: pl.DataFrame) -> None:
+        """Keep count of places, and how far from 0 they are."""
+        self._places_seen += int((rows["lon"].is_not_null() & rows["lat"].is_not_null()).sum())
+        for key in PLACE:
+            most = rows[key].abs().max()
+            self._farthest[key] = max(self._farthest[key], 0.0 if most is None else float(most))  # type: ignore[arg-type]
+
+    def _radians(self) -> list[str]:
+        """Say so where all places could be radians; a part of the sea lies there, too."""
+        within = self._farthest["lon"] <= math.pi and self._farthest["lat"] <= math.pi / 2
+        if self._places_seen < MANY or not within or not self._farthest["lat"]:
+            return []
+        return [
+            f"all {self._places_seen:,} places lie within 3.2° of longitude 0 and 1.6° of latitude"
+            " 0: if these are radians, multiply them by 57.29578; they were read as degrees"
+        ]
+
+    def _in_metres(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Apply the unit of a column of units or of the heading, where a value has none itself."""
+        own = pl.col("uncertainty_m_text").str.contains("[A-Za-z]").fill_null(False)
+        if "uncertainty_unit" in self._columns:
+            unit = pl.col("uncertainty_unit").str.to_lowercase().str.strip_chars(". ")
+            factor = unit.replace_strict(METRES, default=None, return_dtype=pl.Float64)
+            factor = pl.when(unit.is_null()).then(1.0).otherwise(factor)
+        else:
+            found = UNIT.search(plain(self._columns.get("uncertainty_m", "")))
+            if not found:
+                return rows
+            factor = pl.lit(METRES[found[1]])
+        factor = pl.when(own).then(1.0).otherwise(factor)
+        change, metres = pl.col("uncertainty_m_change"), pl.col("uncertainty_m")
+        said = (
+            pl.when(factor.is_null() & metres.is_not_null())
+            .then(pl.lit("unit of the uncertainty is not understood, set to empty"))
+            .when((factor != 1) & metres.is_not_null())
+            .then(pl.lit("uncertainty in another unit read as metres"))
+            .otherwise(change)
+        )
+        return rows.with_columns(uncertainty_m=metres * factor, uncertainty_m_change=said)
 
     def _places(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Read decimal commas and angles in the coordinates that are no plain numbers."""
@@ -196,7 +254,7 @@ class Numbers:
         Returns:
             Sentences.
         """
-        notes = []
+        notes = self._radians()
         for key in PLACE:
             column, values = self._columns.get(key, key), self._values[key]
             if commas := self._commas[key]:

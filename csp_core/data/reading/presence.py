@@ -37,8 +37,11 @@ _SEEN += (
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
 _GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
 ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
-# "0", "0.0", "0 individuals", "zero".
-ZERO = r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$|^(?i:zero|nil|keine?|aucune?)$"
+# "0", "0.0", "0 individuals", "zero", but not "0 adults, 3 young".
+ZERO = (
+    r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(][^1-9]*)?$"
+    r"|^(?i:zero|nil|no|keine?|aucune?|cero|zéro|nessun[oa]?|ningun[oa]?|geen|ingen)$"
+)
 PRESENT = (
     *(
         "present",
@@ -71,6 +74,7 @@ BASES = {
 ABSENCE = "record of an absence"
 NO_COUNT = "record of an absence (a count of 0)"
 CAPTIVE = "captive or cultivated"
+NO_NUMBER = "count below 0, which may stand for an unknown one"
 UNCLEAR = "status of the occurrence is neither presence nor absence"
 
 
@@ -119,6 +123,9 @@ def looks(columns: Mapping[str, str]) -> list[tuple[str, pl.Expr, pl.Expr]]:
             found.append((key, _when(kept, CAPTIVE), pl.col(key)))
     if "exotic" in columns:
         found.append(("exotic", _when(_word("exotic") == "x", CAPTIVE), pl.col("exotic")))
+    for key in ("count", "quantity"):
+        if key in columns:
+            found.append((key, _when(pl.col(key).str.contains(r"^-\d"), NO_NUMBER), pl.col(key)))
     if "basis" in columns:
         word = _word("basis").str.replace_all(r"[^a-z]", "")
         kind = word.str.extract(r"(fossil|livingspecimen|^zoo$|^captive$)", 1)

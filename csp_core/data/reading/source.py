@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
+from csp_core.data.reading.twins import put_together, with_twins
 from csp_core.errors import BadRecordError
 
 # Darwin Core has some 200 terms, and exports with measurements a few hundred columns.
@@ -66,6 +67,8 @@ class Source(abc.ABC):
         known: Canonical column to the column that holds it for certain, such as a place that was
             computed from a geometry; no other column of the file is asked.
         fallback: The same for columns that hold it if nothing better does.
+        twins: Name of a column to the others of its name, which fill what it leaves empty, where
+            ``chunks`` does not put them together itself.
         counts: Sentences with ``{}`` for a number, and the numbers, which grow while chunks are
             read.
 
@@ -95,6 +98,7 @@ class Source(abc.ABC):
         self.notes = list(notes)
         self.known: dict[str, str] = {}
         self.fallback: dict[str, str] = {}
+        self.twins: dict[str, list[str]] = {}
         self.counts: Counter[str] = Counter()
 
     def told(self) -> list[str]:
@@ -105,6 +109,22 @@ class Source(abc.ABC):
         """
         counted = [said.format(f"{number:,}") for said, number in self.counts.items() if number]
         return [*self.notes, *counted]
+
+    def together(self, columns: Sequence[str]) -> Iterator[Chunk]:
+        """Read the records, each column filled from the others of its name.
+
+        Args:
+            columns: Those of ``header`` to read.
+
+        Yields:
+            As ``chunks`` does.
+        """
+        # A place that was computed is the only one.
+        sure = {*self.known.values()}
+        twins = {name: others for name, others in self.twins.items() if name not in sure}
+        for chunk in self.chunks(with_twins(columns, twins)):
+            table = put_together(chunk.table, columns, twins, self.counts)
+            yield Chunk(table, chunk.lines, chunk.rejected)
 
     @abc.abstractmethod
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:

@@ -35,7 +35,9 @@ HARMLESS = frozenset(
 
 def _tokens(text: str) -> str:
     """Give the weighty ones of a list of issues."""
-    words = [word.strip().strip("'\"") for word in re.split(r"[;,|\[\]]", text)]
+    # Lists of structures in JSON name each value: {"array_element": "ZERO_COORDINATE"}.
+    values = re.sub(r"""[{,]\s*["']\w+["']\s*:|\}""", ",", text) if "{" in text else text
+    words = [word.strip().strip("'\"") for word in re.split(r"[;,|\[\]]", values)]
     return ", ".join(word for word in words if word and word.upper() not in HARMLESS)
 
 

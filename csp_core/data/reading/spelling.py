@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
 JOINED = re.compile(r"^[A-Za-z]+_[a-z]+(?:_[a-z]+)?$")
+MARKUP = re.compile(r"</?(?:i|em|b|strong|span|a|p|u|font)\b[^<>]*>", re.IGNORECASE)
 # All in one case the author is told by the year alone.
 ONE_CASE = re.compile(
     r"^([^\W\d_]+ [^\W\d_]+(?: [^\W\d_]+)??) \(?[^\W\d_]+\.?,? (?:1[7-9]|20)\d\d\)?$"
@@ -26,6 +28,9 @@ def spelled_usually(name: str) -> str:
         ('Turdus merula', 'Turdus merula')
     """
     whole = name if name.isascii() else unicodedata.normalize("NFC", name)
+    if "<" in whole or "&" in whole:
+        # Web pages write names in italics.
+        whole = html.unescape(MARKUP.sub("", whole))
     # Signs that nobody sees make another word of the same.
     if not whole.isprintable():
         whole = "".join(" " if c.isspace() else c for c in whole if c.isspace() or c.isprintable())

@@ -14,6 +14,7 @@ COMMA_DECIMAL = r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+$"
 COMMA_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+$|^[+-]?[1-9]\d{0,2}(?:,\d{3}){2,}$"
 POINT_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$"
 BOTH = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+$"
+WHOLE_SMALL, WHOLE_LARGE = r"^\d{1,3}$", r"^[1-9]\d{3,}$"
 POINT_DECIMAL = r"^[+-]?\d+\.\d+$"
 
 
@@ -49,6 +50,8 @@ def convention_of(
     """
     seen: dict[str, int] = {}
     for table in tables:
+        if table.schema[column].is_numeric():
+            return Convention()  # what a format holds as a number has one value
         for name, count in _count(table, column, places).items():
             seen[name] = seen.get(name, 0) + count
     decimal = seen["comma_decimal"] + seen["point_thousands"]
@@ -92,6 +95,8 @@ def _by_places(seen: dict[str, int], where: str, places: tuple[str, ...]) -> Con
     """Decide by the coordinates, where each value of the column can be read in both ways."""
     names = " and ".join(f"`{name}`" for name in places)
     points, commas = seen["place_points"], seen["place_commas"]
+    if seen["either_point"] and not seen["either"] and (points or not commas):
+        return _by_wholes(seen, where, names)
     unsure = f"all {seen['either'] or seen['either_point']:,} values with one have three digits"
     if points and not commas:
         said = (
@@ -114,6 +119,29 @@ def _by_places(seen: dict[str, int], where: str, places: tuple[str, ...]) -> Con
     return Convention("", "decimal", said if seen["either"] else "")
 
 
+def _by_wholes(seen: dict[str, int], where: str, names: str) -> Convention:
+    """Decide by the values without a sign whether points with three digits part thousands."""
+    large, small, zeros = (seen[key] for key in ("whole_large", "whole_small", "point_zero"))
+    unsure = f"all {seen['either_point']:,} values with one have three digits behind it"
+    if large:
+        said = f"{large:,} values of 1000 and more are written without one"
+        return Convention("", "decimal", f"decimal point in {where}: {unsure}, and {said}")
+    if small and zeros:
+        said = (
+            f"{zeros:,} of them end in a zero that decimals do not need, and all {small:,} values"
+            " without one are below 1000"
+        )
+        return Convention("", "thousands", f"point of thousands in {where}: {unsure}, {said}")
+    points = f", as that of {names} is in {seen['place_points']:,} values"
+    return Convention(
+        "",
+        "decimal",
+        f"a point in {where} is taken as that of decimals{points if seen['place_points'] else ''}:"
+        f" {unsure}, and no other value of the column tells; if it parts thousands, they are 1000"
+        " times as large",
+    )
+
+
 def _count(table: pl.DataFrame, column: str, places: tuple[str, ...]) -> dict[str, int]:
     """Count how values are written, in one piece of the file."""
     text = pl.col(column).cast(pl.String).str.strip_chars()
@@ -129,6 +157,9 @@ def _count(table: pl.DataFrame, column: str, places: tuple[str, ...]) -> dict[st
         "comma_decimal": text.str.contains(COMMA_DECIMAL) & ~either,
         "comma_thousands": text.str.contains(COMMA_THOUSANDS),
         "point_thousands": text.str.contains(POINT_THOUSANDS),
+        "point_zero": either_point & text.str.ends_with("0"),
+        "whole_small": text.str.contains(WHOLE_SMALL),
+        "whole_large": text.str.contains(WHOLE_LARGE),
         "point_decimal": text.str.contains(POINT_DECIMAL) & ~either_point,
     }
     # Numbers that a format holds as such say nothing about how its texts are written.

@@ -8,7 +8,7 @@ import itertools
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -19,7 +19,9 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.archives import copy_to
 from csp_core.data.reading.columns import ALIASES, plain
+from csp_core.data.reading.lists import MOST, is_several, joined, text_kind, text_lengths
 from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk, Opener, Source
+from csp_core.data.reading.twins import set_apart, shown
 from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
@@ -53,10 +55,12 @@ class ParquetSource(Source):
                 schema = file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise _damaged(error) from error
-        names = list(schema.names)
+        names, twins = set_apart(schema.names)
         self.imported = (schema.metadata or {}).get(IMPORTED[0]) == IMPORTED[1]
-        self._kinds = {field.name: field.type for field in schema}
-        self.nested = frozenset(n for n, k in self._kinds.items() if pa.types.is_nested(k))
+        self._kinds = dict(zip(names, schema.types, strict=True))
+        self.nested = frozenset(
+            n for n, k in self._kinds.items() if pa.types.is_nested(k) and not is_several(n, k)
+        )
         self._geometry, self._crs, self._transform = "", None, None
         found = _geometry(schema)
         if found and found[0] in names:
@@ -75,7 +79,12 @@ class ParquetSource(Source):
         if self._transform:
             notes[-1] += f", converted to WGS84 from {self._transform.source_crs.name}"
         name = "geoparquet" if self._geometry else "parquet"
-        super().__init__(name, header, notes=notes)
+        super().__init__(name, shown(header), notes=notes)
+        self.twins = {
+            name: [n for n in others if n not in self.nested]
+            for name, others in twins.items()
+            if name not in self.nested
+        }
         if computed:
             self.known = {"lon": "lon", "lat": "lat"}
 
@@ -99,8 +108,7 @@ class ParquetSource(Source):
         line = 2
         try:
             with seekable(self._opener) as stream:
-                for batch in _pieces(stream, stored):
-                    raw = pl.DataFrame(pl.from_arrow(batch))
+                for raw in _pieces(stream, stored):
                     if places:
                         raw = self._with_places(raw, computed)
                     lines = pl.int_range(line, line + len(raw), dtype=pl.Int64, eager=True)
@@ -113,9 +121,7 @@ class ParquetSource(Source):
         """Refuse columns that hold no plain values, before any is read."""
         for name in columns:
             kind = self._kinds[name]
-            if name != computed and (
-                pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind)
-            ):
+            if name != computed and (name in self.nested or pa.types.is_fixed_size_binary(kind)):
                 held = pl.Series(pl.from_arrow(pa.array([], kind))).dtype
                 raise BadRecordError(f"The column holds {held}; give one plain value.", column=name)
 
@@ -147,22 +153,30 @@ def with_places(table: pl.DataFrame, places: Places, counts: Counter[str]) -> pl
     )
 
 
-def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Read columns in pieces that stay small when values that repeat are written out."""
     size = stream.seek(0, io.SEEK_END)
     most = max(MAX_EXPANDED, MAX_RATIO * size)
     stream.seek(0)
     file = pq.ParquetFile(stream)
-    schema = file.schema_arrow
-    texts = [name for name in columns if _is_text(schema.field(name).type)]
-    _check_metadata(file.metadata, columns, most)
+    given = file.schema_arrow.names
+    own, _ = set_apart(given)
+    stored = {given[own.index(name)] for name in columns}
+    fields = [field for field in file.schema_arrow if field.name in stored]
+    several = {field.name for field in fields if is_several(field.name, field.type)}
+    _check_metadata(file.metadata, stored, most, several)
+    paths = [file.schema.column(at).path for at in range(len(file.schema))]
+    texts = [field.name for field in fields if text_kind(field.type)]
+    texts += [path for path in paths if path.split(".")[0] in several]
     # Values that repeat come as a dictionary and numbers in it, so that their size is known first.
     file = pq.ParquetFile(stream, read_dictionary=texts)
-    for batch in file.iter_batches(ROWS, columns=list(columns)):
+    for batch in file.iter_batches(ROWS, columns=list(stored)):
         batch.validate(full=True)
         lengths = np.full(len(batch), 8 * len(columns), dtype=np.int64)
-        for column in batch.columns:
-            if pa.types.is_dictionary(column.type) and len(column.dictionary):
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if name in several:
+                lengths += text_lengths(column)
+            elif pa.types.is_dictionary(column.type) and len(column.dictionary):
                 known = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0)
                 index = pc.fill_null(column.indices, 0)
                 lengths += known.to_numpy(zero_copy_only=False)[index.to_numpy()]
@@ -175,31 +189,35 @@ def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pa.RecordBatch
         for start, end in itertools.pairwise([0, *cuts[cuts < len(ends)].tolist(), len(ends)]):
             if int(lengths[start:end].max(initial=0)) > PIECE:
                 raise BadRecordError("A record is longer than 64 MB: this is no table of records.")
-            yield _written_out(batch.slice(start, end - start))
+            yield _written_out(batch.slice(start, end - start), several, columns)
 
 
-def _written_out(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turn dictionaries to plain values."""
+def _written_out(
+    batch: pa.RecordBatch, several: Collection[str], wanted: Sequence[str]
+) -> pl.DataFrame:
+    """Turn dictionaries to plain values, and lists of them to one, in columns told apart."""
     columns = [
-        c.cast(_wide(c.type.value_type)) if pa.types.is_dictionary(c.type) else c
-        for c in batch.columns
+        joined(c)
+        if name in several
+        else c.cast(_wide(c.type.value_type))
+        if pa.types.is_dictionary(c.type)
+        else c
+        for name, c in zip(batch.schema.names, batch.columns, strict=True)
     ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    own, _ = set_apart(batch.schema.names)
+    # By number, as a name ends at a hidden mark where it passes from one library to the other.
+    numbered = pa.RecordBatch.from_arrays(columns, names=[f"{at}" for at in range(len(own))])
+    table = pl.DataFrame(pl.from_arrow(numbered))
+    return table.select(pl.col(f"{own.index(name)}").alias(name) for name in wanted)
 
 
 def _wide(kind: pa.DataType) -> pa.DataType:
     return kind if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else pa.large_string()
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary,
-             pa.types.is_large_binary, pa.types.is_string_view,
-             pa.types.is_binary_view)  # fmt: skip
-    return any(test(kind) for test in tests)
-
-
-def _check_metadata(about: pq.FileMetaData, columns: Sequence[str], most: int) -> None:
+def _check_metadata(
+    about: pq.FileMetaData, columns: Collection[str], most: int, several: Collection[str]
+) -> None:
     """Refuse what the file itself says would grow too much: rows cost time whatever they hold."""
     if about.num_rows * 8 * len(columns) > most:
         raise _bomb(about.num_rows)
@@ -214,10 +232,15 @@ def _check_metadata(about: pq.FileMetaData, columns: Sequence[str], most: int) -
         group = about.row_group(number)
         for at in range(group.num_columns):
             chunk = group.column(at)
-            if chunk.path_in_schema.split(".")[0] not in columns:
+            name = chunk.path_in_schema.split(".")[0]
+            if name not in columns:
                 continue
-            # A list of two numbers, the place, is the longest that is read.
-            if chunk.total_uncompressed_size > MAX_CHUNK or chunk.num_values > 3 * group.num_rows:
+            # Beside lists of flags that of two numbers, the place, is the longest that is read.
+            each = MOST if name in several else 3
+            if (
+                chunk.total_uncompressed_size > MAX_CHUNK
+                or chunk.num_values > each * group.num_rows
+            ):
                 raise BadRecordError(
                     f"A part of the column holds {chunk.num_values:,} values in"
                     f" {chunk.total_uncompressed_size / 1e6:.0f} MB; write the file in row groups"

@@ -40,6 +40,22 @@ def set_apart(names: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
     return own, twins
 
 
+def twins_of(names: Sequence[str]) -> dict[str, list[str]]:
+    """List the columns of one name among names that ``set_apart`` gave.
+
+    Args:
+        names: As they are told apart.
+
+    Returns:
+        Name to the other columns that bear it.
+
+    Example:
+        >>> twins_of(["lat", "Lat", "lon"])
+        {'lat': ['Lat']}
+    """
+    return set_apart([name.split("\0")[0] for name in names])[1]
+
+
 def shown(names: Sequence[str]) -> list[str]:
     """Leave out the hidden names."""
     return [name for name in names if "\0" not in name]
@@ -78,8 +94,7 @@ def put_together(
     for name in columns:
         if name not in twins:
             continue
-        texts = [table[n].cast(pl.String).str.strip_chars() for n in (name, *twins[name])]
-        found = [pl.select(pl.when(t != "").then(t)).to_series() for t in texts]
+        found = _alike([table[n] for n in (name, *twins[name])])
         value = found[0]
         for other in found[1:]:
             counts[FILLED] += int((value.is_null() & other.is_not_null()).sum())
@@ -87,3 +102,14 @@ def put_together(
             value = pl.select(pl.coalesce(value, other)).to_series()
         table = table.with_columns(value.alias(name))
     return table.select(columns)
+
+
+def _alike(columns: Sequence[pl.Series]) -> list[pl.Series]:
+    """Bring columns to one type; what is blank or not a number holds nothing."""
+    kinds = {column.dtype for column in columns}
+    if all(kind.is_numeric() for kind in kinds):
+        return [column.cast(pl.Float64).fill_nan(None) for column in columns]
+    if len(kinds) == 1 and not kinds & {pl.String}:
+        return list(columns)
+    texts = [column.cast(pl.String).str.strip_chars() for column in columns]
+    return [pl.select(pl.when(text != "").then(text)).to_series() for text in texts]

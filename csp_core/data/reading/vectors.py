@@ -17,6 +17,7 @@ from csp_core.data.reading.beginning import is_header
 from csp_core.data.reading.columns import ALIASES, EXTRAS, listed, plain
 from csp_core.data.reading.source import RADIUS, Chunk, Source, empty_table
 from csp_core.data.reading.tabular import with_places
+from csp_core.data.reading.twins import twins_of
 from csp_core.data.shapes import places_of_wkb, to_wgs84
 from csp_core.errors import BadRecordError
 
@@ -79,7 +80,7 @@ class VectorSource(Source):
             self._transform = to_wgs84(self._layer.crs)
             notes += self._about_places()
         super().__init__(format, fields, notes=notes)
-        self._format = format
+        self._format, self.twins = format, twins_of(fields)
         if self._layer.geometry:
             self.known = {"lon": "lon", "lat": "lat"}
 

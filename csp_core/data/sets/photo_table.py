@@ -128,7 +128,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
     wanted = [name for name in source.header if plain(name) in asked]
     if not wanted:
         return empty_table(source.header)
-    return pl.concat([chunk.table for chunk in source.chunks(wanted)] or [empty_table(wanted)])
+    return pl.concat([chunk.table for chunk in source.together(wanted)] or [empty_table(wanted)])
 
 
 def _cell(name: str, key: str) -> pl.Expr:

@@ -454,7 +454,7 @@ def test_a_date_of_another_tag_is_found_and_the_tag_named(tags, packet, taken, s
         ("2019-05-01/2019-12-31", "is no single time"),
         ("2019:05:01 - 2019:05:09", "is no single time"),
         ("2999:05:01 12:00:00", "lies in the future"),
-        *((f"{year}:01:01 00:00:00", "never set") for year in (1970, 1980, 2000)),
+        *((f"{year}:01:01 00:00:00", "never set") for year in (1601, 1900, 1904, 1970, 1980, 2000)),
     ],
 )
 def test_what_is_no_single_past_time_gives_no_date(text, said):

@@ -61,6 +61,15 @@ def dictionary_of_long_values(path: Path) -> None:
     write_parquet(path, 100_000, "A" * 200_000)
 
 
+def lists_of_long_values(path: Path) -> None:
+    where = pa.array(np.random.default_rng(0).uniform(-60, 60, 10_000))
+    issue = pa.array([["A" * 200_000, "B"]] * 100, pa.list_(pa.string())).take(
+        pa.array(np.zeros(10_000, np.int32))
+    )
+    table = {"species": pa.array(["Aus bus"] * 10_000), "lon": where, "lat": where, "issue": issue}
+    pq.write_table(pa.table(table), path)
+
+
 def rows_that_all_repeat(path: Path) -> None:
     write_parquet(path, 20_000_000, "Aus bus", places=1)
 
@@ -137,6 +146,7 @@ def lines_of_empty_objects(path: Path) -> None:
 
 BOMBS = {
     dictionary_of_long_values: "values that repeat",
+    lists_of_long_values: "values that repeat",
     rows_that_all_repeat: "20,000,000 records, which would grow",
     many_columns: "50,003 columns; up to 5,000 are read",
     lines_that_are_no_records: "lines are blank or hold another number of fields",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from csp_core.data import read_occurrences
@@ -69,9 +70,40 @@ def test_units_beside_a_point_say_nothing_of_commas(read):
     assert found == [30, 1.5] and not report.notes
 
 
-def test_a_point_of_a_file_of_points_needs_no_guess(read):
-    found, report = uncertainties(read, ["28.512", "1.000", "50"], POINTS)
-    assert found == [28.512, 1.0, 50.0] and not report.notes and not report.changed
+@pytest.mark.parametrize(
+    ("values", "places", "read_as", "said"),
+    [
+        # Decimals of no fixed number need no zero at their end: those are thousands.
+        (["28.512", "1.000", "50"], POINTS, [28512, 1000, 50], "1 of them end in a zero"),
+        (["28.510", "500"], WHOLE, [28510, 500], "all 1 values without one are below 1000"),
+        (["28.512 m", "1.000 m", "50 m"], POINTS, [28512, 1000, 50], "end in a zero"),
+        # Thousands stand there without one.
+        (["28.512", "1.000", "1000"], POINTS, [28.512, 1, 1000], "decimal point in `coord"),
+        (["28.512", "25000"], WHOLE, [28.512, 25000], "1 values of 1000 and more"),
+        # Nothing decides, which the report says.
+        (["28.512", "50"], POINTS, [28.512, 50], "as that of `lon` and `lat` is in 4 values"),
+        (["28.512", "1.000"], WHOLE, [28.512, 1], "they are 1000 times as large"),
+    ],
+)
+def test_a_point_in_distances_is_decided_by_column(read, values, places, read_as, said):
+    found, report = uncertainties(read, values, places)
+    assert found == read_as
+    assert any(said in note for note in report.notes), report.notes
+
+
+@pytest.mark.parametrize("values", [["28.512", "0.500"], ["28.512", "28.5"], ["28.5", "1.000"]])
+def test_other_decimals_of_the_column_tell_what_a_point_is(read, values):
+    found, report = uncertainties(read, values, POINTS)
+    assert found == [float(value) for value in values] and not report.notes
+
+
+def test_what_a_format_holds_as_a_number_has_one_value(tmp_path):
+    pl.DataFrame(
+        {"species": ["A b"] * 2, "lon": [1.0, 2.0], "lat": [1.0, 2.0],
+         "coordinateUncertaintyInMeters": [28.512, 30.512]}
+    ).write_parquet(tmp_path / "x")  # fmt: skip
+    records, report = read_occurrences(tmp_path / "x")
+    assert records.table["uncertainty_m"].to_list() == [28.512, 30.512] and not report.notes
 
 
 def test_the_comma_is_decided_by_the_end_of_a_long_file(read):

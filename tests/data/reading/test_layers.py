@@ -124,6 +124,8 @@ def test_names_that_a_shapefile_cuts_are_told(tmp_path):
     assert places == PLACES and report.mapping["scientific_name"] == "scientific"
     assert report.notes == (
         "a Shapefile cuts names at 10 signs; these columns were not known: 'occurrence'",
+        "'occurrence' is read as whether the species was there, as all its 2 values are such, like"
+        " 'present'",
         UNDATED,
     )
 

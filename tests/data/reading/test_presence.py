@@ -124,14 +124,51 @@ def test_the_command_drops_what_is_flagged(tmp_path, monkeypatch):
     assert len(pl.read_parquet(out)) == 1
 
 
-def test_lists_of_flags_do_not_stop_the_import(tmp_path):
-    table = pl.DataFrame(
-        {"scientificName": ["Aus bus"], "decimalLongitude": [1.0], "decimalLatitude": [2.0],
-         "flags": [["ON_LAND"]]}
-    )  # fmt: skip
-    table.write_parquet(tmp_path / "x.parquet")
+FLAGS = [["ON_LAND", "COORDINATE_ROUNDED"], [], None, [f"ODD_{n}" for n in range(9)]]
+WITHIN = {
+    "texts": FLAGS,
+    "structures": [f and [{"array_element": one} for one in f] for f in FLAGS],
+    "holes": [f and [*f, None] for f in FLAGS],
+}
+
+
+def listed(**columns):
+    where = {"decimalLongitude": [1.0, 2.0, 3.0, 4.0], "decimalLatitude": [2.0, 3.0, 4.0, 5.0]}
+    return pl.DataFrame({"scientificName": ["Aus bus"] * 4, **where, **columns})
+
+
+@pytest.mark.parametrize("within", WITHIN)
+def test_lists_of_flags_are_read_as_flags(tmp_path, within):
+    listed(issue=WITHIN[within]).write_parquet(tmp_path / "x.parquet")
     records, report = read_occurrences(tmp_path / "x.parquet")
-    assert len(records) == 1 and any("lists in 'flags'" in note for note in report.notes)
+    assert len(records) == 4 and report.mapping["issue"] == "issue"
+    flagged = {f"flagged by the source: {one}" for one in ("ON_LAND", *FLAGS[3])}
+    assert {*report.flagged} - {"same name, place and day as an earlier record"} == flagged
+    asked = import_records(tmp_path / "x.parquet", tmp_path / "o.parquet", drop_flagged=True)
+    assert asked.rows_kept == 2
+
+
+def test_lists_of_flags_in_json_are_read_as_flags(tmp_path):
+    where = {"scientificName": "Aus bus", "decimalLongitude": 1, "decimalLatitude": 2}
+    for flags in ([{"array_element": "ON_LAND"}, {"array_element": "COORDINATE_ROUNDED"}],
+                  ["ON_LAND"], [{"code": "ON_LAND"}]):  # fmt: skip
+        (tmp_path / "x.json").write_text(json.dumps([where | {"issue": flags}]))
+        told = read_occurrences(tmp_path / "x.json")[1].flagged
+        assert told == {"flagged by the source: ON_LAND": 1}, flags
+
+
+def test_several_recorders_of_a_record_are_one_text(tmp_path):
+    people = [["Ann Bee"], ["Ann Bee", "Cy Dee"], None, []]
+    listed(recordedBy=people).write_parquet(tmp_path / "x.parquet")
+    import_records(tmp_path / "x.parquet", tmp_path / "o.parquet")
+    told = pl.read_parquet(tmp_path / "o.parquet")["recorder"].to_list()
+    assert told == ["Ann Bee", "Ann Bee; Cy Dee", None, None]
+
+
+def test_lists_that_are_no_flags_do_not_stop_the_import(tmp_path):
+    listed(flags=[[1, 2], [], None, [3]]).write_parquet(tmp_path / "x.parquet")
+    records, report = read_occurrences(tmp_path / "x.parquet")
+    assert len(records) == 4 and any("lists in 'flags'" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
