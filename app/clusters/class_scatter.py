@@ -95,7 +95,7 @@ def table(
     rank = {OTHER: 0, NEAR: 1, CHOSEN: 2}
     order = sorted(range(len(plane.x)), key=lambda label: rank[kind.get(label, OTHER)])
     common = [classes.common_names[label] or classes.names[label] for label in order]
-    words = {CHOSEN: "chosen", OTHER: ""}
+    words = {CHOSEN: "1, as it is itself", OTHER: "less than of the nearest"}
     like = [
         f"{cosine[label]:.2f}" if label in cosine else words[kind.get(label, OTHER)]
         for label in order

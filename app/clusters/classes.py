@@ -36,6 +36,10 @@ def draw(view: View, model: DualEncoder) -> None:
     if not view.info.num_classes:
         st.caption("This model came without classes, so there are none to compare.")
         return
+    if view.info.num_classes == 1:
+        one = singular(view.info)
+        st.caption(f"This model knows one {one}, so there is no other to compare.")
+        return
     chosen = _chosen(view, model)
     _picker(view, model, chosen)
     try:

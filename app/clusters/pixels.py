@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
+from clusters.region import inside
 from csp_core.geo import WORLD
 from csp_core.grid import Bounds
 from csp_core.land import land_shape
@@ -43,13 +44,15 @@ def nearest_points(lonlat: object, *, land: bool, bounds: Bounds = WORLD) -> NDA
     Args:
         lonlat: ``(N, 2)`` degrees.
         land: Whether cells at sea have none.
-        bounds: West, south, east, north, degrees; cells beyond have none.
+        bounds: West, south, east, north, degrees; cells wholly beyond have none.
 
     Returns:
         ``(ROWS, COLUMNS)`` positions in the sample from the north; -1 for none.
     """
     centres = _centres()
-    there = _within(centres, bounds)
+    # Cells that the region covers in part: a small one may hold the centre of none.
+    lon, lat = centres.T
+    there = np.asarray(inside(bounds, lon, lat, room=0.499 * STEP))
     if land:
         there &= _on_land()
     found = np.full(len(centres), -1, np.int32)
@@ -164,13 +167,6 @@ def _nearest(points: NDArray[np.float64], places: NDArray[np.float64]) -> NDArra
     from scipy.spatial import cKDTree
 
     return np.asarray(cKDTree(_directions(points)).query(_directions(places))[1], np.int32)
-
-
-def _within(centres: NDArray[np.float64], bounds: Bounds) -> NDArray[np.bool_]:
-    west, south, east, north = bounds
-    lon, lat = centres.T
-    across = (lon >= west) & (lon <= east) if west < east else (lon >= west) | (lon <= east)
-    return np.asarray(across & (lat >= south) & (lat <= north))
 
 
 def _directions(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import streamlit as st
 
@@ -58,17 +59,26 @@ def write_bounds(edges: Bounds) -> str | None:
     return None if edges == WORLD else ",".join(f"{round(edge, 4):g}" for edge in edges)
 
 
-def inside(bounds: Bounds, lon: float, lat: float) -> bool:
-    """Tell whether a place lies in a region.
+def inside(bounds: Bounds, lon: Any, lat: Any, room: float = 0.0) -> Any:
+    """Tell whether places lie in a region.
+
+    Args:
+        bounds: West, south, east, north, degrees.
+        lon: Longitude in [-180, 180], degrees; a number or an array.
+        lat: Latitude, degrees.
+        room: So far beyond its edges a place still counts, degrees.
+
+    Returns:
+        A bool, or an array of them.
 
     Example:
         >>> inside((170.0, -20.0, -170.0, 0.0), -175.0, -5.0), inside((0, 0, 9, 9), 10.0, 5.0)
         (True, False)
     """
     west, south, east, north = bounds
-    if not south <= lat <= north:
-        return False
-    return west <= lon <= east if west < east else lon >= west or lon <= east
+    width = east - west + (360 if west > east else 0)
+    across = (lon - west + room) % 360 <= width + 2 * room
+    return across & (lat >= south - room) & (lat <= north + room)
 
 
 def words_of(bounds: Bounds) -> str:

@@ -116,7 +116,7 @@ def study(view: View, model: DualEncoder) -> Study:
                    lambda: _cluster(view, vectors))  # fmt: skip
         shown, labels = kept("numbers", 24).get(
             group,
-            partial(_numbered, view, places, vectors, found, _reference(do, view, model, places)),
+            lambda: _numbered(view, places, vectors, found, _reference(do, view, model, places)),
         )
         plane, shares, x, y = do(
             4, f"Laying them out: {PROJECTIONS[view.projection]}", kept("layout", 12), layout,

@@ -19,8 +19,9 @@ from shared.words import count_of, escape_markdown, knows_species, plural
 MOST_COUNTRIES = 4
 AT_SEA = "the sea"
 # Where a scientific name can be looked up: what the place is called, and its address of a name.
-# eBird documents no search by name, and its pages of species bear codes of its own: its page that
-# looks species up is opened, and has the name beside it for as long as it takes one.
+# eBird's pages of species bear codes of its own, which no model knows, and it documents no address
+# that looks a name up: its page with the box for names is opened. The name goes with it, but may
+# have to be typed there.
 PLACES: dict[str, tuple[str, Callable[[str], str]]] = {
     "gbif": ("GBIF", lambda name: f"https://www.gbif.org/species/search?q={quote(name)}"),
     "inaturalist": (

@@ -77,7 +77,7 @@ def on_map(key: str) -> None:
         if not click.get("undone"):
             _take_click(click["lng"], click["lat"], view)
         # Both words of a double click may come at once: then nothing was taken over.
-        elif last and last.get("count") == click.get("count"):
+        elif last == {name: part for name, part in click.items() if name != "undone"}:
             _take_back(view)
         else:
             st.query_params.update(view)
@@ -100,12 +100,13 @@ def _take_back(view: Mapping[str, str]) -> None:
     state, params = st.session_state, st.query_params.to_dict() | dict(view)
     there, before, told, clicked = state.pop(own(BEFORE), (None, (None, None), None, None))
     # Whatever was chosen since the click stays.
-    if there == address.place_params():
+    undone = there is not None and there == address.place_params()
+    if undone:
         state[own("clicked")] = clicked
         params |= dict(zip(("lon", "lat"), before, strict=True))
     # At once, and in the order that the browser has them in: else it would be one more step.
     st.query_params.from_dict({name: value for name, value in params.items() if value})
-    if there and told:
+    if undone and told:
         said.restore(told)
 
 

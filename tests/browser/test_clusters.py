@@ -1,10 +1,12 @@
 """The Clusters page in a browser: the map and the scatter mark each other."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import OpenPage
 from tests.browser.steps import (
@@ -140,10 +142,12 @@ def test_a_dot_of_the_classes_is_picked(app: str, open_page: OpenPage) -> None:
     for _ in range(2):  # another dot is picked as the first was
         before, canvas = page.url, page.locator(chart)
         canvas.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        page.wait_for_function(f"chart => ({DOTS})(chart).length", arg=chart)
         for x, y in page.evaluate(DOTS, chart):
             page.mouse.click(x, y)
-            page.wait_for_timeout(300)
-            if page.url != before:
+            with contextlib.suppress(PlaywrightTimeoutError):
+                page.wait_for_function("seen => location.href !== seen", arg=before, timeout=3000)
                 break
         settle(page)
         assert page.url != before and params(page)["taxon"]
@@ -159,7 +163,7 @@ def test_long_work_is_announced_and_can_be_left(app: str, open_page: OpenPage) -
     page.get_by_role("option", name="UMAP").click()
     page.get_by_text("Laying them out: UMAP").first.wait_for()
     page.get_by_role("button", name="Cancel").click()
-    page.wait_for_function("!location.search.includes('umap')", timeout=5000)
+    page.wait_for_function("!location.search.includes('umap')", timeout=15_000)
     ready(page)
     assert params(page) == shown
     expect(page.locator(".st-key-clusters-projection input")).to_have_value("PCA")

@@ -236,6 +236,8 @@ def test_from_the_list_to_the_map_and_back(app: str, open_page: OpenPage) -> Non
     expect(page.locator(".st-key-row-1")).to_contain_text("on the map")
     assert params(page)["taxon"] == taxon and params(page)["lat"] == "48.2"
     links = page.locator(".st-key-ranked").get_by_role("link")
+    expect(links).to_have_count(10)
+    settle(page)
     names = [" ".join(said.split()) for said in links.all_inner_texts()]
     # Each says of what it is, to those who hear it; the eye sees that it stands in the same line.
     assert len(set(names)) == len(names) and all(name.startswith("Range map of ") for name in names)

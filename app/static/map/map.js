@@ -5,9 +5,9 @@
 window.cspMap = (() => {
   // So long after a click a second one makes it a double click, milliseconds; a hint is shown longer.
   const CLICK_WAIT = 280, MOVE_WAIT = 500, HINT = 1800;
-  // A slow hand's second click comes after that; no system takes two for a double click that are
-  // this far apart.
-  const DOUBLE = 1000;
+  // A slow hand's second click comes after that, and the server's word on the first one, it may be,
+  // after both; so long it is waited for.
+  const ANSWER_WAIT = 5000;
   // Pixels between the two clicks of a double click.
   const NEAR = 24;
 
@@ -28,6 +28,10 @@ window.cspMap = (() => {
   function seen(map) {
     const centre = map.wrapLatLng(map.getCenter());
     return `${centre.lat.toFixed(3)}_${centre.lng.toFixed(3)}`;
+  }
+
+  function view(map) {
+    return { centre: seen(map), zoom: String(map.getZoom()) };
   }
 
   /* Write parts of the address without a step of the browser's history: the server, which is told
@@ -74,27 +78,26 @@ window.cspMap = (() => {
     let waiting = null, before = null, told = null;
     const pick = (spot) => {
       waiting = null;
-      told = { time: Date.now(), place: placeNow() };
+      told = placeNow();
       tell(map, spot);
     };
     // The server's own word on the click is awaited: after this one it would be one more step of the
     // browser's history.
     const undo = (place, count, last) => {
-      if (map.cspPicked.count !== count) return;
-      if (placeNow() === place && Date.now() < last) {
-        setTimeout(undo, 50, place, count, last);
-        return;
-      }
+      map.cspUndoes = map.cspPicked.count === count && placeNow() === place && Date.now() < last;
+      if (map.cspUndoes) setTimeout(undo, 50, place, count, last);
+      if (map.cspUndoes || map.cspPicked.count !== count) return;
       const [lat, lon] = JSON.parse(place);
-      writeAddress({ lat, lon });
+      writeAddress({ lat, lon, ...(map.cspMoved ? view(map) : {}) });
+      map.cspMoved = false;
       tell(map);
     };
     const takeBack = () => {
       clearTimeout(waiting);
       waiting = null;
-      if (told && Date.now() - told.time < DOUBLE) {
+      if (told !== null) {
         map.cspPicked = { ...map.cspPicked, undone: true };
-        undo(told.place, map.cspPicked.count, Date.now() + DOUBLE);
+        undo(told, map.cspPicked.count, Date.now() + ANSWER_WAIT);
       }
       told = null;
     };
@@ -107,6 +110,8 @@ window.cspMap = (() => {
         return map;
       }
       clearTimeout(waiting);
+      // What was picked before is no part of a double click that begins here.
+      told = null;
       before = data.containerPoint;
       waiting = setTimeout(pick, CLICK_WAIT, data.latlng);
       return map;
@@ -128,7 +133,9 @@ window.cspMap = (() => {
       clearTimeout(timer);
       if (quiet) return;
       timer = setTimeout(() => {
-        writeAddress({ centre: seen(map), zoom: String(map.getZoom()) });
+        map.cspMoved = Boolean(map.cspUndoes);
+        if (map.cspMoved) return;  // it is told with the pin
+        writeAddress(view(map));
         tell(map);
       }, MOVE_WAIT);
     });

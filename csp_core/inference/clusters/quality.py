@@ -20,7 +20,7 @@ NEIGHBOURS = 6
 MOST_PAIRED = 4000
 # Of the points, in each repetition of a method without chance.
 PART = 0.8
-CAUTION = "Colours of clusters compare within one model, distances within one view only."
+CAUTION = "Colours of clusters compare within one model and region, distances within one view only."
 
 
 @dataclass(frozen=True)

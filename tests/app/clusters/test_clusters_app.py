@@ -69,6 +69,7 @@ def test_a_model_of_one_class_says_that_none_is_typical(open_clusters: Open) -> 
     assert not app.exception and not app.error
     said = texts(app)
     assert "Silhouette" in said and "one class only" in said and "by lift" not in said
+    assert "knows one class, so there is no other to compare" in said and "dimensions" not in said
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_it_shows_clusters_with_what_is_known_of_them(open_clusters: Open) -> No
     assert not app.exception and not app.error
     said = texts(app)
     assert "k-means, 4 clusters, 500 places on land, seed 0" in said
-    assert "Colours of clusters compare within one model" in said
+    assert "Colours of clusters compare within one model and region" in said
     assert "Silhouette" in said and "adjusted Rand index" in said
     assert said.count('<th scope="row">') == 4 and "million km²" in said
     assert [app.selectbox(key=f"clusters-{name}").value for name in ("method", "where")] == [
@@ -253,7 +254,9 @@ def test_classes_that_are_marked_are_drawn_last() -> None:
     rows = class_scatter.table(plane, classes, 1, [(2, 0.25), (0, -0.5)]).to_pylist()
     assert [row["label"] for row in rows] == [3, 0, 2, 1]
     assert [row["kind"] for row in rows] == ["other", "near", "near", "chosen"]
-    assert [row["like"] for row in rows] == ["", "-0.50", "0.25", "chosen"]
+    assert [row["like"] for row in rows] == [
+        "less than of the nearest", "-0.50", "0.25", "1, as it is itself",
+    ]  # fmt: skip
     assert rows[-1]["common"] == "bee" and rows[0]["common"] == rows[0]["name"] == "Dd"
     bare = class_scatter.table(plane, classes, None, [])
     assert {*bare["kind"].to_pylist()} == {"other"}

@@ -14,6 +14,9 @@ def test_cells_beyond_a_region_are_empty() -> None:
     rows, columns = np.nonzero(over >= 0)
     assert len(rows) == 40 * 40 and {*rows.tolist()} == {*range(160, 200)}
     assert {*columns.tolist()} == {*range(20), *range(700, 720)}
+    # A region within a cell is that cell.
+    small = pixels.nearest_points(places, land=False, bounds=(7.1, 46.1, 7.4, 46.4))
+    assert np.argwhere(small >= 0).tolist() == [[87, 374]]
     whole = pixels.nearest_points(places, land=False)
     assert (whole >= 0).all() and (over[over >= 0] == whole[over >= 0]).all()
 
