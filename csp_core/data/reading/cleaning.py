@@ -95,6 +95,7 @@ class Habits:
         reread: Gives columns of the whole file again, from its beginning.
         of_geometry: Whether places come from geometries, in WGS84.
         mended: Whether an import has brought the names to one spelling.
+        written: Whether the table is one that this package wrote.
     """
 
     def __init__(
@@ -103,9 +104,10 @@ class Habits:
         reread: Rereader,
         of_geometry: bool = False,
         mended: bool = False,
+        written: bool = False,
     ) -> None:
         self.columns = columns
-        self.numbers = Numbers(columns, reread)
+        self.numbers = Numbers(columns, reread, codes=not written)
         self.datums = Datums(columns, of_geometry)
         self.days = DayOrder(columns, reread)
         self.names = NameBook(mended=mended)

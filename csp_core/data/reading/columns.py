@@ -15,6 +15,7 @@ from csp_core.data.reading.headings import (
     GENUS,
     NOT_OURS,
 )
+from csp_core.data.reading.units import unit_column
 from csp_core.errors import BadRecordError
 
 __all__ = [
@@ -98,6 +99,7 @@ def find_columns(
     # What the user says a column holds, it does not hold something else beside it.
     names = {plain(name): name for name in reversed(header) if plain(name)}
     own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()} | _parts(names)
+    own["uncertainty_unit"] = _unit(names, found)
     return found | {
         key: first[0] for key, first in own.items() if first and first[0] not in given.values()
     }
@@ -198,6 +200,10 @@ def competing(
             said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
         elif others:
             said.append(f"{_quoted(others)} is not the date of a record and was not used")
+    if "uncertainty_m" in found and "uncertainty_unit" not in found:
+        units = [name for name in header if plain(name) in EXTRAS["uncertainty_unit"]]
+        unit = f"is not taken as the unit of {found['uncertainty_m']!r}"
+        said += [f"{_quoted(units)} {unit}"] if units else []
     used = {plain(column) for column in found.values()} | {*map(plain, NOT_OURS)}
     maybe = [n for n in header if plain(n) not in used and MAYBE_DATE.search(plain(n))]
     if maybe and not {"date", "year"} & {*found}:
@@ -232,6 +238,13 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[alias] for alias in aliases if alias in known)[:1]
+
+
+def _unit(known: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the column of the unit of the distances that were chosen, and of no others."""
+    units = [alias for alias in EXTRAS["uncertainty_unit"] if alias in known]
+    unit = unit_column(plain(found.get("uncertainty_m", "")), units, known)
+    return (known[unit],) if unit else ()
 
 
 def _parts(known: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from csp_core.data import read_occurrences
+from csp_core.data.reading import import_records
 
 
 @pytest.fixture
@@ -68,6 +69,8 @@ def test_what_are_no_minutes_of_the_degrees_is_not_added(read, header, row):
         ("coordinateUncertainty,uncertainty unit", "2,", 2),
         ("coordinateUncertainty,uncertainty unit", "2,leagues", None),
         ("coordinateUncertaintyInMeters", "30", 30),
+        ("accuracy_km", "ca. 2", 2000),
+        ("accuracy_km", "1e1", 10_000),
     ],
 )
 def test_the_unit_of_an_uncertainty_stands_elsewhere(read, header, value, metres):
@@ -75,6 +78,49 @@ def test_the_unit_of_an_uncertainty_stands_elsewhere(read, header, value, metres
     found = table["uncertainty_m"][0]
     assert found == (None if metres is None else pytest.approx(metres))
     assert bool(report.changed) == (str(metres) != value.split(",")[0])
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "metres", "told"),
+    [
+        ("coordinateUncertaintyInMeters,max_error_distance,max_error_units", "100,0.1,km", 100, 1),
+        ("coordinateUncertaintyInMeters,coordinateUncertaintyUnit", "100,km", 100, 1),
+        ("uncertainty_m,accuracy,accuracy_unit", "100,0.1,km", 100, 1),
+        ("accuracy_km,accuracy_unit", "2,m", 2000, 1),
+        # "uncertainty unit" is close to the first, and that of the second.
+        ("coordinateUncertainty,uncertainty,uncertainty unit", "100,0.1,km", 100, 1),
+        ("positionalAccuracy,accuracy_unit,max_error_units", "0.1,km,mi", 100, 0),
+        ("max_error_distance,accuracy_unit,max_error_units", "0.1,mi,km", 100, 0),
+    ],
+)
+def test_the_unit_of_one_distance_is_not_that_of_another(read, header, values, metres, told):
+    table, report = read(f"species,lat,lon,{header}", f"Aus bus,52.5,13.4,{values}")
+    assert table["uncertainty_m"].to_list() == pytest.approx([metres])
+    assert sum("not taken as the unit of" in note for note in report.notes) == told
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "metres"),
+    [
+        ("accuracy_km", "0.999", 999),
+        ("accuracy_km", "9.999", 9999),
+        ("accuracy_km", "999", None),
+        ("accuracy_km", "999.0", None),
+        ("coordinateUncertaintyInFeet", "9999", None),
+        ("coordinateUncertaintyInMeters", "0.999 km", 999),
+        ("coordinateUncertaintyInMeters", "999 m", None),
+    ],
+)
+def test_a_code_for_an_unknown_distance_is_the_number_as_written(
+    read, tmp_path, header, value, metres
+):
+    table, report = read(f"species,lat,lon,{header}", f"Aus bus,52.5,13.4,{value}")
+    assert table["uncertainty_m"].to_list() == [metres and pytest.approx(metres)]
+    assert any("a code for an unknown one" in why for why in report.changed) == (metres is None)
+    # What was read once is no code when it is read again.
+    import_records(tmp_path / "x.csv", tmp_path / "x.parquet")
+    again, _ = read_occurrences(tmp_path / "x.parquet")
+    assert again.table["uncertainty_m"].to_list() == table["uncertainty_m"].to_list()
 
 
 @pytest.mark.parametrize("header", ["Menge", "catch", "Bestand", "numeroIndividuos", "abundance"])
