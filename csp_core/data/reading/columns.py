@@ -14,6 +14,8 @@ from csp_core.data.reading.headings import (
     EPITHET,
     GENUS,
     NOT_OURS,
+    SIZES,
+    SPECIES,
 )
 from csp_core.data.reading.units import unit_column
 from csp_core.errors import BadRecordError
@@ -131,6 +133,9 @@ def guess_columns(
     for key, aliases in ALIASES.items():
         if column := sure.get(key) or next(iter(_first(names, aliases)), None):
             found[key] = column
+    sizes = {key: key in found and plain(found[key]) == size for key, size in SIZES.items()}
+    if any(sizes.values()) and not all(sizes.values()):
+        found = {k: v for k, v in found.items() if k in sure or not sizes.get(k)}
     if "scientific_name" not in sure and "scientific_name" not in header:
         found |= _name_columns(names, found.pop("scientific_name", None))
     timed = [h for h, others in BESIDE.items() if h in names and any(o in names for o in others)]
@@ -265,9 +270,11 @@ def _name_columns(known: Mapping[str, str], fallback: str | None) -> dict[str, s
     if "species" in known:
         both = {"genus": genus[0]} if genus else {}
         return {"scientific_name": known["species"], **both}
-    if fallback:
-        return {"scientific_name": fallback}
-    return {"genus": genus[0], "epithet": epithet[0]} if genus and epithet else {}
+    parts = {"genus": genus[0], "epithet": epithet[0]} if genus and epithet else {}
+    if fallback and plain(fallback) in SPECIES:
+        # Beside both parts it is a common name; beside a genus it may be the second of them.
+        return parts or {"scientific_name": fallback, **({"genus": genus[0]} if genus else {})}
+    return {"scientific_name": fallback} if fallback else parts
 
 
 def _given(header: Sequence[str], key: str, column: str) -> str:

@@ -42,12 +42,38 @@ def test_degrees_minutes_and_seconds_in_columns_of_their_own(read, header):
 
 
 @pytest.mark.parametrize(
+    ("lat", "lon", "place"),
+    [
+        *(("33°S,30", "70°W,45", (-70.75, -33.5)), ("33 S,30", "70 W,45", (-70.75, -33.5))),
+        *(("S33,30", "w 70,45", (-70.75, -33.5)), ("33°N,30", "70°E,45", (70.75, 33.5))),
+        *(("0°S,15", "0 W,30", (-0.5, -0.25)), ("−33,30", "−0,45", (-0.75, -33.5))),
+        *(("0 N,15", "0°,30", (0.5, 0.25)), ("-33 S,30", "70 W,0", (-70, -33.5))),
+    ],
+)
+def test_minutes_go_where_the_letter_of_their_degrees_goes(read, lat, lon, place):
+    table, report = read(
+        "species,lat_deg,lat_min,lon_deg,lon_min", f"Aus bus,{lat},{lon}", "C d,NA,,1,1"
+    )
+    assert table.select("lon", "lat").row(0) == pytest.approx(place)
+    assert any("holds whole degrees, to which" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("degrees", ["33°30'S", "33.5°S", "33 X"])
+def test_minutes_are_not_added_to_what_are_no_whole_degrees(read, degrees):
+    _, report = read(
+        "species,lat_deg,lat_min,lon_deg,lon_min", f"Aus bus,{degrees},15,70,0", "Aus bus,1,1,2,0"
+    )
+    assert not any("holds whole degrees" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
     ("header", "row"),
     [
         ("lat,lon,lat_min,lon_min,lat_max", "52,13,51,12,53"),  # a box around the place
         ("lat,lon,lat_min,lon_min", "52.5,13.4,30,24"),  # the same once more
         ("lat,lon,lat_min,lon_min", "52,13,75,90"),
         ("lat,lon,lat_min,lon_min", "52,13,0,0"),
+        ("lat,lon,lat_min,lon_min", "52,13,about 30,ca. 24"),
     ],
 )
 def test_what_are_no_minutes_of_the_degrees_is_not_added(read, header, row):
@@ -159,12 +185,16 @@ def test_dates_with_the_day_before_the_month_behind_the_year_are_told(read):
 
 
 def test_a_count_of_none_and_some_is_no_absence(read):
-    rows = ("0 adults; 3 juveniles", "0 adults", "no", "0 (none)", "3")
-    table, _ = read(
+    some = ("0 adults; 3 juveniles", "0m/3f", "0 ad + 2 juv", "0 adults and 3 young", "3",
+            "0 males 2 females", '"0 adults, 10 larvae"', '"0 (adults), 1 (young)"')  # fmt: skip
+    none = ("0 adults", "no", "0 (none)", "0 in 10 minutes", "0 (2 observers)", "0 on 3/5/2019",
+            '"0 in 1,5 hours"', "0 observed by 3 people", "0.0 per 100 m2")  # fmt: skip
+    table, report = read(
         "species,lat,lon,individualCount",
-        *(f"Aus bus,{50 + i}.5,13.4,{count}" for i, count in enumerate(rows)),
+        *(f"Aus bus,{i}.5,13.4,{count}" for i, count in enumerate((*some, *none))),
     )
-    assert table["lat"].to_list() == [50.5, 54.5]
+    assert table["lat"].to_list() == [i + 0.5 for i in range(len(some))]
+    assert report.dropped == {"record of an absence (a count of 0)": len(none)}
 
 
 def test_names_as_web_pages_write_them_are_one_species(read):
