@@ -15,10 +15,10 @@ from csp_core.data.reading.dates import FIRST_DAY, first_of_calendar, with_dates
 from csp_core.data.reading.datums import Datums
 from csp_core.data.reading.dayorder import DayOrder
 from csp_core.data.reading.hemispheres import with_sides, wrong_sign
-from csp_core.data.reading.numbers import PLACE, Numbers, Rereader
+from csp_core.data.reading.numbers import PLACE, Numbers
 from csp_core.data.reading.presence import absences, looks
 from csp_core.data.reading.scientific import ABOVE_SPECIES, NameBook
-from csp_core.data.reading.source import Chunk
+from csp_core.data.reading.source import Chunk, Rereader
 from csp_core.data.reading.sourceflags import PREFIX, SourceFlags
 from csp_core.errors import BadRecordError
 

@@ -17,7 +17,7 @@ from csp_core.data.reading.headings import (
     SIZES,
     SPECIES,
 )
-from csp_core.data.reading.units import unit_column
+from csp_core.data.reading.units import UNIT_END, unit_column
 from csp_core.errors import BadRecordError
 
 __all__ = [
@@ -247,7 +247,9 @@ def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:
 
 def _unit(known: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
     """Find the column of the unit of the distances that were chosen, and of no others."""
-    units = [alias for alias in EXTRAS["uncertainty_unit"] if alias in known]
+    aliases = EXTRAS["uncertainty_unit"]
+    units = [name for name in aliases if name in known]
+    units += [name for name in known if name not in aliases and UNIT_END.search(name)]
     unit = unit_column(plain(found.get("uncertainty_m", "")), units, known)
     return (known[unit],) if unit else ()
 

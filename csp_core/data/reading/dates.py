@@ -6,6 +6,7 @@ import datetime
 
 import polars as pl
 
+from csp_core.data.origins import COUNTED_FROM
 from csp_core.data.reading.dateparts import EARLIEST, PART, with_parts
 from csp_core.data.reading.dayorder import DayOrder
 
@@ -35,11 +36,6 @@ NO_DAY = rf"^{PART}(?:{_APART}{PART})?$"
 FIRST_DAY = "first day of an interval of up to a month taken as the date"
 REVERSED = "date is an interval that ends before it begins, set to empty"
 TOO_LONG = "date spans more than a month, set to empty"
-# Days from which spreadsheets and systems count, written where the number is 0.
-COUNTED_FROM = [
-    datetime.date(*day)
-    for day in ((1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1904, 1, 1), (1970, 1, 1))
-]
 OPEN_END = "date is an interval without a readable end, set to empty"
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from csp_core.data.reading.angles import read_angle
 from csp_core.data.reading.columns import plain
 from csp_core.data.reading.sexagesimal import with_minutes
-from csp_core.data.reading.source import RADIUS
+from csp_core.data.reading.source import RADIUS, Rereader
 from csp_core.data.reading.survey import EITHER_POINT, Convention, convention_of
 from csp_core.data.reading.units import METRES, unit_of_heading
 
@@ -27,9 +27,6 @@ DISTANCE = (
     r"^(?:[~≈±<≤]|\+/-|ca\.?|approx\.?)?\s*([\d.,' \u00a0\u2009\u202f’]*\d)\s*([A-Za-z]*)\.?$"
 )
 GAPS = r"(\d)[' \u00a0\u2009\u202f’](\d{3})\b"
-
-# Gives columns of the whole file again, from its beginning.
-Rereader = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
 
 
 class Numbers:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
 from csp_core.data.reading.angles import is_below, read_angle
 from csp_core.data.reading.columns import plain
 from csp_core.data.reading.preparing import BLANK
+from csp_core.data.reading.source import Rereader
 
 STEMS = {
     "lat": ("lat", "latitude", "latitud", "latitudine", "breite", "breitengrad"),
@@ -20,8 +21,6 @@ WORDS = {
 }
 # A column of the least latitude stands beside one of the largest.
 OPPOSITES = ("max", "maxs", "maximum", "maxi")
-# Gives columns of the whole file again, from its beginning.
-Rereader = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
 TOGETHER = "degrees, minutes and seconds of several columns put together"
 
 

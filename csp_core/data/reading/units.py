@@ -16,6 +16,8 @@ METRES = {
 # How a heading ends that names its unit. One letter is a unit only behind a word of distances.
 _LONG = "|".join(sorted((unit for unit in METRES if len(unit) > 1), key=len, reverse=True))
 HEADING = re.compile(rf"(?:accuracy|uncertainty|error|precision|distance)(?:in)?m$|({_LONG})$")
+# "Error unit" may be that of `max error`; a word of fewer letters says too little.
+SHORTEST = 5
 # What a heading and that of its unit differ in.
 OWN_END, UNIT_END = re.compile(r"(?:distance)?$"), re.compile(r"(?:distance)?(?:units?|uom)$")
 
@@ -68,5 +70,9 @@ def unit_column(heading: str, units: Sequence[str], others: Collection[str]) -> 
         return exact[0]
     owned = {OWN_END.sub("", other, count=1) for other in others}
     # "uncertainty unit" is that of `coordinateUncertainty`, where no other column is closer to it.
-    close = [u for u, stem in stems.items() if stem and own.endswith(stem) and stem not in owned]
+    close = [
+        unit
+        for unit, stem in stems.items()
+        if len(stem) >= SHORTEST and own.endswith(stem) and stem not in owned
+    ]
     return next(iter(close), "")

@@ -117,6 +117,8 @@ def test_the_unit_of_an_uncertainty_stands_elsewhere(read, header, value, metres
         ("coordinateUncertainty,uncertainty,uncertainty unit", "100,0.1,km", 100, 1),
         ("positionalAccuracy,accuracy_unit,max_error_units", "0.1,km,mi", 100, 0),
         ("max_error_distance,accuracy_unit,max_error_units", "0.1,mi,km", 100, 0),
+        ("gpsAccuracy,gpsAccuracyUnit", "0.1,km", 100, 0),
+        ("gpsAccuracy,y_unit,count units", "100,km,km", 100, 0),
     ],
 )
 def test_the_unit_of_one_distance_is_not_that_of_another(read, header, values, metres, told):
