@@ -41,6 +41,12 @@ EMPTY = (
     *("#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"),
     *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
 )
+# What stands in a column called `genre` or `género` that is no genus: these mean gender as well.
+SEXES = (
+    *("m", "f", "h", "♂", "♀", "macho", "machos", "hembra", "hembras", "mâle", "male", "femelle"),
+    *("female", "masculin", "féminin", "feminin", "masculino", "femenino", "feminino", "fêmea"),
+    *("maschio", "femmina", "indeterminado", "indet", "indéterminé"),
+)
 HIGHER_RANKS = (
     *("domain", "kingdom", "phylum", "subphylum", "class", "subclass", "superorder", "order"),
     *("suborder", "infraorder", "superfamily", "family", "subfamily", "tribe", "genus", "subgenus"),
@@ -220,6 +226,7 @@ def _with_names(rows: pl.DataFrame) -> pl.DataFrame:
     elif "genus" in rows.columns:
         name, genus = pl.col("scientific_name"), pl.col("genus")
         alone = genus.is_not_null() & ~name.str.contains(" ", literal=True) & (name != genus)
+        alone &= ~genus.str.to_lowercase().str.strip_chars(".").is_in(SEXES)
         joined = pl.when(alone).then(pl.concat_str(genus, name, separator=" ")).otherwise(name)
         rows = rows.with_columns(scientific_name=joined)
     absent = [pl.lit(None, pl.String).alias(key) for key in NEEDED if key not in rows.columns]

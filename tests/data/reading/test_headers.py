@@ -227,7 +227,10 @@ def test_a_species_in_other_languages(read, header, row, name):
 
 @pytest.mark.parametrize(
     ("header", "row"),
-    [("Art", "Amsel"), ("Gattung,Art", "Turdus,Amsel"), ("especie", "merula")],
+    [
+        *(("Art", "Amsel"), ("Gattung,Art", "Turdus,Amsel"), ("especie", "merula")),
+        *(("Género,especie", "Macho,puma"), ("Genre,Espèce", "M,merle")),
+    ],
 )
 def test_a_species_that_is_no_scientific_name_is_no_species(read, header, row):
     text = f"{header},lat,lon\n{row},52,13\nTurdus,Turdus merula,50,11\n"
