@@ -5,20 +5,22 @@ from __future__ import annotations
 import datetime
 import re
 
+from csp_core.data.origins import COUNTED_FROM
+
 # What may follow without making it another time: parts of a second, and the zone.
 STAMP = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?\s*(?:Z|UTC|[+-]\d\d:?\d\d)?"
 )
 BEGINS = re.compile(r"\d{4}[:-]\d\d[:-]\d\d")
-# Where clocks begin that nobody set. On the last, somebody may have taken pictures after midnight.
-UNSET = tuple(
-    datetime.date(*day)
-    for day in (
-        *((1601, 1, 1), (1899, 12, 30), (1900, 1, 1), (1904, 1, 1), (1970, 1, 1), (1980, 1, 1)),
-        (1, 1, 1),
-    )
+# Where clocks begin that nobody set.
+UNSET = (
+    *COUNTED_FROM,
+    datetime.date(1, 1, 1),
+    datetime.date(1601, 1, 1),
+    datetime.date(1980, 1, 1),
 )
+# Some begin here, but on that day people took pictures, too, if not in its first minute.
 UNSET_MIDNIGHT = datetime.datetime(2000, 1, 1)
 # A camera in the Far East is ahead of a computer in the West.
 AHEAD = datetime.timedelta(days=1)

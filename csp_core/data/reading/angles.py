@@ -64,5 +64,25 @@ def read_angle(text: pl.Expr, key: str) -> pl.Expr:
     return pl.when(fits & known & both & agree).then(pl.when(below).then(-value).otherwise(value))
 
 
+def is_below(text: pl.Expr, key: str) -> pl.Expr:
+    """Tell whether a coordinate is written as one in the south or west, 0 too.
+
+    Args:
+        text: Text of one coordinate.
+        key: ``lat`` or ``lon``.
+
+    Returns:
+        Whether it begins with a sign below 0, or begins or ends with the letter.
+
+    Example:
+        >>> texts = pl.DataFrame({"a": ["−0", "0° S", "-1", "1 N", "0"]})
+        >>> texts.select(is_below(pl.col("a"), "lat")).to_series().to_list()
+        [True, True, True, False, False]
+    """
+    plain = text.str.replace_many(list(SIGNS), list(SIGNS.values())).str.to_uppercase()
+    letter = LETTERS[key][1]
+    return plain.str.strip_chars().str.contains(rf"^-|^{letter}|{letter}$")
+
+
 def _number(text: pl.Expr) -> pl.Expr:
     return text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)

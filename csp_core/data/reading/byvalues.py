@@ -14,8 +14,8 @@ import polars as pl
 
 from csp_core.data.reading.columns import ALIASES, plain
 from csp_core.data.reading.hemispheres import SIDES
-from csp_core.data.reading.numbers import Rereader
 from csp_core.data.reading.presence import is_absent, is_present
+from csp_core.data.reading.source import Rereader
 
 # So many different values tell what a column is; a number for each record is a list's numbering.
 MOST_VALUES, FEW_RECORDS = 10_000, 4

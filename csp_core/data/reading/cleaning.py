@@ -15,10 +15,10 @@ from csp_core.data.reading.dates import FIRST_DAY, first_of_calendar, with_dates
 from csp_core.data.reading.datums import Datums
 from csp_core.data.reading.dayorder import DayOrder
 from csp_core.data.reading.hemispheres import with_sides, wrong_sign
-from csp_core.data.reading.numbers import PLACE, Numbers, Rereader
+from csp_core.data.reading.numbers import PLACE, Numbers
 from csp_core.data.reading.presence import absences, looks
 from csp_core.data.reading.scientific import ABOVE_SPECIES, NameBook
-from csp_core.data.reading.source import Chunk
+from csp_core.data.reading.source import Chunk, Rereader
 from csp_core.data.reading.sourceflags import PREFIX, SourceFlags
 from csp_core.errors import BadRecordError
 
@@ -40,6 +40,12 @@ EMPTY = (
     # What spreadsheets write where a formula fails.
     *("#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"),
     *("".join(p) for w in WORDS for p in itertools.product(*({c, c.upper()} for c in w))),
+)
+# What stands in a column called `genre` or `género` that is no genus: these mean gender as well.
+SEXES = (
+    *("m", "f", "h", "♂", "♀", "macho", "machos", "hembra", "hembras", "mâle", "male", "femelle"),
+    *("female", "masculin", "féminin", "feminin", "masculino", "femenino", "feminino", "fêmea"),
+    *("maschio", "femmina", "indeterminado", "indet", "indéterminé"),
 )
 HIGHER_RANKS = (
     *("domain", "kingdom", "phylum", "subphylum", "class", "subclass", "superorder", "order"),
@@ -95,6 +101,7 @@ class Habits:
         reread: Gives columns of the whole file again, from its beginning.
         of_geometry: Whether places come from geometries, in WGS84.
         mended: Whether an import has brought the names to one spelling.
+        written: Whether the table is one that this package wrote.
     """
 
     def __init__(
@@ -103,9 +110,10 @@ class Habits:
         reread: Rereader,
         of_geometry: bool = False,
         mended: bool = False,
+        written: bool = False,
     ) -> None:
         self.columns = columns
-        self.numbers = Numbers(columns, reread)
+        self.numbers = Numbers(columns, reread, codes=not written)
         self.datums = Datums(columns, of_geometry)
         self.days = DayOrder(columns, reread)
         self.names = NameBook(mended=mended)
@@ -218,6 +226,7 @@ def _with_names(rows: pl.DataFrame) -> pl.DataFrame:
     elif "genus" in rows.columns:
         name, genus = pl.col("scientific_name"), pl.col("genus")
         alone = genus.is_not_null() & ~name.str.contains(" ", literal=True) & (name != genus)
+        alone &= ~genus.str.to_lowercase().str.strip_chars(".").is_in(SEXES)
         joined = pl.when(alone).then(pl.concat_str(genus, name, separator=" ")).otherwise(name)
         rows = rows.with_columns(scientific_name=joined)
     absent = [pl.lit(None, pl.String).alias(key) for key in NEEDED if key not in rows.columns]

@@ -14,7 +14,10 @@ from csp_core.data.reading.headings import (
     EPITHET,
     GENUS,
     NOT_OURS,
+    SIZES,
+    SPECIES,
 )
+from csp_core.data.reading.units import UNIT_END, unit_column
 from csp_core.errors import BadRecordError
 
 __all__ = [
@@ -98,6 +101,7 @@ def find_columns(
     # What the user says a column holds, it does not hold something else beside it.
     names = {plain(name): name for name in reversed(header) if plain(name)}
     own = {key: _first(names, aliases) for key, aliases in EXTRAS.items()} | _parts(names)
+    own["uncertainty_unit"] = _unit(names, found)
     return found | {
         key: first[0] for key, first in own.items() if first and first[0] not in given.values()
     }
@@ -129,6 +133,9 @@ def guess_columns(
     for key, aliases in ALIASES.items():
         if column := sure.get(key) or next(iter(_first(names, aliases)), None):
             found[key] = column
+    sizes = {key: key in found and plain(found[key]) == size for key, size in SIZES.items()}
+    if any(sizes.values()) and not all(sizes.values()):
+        found = {k: v for k, v in found.items() if k in sure or not sizes.get(k)}
     if "scientific_name" not in sure and "scientific_name" not in header:
         found |= _name_columns(names, found.pop("scientific_name", None))
     timed = [h for h, others in BESIDE.items() if h in names and any(o in names for o in others)]
@@ -198,6 +205,10 @@ def competing(
             said.append(f"{key} is read from {found[key]!r}, not from {_quoted(others)}")
         elif others:
             said.append(f"{_quoted(others)} is not the date of a record and was not used")
+    if "uncertainty_m" in found and "uncertainty_unit" not in found:
+        units = [name for name in header if plain(name) in EXTRAS["uncertainty_unit"]]
+        unit = f"is not taken as the unit of {found['uncertainty_m']!r}"
+        said += [f"{_quoted(units)} {unit}"] if units else []
     used = {plain(column) for column in found.values()} | {*map(plain, NOT_OURS)}
     maybe = [n for n in header if plain(n) not in used and MAYBE_DATE.search(plain(n))]
     if maybe and not {"date", "year"} & {*found}:
@@ -234,6 +245,15 @@ def _first(known: Mapping[str, str], aliases: Sequence[str]) -> tuple[str, ...]:
     return tuple(known[alias] for alias in aliases if alias in known)[:1]
 
 
+def _unit(known: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the column of the unit of the distances that were chosen, and of no others."""
+    aliases = EXTRAS["uncertainty_unit"]
+    units = [name for name in aliases if name in known]
+    units += [name for name in known if name not in aliases and UNIT_END.search(name)]
+    unit = unit_column(plain(found.get("uncertainty_m", "")), units, known)
+    return (known[unit],) if unit else ()
+
+
 def _parts(known: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Choose year, month and day of one language, those that are all there before others."""
     whole = [parts for parts in DATE_PARTS if all(part in known for part in parts)]
@@ -252,9 +272,11 @@ def _name_columns(known: Mapping[str, str], fallback: str | None) -> dict[str, s
     if "species" in known:
         both = {"genus": genus[0]} if genus else {}
         return {"scientific_name": known["species"], **both}
-    if fallback:
-        return {"scientific_name": fallback}
-    return {"genus": genus[0], "epithet": epithet[0]} if genus and epithet else {}
+    parts = {"genus": genus[0], "epithet": epithet[0]} if genus and epithet else {}
+    if fallback and plain(fallback) in SPECIES:
+        # Beside both parts it is a common name; beside a genus it may be the second of them.
+        return parts or {"scientific_name": fallback, **({"genus": genus[0]} if genus else {})}
+    return {"scientific_name": fallback} if fallback else parts
 
 
 def _given(header: Sequence[str], key: str, column: str) -> str:

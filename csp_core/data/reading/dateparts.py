@@ -32,8 +32,12 @@ NO_SINGLE_DAY = "year and days of the year name no single day, left empty"
 IMPOSSIBLE = "year, month and day are no date, left empty"
 NO_DAY = "year and month without a day, date left empty"
 NO_MONTH = "year without a month and a day, date left empty"
-# A year or a month alone.
-VAGUE = r"^\d{4}([-/]\d{1,2})?$"
+# A year or a month alone in lower case, perhaps with zeros for the day.
+_WORD = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.?"
+PART = (
+    rf"(?:\d{{4}}(?:[-/.](?:\d{{1,2}}|{_WORD}))?(?:[-/.]00?)?|(?:\d{{1,2}}|{_WORD})[-/. ]+\d{{4}}"
+)
+PART += rf"|\d{{4}}\s+{_WORD}|(?:00[-/.])+\d{{4}}|00?[-/.]\d{{1,2}}[-/.]\d{{4}})"
 
 
 def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
@@ -57,14 +61,13 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
     absent = [k for k in ("month", "day") if k not in rows.columns]
     rows = rows.with_columns(pl.lit(None, pl.String).alias(key) for key in absent)
     text = pl.col("date_text")
-    vague = text.str.contains(VAGUE).fill_null(False)
+    # Most records have a date, whose text tells nothing more.
+    said = pl.when(pl.col("date").is_null()).then(text.str.to_lowercase())
+    vague = said.str.contains(f"^{PART}$").fill_null(False)
     # Only what has to be filled is put together, and of the rest what may differ is compared.
     rows = rows.with_columns(_number("year"), _month(), _number("day"))
     year, month, day = (pl.col(f"{key}_part") for key in ("year", "month", "day"))
-    agrees = ~vague | (text.str.head(4) == year.cast(pl.String)) & (
-        (text.str.len_chars() == 4) | (text.str.slice(5).cast(pl.Int32, strict=False) == month)
-    )
-    made = pl.date(year, month, day)
+    agrees = ~vague | _agrees(said, year, month)
     real = month.is_between(1, 12) & day.is_between(1, 31) & year.is_between(EARLIEST, 9999)
     iso = pl.format("{}-{}-{}", year, month, day).str.to_date("%Y-%m-%d", strict=False)
     empty = (text.is_null() | vague) & pl.col("date").is_null()
@@ -76,14 +79,14 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         by_day, numbered = pl.lit(None, pl.Date), pl.lit(False)
     possible = (pl.coalesce(made, by_day) <= today).fill_null(False)
     filled = pl.when(possible).then(pl.coalesce(made, by_day))
-    said = pl.when(made.is_not_null()).then(pl.lit(FROM_PARTS)).otherwise(pl.lit(FROM_DAY))
+    how = pl.when(made.is_not_null()).then(pl.lit(FROM_PARTS)).otherwise(pl.lit(FROM_DAY))
     given = year.is_not_null() & month.is_not_null() & day.is_not_null()
     date = pl.col("date")
     differs = (date.dt.year() != year) | (date.dt.month() != month) | (date.dt.day() != day)
     rows = rows.with_columns(
         date=pl.coalesce("date", filled),
         date_change=pl.when(filled.is_not_null())
-        .then(said)
+        .then(how)
         .when(empty & given & text.is_null())
         .then(pl.lit(IMPOSSIBLE))
         .when(empty & numbered & text.is_null() & day.is_null())
@@ -97,6 +100,17 @@ def with_parts(rows: pl.DataFrame, today: datetime.date) -> pl.DataFrame:
         ),
     )
     return rows.drop("year_part", "month_part", "day_part", "year_day_part", strict=False)
+
+
+def _agrees(text: pl.Expr, year: pl.Expr, month: pl.Expr) -> pl.Expr:
+    """Tell whether a year or month that stands alone is that of the parts; zeros name none."""
+    rest = text.str.replace(r"\d{4}", "")
+    word = rest.str.extract(r"([^\W\d_]+)", 1)
+    named = word.replace_strict(MONTHS, default=None, return_dtype=pl.Int32)
+    number = rest.str.extract(r"0?([1-9]\d?)", 1).cast(pl.Int32, strict=False)
+    own = pl.coalesce(named, number)
+    same = text.str.extract(r"(\d{4})", 1).cast(pl.Int32, strict=False) == year
+    return same & (own.is_null() | (own == month))
 
 
 def _lacking() -> pl.Expr:

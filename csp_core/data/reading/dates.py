@@ -6,7 +6,8 @@ import datetime
 
 import polars as pl
 
-from csp_core.data.reading.dateparts import EARLIEST, MONTHS, VAGUE, with_parts
+from csp_core.data.origins import COUNTED_FROM
+from csp_core.data.reading.dateparts import EARLIEST, PART, with_parts
 from csp_core.data.reading.dayorder import DayOrder
 
 # Longer than this, the first day of an interval says too little about the season.
@@ -30,21 +31,11 @@ _APART = (
 ONE_DAY = rf"^({_DAY}){_TIME}$"
 INTERVAL = rf"^({_DAY}){_TIME}{_APART}(.*)$"
 END_TIME = rf"^T?{_CLOCK.replace('{0,2}', '{1,2}')}{_ZONE}$"
-# A month or a year in other ways, perhaps with zeros for the day, perhaps a span of them.
-_WORD = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.?"
-_PART = (
-    rf"(?:\d{{4}}(?:[-/.](?:\d{{1,2}}|{_WORD}))?(?:[-/.]00?)?|(?:\d{{1,2}}|{_WORD})[-/. ]+\d{{4}}"
-)
-_PART += rf"|\d{{4}}\s+{_WORD}|(?:00[-/.])+\d{{4}}|00?[-/.]\d{{1,2}}[-/.]\d{{4}})"
-NO_DAY = rf"^{_PART}(?:{_APART}{_PART})?$"
+# A month or a year, or a span of them.
+NO_DAY = rf"^{PART}(?:{_APART}{PART})?$"
 FIRST_DAY = "first day of an interval of up to a month taken as the date"
 REVERSED = "date is an interval that ends before it begins, set to empty"
 TOO_LONG = "date spans more than a month, set to empty"
-# Days from which spreadsheets and systems count, written where the number is 0.
-COUNTED_FROM = [
-    datetime.date(*day)
-    for day in ((1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1904, 1, 1), (1970, 1, 1))
-]
 OPEN_END = "date is an interval without a readable end, set to empty"
 
 
@@ -178,7 +169,7 @@ def _change(outside: pl.Expr) -> pl.Expr:
     shaped = text.str.contains(ONE_DAY) | text.str.contains(INTERVAL)
     interval, end = pl.col("_rest").is_not_null(), pl.col("_end")
     return (
-        pl.when(text.str.contains(VAGUE) | text.str.to_lowercase().str.contains(NO_DAY))
+        pl.when(text.str.to_lowercase().str.contains(NO_DAY))
         .then(pl.lit("date without a day, set to empty"))
         .when((shaped & date.is_null()) | outside)
         .then(pl.lit("date is impossible, set to empty"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from csp_core.data.reading.dateparts import MONTHS
-from csp_core.data.reading.numbers import Rereader
+from csp_core.data.reading.source import Rereader
 
 SLASHED = r"(^|[^\d/-])(\d{1,2})/(\d{1,2})/(\d{4})\b"
 DASHED = r"(^|[^\d/-])(\d{1,2})-(\d{1,2})-(\d{4})\b"

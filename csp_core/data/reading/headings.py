@@ -7,6 +7,8 @@ Australia, Movebank, Camtrap DP, xeno-canto and iDigBio are among them. All stan
 
 from __future__ import annotations
 
+# "Species" in other languages: the whole name, its second part beside a genus, or a common name.
+SPECIES = ("especie", "espece", "specie", "soort", "art")
 # Canonical column -> headings. The term of a standard comes before our own spelling: a column that
 # merely bears our name, such as `date` for `dcterms:date`, may hold something else.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -17,9 +19,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("interpretedscientificname", "acceptedscientificname", "acceptedname"),
         *("wissenschaftlichername", "wetenschappelijkenaam", "nomscientifique"),
         *("nombrecientifico", "nomecientifico", "nomescientifico", "vetenskapligtnamn"),
-        *("especie", "espece", "specie", "soort", "art", "nomelatino", "nomlatin", "nombrelatino"),
+        *("nomelatino", "nomlatin", "nombrelatino"),
         # As a Shapefile has it, which cuts names.
         "scientific",
+        *SPECIES,
     ),
     "common_name": (
         *("commonname", "vernacularname", "preferredcommonname", "taxonpreferredcommonname"),
@@ -31,15 +34,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("longitudedegrees", "longitudedd", "longwgs84", "lonwgs84", "wgs84longitude"),
         *("wgs84lon", "declon", "declong", "decimallong", "londd", "longdd", "longdecimal"),
         *("londecimal", "gpslongitude", "longitudeprocessed", "longitud", "langengrad"),
-        *("geografischelange", "lange", "longitudine", "lengtegraad", "longdeg", "londeg"),
-        *("longdegrees", "londegrees", "x"),
+        *("geografischelange", "longitudine", "lengtegraad", "longdeg", "londeg"),
+        *("longdegrees", "londegrees", "x", "lange"),
     ),
     "lat": (
         *("decimallatitude", "latitude", "lat", "latitudewgs84", "latitudedecimal"),
         *("locationlat", "latitudedecimaldegrees", "latitudedegrees", "latitudedd", "latwgs84"),
         *("wgs84latitude", "wgs84lat", "declat", "decimallat", "latdd", "latdecimal"),
         *("gpslatitude", "latitudeprocessed", "latitud", "breitengrad", "geografischebreite"),
-        *("breite", "latitudine", "breedtegraad", "latdeg", "latdegrees", "y"),
+        *("latitudine", "breedtegraad", "latdeg", "latdegrees", "y", "breite"),
     ),
     "date": (
         *("eventdate", "observedon", "observationdate", "datecollected", "eventstart"),
@@ -107,7 +110,9 @@ CANONICAL = (
     *("scientific_name", "common_name", "lon", "lat", "date"),
     *("recorder", "uncertainty_m", "record_id", "license"),
 )
-GENUS = ("genus", "gen")
+# Length and width as well: a place only as a pair, where no other columns hold one.
+SIZES = {"lon": "lange", "lat": "breite"}
+GENUS = ("genus", "gen", "gattung", "genre", "genero", "genere")
 EPITHET = ("specificepithet", "speciesepithet", "epithet", "sp")
 # Terms that bear one of our names and hold something else: when the entry was made or changed.
 NOT_OURS = ("dcterms:date", "dc:date")

@@ -83,7 +83,7 @@ class Import:
         placed = all(columns[key] == source.known.get(key) for key in PLACE)
         own = columns.get("scientific_name") == "scientific_name"
         mended = written and source.imported and own and rules.judged_before
-        self._habits = Habits(self._columns, self._reread, placed, mended)
+        self._habits = Habits(self._columns, self._reread, placed, mended, written)
         self._tallies = {kind: Tally() for kind in ("dropped", "changed", "flagged")}
         self._seen = SeenKeys()
         self._read = self._kept = self._undated = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from csp_core.data.reading.columns import ALIASES, plain
-from csp_core.data.reading.numbers import Rereader
+from csp_core.data.reading.source import Rereader
 
 BINOMIAL = r"^[A-Z][a-z-]{2,} (?:[×x] )?[a-z-]{3,}"
 # The first so many records tell how a file uses its columns.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from csp_core.data.reading.angles import read_angle
 from csp_core.data.reading.columns import plain
 from csp_core.data.reading.sexagesimal import with_minutes
+from csp_core.data.reading.source import RADIUS, Rereader
 from csp_core.data.reading.survey import EITHER_POINT, Convention, convention_of
+from csp_core.data.reading.units import METRES, unit_of_heading
 
 PLACE = ("lon", "lat")
 KEYS = (*PLACE, "uncertainty_m")
@@ -20,25 +21,12 @@ DECIMAL_COMMA = r"^([+-]?\d+),(\d+)$"
 GROUPED = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
 # Half the way around the Earth, and what programs write where they know no distance.
 HALF_WAY, UNKNOWN = 20_037_508.4, (999.0, 9999.0, 99999.0, 999999.0, 9999999.0)
-METRES = {
-    **dict.fromkeys(("m", "meter", "meters", "metre", "metres", "mtr", "mts"), 1.0),
-    **dict.fromkeys(("km", "kms", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
-    **dict.fromkeys(("ft", "feet", "foot"), 0.3048),
-    **dict.fromkeys(("mi", "mile", "miles"), 1609.344),
-    **dict.fromkeys(("yd", "yds", "yard", "yards"), 0.9144),
-    "cm": 0.01,
-}
-# How a heading ends that names a unit other than metres.
-UNIT = re.compile(r"(km|kms|kilomet(?:er|re)s?|ft|feet|foot|miles?|mi|yards?|yds?)$")
 # So many places that all lie around 0, 0 are no accident.
 MANY = 20
 DISTANCE = (
     r"^(?:[~≈±<≤]|\+/-|ca\.?|approx\.?)?\s*([\d.,' \u00a0\u2009\u202f’]*\d)\s*([A-Za-z]*)\.?$"
 )
 GAPS = r"(\d)[' \u00a0\u2009\u202f’](\d{3})\b"
-
-# Gives columns of the whole file again, from its beginning.
-Rereader = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
 
 
 class Numbers:
@@ -48,10 +36,14 @@ class Numbers:
         columns: Canonical name to column of the file.
         reread: Gives columns again from the beginning; asked once, if a comma needs the whole
             column to be understood.
+        codes: Whether nines may stand for an unknown distance; not so in a table of our own, whose
+            values were judged before.
     """
 
-    def __init__(self, columns: Mapping[str, str], reread: Rereader) -> None:
+    def __init__(self, columns: Mapping[str, str], reread: Rereader, *, codes: bool = True) -> None:
         self._columns, self._reread = columns, reread
+        # What was computed is never a code.
+        self._codes = codes and columns.get("uncertainty_m") != RADIUS
         self._convention: Convention | None = None
         self._commas = dict.fromkeys(PLACE, 0)
         self._angles = dict.fromkeys(PLACE, 0)
@@ -83,24 +75,12 @@ class Numbers:
         rows = with_minutes(rows, self._columns)
         self._look_for_radians(rows)
         rows = rows.with_columns(point_text=pl.concat_str("lon_text", "lat_text", separator=" / "))
-        if unread["uncertainty_m"] or self._odd_points(rows):
+        texts = unread["uncertainty_m"] or self._odd_points(rows)
+        if texts:
             rows = self._distances(rows)
         else:
             rows = rows.with_columns(uncertainty_m_change=pl.lit(None, pl.String))
-        rows = self._in_metres(rows)
-        metres = pl.col("uncertainty_m")
-        distance = (metres.is_finite() & (metres >= 0) & (metres <= HALF_WAY)).fill_null(False)
-        good = distance & ~metres.is_in(UNKNOWN).fill_null(False)
-        bad = (
-            pl.when(distance & ~good)
-            .then(pl.lit("uncertainty of nines, a code for an unknown one, set to empty"))
-            .when(pl.col("uncertainty_m_text").is_not_null() & ~good)
-            .then(pl.lit("uncertainty is not a distance, set to empty"))
-        )
-        # A reason why it is empty comes first; without one, a value that was read is good.
-        change = pl.col("uncertainty_m_change")
-        why = pl.when(change.str.ends_with("empty") | good).then(change).otherwise(bad)
-        rows = rows.with_columns(uncertainty_m=pl.when(good).then(metres), uncertainty_m_change=why)
+        rows = self._in_metres(rows, texts)
         return _farther(rows) if "radius_m" in rows.columns else rows
 
     def _look_for_radians(self, rows: pl.DataFrame) -> None:
@@ -120,28 +100,53 @@ class Numbers:
             " 0: if these are radians, multiply them by 57.29578; they were read as degrees"
         ]
 
-    def _in_metres(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Apply the unit of a column of units or of the heading, where a value has none itself."""
-        own = pl.col("uncertainty_m_text").str.contains("[A-Za-z]").fill_null(False)
+    def _factor(self) -> pl.Expr:
+        """Give the metres of the unit that a column of units or the heading names."""
         if "uncertainty_unit" in self._columns:
             unit = pl.col("uncertainty_unit").str.to_lowercase().str.strip_chars(". ")
             factor = unit.replace_strict(METRES, default=None, return_dtype=pl.Float64)
-            factor = pl.when(unit.is_null()).then(1.0).otherwise(factor)
-        else:
-            found = UNIT.search(plain(self._columns.get("uncertainty_m", "")))
-            if not found:
-                return rows
-            factor = pl.lit(METRES[found[1]])
-        factor = pl.when(own).then(1.0).otherwise(factor)
-        change, metres = pl.col("uncertainty_m_change"), pl.col("uncertainty_m")
+            return pl.when(unit.is_null()).then(1.0).otherwise(factor)
+        unit_named = unit_of_heading(plain(self._columns.get("uncertainty_m", "")))
+        return pl.lit(METRES.get(unit_named, 1.0))
+
+    def _in_metres(self, rows: pl.DataFrame, texts: bool) -> pl.DataFrame:
+        """Turn numbers into metres, by the unit behind each or else by that of all.
+
+        What is no distance becomes empty. A code for an unknown distance is a number as it was
+        written, whatever its unit: 0.999 km is none.
+        """
+        own = pl.lit(None, pl.String)
+        if texts:
+            own = pl.col("uncertainty_m_text").str.strip_chars().str.extract(DISTANCE, 2)
+            own = pl.when(own != "").then(own.str.to_lowercase())
+        of_own = own.replace_strict(METRES, default=None, return_dtype=pl.Float64)
+        factor = pl.when(own.is_not_null()).then(of_own).otherwise(self._factor())
+        number, change = pl.col("uncertainty_m"), pl.col("uncertainty_m_change")
         said = (
-            pl.when(factor.is_null() & metres.is_not_null())
+            pl.when(own.is_null() & factor.is_null() & number.is_not_null())
             .then(pl.lit("unit of the uncertainty is not understood, set to empty"))
-            .when((factor != 1) & metres.is_not_null())
+            .when(own.is_null() & (factor != 1) & number.is_not_null())
             .then(pl.lit("uncertainty in another unit read as metres"))
             .otherwise(change)
         )
-        return rows.with_columns(uncertainty_m=metres * factor, uncertainty_m_change=said)
+        code = number.is_in(UNKNOWN).fill_null(False) & pl.lit(self._codes)
+        rows = rows.with_columns(
+            uncertainty_m=number * factor, uncertainty_m_change=said, _code=code
+        )
+        metres, code = pl.col("uncertainty_m"), pl.col("_code")
+        distance = (metres.is_finite() & (metres >= 0) & (metres <= HALF_WAY)).fill_null(False)
+        good = distance & ~code
+        bad = (
+            pl.when(distance & code)
+            .then(pl.lit("uncertainty of nines, a code for an unknown one, set to empty"))
+            .when(pl.col("uncertainty_m_text").is_not_null() & ~good)
+            .then(pl.lit("uncertainty is not a distance, set to empty"))
+        )
+        # A reason why it is empty comes first; without one, a value that was read is good.
+        why = pl.when(change.str.ends_with("empty") | good).then(change).otherwise(bad)
+        return rows.with_columns(
+            uncertainty_m=pl.when(good).then(metres), uncertainty_m_change=why
+        ).drop("_code")
 
     def _places(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Read decimal commas and angles in the coordinates that are no plain numbers."""
@@ -192,14 +197,12 @@ class Numbers:
         return bool(found) and found == same
 
     def _distances(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Read distances with units, gaps and commas, by what the whole column says of commas."""
+        """Read numbers with gaps and commas, by what the whole column says of commas."""
         convention = self._meant()
         text = pl.col("uncertainty_m_text").str.strip_chars()
         number = text.str.extract(DISTANCE, 1)
         # Twice, as each group of digits ends where the next begins.
         joined = number.str.replace_all(GAPS, "$1$2").str.replace_all(GAPS, "$1$2")
-        unit = text.str.extract(DISTANCE, 2).str.to_lowercase()
-        factor = unit.replace_strict(METRES | {"": 1.0}, default=None, return_dtype=pl.Float64)
         comma = joined.str.contains(",", literal=True)
         point_meant = convention.point == "thousands"
         plain = joined
@@ -217,7 +220,7 @@ class Numbers:
                 .then(joined.str.replace_all(",", "", literal=True))
                 .otherwise(joined)
             )
-        value = plain.cast(pl.Float64, strict=False) * factor
+        value = plain.cast(pl.Float64, strict=False)
         as_it_is = pl.col("uncertainty_m").is_not_null() & (plain == number)
         said = {"decimal": "decimal comma", "thousands": "comma of thousands", "": ""}
         change = (

@@ -37,10 +37,17 @@ _SEEN += (
 _SEEN += r"|stwierdz|havait|påträff|record(?:s|ings)\b)"
 _GONE = r"^(?:absen|ausen|ausên|assent|assenz|abwes|afwez|frav[æa]r|frånv)"
 ABSENT_WORDS = rf"{_GONE}|^{_NOT}[\s-]+(?:\w+\s)?{_SEEN}"
-# "0", "0.0", "0 individuals", "zero", but not "0 adults, 3 young".
+# "0", "0.0", "0 individuals", "0 in 10 minutes", "0 (2 observers)", "zero".
 ZERO = (
-    r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(][^1-9]*)?$"
+    r"^0+(?:[.,]0+)?(?:\s*[A-Za-z(].*)?$"
     r"|^(?i:zero|nil|no|keine?|aucune?|cero|zéro|nessun[oa]?|ningun[oa]?|geen|ingen)$"
+)
+# "0 adults; 3 juveniles", "0m/3f", "0 adults and 3 young", "0 ad 3 juv", but not "0 on 3/5".
+AND_SOME = (
+    r"(?i)[;+&]\s*[1-9]|,\s+[1-9]|[^\d\s]\s*[,/]\s*[1-9]"
+    r"|\b(?:and|plus|und|et|y|og|och|en)\s+[1-9]"
+    r"|[1-9]\d*\s*(?:ad|juv|imm|males?|females?|m|f|young|chicks?|larvae?|nymphs?|eggs?|pups?)"
+    r"(?:ults?|eniles?|atures?)?\b"
 )
 PRESENT = (
     *(
@@ -97,7 +104,7 @@ def absences(rows: pl.DataFrame) -> list[tuple[str, pl.Expr, pl.Expr]]:
         found.append((ABSENCE, said, pl.format("absence is {}", absence)))
     for key in ("count", "quantity"):
         if _any(rows, key):
-            none = pl.col(key).str.contains(ZERO)
+            none = pl.col(key).str.contains(ZERO) & ~pl.col(key).str.contains(AND_SOME)
             found.append((NO_COUNT, none, pl.format("count {}", pl.col(key))))
     return found
 

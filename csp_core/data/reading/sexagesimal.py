@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from csp_core.data.reading.angles import is_below, read_angle
 from csp_core.data.reading.columns import plain
+from csp_core.data.reading.preparing import BLANK
+from csp_core.data.reading.source import Rereader
 
 STEMS = {
     "lat": ("lat", "latitude", "latitud", "latitudine", "breite", "breitengrad"),
@@ -18,8 +21,6 @@ WORDS = {
 }
 # A column of the least latitude stands beside one of the largest.
 OPPOSITES = ("max", "maxs", "maximum", "maxi")
-# Gives columns of the whole file again, from its beginning.
-Rereader = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
 TOGETHER = "degrees, minutes and seconds of several columns put together"
 
 
@@ -53,7 +54,7 @@ def find_minutes(
         if f"{key}_min" not in parts or key not in columns:
             continue
         names = [columns[key], *parts.values()]
-        if not _fit(reread(names), names):
+        if not _fit(reread(names), names, key):
             continue
         found |= parts
         listed = " and ".join(map(repr, parts.values()))
@@ -73,14 +74,20 @@ def _number(name: str) -> pl.Expr:
     return text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
 
 
-def _fit(tables: Iterator[pl.DataFrame], names: Sequence[str]) -> bool:
-    """Tell whether all degrees are whole, and all minutes and seconds from 0 to below 60."""
+def _fit(tables: Iterator[pl.DataFrame], names: Sequence[str], key: str) -> bool:
+    """Tell whether all degrees are whole, and all minutes and seconds from 0 to below 60.
+
+    Degrees may bear a letter; any other text tells that the columns hold something else.
+    """
     some = 0.0
     for table in tables:
+        texts = [pl.col(name).cast(pl.String).str.strip_chars() for name in names]
+        blank = [text.is_null() | text.is_in(BLANK) for text in texts]
         degrees, *parts = (_number(name) for name in names)
-        good = (degrees == degrees.floor()).fill_null(True).all()
-        inside = [((p >= 0) & (p < 60)).fill_null(True).all() for p in parts]
-        row = table.select(pl.all_horizontal(good, *inside), parts[0].sum()).row(0)
+        degrees = pl.coalesce(degrees, read_angle(texts[0], key))
+        good = [degrees == degrees.floor(), *((part >= 0) & (part < 60) for part in parts)]
+        fits = [(g.fill_null(False) | b).all() for g, b in zip(good, blank, strict=True)]
+        row = table.select(pl.all_horizontal(fits), parts[0].sum()).row(0)
         if not row[0]:
             return False
         some += row[1] or 0
@@ -103,9 +110,9 @@ def with_minutes(rows: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame
             continue
         seconds = _number(f"{key}_sec") if f"{key}_sec" in columns else pl.lit(0.0)
         more = (_number(f"{key}_min").fill_null(0) + seconds.fill_null(0) / 60) / 60
-        # The sign of "-0" is that of all.
-        below = pl.col(f"{key}_text").str.contains(r"^\s*[-−]")
         value = pl.col(key)
+        # The sign or letter of "-0" and "0 S" is that of all.
+        below = (value < 0) | is_below(pl.col(f"{key}_text"), key)
         rows = rows.with_columns(
             pl.when(below).then(value - more).otherwise(value + more).alias(key),
             point_change=pl.when(more > 0).then(pl.lit(TOGETHER)).otherwise("point_change"),

@@ -16,6 +16,8 @@ from csp_core.errors import BadRecordError
 # Darwin Core has some 200 terms, and exports with measurements a few hundred columns.
 MAX_COLUMNS = 5_000
 RAGGED = "wrong number of fields"
+# Gives columns of the whole file again, from its beginning.
+Rereader = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
 # Key and value in the metadata of a Parquet file that an import wrote.
 IMPORTED = (b"csp_core", b"import")
 # The column of a place that stands for an area or a line, in metres.

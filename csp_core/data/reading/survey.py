@@ -15,6 +15,8 @@ COMMA_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+$|^[+-]?[1-9]\d{0,2}(?:,\d
 POINT_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$"
 BOTH = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+$"
 WHOLE_SMALL, WHOLE_LARGE = r"^\d{1,3}$", r"^[1-9]\d{3,}$"
+# Beside decimal points, so many values and so large a part of them have to end as thousands do.
+SEVERAL, SHARE = 3, 10
 POINT_DECIMAL = r"^[+-]?\d+\.\d+$"
 
 
@@ -39,6 +41,9 @@ def convention_of(
     """Decide what commas and points mean in a column of distances.
 
     What only one reading allows decides; else the file's coordinates do, as one program wrote both.
+    Where these have decimal points, a point with three digits behind it parts decimals, too, unless
+    several values end in two zeros or more, as round thousands do and measured decimals do not.
+    What is then still a guess is told.
 
     Args:
         tables: The column and those of the coordinates, piece by piece, from first to last record.
@@ -122,22 +127,27 @@ def _by_places(seen: dict[str, int], where: str, places: tuple[str, ...]) -> Con
 def _by_wholes(seen: dict[str, int], where: str, names: str) -> Convention:
     """Decide by the values without a sign whether points with three digits part thousands."""
     large, small, zeros = (seen[key] for key in ("whole_large", "whole_small", "point_zero"))
-    unsure = f"all {seen['either_point']:,} values with one have three digits behind it"
+    number, points = seen["either_point"], seen["place_points"]
+    unsure = f"all {number:,} values with one have three digits behind it"
     if large:
         said = f"{large:,} values of 1000 and more are written without one"
         return Convention("", "decimal", f"decimal point in {where}: {unsure}, and {said}")
-    if small and zeros:
-        said = (
-            f"{zeros:,} of them end in a zero that decimals do not need, and all {small:,} values"
-            " without one are below 1000"
-        )
-        return Convention("", "thousands", f"point of thousands in {where}: {unsure}, {said}")
-    points = f", as that of {names} is in {seen['place_points']:,} values"
+    ends = "a zero that decimals do not need"
+    enough = bool(zeros)
+    if points:
+        # A program that writes decimal points writes them here, too; 100 feet are 30.480 m.
+        zeros, ends = seen["point_zeros"], "two zeros or more, which decimals do not need"
+        enough = zeros >= SEVERAL and zeros * SHARE >= number
+    if small and enough:
+        said = f"{zeros:,} of them end in {ends}, and all {small:,} values without one are below"
+        return Convention("", "thousands", f"point of thousands in {where}: {unsure}, {said} 1000")
+    beside = f", as that of {names} is in {points:,} values" if points else ""
+    some = f"{seen['point_zero']:,} of them end in a zero" if seen["point_zero"] else ""
     return Convention(
         "",
         "decimal",
-        f"a point in {where} is taken as that of decimals{points if seen['place_points'] else ''}:"
-        f" {unsure}, and no other value of the column tells; if it parts thousands, they are 1000"
+        f"a point in {where} is taken as that of decimals{beside}: {unsure},"
+        f" {some or 'and no other value of the column tells'}; if it parts thousands, they are 1000"
         " times as large",
     )
 
@@ -158,6 +168,7 @@ def _count(table: pl.DataFrame, column: str, places: tuple[str, ...]) -> dict[st
         "comma_thousands": text.str.contains(COMMA_THOUSANDS),
         "point_thousands": text.str.contains(POINT_THOUSANDS),
         "point_zero": either_point & text.str.ends_with("0"),
+        "point_zeros": either_point & text.str.ends_with("00"),
         "whole_small": text.str.contains(WHOLE_SMALL),
         "whole_large": text.str.contains(WHOLE_LARGE),
         "point_decimal": text.str.contains(POINT_DECIMAL) & ~either_point,

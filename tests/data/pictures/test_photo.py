@@ -454,6 +454,7 @@ def test_a_date_of_another_tag_is_found_and_the_tag_named(tags, packet, taken, s
         ("2019-05-01/2019-12-31", "is no single time"),
         ("2019:05:01 - 2019:05:09", "is no single time"),
         ("2999:05:01 12:00:00", "lies in the future"),
+        ("1899:12:31 00:00:00", "never set"),
         *((f"{year}:01:01 00:00:00", "never set") for year in (1601, 1900, 1904, 1970, 1980, 2000)),
     ],
 )

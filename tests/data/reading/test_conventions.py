@@ -74,9 +74,19 @@ def test_units_beside_a_point_say_nothing_of_commas(read):
     ("values", "places", "read_as", "said"),
     [
         # Decimals of no fixed number need no zero at their end: those are thousands.
-        (["28.512", "1.000", "50"], POINTS, [28512, 1000, 50], "1 of them end in a zero"),
+        (["28.512", "1.000", "50"], WHOLE, [28512, 1000, 50], "1 of them end in a zero"),
         (["28.510", "500"], WHOLE, [28510, 500], "all 1 values without one are below 1000"),
-        (["28.512 m", "1.000 m", "50 m"], POINTS, [28512, 1000, 50], "end in a zero"),
+        (["28.512 m", "1.000 m", "50 m"], WHOLE, [28512, 1000, 50], "end in a zero"),
+        # Beside decimal points it takes several, or two points in one value.
+        (["28.512", "1.000", "2.500", "10.000", "50"], POINTS, [28512, 1000, 2500, 10000, 50],
+         "3 of them end in two zeros or more"),
+        (["28.512", "1.234.567", "50"], POINTS, [28512, 1234567, 50], "can be read no other way"),
+        (["30.480", "100", "50"], POINTS, [30.48, 100, 50], "1 of them end in a zero; if it parts"),
+        (["30.480"] * 5 + ["100"], POINTS, [30.48] * 5 + [100], "5 of them end in a zero; if it"),
+        (["28.512", "1.000", "50"], POINTS, [28.512, 1, 50], "as that of `lon` and `lat` is in 6"),
+        (["1.000", "2.500", "50"], POINTS, [1, 2.5, 50], "2 of them end in a zero"),
+        (["1.000"] * 3 + ["1.234"] * 28 + ["5"], POINTS, [1] * 3 + [1.234] * 28 + [5],
+         "they are 1000 times as large"),
         # Thousands stand there without one.
         (["28.512", "1.000", "1000"], POINTS, [28.512, 1, 1000], "decimal point in `coord"),
         (["28.512", "25000"], WHOLE, [28.512, 25000], "1 values of 1000 and more"),
@@ -84,7 +94,7 @@ def test_units_beside_a_point_say_nothing_of_commas(read):
         (["28.512", "50"], POINTS, [28.512, 50], "as that of `lon` and `lat` is in 4 values"),
         (["28.512", "1.000"], WHOLE, [28.512, 1], "they are 1000 times as large"),
     ],
-)
+)  # fmt: skip
 def test_a_point_in_distances_is_decided_by_column(read, values, places, read_as, said):
     found, report = uncertainties(read, values, places)
     assert found == read_as

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from csp_core.data import read_occurrences
+from csp_core.data.reading import import_records
 
 
 @pytest.fixture
@@ -41,12 +42,38 @@ def test_degrees_minutes_and_seconds_in_columns_of_their_own(read, header):
 
 
 @pytest.mark.parametrize(
+    ("lat", "lon", "place"),
+    [
+        *(("33°S,30", "70°W,45", (-70.75, -33.5)), ("33 S,30", "70 W,45", (-70.75, -33.5))),
+        *(("S33,30", "w 70,45", (-70.75, -33.5)), ("33°N,30", "70°E,45", (70.75, 33.5))),
+        *(("0°S,15", "0 W,30", (-0.5, -0.25)), ("−33,30", "−0,45", (-0.75, -33.5))),
+        *(("0 N,15", "0°,30", (0.5, 0.25)), ("-33 S,30", "70 W,0", (-70, -33.5))),
+    ],
+)
+def test_minutes_go_where_the_letter_of_their_degrees_goes(read, lat, lon, place):
+    table, report = read(
+        "species,lat_deg,lat_min,lon_deg,lon_min", f"Aus bus,{lat},{lon}", "C d,NA,,1,1"
+    )
+    assert table.select("lon", "lat").row(0) == pytest.approx(place)
+    assert any("holds whole degrees, to which" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("degrees", ["33°30'S", "33.5°S", "33 X"])
+def test_minutes_are_not_added_to_what_are_no_whole_degrees(read, degrees):
+    _, report = read(
+        "species,lat_deg,lat_min,lon_deg,lon_min", f"Aus bus,{degrees},15,70,0", "Aus bus,1,1,2,0"
+    )
+    assert not any("holds whole degrees" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
     ("header", "row"),
     [
         ("lat,lon,lat_min,lon_min,lat_max", "52,13,51,12,53"),  # a box around the place
         ("lat,lon,lat_min,lon_min", "52.5,13.4,30,24"),  # the same once more
         ("lat,lon,lat_min,lon_min", "52,13,75,90"),
         ("lat,lon,lat_min,lon_min", "52,13,0,0"),
+        ("lat,lon,lat_min,lon_min", "52,13,about 30,ca. 24"),
     ],
 )
 def test_what_are_no_minutes_of_the_degrees_is_not_added(read, header, row):
@@ -68,6 +95,8 @@ def test_what_are_no_minutes_of_the_degrees_is_not_added(read, header, row):
         ("coordinateUncertainty,uncertainty unit", "2,", 2),
         ("coordinateUncertainty,uncertainty unit", "2,leagues", None),
         ("coordinateUncertaintyInMeters", "30", 30),
+        ("accuracy_km", "ca. 2", 2000),
+        ("accuracy_km", "1e1", 10_000),
     ],
 )
 def test_the_unit_of_an_uncertainty_stands_elsewhere(read, header, value, metres):
@@ -75,6 +104,51 @@ def test_the_unit_of_an_uncertainty_stands_elsewhere(read, header, value, metres
     found = table["uncertainty_m"][0]
     assert found == (None if metres is None else pytest.approx(metres))
     assert bool(report.changed) == (str(metres) != value.split(",")[0])
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "metres", "told"),
+    [
+        ("coordinateUncertaintyInMeters,max_error_distance,max_error_units", "100,0.1,km", 100, 1),
+        ("coordinateUncertaintyInMeters,coordinateUncertaintyUnit", "100,km", 100, 1),
+        ("uncertainty_m,accuracy,accuracy_unit", "100,0.1,km", 100, 1),
+        ("accuracy_km,accuracy_unit", "2,m", 2000, 1),
+        # "uncertainty unit" is close to the first, and that of the second.
+        ("coordinateUncertainty,uncertainty,uncertainty unit", "100,0.1,km", 100, 1),
+        ("positionalAccuracy,accuracy_unit,max_error_units", "0.1,km,mi", 100, 0),
+        ("max_error_distance,accuracy_unit,max_error_units", "0.1,mi,km", 100, 0),
+        ("gpsAccuracy,gpsAccuracyUnit", "0.1,km", 100, 0),
+        ("gpsAccuracy,y_unit,count units", "100,km,km", 100, 0),
+    ],
+)
+def test_the_unit_of_one_distance_is_not_that_of_another(read, header, values, metres, told):
+    table, report = read(f"species,lat,lon,{header}", f"Aus bus,52.5,13.4,{values}")
+    assert table["uncertainty_m"].to_list() == pytest.approx([metres])
+    assert sum("not taken as the unit of" in note for note in report.notes) == told
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "metres"),
+    [
+        ("accuracy_km", "0.999", 999),
+        ("accuracy_km", "9.999", 9999),
+        ("accuracy_km", "999", None),
+        ("accuracy_km", "999.0", None),
+        ("coordinateUncertaintyInFeet", "9999", None),
+        ("coordinateUncertaintyInMeters", "0.999 km", 999),
+        ("coordinateUncertaintyInMeters", "999 m", None),
+    ],
+)
+def test_a_code_for_an_unknown_distance_is_the_number_as_written(
+    read, tmp_path, header, value, metres
+):
+    table, report = read(f"species,lat,lon,{header}", f"Aus bus,52.5,13.4,{value}")
+    assert table["uncertainty_m"].to_list() == [metres and pytest.approx(metres)]
+    assert any("a code for an unknown one" in why for why in report.changed) == (metres is None)
+    # What was read once is no code when it is read again.
+    import_records(tmp_path / "x.csv", tmp_path / "x.parquet")
+    again, _ = read_occurrences(tmp_path / "x.parquet")
+    assert again.table["uncertainty_m"].to_list() == table["uncertainty_m"].to_list()
 
 
 @pytest.mark.parametrize("header", ["Menge", "catch", "Bestand", "numeroIndividuos", "abundance"])
@@ -113,12 +187,16 @@ def test_dates_with_the_day_before_the_month_behind_the_year_are_told(read):
 
 
 def test_a_count_of_none_and_some_is_no_absence(read):
-    rows = ("0 adults; 3 juveniles", "0 adults", "no", "0 (none)", "3")
-    table, _ = read(
+    some = ("0 adults; 3 juveniles", "0m/3f", "0 ad + 2 juv", "0 adults and 3 young", "3",
+            "0 males 2 females", '"0 adults, 10 larvae"', '"0 (adults), 1 (young)"')  # fmt: skip
+    none = ("0 adults", "no", "0 (none)", "0 in 10 minutes", "0 (2 observers)", "0 on 3/5/2019",
+            '"0 in 1,5 hours"', "0 observed by 3 people", "0.0 per 100 m2")  # fmt: skip
+    table, report = read(
         "species,lat,lon,individualCount",
-        *(f"Aus bus,{50 + i}.5,13.4,{count}" for i, count in enumerate(rows)),
+        *(f"Aus bus,{i}.5,13.4,{count}" for i, count in enumerate((*some, *none))),
     )
-    assert table["lat"].to_list() == [50.5, 54.5]
+    assert table["lat"].to_list() == [i + 0.5 for i in range(len(some))]
+    assert report.dropped == {"record of an absence (a count of 0)": len(none)}
 
 
 def test_names_as_web_pages_write_them_are_one_species(read):

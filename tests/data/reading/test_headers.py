@@ -205,6 +205,64 @@ def test_headings_of_common_exports(read, export):
     assert table["date"].to_list() == [datetime.date(2019, 5, 1)]
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "name"),
+    [
+        ("genus,specificEpithet,Art", "Turdus,merula,Vogel", "Turdus merula"),
+        ("Gattung,Art", "Turdus,merula", "Turdus merula"),
+        ("Genre,Espèce", "Turdus,merula", "Turdus merula"),
+        ("Género,especie", "Turdus,merula", "Turdus merula"),
+        ("Genere,Specie", "TURDUS,MERULA", "Turdus merula"),
+        ("genus,soort", "Turdus,merula", "Turdus merula"),
+        ("Gattung,Art", "Turdus,Turdus merula", "Turdus merula"),
+        ("Geschlecht,Art", "m,Turdus merula", "Turdus merula"),
+        ("Art,wissenschaftlicher Name", "Amsel,Turdus merula", "Turdus merula"),
+        ("Art,scientificName", "Amsel,Turdus merula", "Turdus merula"),
+    ],
+)
+def test_a_species_in_other_languages(read, header, row, name):
+    places, report, _ = read(f"{header},lat,lon\n{row},52,13\n")
+    assert places == [(name, 13.0, 52.0)] and not report.flagged
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        *(("Art", "Amsel"), ("Gattung,Art", "Turdus,Amsel"), ("especie", "merula")),
+        *(("Género,especie", "Macho,puma"), ("Genre,Espèce", "M,merle")),
+    ],
+)
+def test_a_species_that_is_no_scientific_name_is_no_species(read, header, row):
+    text = f"{header},lat,lon\n{row},52,13\nTurdus,Turdus merula,50,11\n"
+    text = text if "," in header else text.replace("Turdus,T", "T")
+    places, report, _ = read(text, species_only=True)
+    assert places == [("Turdus merula", 11.0, 50.0)]
+    assert report.dropped == {"name is not that of a species": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("x,y,Länge,Breite", "13,52,30,8"),
+        ("Länge,Breite,lat,lon", "30,8,52,13"),
+        ("Länge,Breite,decimalLatitude,decimalLongitude", "30,8,52,13"),
+        ("Länge,Breite", "13,52"),
+    ],
+)
+def test_length_and_width_are_no_place_beside_one(read, header, row):
+    places, _, _ = read(f"species,{header}\nTurdus merula,{row}\n")
+    assert places == PLACE
+
+
+@pytest.mark.parametrize("header", ["x,Breite", "Länge,lat", "Länge,Gewicht"])
+def test_half_of_length_and_width_is_no_place(read, header):
+    with pytest.raises(BadRecordError, match="No column for"):
+        read(f"species,{header}\nTurdus merula,13,52\n")
+    lon, lat = header.split(",")
+    mapping = {"lon": lon, "lat": lat}
+    assert read(f"species,{header}\nTurdus merula,13,52\n", mapping=mapping)[0] == PLACE
+
+
 def test_when_a_form_was_sent_is_no_date(read):
     _, report, table = read("Timestamp,species,lat,lon\n2019-05-01,Turdus merula,52,13\n")
     assert table["date"].to_list() == [None] and "date" not in report.mapping

@@ -131,6 +131,13 @@ def test_the_larger_of_two_uncertainties_counts(tmp_path, own, expected):
     assert table["uncertainty_m"].to_list() == pytest.approx([expected or far, 7], abs=0.1)
 
 
+def test_a_unit_of_other_distances_is_not_that_of_a_computed_one(tmp_path):
+    about = {"species": "Aus bus", "max_error_units": "km"}
+    table, _ = read(tmp_path, exports.feature(box(0, 0, 1, 1), **about))
+    far = pyproj.Geod(ellps="WGS84").inv(0.5, 0.5, 0, 0)[2]
+    assert table["uncertainty_m"].to_list() == pytest.approx([far], abs=0.1)
+
+
 def test_an_area_in_another_reference_system(tmp_path):
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
     area = box(391_000, 5_817_000, 392_000, 5_818_000)

@@ -44,15 +44,46 @@ def test_a_code_is_no_uncertainty(read, code):
     assert len(told) == 1 and told[0].endswith("set to empty")
 
 
-@pytest.mark.parametrize("code", ["-999", "-9999", "9999", "0", "1"])
+@pytest.mark.parametrize("code", ["-999", "-9999", "9999", "0"])
 @pytest.mark.parametrize("part", ["year", "month", "day"])
 def test_a_code_is_no_part_of_a_date(read, code, part):
     row = {"year": "2019", "month": "5", "day": "1"} | {part: code}
     table, report = read("year,month,day", ",".join(row.values()), "2019,5,1")
-    if code == "1" and part != "year":
-        return
     assert table["date"].to_list() == [None, DAY]
     assert report.changed["year, month and day are no date, left empty"] == 1
+
+
+def test_a_one_is_a_month_and_a_day_but_no_year(read):
+    table, report = read("year,month,day", "2019,1,2", "2019,2,1", "1,2,3")
+    assert table["date"].to_list() == [datetime.date(2019, 1, 2), datetime.date(2019, 2, 1), None]
+    assert report.changed["year, month and day are no date, left empty"] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2019", "2019-05", "2019/5", "2019.05", "2019-05-00", "2019-00-00", "05/2019", "5.2019",
+     "May 2019", "mai 2019", "MAY-2019", "2019 May", "2019-May", "00.05.2019", "00/00/2019",
+     "V.2019", "Sept. 2019"],
+)  # fmt: skip
+def test_parts_fill_a_date_without_a_day_that_they_agree_with(read, text):
+    month = 9 if text.startswith("Sept") else 5
+    table, report = read("eventDate,year,month,day", f"{text},2019,{month},12")
+    assert table["date"].to_list() == [datetime.date(2019, month, 12)]
+    assert report.changed == {"date put together from year, month and day": 1}
+    for other in (f"2018,{month},12", "2019,10,12", f"2019,{month},", f"2019,{month},32"):
+        if other.startswith("2019,10") and text in ("2019", "2019-00-00", "00/00/2019"):
+            continue  # a year alone agrees with any month
+        table, report = read("eventDate,year,month,day", f"{text},{other}")
+        assert table["date"].to_list() == [None], other
+        assert report.changed == {"date without a day, set to empty": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["2018/2019", "2019-05/2019-06", "May 2019 - June 2019", "2019-13"]
+)
+def test_parts_do_not_fill_a_span_or_a_month_that_is_none(read, text):
+    table, report = read("eventDate,year,month,day", f"{text},2019,5,12")
+    assert table["date"].to_list() == [None] and sum(report.changed.values()) == 1
 
 
 @pytest.mark.parametrize(
