@@ -29,8 +29,8 @@ APART, APART_HIGHEST = 0.1, 0.25
 # How many other values show that a code stands apart, how often one that is not plain must stand
 # there, and how many different values show it for one that may be a value as well.
 FEW, SEVERAL = 2, 3
-# Values that are told apart, as many as 8 bits have.
-MOST = 256
+# Values that are told apart, as many as 8 bits have; and of those that no quantity reaches.
+MOST, MOST_BEYOND = 256, 3
 
 
 class Extremes:
@@ -74,7 +74,7 @@ class Extremes:
     def _add_values(self, known: NDArray[Any], least: float, largest: float) -> None:
         self._least, self._largest = min(self._least, least), max(self._largest, largest)
         self._number += known.size
-        if len(self._different) <= MOST:
+        if len(self._different) <= (SEVERAL if self._highest is None else MOST):
             if known.dtype == np.uint8:
                 different = np.flatnonzero(np.bincount(known))
             else:
@@ -84,8 +84,9 @@ class Extremes:
     def _add_codes(self, codes: NDArray[Any]) -> None:
         found, counts = np.unique(codes, return_counts=True)
         for code, count in zip(found.tolist(), counts.tolist(), strict=True):
-            # What stretches fill values leaves ever other ones.
-            if code in self._seen or len(self._seen) < MOST:
+            # A fill value that was averaged with others leaves ever new ones.
+            beyond = sum(abs(other) >= BEYOND for other in self._seen)
+            if code in self._seen or abs(code) < BEYOND or beyond < MOST_BEYOND:
                 self._seen[float(code)] += count
 
     def holes(self) -> dict[float, int]:

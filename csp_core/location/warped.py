@@ -106,7 +106,8 @@ def _pixels(source: Any, area: Bounds) -> tuple[NDArray[Any], NDArray[Any]] | No
             return None
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
-    pixels = np.stack(~source.transform @ (x, y))
+    back = ~source.transform
+    pixels = np.stack([back.a * x + back.b * y + back.c, back.d * x + back.e * y + back.f])
     low, high = pixels.min(axis=1), pixels.max(axis=1)
     # Between the points, and where pixels are averaged over an edge.
     margin = 0.05 * (high - low) + 2

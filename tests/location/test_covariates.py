@@ -409,6 +409,15 @@ def test_several_codes_and_codes_beside_the_declared(tmp_path, kind, values, nod
     assert row(made) == pytest.approx(right, abs=0.02, nan_ok=True)
 
 
+def test_fill_values_that_were_averaged_are_no_values(tmp_path, caplog):
+    values = np.arange(64, dtype="float32").reshape(1, 8, 8)
+    values[0, 0], values[0, 7, 1:] = np.linspace(-3.4e38, -1e31, 8), -9999
+    made = Covariates(write_raster(tmp_path / "a.tif", values), step=1.0)
+    # 8 to 56 remain.
+    assert made.known.sum() == 49 and float(made.mean) == pytest.approx(32)
+    assert caplog.text.count("holds") == 4
+
+
 def test_codes_that_stay_are_told(tmp_path, caplog):
     grid = np.array([5, 300, 12, -999, -999, -9999], dtype="int16")[None, None]
     Covariates(write_raster(tmp_path / "a.tif", grid), step=1.0)
