@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
-# What programs write: nines, the ends of whole numbers, and what climate models take. Nines below
-# these are depths, shares and temperatures as often.
+# What programs write: nines, and the ends of whole numbers. Nines below these are depths, shares
+# and temperatures as often.
 _NINES = (999, 9999, 99999, 999999, 999.9, 9999.9, 999.99)
+# The fill value of climate models, plain as well.
+FILL = 1e20
 _LOWEST = (-32768, -32767, -2147483648, -2147483647)
-CODES = (*(sign * code for code in (*_NINES, 1e20) for sign in (-1, 1)), *_LOWEST)
+CODES = (*(sign * code for code in (*_NINES, FILL) for sign in (-1, 1)), *_LOWEST)
 # No quantity reaches this; the fill values of floats do.
 BEYOND = 1e30
 # From here down a code that stands apart is plain, however seldom it stands there.
@@ -157,7 +159,7 @@ def none_of(
         The only one; of several, and beside a declared one, those that are plain.
     """
     alone = len(holes) == 1 and not declared
-    chosen = [code for code in holes if alone or code <= PLAIN or abs(code) >= BEYOND]
+    chosen = [code for code in holes if alone or code <= PLAIN or abs(code) >= FILL]
     for code, count in holes.items():
         if code in chosen:
             why = "it is taken for 'no value', though the file does not say so."

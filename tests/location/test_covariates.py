@@ -398,6 +398,7 @@ def row(made):
         ("int16", [5, 300, 12, -99, -9999], -9999, [5, 300, 12, -99, NAN]),
         ("int16", [5, 300, 12, -9999, -32768], -32768, [5, 300, 12, NAN, NAN]),
         ("float32", [5, 300, 12, -9999, NAN], NAN, [5, 300, 12, NAN, NAN]),
+        ("float32", [5, 300, 12, 1e20, 1e20, NAN], NAN, [5, 300, 12, NAN, NAN, NAN]),
         ("float32", [5, 300, 12, -9999, -3.4e38, 1e35], None, [5, 300, 12, NAN, NAN, NAN]),
         ("int16", [5, 300, 12, -999, -999, -9999], None, [5, 300, 12, -999, -999, NAN]),
         ("float32", [5, -200, -9999, -9500, -32768], -32768, [5, -200, -9999, -9500, NAN]),
@@ -436,6 +437,16 @@ def test_a_mask_of_the_file_counts_beside_a_code(tmp_path, blocks):
     # The 77 of the second row is masked, too.
     assert row(made) == pytest.approx([NAN, NAN, 9, 3], abs=1e-3, nan_ok=True)
     assert at(made, (1.5, 8.5), (3.5, 8.5))[:, 0].tolist() == pytest.approx([41, 43], abs=1e-3)
+
+
+def test_codes_of_longitudes_from_0_to_360(tmp_path):
+    values = np.broadcast_to(np.arange(5, 360, 10.0), (1, 18, 36)).astype("float32").copy()
+    values[0, ::2, 30], values[0, 1::2, 31] = -9999, -32768
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    file = write_raster(tmp_path / "c.tif", values, north=90.0, step=10.0, **blocks)
+    made = Covariates(file, step=10.0, bounds=(-70, 0, -30, 20))
+    got = at(made, (-55.0, 15.0), (-55.0, 5.0), (-45.0, 15.0), (-45.0, 5.0), (-35.0, 5.0))[:, 0]
+    assert got.tolist() == pytest.approx([305, NAN, NAN, 315, 325], abs=1e-3, nan_ok=True)
 
 
 def test_only_blocks_of_the_bounds_are_looked_at(tmp_path):
