@@ -17,7 +17,9 @@ HOLDERS = ("model", "net", "network", "state_dict", "encoder", "location_encoder
            "teacher")  # fmt: skip
 # What is named as the weights are and is none: steps, differences and what an optimiser keeps.
 NO_WEIGHTS = ("delta", "deltas", "diff", "grad", "grads", "gradients", "exp_avg", "exp_avg_sq",
-              "momentum", "momentum_buffer", "mask", "masks", "fisher", "state")  # fmt: skip
+              "momentum", "momentum_buffer", "fisher")  # fmt: skip
+# What holds the weights in some files and something else named like them in others: asked last.
+DOUBTFUL = ("state", "mask", "masks")
 # Parts of what is written beside weights, which are none.
 BESIDE = ("n_averaged", "_extra_state")
 DEEPEST = 4
@@ -75,7 +77,8 @@ def inner_model(
     """
     if fits(tensors):
         return tensors, ()
-    for holder, inside in _inside(tensors, "", 0):
+    below = list(_inside(tensors, "", 0))
+    for holder, inside in sorted(below, key=lambda held: _is_doubtful(held[0])):
         if fits(inside):
             rest = sorted(name for name in tensors if not name.startswith(holder))
             notes = [f"Names of the tensors begin with {holder}, which was left off."]
@@ -84,6 +87,10 @@ def inner_model(
                 notes.append(f"Left out: {len(rest)} tensors of other parts ({listed}).")
             return inside, tuple(notes)
     return tensors, ()
+
+
+def _is_doubtful(holder: str) -> bool:
+    return any(part in DOUBTFUL for part in holder.split("."))
 
 
 def _inside(tensors: Tensors, before: str, depth: int) -> Iterator[tuple[str, Tensors]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.location.holes import without_codes
-from csp_core.location.warped import Bounds, bands_of, bounds_of, undeclared, warped
+from csp_core.location.warped import Bounds, bands_of, bounds_of, undeclared, warped, without
 
 # Four bytes and a flag each: 160 MB in memory and in the model directory.
 MAX_VALUES = 32_000_000
@@ -282,20 +283,36 @@ def _read_raster(
             bands, names = bands_of(path, source, columns)
             own = bounds_of(source)
             whole = whole_cells(own if bounds is None else bounds, step)
-            shape = check_size(names, whole, step)
-            codes = [
-                undeclared(path.name, source, *band) for band in zip(bands, names, strict=True)
-            ]
-            values = np.full(shape, np.nan)
-            # Longitudes may run from 0 to 360, or beyond 180.
-            geographic = source.crs.is_geographic
-            for turn in (0.0, 360.0, -360.0) if geographic else (0.0,):
-                west, east = whole[0] + turn, whole[2] + turn
-                if geographic and not (source.bounds.left < east and west < source.bounds.right):
-                    continue
-                found = warped(source, bands, (west, whole[3]), step, shape, codes)
-                values = np.where(np.isnan(values), found, values)
+            check_size(names, whole, step)
+            values = _on_grid(path, source, bands, names, whole, step)
     except (RasterioError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadRecordError(f"{path.name} cannot be read as a raster ({reason}).") from error
     return Surface(tuple(names), whole, float(step), torch.from_numpy(values))
+
+
+def _on_grid(
+    path: Path,
+    source: Any,
+    bands: Sequence[int],
+    names: Sequence[str],
+    whole: Bounds,
+    step: float,
+) -> NDArray[np.float64]:
+    west, south, east, north = whole
+    areas = [whole]
+    if source.crs.is_geographic:
+        # Longitudes may run from 0 to 360, or beyond 180.
+        turned = [(west + t, south, east + t, north) for t in (0.0, 360.0, -360.0)]
+        left, right = source.bounds.left, source.bounds.right
+        areas = [area for area in turned if left < area[2] and area[0] < right]
+    values = np.full(check_size(names, whole, step), np.nan)
+    with contextlib.ExitStack() as stack:
+        read = []
+        for band, name in zip(bands, names, strict=True):
+            codes = undeclared(path.name, source, band, name, areas)
+            read.append(stack.enter_context(without(source, band, codes, areas)))
+        for area in areas:
+            found = warped(read, (area[0], area[3]), step, values.shape)
+            values = np.where(np.isnan(values), found, values)
+    return values

@@ -163,6 +163,26 @@ def test_usual_names_come_before_others(tmp_path):
     assert torch.equal(answer(found.model), answer(plain.model))
 
 
+@pytest.mark.parametrize("key", ["state", "mask", "masks"])
+def test_names_that_may_hold_something_else_come_last(key, tmp_path):
+    state, params = torchspatial_state()
+    plain = answer(read_checkpoint(write(tmp_path / "a.pt", state, params)).model)
+    place = geoclip_state()
+    torch.save(place, tmp_path / "p.pt")
+    torch.save({key: place}, tmp_path / "b.pt")
+    one, inside = (read_checkpoint(tmp_path / name).model for name in ("p.pt", "b.pt"))
+    assert torch.equal(answer(inside), answer(one))
+    save_file(wrapped(state, f"{key}."), tmp_path / "b.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"params": params}))
+    assert torch.equal(answer(read_checkpoint(tmp_path / "b.safetensors").model), plain)
+    # Weights that lie deeper, or below a name of one's own, are asked before.
+    for holder in ("model.net.", "places_2024."):
+        other = {name: value + 1 for name, value in state.items()}
+        both = {**wrapped(other, f"{key}."), **wrapped(state, holder)}
+        found = read_checkpoint(write(tmp_path / "c.pt", both, params))
+        assert torch.equal(answer(found.model), plain)
+
+
 # Files of a hub
 
 

@@ -16,6 +16,7 @@ from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.inference import location_prior
 from csp_core.location import Covariates, make_location_encoder, surfaces
 from csp_core.location.surfaces import read_surface, whole_cells
+from csp_core.location.warped import met
 from csp_core.model import DualEncoder
 from csp_core.raster import GridPrior
 from csp_core.store import load_model, save_model
@@ -349,13 +350,138 @@ def test_values_near_a_code_are_values(tmp_path, caplog, kind, values):
     assert not caplog.text
 
 
-def test_two_codes_or_one_beside_the_declared_are_refused(tmp_path):
-    values = np.arange(16, dtype="float32").reshape(1, 4, 4)
-    values[0, 0], values[0, 1, 0] = -9999, -3.4e38
-    with pytest.raises(BadRecordError, match=r"holds -3\.4e\+38 and -9999, which is far"):
-        Covariates(write_raster(tmp_path / "a.tif", values), step=1.0)
-    with pytest.raises(BadRecordError, match=r"beside its nodata value -9999.*gdalwarp"):
-        Covariates(write_raster(tmp_path / "b.tif", values, nodata=-9999), step=1.0)
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("uint8", [0, 255, 0, 255]),
+        ("uint8", [0, 1, 255, 255]),
+        ("uint8", [0, 85, 170, 255] * 2),
+        ("uint8", [0, 64, 128, 191, 255, 255]),
+        ("uint16", [0, 65535, 0, 65535]),
+        ("float32", [40, 60, 85, 99, 99]),
+        ("float32", [0.5, 2, 3, 99.9, 99.9, 99.99, 99.99]),
+        ("int16", [5, 300, -99]),
+        ("int16", [5, 300, 12, -99, -99]),
+        ("int16", [5, 300, 12, 40, -999]),
+        ("int16", [0, 1, 1, -999, -999]),
+        ("float64", [1e18, 5e18, 8e18, 3e18]),  # molecules of ozone above a square centimetre
+    ],
+)
+def test_values_that_might_be_codes_stay(tmp_path, caplog, kind, values):
+    grid = np.array(values, dtype=kind).reshape(1, 1, -1)
+    made = Covariates(write_raster(tmp_path / "a.tif", grid), step=1.0)
+    assert made.known.all() and float(made.mean) == pytest.approx(np.mean(values))
+    assert not caplog.text
+    lon = np.arange(0.5, len(values))
+    made = Covariates(write_table(tmp_path / "c.csv", lon, [10.5], a=values), step=1.0)
+    assert made.known.all() and not caplog.text
+
+
+def test_the_largest_of_8_bits_beside_shares_is_no_value(tmp_path):
+    grid = np.array([[0, 20, 55, 100, 255, 255]], dtype="uint8")[None]
+    made = Covariates(write_raster(tmp_path / "a.tif", grid), step=1.0)
+    assert made.known.sum() == 4 and float(made.mean) == 43.75
+
+
+def row(made):
+    """The values of one row of cells of 1°, from 0° on."""
+    width = made.known.shape[-1]
+    return at(made, *((x + 0.5, 9.5) for x in range(width)))[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "nodata", "right"),
+    [
+        ("uint8", [0, 1, 2, 99], 0, [NAN, 1, 2, 99]),
+        ("uint8", [0, 1, 2, 255], 0, [NAN, 1, 2, 255]),
+        ("uint8", [0, 1, 2, 3, 255, 255], 0, [NAN, 1, 2, 3, 255, 255]),
+        ("int16", [5, 300, 12, -99, -9999], -9999, [5, 300, 12, -99, NAN]),
+        ("int16", [5, 300, 12, -9999, -32768], -32768, [5, 300, 12, NAN, NAN]),
+        ("float32", [5, 300, 12, -9999, NAN], NAN, [5, 300, 12, NAN, NAN]),
+        ("float32", [5, 300, 12, 1e20, 1e20, NAN], NAN, [5, 300, 12, NAN, NAN, NAN]),
+        ("float32", [5, 300, 12, -9999, -3.4e38, 1e35], None, [5, 300, 12, NAN, NAN, NAN]),
+        ("int16", [5, 300, 12, -999, -999, -9999], None, [5, 300, 12, -999, -999, NAN]),
+        ("float32", [5, -200, -9999, -9500, -32768], -32768, [5, -200, -9999, -9500, NAN]),
+    ],
+)
+def test_several_codes_and_codes_beside_the_declared(tmp_path, kind, values, nodata, right):
+    grid = np.array(values, dtype=kind)[None, None]
+    made = Covariates(write_raster(tmp_path / "a.tif", grid, nodata=nodata), step=1.0)
+    assert row(made) == pytest.approx(right, abs=0.02, nan_ok=True)
+
+
+def test_fill_values_that_were_averaged_are_no_values(tmp_path, caplog):
+    values = np.arange(64, dtype="float32").reshape(1, 8, 8)
+    values[0, 0], values[0, 7, 1:] = np.linspace(-3.4e38, -1e31, 8), -9999
+    made = Covariates(write_raster(tmp_path / "a.tif", values), step=1.0)
+    # 8 to 56 remain.
+    assert made.known.sum() == 49 and float(made.mean) == pytest.approx(32)
+    assert caplog.text.count("holds") == 4
+
+
+def test_codes_that_stay_are_told(tmp_path, caplog):
+    grid = np.array([5, 300, 12, -999, -999, -9999], dtype="int16")[None, None]
+    Covariates(write_raster(tmp_path / "a.tif", grid), step=1.0)
+    assert "holds -9999 1 times, far from all its other values; it is taken for" in caplog.text
+    assert "holds -999 2 times, far from all its other values; it stays" in caplog.text
+
+
+@pytest.mark.parametrize("blocks", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+def test_a_mask_of_the_file_counts_beside_a_code(tmp_path, blocks):
+    values = np.arange(40 * 40, dtype="float32").reshape(1, 40, 40)
+    values[0, 0, :3] = -9999, 77, 9
+    file = write_raster(tmp_path / "a.tif", values, **blocks)
+    with rasterio.open(file, "r+") as target:
+        target.write_mask(values[0] != 77)
+    made = Covariates(file, step=1.0, bounds=(0, 8, 4, 10))
+    # The 77 of the second row is masked, too.
+    assert row(made) == pytest.approx([NAN, NAN, 9, 3], abs=1e-3, nan_ok=True)
+    assert at(made, (1.5, 8.5), (3.5, 8.5))[:, 0].tolist() == pytest.approx([41, 43], abs=1e-3)
+
+
+def test_codes_of_longitudes_from_0_to_360(tmp_path):
+    values = np.broadcast_to(np.arange(5, 360, 10.0), (1, 18, 36)).astype("float32").copy()
+    values[0, ::2, 30], values[0, 1::2, 31] = -9999, -32768
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    file = write_raster(tmp_path / "c.tif", values, north=90.0, step=10.0, **blocks)
+    made = Covariates(file, step=10.0, bounds=(-70, 0, -30, 20))
+    got = at(made, (-55.0, 15.0), (-55.0, 5.0), (-45.0, 15.0), (-45.0, 5.0), (-35.0, 5.0))[:, 0]
+    assert got.tolist() == pytest.approx([305, NAN, NAN, 315, 325], abs=1e-3, nan_ok=True)
+
+
+def test_only_blocks_of_the_bounds_are_looked_at(tmp_path):
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    file = write_raster(tmp_path / "a.tif", np.ones((1, 90, 180), "uint8"), -180, 90, 2.0, **blocks)
+    with rasterio.open(file) as source:
+        assert len([*met(source, 1, [(-180, -90, 180, 90)])]) == 6 * 12
+        found = [(w.col_off, w.row_off) for w in met(source, 1, [(0, 0, 6, 6)])]
+        # Two cells beside an edge are needed to average what lies on it.
+        assert found == [(80, 32)]
+        assert len([*met(source, 1, [(0, 0, 6, 6), (-20, 0, -19, 6)])]) == 2
+
+
+@pytest.mark.parametrize(
+    ("crs", "west", "north", "step", "place"),
+    [
+        ("EPSG:3995", -3e6, 3e6, 5e4, (10.0, 75.0)),  # around the pole
+        ("EPSG:3035", 2.5e6, 5.5e6, 5e4, (10.0, 52.0)),
+        ("EPSG:4807", -10, 70, 0.5, (2.4, 46.8)),  # grads from Paris
+    ],
+)
+def test_bounds_of_other_systems_miss_no_block(
+    tmp_path, monkeypatch, crs, west, north, step, place
+):
+    """What is read near a place is the same whether all or a part is looked at."""
+    values = np.random.default_rng(0).uniform(0, 9, (1, 128, 128)).astype("float32")
+    values[0, ::3], values[0, 1, 1] = -9999, -32768
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    file = write_raster(tmp_path / "a.tif", values, west, north, step, crs=crs, **blocks)
+    lon, lat = place
+    near = read_surface(file, None, 1.0, (lon - 3, lat - 3, lon + 3, lat + 3))
+    monkeypatch.setattr("csp_core.location.warped._pixels", lambda source, area: None)
+    whole = read_surface(file, None, 1.0, near.bounds)
+    assert near.values.isfinite().any() and float(near.values.nan_to_num().min()) >= 0
+    torch.testing.assert_close(near.values, whole.values, equal_nan=True)
 
 
 def test_codes_in_a_table_are_no_values(tmp_path, caplog):

@@ -57,6 +57,23 @@ def _field(kind: pa.DataType) -> str | None:
     return next((each.name for each in kind if text_kind(each.type)), None)
 
 
+def dictionary_lengths(column: Any) -> NDArray[np.int64]:
+    """Measure texts that are stored as a dictionary before they are written out.
+
+    Args:
+        column: ``(N,)``, with a dictionary.
+
+    Returns:
+        ``(N,)`` bytes; where there is no text, 0 or those of the first one.
+    """
+    if not len(column.dictionary):
+        return np.zeros(len(column), dtype=np.int64)
+    known = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0)
+    index = pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)
+    lengths: NDArray[np.int64] = known.to_numpy(zero_copy_only=False)[index].astype(np.int64)
+    return lengths
+
+
 def text_lengths(column: Any) -> NDArray[np.int64]:
     """Measure the texts of each list before they are written out.
 
@@ -69,12 +86,7 @@ def text_lengths(column: Any) -> NDArray[np.int64]:
     values = column.values
     if (field := _field(values.type)) is not None:
         values = values.field(field)
-    size = np.full(len(values), len(BETWEEN), dtype=np.int64)
-    if len(values.dictionary):
-        known = pc.fill_null(pc.binary_length(values.dictionary.cast(pa.large_binary())), 0)
-        index = pc.fill_null(values.indices, 0).to_numpy(zero_copy_only=False)
-        size += known.to_numpy(zero_copy_only=False)[index]
-    ends = np.concatenate([[0], np.cumsum(size)])
+    ends = np.concatenate([[0], np.cumsum(dictionary_lengths(values) + len(BETWEEN))])
     each: NDArray[np.int64] = np.diff(ends[column.offsets.to_numpy(zero_copy_only=False)])
     return each
 

@@ -14,12 +14,18 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from csp_core.data.reading.archives import copy_to
 from csp_core.data.reading.columns import ALIASES, plain
-from csp_core.data.reading.lists import MOST, is_several, joined, text_kind, text_lengths
+from csp_core.data.reading.lists import (
+    MOST,
+    dictionary_lengths,
+    is_several,
+    joined,
+    text_kind,
+    text_lengths,
+)
 from csp_core.data.reading.source import IMPORTED, RADIUS, Chunk, Opener, Source
 from csp_core.data.reading.twins import set_apart, shown
 from csp_core.data.shapes import Places, places_of_wkb, to_wgs84
@@ -176,10 +182,8 @@ def _pieces(stream: BinaryIO, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if name in several:
                 lengths += text_lengths(column)
-            elif pa.types.is_dictionary(column.type) and len(column.dictionary):
-                known = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0)
-                index = pc.fill_null(column.indices, 0)
-                lengths += known.to_numpy(zero_copy_only=False)[index.to_numpy()]
+            elif pa.types.is_dictionary(column.type):
+                lengths += dictionary_lengths(column)
         ends = np.cumsum(lengths)
         most -= int(ends[-1]) if len(ends) else 0
         if most < 0:

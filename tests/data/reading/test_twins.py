@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pyarrow as pa
@@ -107,3 +108,58 @@ def test_the_geometry_counts_and_another_place_in_the_properties_is_told(tmp_pat
     assert records.table.select("scientific_name", "lon", "lat").rows() == [("Aus bus", 1.5, 2.5)]
     assert "lat is read from 'lat', not from 'Lat'" in report.notes
     assert any("another place than their geometry, which counts: 1" in n for n in report.notes)
+
+
+@pytest.mark.parametrize("number", [4000000001, 9007199254740993])
+@pytest.mark.parametrize(
+    "kinds",
+    [(pl.Int64, pl.Int64), (pl.Int64, pl.UInt64), (pl.UInt64, pl.UInt64), (pl.String, pl.Int64)],
+)
+def test_numbers_of_records_keep_their_digits(tmp_path, kinds, number):
+    table = pl.DataFrame(
+        {"species": ["Aus bus"] * 2, "lat": [1.5, 2.5], "lon": [3.5, 4.5],
+         "gbifID": pl.Series([number, None]).cast(kinds[0]),
+         "dwc:gbifID": pl.Series([number, number + 1]).cast(kinds[1])}
+    )  # fmt: skip
+    table.write_parquet(tmp_path / "x")
+    records, report = read_occurrences(tmp_path / "x")
+    assert records.table["record_id"].to_list() == [f"{number}", f"{number + 1}"]
+    assert not any("values that differ" in note for note in report.notes)
+
+
+def test_whole_numbers_beside_floats_are_compared_as_numbers(tmp_path):
+    pl.DataFrame(
+        {"species": ["Aus bus"] * 2, "lat": [1, 2], "lon": [3, 4], "Lat": [1.0, 2.5]}
+    ).write_parquet(tmp_path / "x")
+    records, report = read_occurrences(tmp_path / "x")
+    assert records.table["lat"].to_list() == [1, 2] and TOLD & set(report.notes)
+
+
+MAY = datetime(2019, 5, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "differ"),
+    [
+        (MAY, "2019-05-01T10:00:00", 0),
+        (MAY, "2019-05-01 10:00", 0),
+        (MAY, "2019-05-01T10:00:00.000Z", 0),
+        (MAY, "2019-05-01T10:00:01", 1),
+        (MAY, "May 2019", 1),
+        (MAY, "", 0),
+        (MAY.replace(tzinfo=UTC), "2019-05-01T12:00:00+02:00", 0),
+        (MAY.replace(tzinfo=UTC), "2019-05-01T12:00+02", 0),
+        (MAY.replace(tzinfo=UTC), "2019-05-01T10:00:00+02:00", 1),
+        (MAY, pl.Series([MAY], dtype=pl.Datetime("ms")), 0),
+        (date(2019, 5, 1), "2019-05-01", 0),
+        (date(2019, 5, 1), "2019-05-02", 1),
+        ("2019-05-01T10:00", MAY, 0),
+    ],
+)
+def test_times_are_compared_as_moments(tmp_path, first, other, differ):
+    pl.DataFrame(
+        {"species": "Aus bus", "lat": 1.5, "lon": 2.5, "eventDate": first, "dwc:eventDate": other}
+    ).write_parquet(tmp_path / "x")
+    records, report = read_occurrences(tmp_path / "x")
+    assert records.table["date"].to_list() == [date(2019, 5, 1)]
+    assert sum("values that differ" in note for note in report.notes) == differ
