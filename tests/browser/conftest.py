@@ -92,7 +92,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def note_line(line: ConsoleMessage) -> None:
         if line.type == "error" and not line.location["url"].endswith(PROBES):
-            errors.append(line.text)
+            errors.append(f"{line.text} {line.location['url']}")
 
     def start(address: str, **options: Any) -> Page:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))

@@ -20,6 +20,8 @@ OpenPage = Callable[..., Page]
 
 pytestmark = pytest.mark.browser
 
+LOADED = "[...document.images].every(image => image.complete)"
+
 
 def first_row(page: Page) -> Locator:
     return page.locator(".st-key-row-1")
@@ -223,11 +225,14 @@ def test_the_place_is_there_again_after_the_photo_page(app: str, open_page: Open
     page.get_by_role("link", name="Photo", exact=True).first.click()
     expect(page.get_by_role("heading", name="What does the place add")).to_be_visible()
     settle(page)
+    # A picture of a page that is left while it loads is gone from the server.
+    page.wait_for_function(LOADED)
     page.get_by_role("link", name="Explore", exact=True).first.click()
     expect(heading(page)).to_have_text("Near Vienna, Austria")
     page.get_by_role("link", name="Photo", exact=True).first.click()
     expect(page.get_by_role("heading", name="What does the place add")).to_be_visible()
     settle(page)
+    page.wait_for_function(LOADED)
     page.go_back()
     expect(heading(page)).to_have_text("Near Vienna, Austria")
 
