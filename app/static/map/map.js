@@ -88,8 +88,8 @@ window.cspMap = (() => {
       if (map.cspUndoes) setTimeout(undo, 50, place, count, last);
       if (map.cspUndoes || map.cspPicked.count !== count) return;
       const [lat, lon] = JSON.parse(place);
-      writeAddress({ lat, lon, ...(map.cspMoved ? view(map) : {}) });
-      map.cspMoved = false;
+      // With where the map is, as the server is told that too.
+      writeAddress({ lat, lon, ...view(map) });
       tell(map);
     };
     const takeBack = () => {
@@ -133,8 +133,7 @@ window.cspMap = (() => {
       clearTimeout(timer);
       if (quiet) return;
       timer = setTimeout(() => {
-        map.cspMoved = Boolean(map.cspUndoes);
-        if (map.cspMoved) return;  // it is told with the pin
+        if (map.cspUndoes) return;  // it is told with the pin
         writeAddress(view(map));
         tell(map);
       }, MOVE_WAIT);
