@@ -144,7 +144,7 @@ def _no_land(bounds: Bounds, found: int) -> ConfigError:
     has = "no land" if not found else "hardly any land"
     return ConfigError(
         f"There is {has} within {describe_bounds(bounds)}; give other bounds, or take places"
-        " on land and sea (`where` of world)."
+        " on land and sea."
     )
 
 
