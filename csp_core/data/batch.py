@@ -15,14 +15,16 @@ class Sample(TypedDict, total=False):
     ``lonlat``: ``(2,)`` degrees, NaN when the place is unknown. ``date``: ``()`` part of the year
     in [0, 1), NaN when unknown. ``hour``: ``()`` part of the day in [0, 1) as recorded, which may
     be local time or UTC, NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled.
-    ``image``: ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with
-    images.
+    ``labels``: ``(K,)`` int8, 1 for each class of the record's label set, 0 for the others, -1
+    where unknown, present only in data sets of label sets, whose ``label`` is -1. ``image``:
+    ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with images.
     """
 
     lonlat: Tensor
     date: Tensor
     hour: Tensor
     label: Tensor
+    labels: Tensor
     image: Tensor
 
 
@@ -33,13 +35,18 @@ class Batch(TypedDict, total=False):
     available; ``absent``, ``(N,)`` int64 a class taken to be absent at the record; ``soft_lonlat``,
     ``(N, 2)``, ``soft_date`` and ``soft_hour``, ``(N,)``, and ``target``, ``(N, K)``: places with
     the times of their records, and what a teacher says of them; ``random_lonlat``, ``(N, C, 2)``
-    places that are negatives of each record's image; ``view``, another view of the image.
+    places that are negatives of each record's image; ``view``, another view of the image;
+    ``strong``, a strongly changed view of it.
+
+    Added by the loop for an objective of two streams: ``unlabelled``, a batch of other records,
+    which have neither ``label`` nor ``labels``.
     """
 
     lonlat: Tensor
     date: Tensor
     hour: Tensor
     label: Tensor
+    labels: Tensor
     image: Tensor
     background: Tensor
     absent: Tensor
@@ -49,6 +56,8 @@ class Batch(TypedDict, total=False):
     target: Tensor
     random_lonlat: Tensor
     view: Tensor
+    strong: Tensor
+    unlabelled: Batch
 
 
 def collate(samples: Sequence[Sample] | Batch) -> Batch:

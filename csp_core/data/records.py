@@ -175,6 +175,9 @@ class RecordDataset(Dataset[Sample]):
             UTC, NaN where unknown. All NaN if omitted.
         test_hash: Hash of the records held out for the test of the data set that these are a part
             of, whichever part; empty where there are none, or where none are compared.
+        labels: ``(N, K)`` int8 label sets: 1 where a record has a class, 0 where it has not, -1
+            where that is unknown; None for data with one label a record. Where there are label
+            sets, every ``label`` is -1.
     """
 
     lonlat: Tensor
@@ -187,6 +190,7 @@ class RecordDataset(Dataset[Sample]):
     recorder: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     hour: Tensor = field(default_factory=lambda: torch.empty(0))
     test_hash: str = ""
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""
@@ -201,6 +205,26 @@ class RecordDataset(Dataset[Sample]):
             raise BadRecordError(
                 "lonlat, label, date, hour and recorder need the same number of rows."
             )
+        self._check_sets()
+
+    def _check_sets(self) -> None:
+        if self.labels is None:
+            return
+        if self.labels.shape != (len(self.lonlat), len(self.classes)):
+            raise BadRecordError(
+                f"labels has shape {tuple(self.labels.shape)}; give a row for each of"
+                f" {len(self.lonlat)} records and a column for each of {len(self.classes)} classes."
+            )
+        if (self.label >= 0).any():
+            raise BadRecordError("A record has a label or a label set; leave label at -1.")
+
+    def labelled(self) -> Tensor:
+        """Tell which records have a label, or know of a class whether it is in their label set.
+
+        Returns:
+            ``(N,)`` bool.
+        """
+        return self.label >= 0 if self.labels is None else (self.labels >= 0).any(dim=1)
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -214,6 +238,8 @@ class RecordDataset(Dataset[Sample]):
             "hour": self.hour[index],
             "label": self.label[index],
         }
+        if self.labels is not None:
+            sample["labels"] = self.labels[index]
         if self.image is not None:
             sample["image"] = self.image[index]
         return sample
@@ -227,6 +253,8 @@ class RecordDataset(Dataset[Sample]):
             "hour": self.hour[rows],
             "label": self.label[rows],
         }
+        if self.labels is not None:
+            batch["labels"] = self.labels[rows]
         if self.image is not None:
             batch["image"] = self.image[rows]
         return batch
@@ -241,19 +269,20 @@ class RecordDataset(Dataset[Sample]):
             Field name to column.
         """
         names = ["lonlat", "label", "date", "hour", "recorder"]
-        names += [] if self.image is None else ["image"]
+        names += [name for name in ("image", "labels") if getattr(self, name) is not None]
         return {name: torch.cat((getattr(self, name), getattr(other, name))) for name in names}
 
     def content_hash(self) -> str:
-        """Return a SHA-256 over places, dates, labels and class names, and hours if any is known.
+        """Return a SHA-256 over places, dates, labels and class names; hours and sets if known.
 
         Returns:
             64 hexadecimal digits; equal for equal records in equal order.
         """
         digest = hashlib.sha256("\n".join(self.classes.names).encode())
-        # Data without hours keeps the hash it had before there were any.
+        # Data without hours or label sets keeps the hash it had before there were any.
         hours = () if self.hour.isnan().all() else (self.hour,)
-        for tensor in (self.lonlat, self.date, self.label, *hours):
+        sets = () if self.labels is None else (self.labels,)
+        for tensor in (self.lonlat, self.date, self.label, *hours, *sets):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
@@ -269,13 +298,32 @@ def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
         All records; the classes are counted in them.
 
     Raises:
-        BadRecordError: If the classes differ, or one part alone has images.
+        BadRecordError: If the classes differ, or one part alone has images or label sets.
     """
-    if first.classes.names != second.classes.names or (first.image is None) != (
-        second.image is None
-    ):
+    has = [[getattr(one, name) is None for name in ("image", "labels")] for one in (first, second)]
+    if first.classes.names != second.classes.names or has[0] != has[1]:
         raise BadRecordError("Only parts of one data set can be joined: classes or images differ.")
-    label = torch.cat((first.label, second.label))
-    counts = torch.bincount(label[label >= 0], minlength=len(first.classes))
-    classes = replace(first.classes, counts=tuple(counts.tolist()))
-    return replace(first, classes=classes, **first.joined_columns(second))
+    columns = first.joined_columns(second)
+    counts = count_classes(columns["label"], columns.get("labels"), len(first.classes))
+    return replace(first, classes=replace(first.classes, counts=counts), **columns)
+
+
+def count_classes(label: Tensor, labels: Tensor | None, classes: int) -> tuple[int, ...]:
+    """Count the records of each class.
+
+    Args:
+        label: ``(N,)`` int64, -1 where unlabelled.
+        labels: ``(N, K)`` label sets, where 1 says that a record has the class; None where each
+            record has one label at most.
+        classes: How many classes there are.
+
+    Returns:
+        A number for each class.
+
+    Example:
+        >>> count_classes(torch.tensor([-1, -1]), torch.tensor([[1, 0], [1, -1]]), 2)
+        (2, 0)
+    """
+    if labels is not None:
+        return tuple((labels == 1).sum(dim=0).tolist())
+    return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())
