@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from csp_core.losses.classes import class_cross_entropy, soft_cross_entropy
+from csp_core.losses.consistency import (
+    asymmetric_loss,
+    known_binary_cross_entropy,
+    weighted_binary_cross_entropy,
+    weighted_cross_entropy,
+)
 from csp_core.losses.contrastive import (
     binary_nce,
     binary_negatives,
@@ -17,14 +23,18 @@ from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
 __all__ = [
     "an_slds",
     "an_ssdl",
+    "asymmetric_loss",
     "binary_nce",
     "binary_negatives",
     "class_cross_entropy",
     "feature_regression",
     "geo_prior",
     "info_nce",
+    "known_binary_cross_entropy",
     "negative_weight",
     "nt_xent",
     "similarities",
     "soft_cross_entropy",
+    "weighted_binary_cross_entropy",
+    "weighted_cross_entropy",
 ]

@@ -1,0 +1,121 @@
+"""Thresholds that let each class be as frequent among pseudo-labels as among labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import ConfigError
+from csp_core.losses.consistency import asymmetric_loss
+from csp_core.objectives.semisup.policy import Judged, Policy, check_count
+
+# A frequency that was rounded to 32 bits moves a quantile by less than this part of a row.
+ROUNDED = 1e-3
+
+
+class CAP(Policy):
+    """Class-aware pseudo-labels: quantiles of what the averaged network said of the last records.
+
+    Args:
+        classes: As of every policy.
+        several: True: it is for label sets alone.
+        frequency: As of every policy.
+        steps: As of every policy.
+        positive_part: Part of the labels expected of a class that counts as present.
+        negative_part: Part of the absences expected of a class that counts as absent.
+        queue: How many of the last records are looked at.
+        gamma_negative: Power of the loss's focus on absent labels, 0 or at least 1.
+        gamma_positive: Power of its focus on labels, 0 or at least 1.
+        margin: What the loss takes from the probability of absent labels, in [0, 1).
+
+    Raises:
+        ConfigError: If records have one label each, or an option is out of range.
+
+    Source:
+        Xie et al. 2023, Class-Distribution-Aware Pseudo Labeling for Semi-Supervised Multi-Label
+        Learning; loss of Ridnik et al. 2021.
+    """
+
+    several_only = True
+    averaged = True
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        several: bool,
+        frequency: Tensor,
+        steps: int,
+        positive_part: float = 1.0,
+        negative_part: float = 1.0,
+        queue: int = 64_000,
+        gamma_negative: float = 4.0,
+        gamma_positive: float = 1.0,
+        margin: float = 0.05,
+    ) -> None:
+        super().__init__(classes, several=several, frequency=frequency, steps=steps)
+        for name, part in {"positive": positive_part, "negative": negative_part}.items():
+            if not 0 <= part <= 1:
+                raise ConfigError(f"{name}_part is {part}; give a part in [0, 1].")
+        for name, gamma in {"negative": gamma_negative, "positive": gamma_positive}.items():
+            if not (gamma == 0 or 1 <= gamma < float("inf")):
+                raise ConfigError(f"gamma_{name} is {gamma}; give 0, or at least 1.")
+        if not 0 <= margin < 1:
+            raise ConfigError(f"margin is {margin}; give at least 0 and less than 1.")
+        self.focus = {
+            "gamma_negative": float(gamma_negative),
+            "gamma_positive": float(gamma_positive),
+            "margin": float(margin),
+        }
+        rate = frequency.double().cpu()
+        self.quantiles = {
+            "label": 1 - rate,
+            "present": 1 - positive_part * rate,
+            "absent": negative_part * (1 - rate),
+        }
+        size = check_count("queue", queue, 1)
+        self.hold("rows", torch.zeros(size, classes))
+        self.hold("seen", torch.zeros((), dtype=torch.int64))
+        for name in self.quantiles:
+            self.hold(name, torch.full((classes,), 0.5))
+
+    def _after(self, logits: Tensor) -> dict[str, Tensor]:
+        rows, seen = self.get_buffer("rows").to(logits.dtype, copy=True), self.get_buffer("seen")
+        newest = logits.sigmoid()[-len(rows) :]
+        total = seen + len(logits)
+        place = torch.arange(len(newest), device=rows.device) + (total - len(newest))
+        rows[place % len(rows)] = newest
+        ordered = rows[: min(int(total), len(rows))].sort(dim=0).values
+        found = {name: order_statistic(ordered, q) for name, q in self.quantiles.items()}
+        return {"rows": rows, "seen": total, **found}
+
+    def _judge(self, logits: Tensor, state: Mapping[str, Tensor], white: Tensor | None) -> Judged:
+        shares = logits.sigmoid()
+        counts = (shares >= state["present"]) | (shares <= state["absent"])
+        return Judged((shares >= state["label"]).to(shares.dtype), counts.to(shares.dtype))
+
+    def unlabelled_loss(
+        self, strong: Tensor, judged: Judged, state: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Compute the asymmetric loss, mean over the pseudo-labels that count."""
+        return asymmetric_loss(strong, judged.target, judged.weight, **self.focus)
+
+    def labelled_loss(self, logits: Tensor, target: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """Compute the asymmetric loss, mean over the known entries."""
+        return asymmetric_loss(logits, target, (target >= 0).to(logits.dtype), **self.focus)
+
+
+def order_statistic(ordered: Tensor, quantile: Tensor) -> Tensor:
+    """Give a quantile of each column: the value with the number floor(n q), the last one at most.
+
+    Args:
+        ordered: ``(n, K)``, each column from its least value up.
+        quantile: ``(K,)`` float64 in [0, 1].
+
+    Returns:
+        ``(K,)``.
+    """
+    number = (len(ordered) * quantile + ROUNDED).floor().long().clamp(0, len(ordered) - 1)
+    return ordered.gather(0, number.to(ordered.device)[None])[0]
