@@ -43,6 +43,7 @@ PATHS = (
     PathKey("model.init_from"),
     PathKey("model.image.weights"),
     PathKey("model.location.covariates.source", always=True),
+    PathKey("objective.metadata.init_from"),
     PathKey("teachers.path", by_slash=True),
 )
 

@@ -43,6 +43,8 @@ MOST_SECTIONS = 10
 
 # Settings of training that only change how a run is watched.
 WATCHING = ("space_every", "watch")
+# Settings that came later and what they are where nobody asks: runs keep the hash they had before.
+LATER = {"decay_vectors": True}
 
 
 class RunConfig(Section):
@@ -149,9 +151,15 @@ class RunConfig(Section):
         parts = ["seed", "model", "objective", "teachers", "training"]
         # A run without pre-training keeps the hash it had before there was any.
         parts += ["pretrain"] if self.pretrain else []
+        later = {name for name, usual in LATER.items() if getattr(self.training, name) == usual}
+        image = self.model.image
+        plain = image is not None and image.options.get("architecture", 0) is None
         kept = self.unwatched().model_dump_json(
             include=dict.fromkeys(parts, True),
-            exclude={"training": machine},
+            exclude={
+                "training": machine | later,
+                **({"model": {"image": {"architecture"}}} if plain else {}),
+            },
         )
         return hashlib.sha256(kept.encode()).hexdigest()
 

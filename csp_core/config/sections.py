@@ -198,7 +198,10 @@ class TrainingConfig(Section):
     batch_size: int = Field(256, ge=1, description="Records in one step of the optimiser.")
     learning_rate: float = Field(1e-3, gt=0, description="Highest step size of AdamW.")
     weight_decay: float = Field(0.0, ge=0, description="How strongly weights are drawn to 0.")
-    schedule: Literal["constant", "cosine", "exponential"] = Field(
+    decay_vectors: bool = Field(
+        True, description="Whether biases and scales of normalisation are drawn to 0 as well."
+    )
+    schedule: Literal["constant", "cosine", "cosine_7_16", "exponential"] = Field(
         "cosine", description="How the learning rate falls."
     )
     decay: float = Field(

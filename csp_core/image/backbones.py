@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +13,11 @@ from csp_core.image.pixels import PixelEncoder, Trainable
 from csp_core.image.weights import Weights, read_weights
 
 HUB = "pretrained"
+# What of a model's form can be asked for, and its largest value.
+FORM = {
+    **{"patch_size": 64, "embed_dim": 2048, "depth": 64, "num_heads": 64},
+    **{"mlp_ratio": 16, "drop_path_rate": 0.9},
+}
 
 
 class TimmBackbone(PixelEncoder):
@@ -32,6 +37,10 @@ class TimmBackbone(PixelEncoder):
             transformers are made for this size.
         trainable: ``all``, ``last`` (the last blocks) or ``none`` of the backbone.
         last_blocks: How many blocks are the last.
+        architecture: What of the model's own form is otherwise, some of ``patch_size``,
+            ``embed_dim``, ``depth``, ``num_heads``, ``mlp_ratio`` and ``drop_path_rate``, for
+            models that have it, as ``{patch_size: 4, embed_dim: 96, depth: 4, num_heads: 3}`` makes
+            a small vision transformer.
 
     Raises:
         UnknownNameError: If timm has no such model.
@@ -54,9 +63,11 @@ class TimmBackbone(PixelEncoder):
         size: int | None = None,
         trainable: Trainable = "all",
         last_blocks: int = 1,
+        architecture: Mapping[str, float] | None = None,
     ) -> None:
+        form = _form(architecture)
         found = None if weights in (None, HUB) else read_weights(str(weights))
-        net = _make_net(model, bands, size, weights == HUB, found)
+        net = _make_net(model, bands, size, weights == HUB, found, form)
         if weights is not None and mean is None and std is None:
             mean, std = _trained_bands(net, bands)
         super().__init__(
@@ -75,13 +86,30 @@ class TimmBackbone(PixelEncoder):
             found.into(self)
 
 
+def _form(architecture: Mapping[str, float] | None) -> dict[str, float]:
+    """Check what of a model's form is asked for; whole numbers where it needs them."""
+    found: dict[str, float] = {}
+    for name, value in (architecture or {}).items():
+        least = 0 if name.endswith("_rate") else 1
+        if name not in FORM or not least <= value <= FORM[name]:
+            known = ", ".join(f"{one} (to {most})" for one, most in FORM.items())
+            raise ConfigError(f"architecture: {name} is {value!r}; give some of {known}.")
+        found[name] = value if name.endswith(("_rate", "_ratio")) else int(value)
+    return found
+
+
 def _make_net(
-    model: str, bands: int, size: int | None, hub: bool, found: Weights | None
+    model: str,
+    bands: int,
+    size: int | None,
+    hub: bool,
+    found: Weights | None,
+    form: Mapping[str, float],
 ) -> nn.Module:
     timm = _timm()
     if not timm.is_model(model):
         raise UnknownNameError("timm model", model, timm.list_models())
-    options: dict[str, Any] = {"in_chans": bands, "num_classes": 0, "pretrained": hub}
+    options: dict[str, Any] = {"in_chans": bands, "num_classes": 0, "pretrained": hub, **form}
     if found is not None and not found.own:
         # timm fits the first layer to the bands and drops the classifier.
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": found.tensors}}

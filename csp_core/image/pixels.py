@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 from csp_core.image.base import ImageEncoder
+from csp_core.image.tokens import make_token, run_with_token, takes_token
 
 Trainable = Literal["all", "last", "none"]
 TRAINABLE = ("all", "last", "none")
@@ -48,6 +49,7 @@ class PixelEncoder(ImageEncoder):
 
     mean: Tensor
     std: Tensor
+    token: nn.Parameter | None
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class PixelEncoder(ImageEncoder):
             )
         self.net, self.size, self.num_features = net, size, features
         self.project = None if dim is None else nn.Linear(features, dim)
+        self.register_parameter("token", None)
         self.bands_known = mean is not None or std is not None
         self.register_buffer("mean", _per_band("mean", mean, bands, 0.5))
         self.register_buffer("std", _per_band("std", std, bands, 0.25))
@@ -129,6 +132,20 @@ class PixelEncoder(ImageEncoder):
         spread = pixels.std(dim=1, correction=0).view(-1, 1, 1)
         self.std.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
+    @property
+    def takes_token(self) -> bool:
+        """Whether the backbone is a vision transformer, which one more token can be given to."""
+        return takes_token(self.net)
+
+    def add_token(self) -> None:
+        """Give a vision transformer one more token, which is learned; done once.
+
+        Raises:
+            ConfigError: If the backbone is no vision transformer.
+        """
+        if self.token is None:
+            self.token = make_token(self.net)
+
     def features(self, image: Tensor) -> Tensor:
         """Run the backbone alone.
 
@@ -143,12 +160,48 @@ class PixelEncoder(ImageEncoder):
         """
         if not torch.is_grad_enabled() and len(image) > CHUNK:
             return torch.cat([self.features(part) for part in torch.split(image, CHUNK)])
+        pixels = self._scaled(image)
+        if self.token is not None:
+            return run_with_token(self.net, pixels, self.token)[0]
+        found: Tensor = self.net(pixels)
+        return found
+
+    def _scaled(self, image: Tensor) -> Tensor:
         pixels = (to_unit(self._checked(image)).to(self.mean.dtype) - self.mean) / self.std
         if self.size is not None and pixels.shape[-2:] != (self.size, self.size):
             side = (self.size, self.size)
             pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
-        found: Tensor = self.net(pixels.contiguous(memory_format=torch.channels_last))
-        return found
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+    def with_token(self, image: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Embed images, and give what has become of the further token.
+
+        Args:
+            image: ``(N, bands, H, W)``.
+            added: ``(N, D)`` what is added to the learned token; None for nothing.
+
+        Returns:
+            ``(N, out_dim)`` and ``(N, D)``.
+
+        Raises:
+            ConfigError: If the encoder has no further token, or the images do not fit.
+        """
+        if self.token is None:
+            raise ConfigError("The image encoder has no further token: call add_token first.")
+        token = self.token if added is None else self.token + added[:, None]
+        features, last = run_with_token(self.net, self._scaled(image), token)
+        return self.embed_features(features), last
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """Embed what the backbone gave.
+
+        Args:
+            features: ``(N, num_features)``.
+
+        Returns:
+            ``(N, out_dim)``.
+        """
+        return features if self.project is None else self.project(features)
 
     def forward(self, image: Tensor) -> Tensor:
         """Embed images, or rows of features that the backbone gave before.
@@ -162,8 +215,7 @@ class PixelEncoder(ImageEncoder):
         Raises:
             ConfigError: If the images have another number of bands or features.
         """
-        found = self._known(image) if image.ndim == 2 else self.features(image)
-        return found if self.project is None else self.project(found)
+        return self.embed_features(self._known(image) if image.ndim == 2 else self.features(image))
 
     def _known(self, features: Tensor) -> Tensor:
         if features.shape[1] != self.num_features:

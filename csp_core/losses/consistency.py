@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from csp_core.errors import ConfigError
+
 # Published, below the logarithm of shares that may be 0, and beside shares that divide.
 LOG_EPSILON, SHARE_EPSILON = 1e-12, 1e-6
 
@@ -263,3 +265,31 @@ def flatten_sets(frequency: Tensor, power: Tensor | float) -> Tensor:
     """
     raised = frequency**power
     return raised / (raised + (1 - frequency) ** power)
+
+
+def draw_towards(student: Tensor, teacher: Tensor, *, how: str) -> Tensor:
+    """Distil: how far vectors are from those that they shall become.
+
+    Args:
+        student: ``(N, D)``.
+        teacher: ``(N, D)``; no gradient goes there.
+        how: ``mse`` (mean square), ``mae`` (mean absolute difference) or ``cosine`` (negative mean
+            cosine).
+
+    Returns:
+        Scalar.
+
+    Raises:
+        ConfigError: If it is another word.
+
+    Source:
+        Bernhard et al. 2024, distillation of the metadata token.
+    """
+    student, teacher = precise(student), precise(teacher).detach()
+    if how == "mse":
+        return (student - teacher).square().mean()
+    if how == "mae":
+        return (student - teacher).abs().mean()
+    if how == "cosine":
+        return -F.cosine_similarity(student, teacher, dim=1).mean()
+    raise ConfigError(f"A vector is drawn by {how!r}; give 'mse', 'mae' or 'cosine'.")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
+from csp_core.image.pixels import PixelEncoder
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import Calibration
 from csp_core.model.heads import PRIOR_KINDS, Heads
@@ -102,6 +103,8 @@ class DualEncoder(nn.Module):
             self.image_head = _projection(heads.image, size, self.dim)
         if heads.location != self.heads.location and size is not None and self.location is not None:
             self.location_head = nn.Linear(self.dim, size) if heads.location else None
+        if heads.token:
+            self._add_token()
         if "image" in heads.classifiers and self.image_classifier is None:
             self.image_classifier = self._make_image_classifier(size)
         if "location" in heads.classifiers and self.classifier is None:
@@ -114,6 +117,12 @@ class DualEncoder(nn.Module):
             self.log_scale = nn.Parameter(scale) if heads.temperatures else None
         self.heads, self._chosen = heads, True
         self.prior_kind = prior_kind or self.prior_kind
+
+    def _add_token(self) -> None:
+        if not isinstance(self.image, PixelEncoder):
+            kind = "no image encoder" if self.image is None else type(self.image).__name__
+            raise ConfigError(f"A further token needs a vision transformer; the model has {kind}.")
+        self.image.add_token()
 
     def _make_classifier(self) -> nn.Linear | None:
         if self.location is None or not len(self.classes):

@@ -30,6 +30,7 @@ class Heads:
             location stands where there are classes and a location encoder.
         temperatures: Where learned temperatures of similarities start, each above 0; None where
             none is learned.
+        token: Whether the image encoder, a vision transformer, has one more learned token.
 
     Raises:
         ConfigError: If there is no such head.
@@ -39,12 +40,15 @@ class Heads:
     location: str | None = None
     classifiers: tuple[Side, ...] = ("location",)
     temperatures: tuple[float, ...] | None = None
+    token: bool = False
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
         for side, known in KINDS.items():
             if (kind := getattr(self, side)) not in known:
                 raise ConfigError(f"The {side} head is {kind!r}; give one of {known}.")
+        if not isinstance(self.token, bool):
+            raise ConfigError(f"token is {self.token!r}; give true or false.")
         if len(self.temperatures or ()) > MOST_TEMPERATURES:
             raise ConfigError(f"There are {len(self.temperatures or ())} temperatures; give a few.")
         if not set(self.classifiers) <= set(SIDES):
@@ -54,7 +58,9 @@ class Heads:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a model's ``config.json`` holds them."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        # Models without one are told as they were before there were any.
+        return found if self.token else {k: v for k, v in found.items() if k != "token"}
 
     def beside(self, wanted: Heads) -> Heads:
         """Add what is wanted and keep what is there: something was learned with it.
@@ -72,6 +78,7 @@ class Heads:
             location=self.location or wanted.location,
             classifiers=tuple(s for s in SIDES if s in (*self.classifiers, *wanted.classifiers)),
             temperatures=self.temperatures or wanted.temperatures,
+            token=self.token or wanted.token,
         )
 
     @classmethod

@@ -10,6 +10,7 @@ from csp_core.objectives.base import Objective
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
+from csp_core.objectives.semisup import METHODS
 from csp_core.objectives.supervised import ImageSoftmax, Softmax, SoftTargets
 from csp_core.tables import check_options, construct, lookup, option_names
 
@@ -27,6 +28,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
     "simclr": SimCLR,
+    **METHODS,
 }
 
 

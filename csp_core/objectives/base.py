@@ -10,55 +10,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from csp_core import geo
-from csp_core.augment import augment, augmentation
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
+from csp_core.data.streams import OneStream, Stream
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
-
-
-def times(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-    """Give the dates and hours of a batch.
-
-    Args:
-        batch: A batch; data sets of a user's own may leave both out.
-
-    Returns:
-        ``(N,)`` parts of the year and ``(N,)`` parts of the day, NaN where unknown, None if absent.
-    """
-    return batch.get("date"), batch.get("hour")
-
-
-def join_times(*parts: Tensor | None) -> Tensor | None:
-    """Join the times of several sets of places, None if any has none.
-
-    Args:
-        parts: ``(N,)`` each, or None.
-
-    Returns:
-        All times, one set after the other, or None.
-    """
-    known = [part for part in parts if part is not None]
-    return torch.cat(known) if len(known) == len(parts) else None
-
-
-def change_images(image: Tensor, name: str | None, random: BatchRandom) -> Tensor:
-    """Change the images of a batch for training.
-
-    Args:
-        image: ``(N, C, H, W)``, the rows of this process; features are left as they are.
-        name: A name in ``AUGMENTATIONS``, or None to change nothing.
-        random: Source of random numbers.
-
-    Returns:
-        The same shape and kind.
-    """
-    if name is None or image.ndim != 4:
-        return image
-    return augment(image, name, random.uniform(augmentation(name).draws))
-
 
 # What the weights of the model are called among those of its objective.
 MODEL = "model."
@@ -74,7 +32,8 @@ class Objective(nn.Module):
     can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
     says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
-    teacher; ``example_options`` are a small form for trying it out.
+    teacher; ``prior_kind`` what the model then answers, None where the records decide that;
+    ``example_options`` are a small form for trying it out.
 
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
@@ -92,7 +51,7 @@ class Objective(nn.Module):
         ConfigError: If the jitter is negative or not ordered.
     """
 
-    prior_kind: ClassVar[str] = "share"
+    prior_kind: ClassVar[str | None] = "share"
     learns_from: ClassVar[tuple[str, ...]] = ("labels", "places")
     trains: ClassVar[tuple[str, ...]] = ("location", "classifier")
     augments: ClassVar[bool] = True
@@ -152,6 +111,47 @@ class Objective(nn.Module):
                 f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"
                 " or take the objective soft_targets."
             )
+
+    def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
+        """Say which records a step sees.
+
+        Args:
+            dataset: The training records.
+            batch_size: Records of a step.
+
+        Returns:
+            Batches of all records, each once an epoch.
+
+        Raises:
+            ConfigError: If no step can be filled.
+        """
+        return OneStream(dataset, batch_size)
+
+    def plan_steps(self, total: int) -> None:
+        """Hear how many steps the run has, before the first; most objectives do not care.
+
+        Args:
+            total: Steps of all epochs.
+        """
+
+    def told(self) -> dict[str, float]:
+        """Tell numbers of its own state for the line of an epoch; most objectives have none.
+
+        Returns:
+            Name to number.
+        """
+        return {}
+
+    def settled(self, model: DualEncoder) -> DualEncoder:
+        """Give the model as it answers once training is over; for most objectives it is as it is.
+
+        Args:
+            model: The model that trains, or an average of it, left as it is.
+
+        Returns:
+            It, or a changed copy.
+        """
+        return model
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Add what chance decides; the forward pass itself draws nothing but dropout.

@@ -28,6 +28,18 @@ class BatchRandom:
     stop: int
     total: int
 
+    def times(self, ratio: int) -> BatchRandom:
+        """Give the source for a batch of which each process holds so many times as many rows.
+
+        Args:
+            ratio: Rows for each row of this batch.
+
+        Returns:
+            The source, which draws from the same generator.
+        """
+        ends = (self.start * ratio, self.stop * ratio, self.total * ratio)
+        return BatchRandom(self.generator, *ends)
+
     def uniform(self, columns: int) -> Tensor:
         """Draw from U[0, 1).
 

@@ -11,8 +11,9 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.background import make_background
-from csp_core.objectives.base import Objective, times
+from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.rows import times
 
 SINR_WEIGHT = 2048.0
 

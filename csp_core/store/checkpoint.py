@@ -263,6 +263,7 @@ def _heads(model: DualEncoder) -> Heads:
         location=None if model.location_head is None else model.heads.location,
         classifiers=tuple(side for side in SIDES if has[side] is not None),
         temperatures=tuple(round(1 / scale, 6) for scale in scales) or None,
+        token=getattr(model.image, "token", None) is not None,
     )
 
 

@@ -13,9 +13,8 @@ import accelerate
 import torch
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from csp_core.data.batch import Batch, collate
+from csp_core.data.batch import Batch
 from csp_core.errors import ConfigError, DivergedError
 from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
@@ -29,7 +28,7 @@ from csp_core.training.finite import check_weights, diverged
 from csp_core.training.pace import Pace
 from csp_core.training.plan import Plan, TrainResult, trained_epochs
 from csp_core.training.schedule import Schedule, monitored
-from csp_core.training.setup import make_parts
+from csp_core.training.setup import make_optimizer, make_parts
 from csp_core.training.space import keep_space
 from csp_core.training.state import Stateful, derive_seed, load_state, save_state
 from csp_core.training.validate import to_device, validate
@@ -53,25 +52,21 @@ class Stage:
         self.epochs = kept or self.options.epochs
         self.data_hash = self.parts.train_set.content_hash()
         self.origin = {"data": self.data_hash, "recipe": config.recipe_hash()}
-        self.batch_size = min(self.options.batch_size, len(self.parts.train_set))
+        self.stream = self.parts.objective.stream(self.parts.train_set, self.options.batch_size)
+        self.batch_size = self.stream.batch_size
         if self.batch_size % accelerator.num_processes:
             raise ConfigError(
                 f"A batch of {self.batch_size} cannot be shared evenly by"
                 f" {accelerator.num_processes} processes; change training.batch_size."
             )
-        self.steps_per_epoch = len(self.parts.train_set) // self.batch_size
+        self.steps_per_epoch = self.stream.steps
         self.total_steps = self.steps_per_epoch * self.epochs
+        self.parts.objective.plan_steps(self.total_steps)
         self.rate = Schedule(self.options, self.steps_per_epoch)
-        named = self.parts.objective.named_weights()
-        optimizer = torch.optim.AdamW(
-            [weight for _, weight in named],
-            lr=self.options.learning_rate,
-            weight_decay=self.options.weight_decay,
-        )
+        self.names, optimizer = make_optimizer(self.parts.objective, self.options)
         self.wrapped, self.optimizer = accelerator.prepare(self.parts.objective, optimizer)
         decay = self.options.ema_decay
         self.average = Average(self.parts.objective, decay) if decay else None
-        self.names = [name for name, _ in named]
         self.progress, self.best = load_state(
             plan.checkpoints, self._stateful(), self._plain_optimizer(), self.names, self.origin
         )
@@ -124,16 +119,13 @@ class Stage:
 
     def _batches(self, first: int) -> Iterator[Batch]:
         """Yield this process's rows of each batch of the epoch, from batch ``first`` on."""
-        generator = torch.Generator()
-        generator.manual_seed(derive_seed(self.config.seed, "order", self.progress.epoch))
-        order = torch.randperm(len(self.parts.train_set), generator=generator)
-        start, stop = self._own_rows()
-        size = self.batch_size
-        rows = [
-            order[b * size + start : b * size + stop].tolist()
-            for b in range(first, self.steps_per_epoch)
-        ]
-        yield from DataLoader(self.parts.train_set, batch_sampler=rows, collate_fn=collate)
+        epoch = self.progress.epoch
+
+        def drawn(purpose: str) -> torch.Generator:
+            seed = derive_seed(self.config.seed, purpose, epoch)
+            return torch.Generator().manual_seed(seed)
+
+        yield from self.stream.batches(drawn, first, *self._own_rows())
 
     def _own_rows(self) -> tuple[int, int]:
         share = self.batch_size // self.accelerator.num_processes
@@ -182,7 +174,7 @@ class Stage:
         if self.parts.val_set is not None:
             measures = validate(
                 self.parts.objective,
-                self._current_model(),
+                self.parts.objective.settled(self._current_model()),
                 self.parts.val_set,
                 layers=self._current_layers(),
                 seed=self.config.seed,
@@ -213,6 +205,7 @@ class Stage:
             "loss": loss,
             "learning_rate": self.rate(self.progress.step - 1),
             **measures,
+            **self.parts.objective.told(),
             "seconds": round(self._seconds(), 3),
             **self.pace.numbers(),
         }
@@ -237,7 +230,7 @@ class Stage:
             best, layers = split_own(self.best)
             model.load_state_dict(best)
             copy_layers(self.parts.objective.layers(), layers)
-        model = model.eval().cpu()
+        model = self.parts.objective.settled(model).eval().cpu()
         history = self.run_dir.read_metrics()
         if self.accelerator.is_main_process:
             finish_model(

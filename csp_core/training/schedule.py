@@ -38,6 +38,9 @@ class Schedule:
         rate *= min(1.0, (step + 1) / warmup) if warmup else 1.0
         if options.schedule == "cosine":
             return rate * 0.5 * (1 + math.cos(math.pi * step / total))
+        if options.schedule == "cosine_7_16":
+            # It ends at a fifth of the rate, as published for FixMatch.
+            return rate * math.cos(7 * math.pi * step / (16 * total))
         if options.schedule == "exponential":
             return rate * options.decay ** (step // self.steps_per_epoch)
         return rate

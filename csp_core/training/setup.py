@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from csp_core.config import RunConfig
+from csp_core.config import RunConfig, TrainingConfig
 from csp_core.data import load_dataset
-from csp_core.data.records import ClassTable, RecordDataset, join_records
+from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import ConfigError
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
@@ -21,7 +22,7 @@ from csp_core.store import load_model
 from csp_core.training.image_side import compute_once, describe_images, fit_bands
 from csp_core.training.limits import building_within_limits, check_parameters
 from csp_core.training.state import derive_seed
-from csp_core.training.teachers import make_teacher
+from csp_core.training.teachers import make_teacher, objective_options
 from csp_core.training.unseen import check_unseen
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def make_parts(
         train_set, val_set = join_records(train_set, val_set), None
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
     with building_within_limits():
-        model = _make_model(config, train_set.classes)
+        model = _make_model(config, train_set)
     check_parameters(model)
     _check_dated(model, train_set)
     fit_bands(model, train_set)
@@ -91,7 +92,7 @@ def make_parts(
         with torch.random.fork_rng(devices=[]):
             initialise(model, source)
     # A copy of the model that an objective keeps is one of the model as it starts.
-    objective = make_objective(config.objective.name, model, **config.objective.options)
+    objective = make_objective(config.objective.name, model, **objective_options(config))
     objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
     check_unseen(config, train_set, val_set, source)
     for part in objective.resting():
@@ -101,6 +102,29 @@ def make_parts(
         train_set = compute_once(model, train_set)
         val_set = None if val_set is None else compute_once(model, val_set)
     return Parts(train_set, val_set, model, objective)
+
+
+def make_optimizer(
+    objective: Objective, options: TrainingConfig
+) -> tuple[list[str], torch.optim.Optimizer]:
+    """Make what moves the weights of an objective.
+
+    Args:
+        objective: The objective, its own layers included.
+        options: How to train.
+
+    Returns:
+        The names of the weights in the optimiser's order, and the optimiser.
+    """
+    named = objective.named_weights()
+    groups = [(named, options.weight_decay)]
+    if not options.decay_vectors:
+        matrices = [(name, weight) for name, weight in named if weight.ndim > 1]
+        vectors = [(name, weight) for name, weight in named if weight.ndim < 2]
+        groups = [(matrices, options.weight_decay), (vectors, 0.0)]
+    parts = [{"params": [w for _, w in some], "weight_decay": d} for some, d in groups if some]
+    optimizer = torch.optim.AdamW(parts, lr=options.learning_rate)
+    return [name for some, _ in groups for name, _ in some], optimizer
 
 
 def _read_lines(train_set: RecordDataset) -> list[str]:
@@ -156,7 +180,7 @@ def initialise(model: DualEncoder, source_name: str) -> None:
         )
     for side in sides:
         try:
-            getattr(model, side).load_state_dict(getattr(source, side).state_dict())
+            _take_encoder(getattr(model, side), getattr(source, side))
         except RuntimeError as error:
             raise ConfigError(
                 f"model.init_from {source_name!r} has another {side} encoder: give"
@@ -173,8 +197,16 @@ def initialise(model: DualEncoder, source_name: str) -> None:
             own.load_state_dict(before)
 
 
-def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
+def _take_encoder(own: nn.Module, other: nn.Module) -> None:
+    """Take another encoder's weights; a further token that one of them has is its own."""
+    state = {name: value for name, value in other.state_dict().items() if name != "token"}
+    kept = {name: value for name, value in own.state_dict().items() if name == "token"}
+    own.load_state_dict({**state, **kept})
+
+
+def _make_model(config: RunConfig, train_set: RecordDataset) -> DualEncoder:
     """Make the model; one that is trained without labels knows no classes."""
+    classes = train_set.classes
     settings, objective = config.model, config.objective
     kind = OBJECTIVES[objective.name]
     # First weights follow from the seed in this order: location, image, heads.
@@ -187,7 +219,8 @@ def _make_model(config: RunConfig, classes: ClassTable) -> DualEncoder:
         dim=settings.dim,
         classes=classes if "labels" in kind.learns_from else None,
         bias=settings.bias,
-        prior_kind=kind.prior_kind,
+        # Some objectives learn label sets as well as labels; the records tell which these are.
+        prior_kind=kind.prior_kind or ("share" if train_set.labels is None else "probability"),
         name=config.name,
         heads=heads_for(objective.name, objective.options),
     )

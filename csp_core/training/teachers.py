@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from csp_core.config import TeacherConfig
+import torch
+
+from csp_core.config import RunConfig, TeacherConfig
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import Mixture, Prior, make_baseline
@@ -65,3 +68,34 @@ def count_members(teacher: TeacherConfig) -> int:
     if members < 1:
         raise ConfigError(f"A teacher has {members} members; give 1 or more.")
     return members
+
+
+def objective_options(config: RunConfig) -> dict[str, Any]:
+    """Give the options of a run's objective, with models in the place of what names them.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The options; ``metadata: {init_from: MODEL}`` becomes the location encoder of that model.
+
+    Raises:
+        ConfigError: If the model knows no places, or something stands beside its name.
+        CspError: If it cannot be loaded.
+    """
+    options = config.objective.options
+    metadata = options.get("metadata")
+    if not isinstance(metadata, Mapping) or "init_from" not in metadata:
+        return options
+    if len(metadata) > 1:
+        raise ConfigError(
+            f"objective.metadata is {dict(metadata)}; beside init_from, which brings its own"
+            " encoder, nothing else fits."
+        )
+    source = str(metadata["init_from"])
+    # What the objective draws follows from the seed, whatever the model draws as it is loaded.
+    with torch.random.fork_rng(devices=[]):
+        encoder = load_model(source).location
+    if encoder is None:
+        raise ConfigError(f"objective.metadata: the model {source!r} knows no places.")
+    return {**options, "metadata": encoder}

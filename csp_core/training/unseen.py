@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from csp_core.config import RunConfig
@@ -41,6 +42,10 @@ def check_unseen(
         _check_blocks(config, train_set, val_set)
     if source is not None:
         _check_model(config, train_set, source, "this run starts from")
+    metadata = config.objective.options.get("metadata")
+    if isinstance(metadata, Mapping) and "init_from" in metadata:
+        path = str(metadata["init_from"])
+        _check_model(config, train_set, path, "this run's metadata come from")
     for teacher in config.teachers:
         if teacher.name == "model":
             path = str(teacher.options["path"])

@@ -85,4 +85,8 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     Returns:
         The batch on the device.
     """
-    return {key: value.to(device) for key, value in batch.items()}  # type: ignore[attr-defined,return-value]
+    moved = {
+        key: to_device(value, device) if isinstance(value, dict) else value.to(device)  # type: ignore[arg-type,attr-defined]
+        for key, value in batch.items()
+    }
+    return moved  # type: ignore[return-value]

@@ -11,9 +11,9 @@ from torch import Tensor
 from csp_core import losses
 from csp_core.data.batch import Batch
 from csp_core.model import DualEncoder, Heads
-from csp_core.objectives.base import times
 from csp_core.objectives.contrastive.csp_parts import Contrastive
 from csp_core.objectives.contrastive.pairs import Pairs
+from csp_core.objectives.rows import times
 
 
 class CSPMC(Contrastive):

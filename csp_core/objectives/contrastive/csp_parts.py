@@ -17,10 +17,10 @@ from csp_core.errors import ConfigError
 from csp_core.location.base import is_reference
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.background import make_sampler
-from csp_core.objectives.base import join_times, times
 from csp_core.objectives.contrastive.pairs import Pairs
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
+from csp_core.objectives.rows import join_times, times
 
 # A learned temperature stays between these; the lower one is that of CLIP.
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0

@@ -14,9 +14,10 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
-from csp_core.objectives.base import Objective, change_images
+from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
+from csp_core.objectives.rows import change_images
 
 
 class SimCLR(Objective):

@@ -166,9 +166,9 @@ class SoftMatch(Policy):
         if target not in (None, "uniform", "labelled"):
             raise ConfigError(f"target is {target!r}; give 'uniform' or 'labelled'.")
         self.momentum, self.sigmas = check_momentum(momentum), float(sigmas)
-        labelled = several if target is None else target == "labelled"
+        self.labelled = several if target is None else target == "labelled"
         even = torch.full((classes,), self.form.start(classes))
-        self.register_buffer("wanted", frequency.clone() if labelled else even, persistent=False)
+        self.register_buffer("even", even, persistent=False)
         self.hold("seen", torch.zeros((), dtype=torch.int64))
         self.hold("model", even.clone())
         self.hold("mean", self.form.level(classes))
@@ -188,7 +188,7 @@ class SoftMatch(Policy):
 
     def _sure(self, shares: Tensor, model: Tensor) -> Tensor:
         """Give the confidences of moved shares."""
-        wanted = self.get_buffer("wanted").to(shares.dtype)
+        wanted = (self.frequency if self.labelled else self.get_buffer("even")).to(shares.dtype)
         return self.form.confidence(self.form.align(shares, wanted, model))
 
     def weigh(self, shares: Tensor, state: Mapping[str, Tensor]) -> Tensor:

@@ -99,6 +99,14 @@ class Policy(nn.Module):
         # It follows from the records, so it need not be saved.
         self.register_buffer("frequency", frequency.clone(), persistent=False)
 
+    def take_frequency(self, frequency: Tensor) -> None:
+        """Hear how frequent the classes are among the labelled records.
+
+        Args:
+            frequency: As of the constructor.
+        """
+        self.frequency.copy_(frequency)
+
     def hold(self, name: str, value: Tensor) -> None:
         """Keep a statistic as a persistent buffer.
 

@@ -13,8 +13,8 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy, soft_cross_entropy
 from csp_core.model import DualEncoder, Prior
-from csp_core.objectives.base import join_times, times
 from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.rows import join_times, times
 from csp_core.objectives.supervised.softmax import Softmax
 
 POOL_BYTES = 4e9

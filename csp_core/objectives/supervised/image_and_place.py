@@ -14,8 +14,8 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy
 from csp_core.model import SIDES, DualEncoder, Heads, Prior, Side
-from csp_core.objectives.base import change_images, times
 from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.rows import change_images, times
 from csp_core.objectives.supervised.softmax import Softmax
 
 Mode = Literal["full", "heads", "linear"]

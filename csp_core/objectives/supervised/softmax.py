@@ -8,7 +8,8 @@ from csp_core.data.batch import Batch
 from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy
 from csp_core.model import DualEncoder
-from csp_core.objectives.base import Objective, times
+from csp_core.objectives.base import Objective
+from csp_core.objectives.rows import times
 
 
 class Softmax(Objective):
