@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from csp_core.data.batch import Batch
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, Objective
+from csp_core.objectives.rows import times
 
 
 class Remembering(Objective):
