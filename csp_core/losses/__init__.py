@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from csp_core.losses.classes import class_cross_entropy, soft_cross_entropy
+from csp_core.losses.classes import (
+    binary_cross_entropy,
+    class_cross_entropy,
+    soft_cross_entropy,
+)
 from csp_core.losses.consistency import (
     asymmetric_loss,
     known_binary_cross_entropy,
@@ -24,6 +28,7 @@ __all__ = [
     "an_slds",
     "an_ssdl",
     "asymmetric_loss",
+    "binary_cross_entropy",
     "binary_nce",
     "binary_negatives",
     "class_cross_entropy",

@@ -81,6 +81,7 @@ class SemiSupervised(Objective):
     trains = ("image",)
     augments = True
     prior_kind: ClassVar[str | None] = None
+    label_sets: ClassVar[bool | None] = None
     policy_class: ClassVar[type[Policy]]
     example_options: ClassVar[Mapping[str, Any]] = {"weak": "weak", "strong": "strong"}
     kept: Tensor
