@@ -56,6 +56,8 @@ def load_eurosat(
     seed: int = 0,
     label_fraction: float = 1.0,
     label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
 ) -> ImageDataset:
     """Load EuroSAT: 27,000 patches of 64 pixels a side of 10 m, without dates.
 
@@ -79,6 +81,9 @@ def load_eurosat(
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
         label_seed: Seed of that choice; that of the split if omitted.
+        labels: Labels in all that are seen in training, the same number of each class; None for as
+            many as ``label_fraction`` says.
+        unlabelled: Whether the other training images stay, without their labels.
 
     Returns:
         The records of the part; classes are counted in the training part.
@@ -98,29 +103,36 @@ def load_eurosat(
         seed=seed,
         label_fraction=label_fraction,
         label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
     )
     suffix = lookup("choice of bands", BANDS, bands)
     if root is None:
         raise ConfigError(f"The data set 'eurosat' needs root: the folder of {ARCHIVES[0]}.")
     found = _find(Path(root), suffix, images=images, in_memory=in_memory)
+    return _part(split, how, found, with_images=images)
+
+
+def _part(split: str, how: Split, found: _Found, *, with_images: bool) -> ImageDataset:
+    """Deal the images, and give those of one part."""
     classes, label = _labels(found.names)
     if found.lonlat.isnan().any(dim=1).all():
         raise BadRecordError("No image has a place: check that the table is of these images.")
-    dealt = deal(how, found.lonlat, label)
+    dealt = deal(how, found.lonlat, label, names=classes)
     rows = dealt.rows(split)
     described = (
-        f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, blocks of"
-        f" {block_degrees:g}°, buffer {buffer_km:g} km, {label_fraction:g} of the labels, seed"
-        f" {seed}"
+        f"{split} of {how.method}: val {how.val:g}, test {how.test:g}, blocks of"
+        f" {how.block_degrees:g}°, buffer {how.buffer_km:g} km, {how.label_fraction:g} of the"
+        f" labels, seed {how.seed}" + (f", {few}" if (few := how.few()) else "")
     )
     return ImageDataset(
         lonlat=found.lonlat[rows],
-        label=label[rows],
+        label=dealt.shown(label)[rows],
         classes=_table(classes, dealt.counts(label, len(classes))),
         name="eurosat",
         info={**SOURCE, **found.info, "left_out_by_buffer": dealt.near, "split": described},
         store=found.store,
-        rows=found.kept[rows] if images else torch.empty(0, dtype=torch.int64),
+        rows=found.kept[rows] if with_images else torch.empty(0, dtype=torch.int64),
         test_hash=dealt.test_hash(classes, found.lonlat, label, files=_patches(found.names)),
     )
 
