@@ -86,6 +86,26 @@ def balanced(
     Source:
         The labelled subsets of FixMatch (Sohn et al. 2020) and of what followed it.
     """
+    found = count_classes(label, None, classes)
+    return capped(label, share_out(number, found, names), seed)
+
+
+def share_out(number: int, sizes: Sequence[int], names: Sequence[str] = ()) -> int:
+    """Share labels out evenly among classes.
+
+    Args:
+        number: How many.
+        sizes: Records of each class that may be labelled.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        How many labels each class gets.
+
+    Raises:
+        ConfigError: If the number is below that of the classes, or no multiple of it.
+        BadRecordError: If a class has too few records.
+    """
+    classes = len(sizes)
     each = number // classes
     if each < 1:
         raise ConfigError(
@@ -97,18 +117,17 @@ def balanced(
             f"{number} labels cannot be shared out evenly among {classes} classes; give"
             f" {each * classes} or {(each + 1) * classes}."
         )
-    found = count_classes(label, None, classes)
-    if few := [at for at, size in enumerate(found) if size < each]:
-        told = "; ".join(f"{_name(at, names)} has {found[at]}" for at in few[:FIRST])
+    if few := [at for at, size in enumerate(sizes) if size < each]:
+        told = "; ".join(f"{_name(at, names)} has {sizes[at]}" for at in few[:FIRST])
         raise BadRecordError(
             f"{number} labels for {classes} classes are {each} of each, but {len(few)} have fewer"
-            f" training records ({told}). Give {min(found) * classes} labels, or leave those"
+            f" training records ({told}). Give {min(sizes) * classes} labels, or leave those"
             " classes out."
-            if min(found)
+            if min(sizes)
             else f"{number} labels for {classes} classes need training records of each, but {told}."
             " Leave those classes out, or give another seed or other shares."
         )
-    return capped(label, each, seed)
+    return each
 
 
 def check_unseen(label: Tensor, seen: Tensor, names: Sequence[str] = ()) -> None:

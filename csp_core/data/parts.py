@@ -12,7 +12,8 @@ from torch import Tensor
 from csp_core.data.records import count_classes
 from csp_core.errors import ConfigError, UnknownNameError
 
-PARTS = {"train": 0, "val": 1, "test": 2}
+# ``outside`` is a test of another kind: of places where nothing was learned from.
+PARTS = {"train": 0, "val": 1, "test": 2, "outside": 3}
 LEFT_OUT = -1
 
 
@@ -21,7 +22,7 @@ class Dealt:
     """To which part each record of a data set went.
 
     Args:
-        parts: ``(N,)`` int64: 0 train, 1 validation, 2 test, -1 left out.
+        parts: ``(N,)`` int64: 0 train, 1 validation, 2 test, 3 outside, -1 left out.
         labelled: ``(N,)`` bool: which records have a label that may be seen. Of a record of
             training without one, nothing but its image, place and date is learned from.
         near: How many of those left out were too near to a record held out.
@@ -70,7 +71,7 @@ class Dealt:
         Returns:
             64 hexadecimal digits; empty if there is no test.
         """
-        rows = (self.parts == PARTS["test"]).nonzero().flatten()
+        rows = (self.parts >= PARTS["test"]).nonzero().flatten()
         if not len(rows):
             return ""
         names = [files[row] for row in rows.tolist()] if files else []
@@ -85,7 +86,7 @@ def rows_of(parts: Tensor, split: str) -> Tensor:
 
     Args:
         parts: ``(N,)`` what ``assign_parts`` returned.
-        split: ``train``, ``val``, ``test`` or ``all``.
+        split: ``train``, ``val``, ``test``, ``outside`` or ``all``.
 
     Returns:
         ``(M,)`` int64 row numbers, ascending.
@@ -100,5 +101,6 @@ def rows_of(parts: Tensor, split: str) -> Tensor:
         raise UnknownNameError("split", split, [*PARTS, "all"])
     rows = (parts == PARTS[split]).nonzero().flatten()
     if not len(rows):
-        raise ConfigError(f"The {split} part has no records; give {split}_fraction above 0.")
+        wanted = "split_longitude" if split == "outside" else f"{split}_fraction above 0"
+        raise ConfigError(f"The {split} part has no records; give {wanted}.")
     return rows

@@ -40,6 +40,9 @@ class Split:
             as the other options say.
         keep_unlabelled: Whether the other training records stay too, their labels unseen, rather
             than being left out.
+        split_longitude: Records east of it, or at it, are the part ``outside``, and those west of
+            it are dealt to the others; None where all are dealt. Longitudes are compared as they
+            are, in [-180, 180].
 
     Raises:
         UnknownNameError: If there is no such method.
@@ -61,6 +64,7 @@ class Split:
     max_per_class: int | None = None
     labels: int | None = None
     keep_unlabelled: bool = False
+    split_longitude: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values before any record is read."""
@@ -75,6 +79,10 @@ class Split:
         if not 0 <= self.buffer_km < float("inf"):
             raise ConfigError(f"buffer_km is {self.buffer_km}; give kilometres of at least 0.")
         check_kept(self.label_fraction, self.max_per_class, self.labels)
+        if self.split_longitude is not None and not -180 < self.split_longitude < 180:
+            raise ConfigError(
+                f"split_longitude is {self.split_longitude}; give degrees between -180 and 180."
+            )
 
     def words(self, part: str) -> str:
         """Say in words what a part of the records is, for cards.
@@ -91,8 +99,17 @@ class Split:
         cap = self.max_per_class
         how += [f"at most {cap} of a class"] if cap is not None else []
         how += [few] if (few := self.few()) else []
+        how += [where] if (where := self.where()) else []
         shares = f"val {self.val:g}, test {self.test:g}"
         return f"{part} of {', '.join(how)}: {shares}, seed {self.seed}"
+
+    def where(self) -> str:
+        """Say in words from where the records come, where a part of them is outside.
+
+        Returns:
+            Some words, such as ``west of 10°``; none where all are dealt.
+        """
+        return "" if self.split_longitude is None else f"west of {self.split_longitude:g}°"
 
     def few(self) -> str:
         """Say in words how few labels are seen, where a number was asked for or the others stay.
@@ -148,17 +165,34 @@ def deal(
     dealt = (label >= 0) | (not split.keep_unlabelled)
     chosen = placed if among is None else placed & among
     parts = torch.full((len(lonlat),), LEFT_OUT).masked_fill(~placed & dealt, rest)
-    first = chosen & dealt
+    outside = _outside(split, lonlat, chosen)
+    first = chosen & dealt & ~outside
+    parts[outside & dealt] = PARTS["outside"]
     parts[first] = _assign(split, lonlat[first], None if recorder is None else recorder[first])
     if not dealt.all():
-        more = chosen & ~dealt
-        people = None if recorder is None else recorder[chosen]
+        more, people = chosen & ~dealt & ~outside, None if recorder is None else recorder[chosen]
         parts[chosen] = _with_more(split, parts[chosen], lonlat[chosen], more[chosen], people)
+    if outside.any():
+        parts[chosen] = _with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
     near = int((parts[chosen] == LEFT_OUT).sum())
-    kept = _keep(split, parts, label, names)
+    kept = keep_labels(split, parts, label, names)
     if not split.keep_unlabelled:
         parts = torch.where((parts == PARTS["train"]) & ~kept, LEFT_OUT, parts)
     return Dealt(parts, kept & (label >= 0), near)
+
+
+def _outside(split: Split, lonlat: Tensor, chosen: Tensor) -> Tensor:
+    """Find the records that are dealt to no other part because of where they are."""
+    if split.split_longitude is None:
+        return torch.zeros_like(chosen)
+    east = chosen & (lonlat[:, 0] >= split.split_longitude)
+    west = chosen & (lonlat[:, 0] < split.split_longitude)
+    if not east.any() or not west.any():
+        raise BadRecordError(
+            f"{int(west.sum())} records lie west of {split.split_longitude:g}° and"
+            f" {int(east.sum())} east of it; give a split_longitude that leaves some on both sides."
+        )
+    return east
 
 
 def _with_more(
@@ -171,8 +205,22 @@ def _with_more(
     return _with_buffer(parts, lonlat, split.buffer_km)
 
 
-def _keep(split: Split, parts: Tensor, label: Tensor, names: Sequence[str]) -> Tensor:
-    """Choose the records that are kept for their labels; all of those that are not trained on."""
+def keep_labels(split: Split, parts: Tensor, label: Tensor, names: Sequence[str] = ()) -> Tensor:
+    """Choose the records that are kept for their labels.
+
+    Args:
+        split: How many.
+        parts: ``(N,)`` the part of each record.
+        label: ``(N,)`` int64, -1 where unlabelled.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        ``(N,)`` bool; True for all records that are not trained on.
+
+    Raises:
+        ConfigError: If the number of labels does not fit, or none is left unseen where some should.
+        BadRecordError: If a class has too few records for it.
+    """
     draw = split.seed if split.label_seed is None else split.label_seed
     train = (parts == PARTS["train"]).nonzero().flatten()
     kept = torch.ones(len(parts), dtype=torch.bool).index_fill(0, train, False)
@@ -246,7 +294,7 @@ def _assign(split: Split, lonlat: Tensor, recorder: Tensor | None) -> Tensor:
     parts = _with_buffer(part_of_group[member], lonlat, split.buffer_km)
     _check_left_out(parts, split)
     wanted = {"train": 1.0, "val": split.val, "test": split.test}
-    empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
+    empty = [name for name in wanted if wanted[name] and not (parts == PARTS[name]).any()]
     if empty:
         raise BadRecordError(
             f"{len(lonlat)} records in {len(found)} groups leave {' and '.join(empty)} empty with"
