@@ -1,11 +1,16 @@
-"""Which labelled records are learned from: a part of each class, or at most so many of it."""
+"""Which labels are learned from: a part of each class, at most so many of it, or so many in all."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from csp_core.errors import ConfigError
+from csp_core.data.records import count_classes
+from csp_core.errors import BadRecordError, ConfigError
+
+FIRST = 3
 
 
 def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor:
@@ -57,20 +62,131 @@ def capped(label: Tensor, most: int, seed: int = 0) -> Tensor:
     return rows[position < most].sort().values
 
 
-def check_kept(fraction: float = 1.0, most: int | None = None) -> None:
+def balanced(
+    label: Tensor, number: int, classes: int, seed: int = 0, names: Sequence[str] = ()
+) -> Tensor:
+    """Choose so many labels in all, the same number of each class.
+
+    With one seed, fewer labels are a part of more.
+
+    Args:
+        label: ``(N,)`` int64; negative ones (unlabelled) are never chosen.
+        number: How many, a multiple of the number of classes.
+        classes: How many classes there are.
+        seed: Seed of the draw.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        ``(number,)`` int64 rows, ascending.
+
+    Raises:
+        ConfigError: If the number is below that of the classes, or no multiple of it.
+        BadRecordError: If a class has too few records.
+
+    Source:
+        The labelled subsets of FixMatch (Sohn et al. 2020) and of what followed it.
+    """
+    found = count_classes(label, None, classes)
+    return capped(label, share_out(number, found, names), seed)
+
+
+def share_out(number: int, sizes: Sequence[int], names: Sequence[str] = ()) -> int:
+    """Share labels out evenly among classes.
+
+    Args:
+        number: How many.
+        sizes: Records of each class that may be labelled.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        How many labels each class gets.
+
+    Raises:
+        ConfigError: If the number is below that of the classes, or no multiple of it.
+        BadRecordError: If a class has too few records.
+    """
+    classes = len(sizes)
+    each = number // classes
+    if each < 1:
+        raise ConfigError(
+            f"Fewer labels than classes: {number} labels for {classes} classes; give {classes} or"
+            f" a multiple, such as {4 * classes}."
+        )
+    if number % classes:
+        raise ConfigError(
+            f"{number} labels cannot be shared out evenly among {classes} classes; give"
+            f" {each * classes} or {(each + 1) * classes}."
+        )
+    if few := [at for at, size in enumerate(sizes) if size < each]:
+        told = "; ".join(f"{_name(at, names)} has {sizes[at]}" for at in few[:FIRST])
+        raise BadRecordError(
+            f"{number} labels for {classes} classes are {each} of each, but {len(few)} have fewer"
+            f" training records ({told}). Give {min(sizes) * classes} labels, or leave those"
+            " classes out."
+            if min(sizes)
+            else f"{number} labels for {classes} classes need training records of each, but {told}."
+            " Leave those classes out, or give another seed or other shares."
+        )
+    return each
+
+
+def check_unseen(label: Tensor, seen: Tensor, names: Sequence[str] = ()) -> None:
+    """Make sure that there is something to learn from without labels.
+
+    Args:
+        label: ``(N,)`` int64 of the training records, -1 where there is none.
+        seen: ``(N,)`` which of the labels are seen.
+        names: Names of the classes, for what is said of them.
+
+    Raises:
+        ConfigError: If every record is labelled and seen.
+        BadRecordError: If of a class every record is, and no label is unknown, so that it cannot
+            be among what is learned from without labels.
+    """
+    if seen.all():
+        raise ConfigError(
+            f"unlabelled is on, but each of the {len(label):,} training records has a label that is"
+            " seen; give fewer labels, a label_fraction below 1, or pictures without a label."
+        )
+    if (label < 0).any():
+        return
+    hidden = count_classes(label[~seen], None, int(label.max()) + 1)
+    bare = [at for at in torch.unique(label).tolist() if not hidden[at]]
+    if bare:
+        told = ", ".join(_name(at, names) for at in bare[:FIRST])
+        more = f" and {len(bare) - FIRST} more" if len(bare) > FIRST else ""
+        raise BadRecordError(
+            f"Every training record of {told}{more} is labelled, so none is left to learn from"
+            " without its label. Give fewer labels, or leave classes with so few records out."
+        )
+
+
+def _name(label: int, names: Sequence[str]) -> str:
+    return repr(names[label]) if names else f"class {label}"
+
+
+def check_kept(fraction: float = 1.0, most: int | None = None, number: int | None = None) -> None:
     """Refuse parts and numbers of labels that nothing would be left of.
 
     Args:
         fraction: Part of the labels of each class.
         most: Records of one class to keep, or None for all.
+        number: Labels in all, or None for as many as the others say.
 
     Raises:
-        ConfigError: If the fraction is not in (0, 1], or the number below 1.
+        ConfigError: If the fraction is not in (0, 1], or a number below 1; or if the number of
+            labels is given, and a part of them or a number of each class too.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"label_fraction is {fraction}; give a part in (0, 1].")
     if most is not None and most < 1:
         raise ConfigError(f"max_per_class is {most}; give 1 or more.")
+    if number is not None and number < 1:
+        raise ConfigError(f"labels is {number}; give as many as there are classes, or a multiple.")
+    if number is not None and (fraction < 1 or most is not None):
+        raise ConfigError(
+            f"labels is {number}, and label_fraction or max_per_class is given too; give one."
+        )
 
 
 def _shuffled_by_class(label: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ import torch
 from torch import Tensor
 
 from csp_core.data.groups import SPLITS, check_degrees
-from csp_core.data.labels import capped, check_kept, stratified_fraction
-from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
+from csp_core.data.labels import balanced, capped, check_kept, check_unseen, stratified_fraction
+from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
+from csp_core.errors import BadRecordError, ConfigError
 from csp_core.geo import nearest_km
 from csp_core.tables import lookup
 
-PARTS = {"train": 0, "val": 1, "test": 2}
-LEFT_OUT = -1
 # Where records without a place go; for "train" they are dealt like the others.
 WITHOUT_PLACE = {"test": PARTS["test"], "train": PARTS["train"], "none": LEFT_OUT}
 
@@ -38,6 +36,13 @@ class Split:
             of each stays.
         label_seed: Seed of the choice of labels; None for that of the shuffle.
         max_per_class: Training records of one class to keep at most; None keeps all.
+        labels: Training records to keep in all, the same number of each class; None keeps as many
+            as the other options say.
+        keep_unlabelled: Whether the other training records stay too, their labels unseen, rather
+            than being left out.
+        split_longitude: Records east of it, or at it, are the part ``outside``, and those west of
+            it are dealt to the others; None where all are dealt. Longitudes are compared as they
+            are, in [-180, 180].
 
     Raises:
         UnknownNameError: If there is no such method.
@@ -57,6 +62,9 @@ class Split:
     label_fraction: float = 1.0
     label_seed: int | None = None
     max_per_class: int | None = None
+    labels: int | None = None
+    keep_unlabelled: bool = False
+    split_longitude: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values before any record is read."""
@@ -70,7 +78,11 @@ class Split:
             check_degrees(self.block_degrees)
         if not 0 <= self.buffer_km < float("inf"):
             raise ConfigError(f"buffer_km is {self.buffer_km}; give kilometres of at least 0.")
-        check_kept(self.label_fraction, self.max_per_class)
+        check_kept(self.label_fraction, self.max_per_class, self.labels)
+        if self.split_longitude is not None and not -180 < self.split_longitude < 180:
+            raise ConfigError(
+                f"split_longitude is {self.split_longitude}; give degrees between -180 and 180."
+            )
 
     def words(self, part: str) -> str:
         """Say in words what a part of the records is, for cards.
@@ -86,58 +98,27 @@ class Split:
         how += [f"{self.label_fraction:g} of the labels"] if self.label_fraction < 1 else []
         cap = self.max_per_class
         how += [f"at most {cap} of a class"] if cap is not None else []
+        how += [few] if (few := self.few()) else []
+        how += [where] if (where := self.where()) else []
         shares = f"val {self.val:g}, test {self.test:g}"
         return f"{part} of {', '.join(how)}: {shares}, seed {self.seed}"
 
-
-@dataclass(frozen=True, eq=False)
-class Dealt:
-    """To which part each record of a data set went.
-
-    Args:
-        parts: ``(N,)`` int64: 0 train, 1 validation, 2 test, -1 left out.
-        near: How many of those left out were too near to a record held out.
-    """
-
-    parts: Tensor
-    near: int = 0
-
-    def rows(self, part: str) -> Tensor:
-        """Find the records of one part, as ``rows_of`` does."""
-        return rows_of(self.parts, part)
-
-    def counts(self, label: Tensor, classes: int) -> tuple[int, ...]:
-        """Count the training records of each class.
-
-        Args:
-            label: ``(N,)`` int64, -1 where unlabelled.
-            classes: How many classes there are.
+    def where(self) -> str:
+        """Say in words from where the records come, where a part of them is outside.
 
         Returns:
-            A number for each class.
+            Some words, such as ``west of 10°``; none where all are dealt.
         """
-        learned = label[self.parts == PARTS["train"]]
-        return tuple(torch.bincount(learned[learned >= 0], minlength=classes).tolist())
+        return "" if self.split_longitude is None else f"west of {self.split_longitude:g}°"
 
-    def test_hash(self, classes: Sequence[str], *columns: Tensor, files: Sequence[str] = ()) -> str:
-        """Hash the records of the test, so that two runs can tell whether theirs is the same.
-
-        Args:
-            classes: Names of the classes.
-            *columns: ``(N, …)`` what is known of each record: places, labels, dates.
-            files: Name of each record's image; without a place nothing else tells two images apart.
+    def few(self) -> str:
+        """Say in words how few labels are seen, where a number was asked for or the others stay.
 
         Returns:
-            64 hexadecimal digits; empty if there is no test.
+            Some words, such as ``40 labels, the others unseen``; none where neither is so.
         """
-        rows = (self.parts == PARTS["test"]).nonzero().flatten()
-        if not len(rows):
-            return ""
-        names = [files[row] for row in rows.tolist()] if files else []
-        digest = hashlib.sha256("\n".join([*classes, "", *names]).encode())
-        for column in columns:
-            digest.update(column[rows].contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        told = [f"{self.labels} labels"] if self.labels is not None else []
+        return ", ".join([*told, "the others unseen"] if self.keep_unlabelled else told)
 
 
 def deal(
@@ -148,18 +129,23 @@ def deal(
     recorder: Tensor | None = None,
     without_place: str = "test",
     among: Tensor | None = None,
+    names: Sequence[str] = (),
 ) -> Dealt:
     """Deal the records of a data set to its parts, and keep of their labels what is asked for.
 
     Args:
         split: How.
         lonlat: ``(N, 2)`` degrees, NaN where the place is unknown.
-        label: ``(N,)`` int64, -1 where unlabelled.
+        label: ``(N,)`` int64, -1 where unlabelled. Unless unlabelled records are kept, these are
+            dealt like the others. If they are, the others are dealt as if these were not there, and
+            these are trained on where they share no group with a record held out and are not near
+            one; those without a place are left out unless they are dealt for ``train``.
         recorder: ``(N,)`` int64, -1 where unknown, for ``recorder``.
         without_place: Where records without a place go: to the ``test``; to ``none``; or, for
             ``train``, wherever chance deals them, like the others, which ``random`` alone can.
         among: ``(N,)`` which of the records with a place to deal; the others are left out. All if
             None.
+        names: Names of the classes, for what is said of them.
 
     Returns:
         The part of each record.
@@ -167,7 +153,8 @@ def deal(
     Raises:
         UnknownNameError: If ``without_place`` is another word.
         ConfigError: If records without a place cannot be dealt by this method.
-        BadRecordError: If the records are too few or too clumped to fill every part.
+        BadRecordError: If the records are too few or too clumped to fill every part, or a class has
+            too few of them for its labels, or none to stay without.
     """
     rest = lookup("place for records without one", WITHOUT_PLACE, without_place)
     placed = ~lonlat.isnan().any(dim=1)
@@ -175,17 +162,80 @@ def deal(
         if split.method != "random" and not placed.all():
             raise ConfigError("without_place='train' needs split_method='random'.")
         placed = torch.ones_like(placed)
+    dealt = (label >= 0) | (not split.keep_unlabelled)
     chosen = placed if among is None else placed & among
-    parts = torch.full((len(lonlat),), LEFT_OUT).masked_fill(~placed, rest)
-    parts[chosen] = _assign(split, lonlat[chosen], None if recorder is None else recorder[chosen])
+    parts = torch.full((len(lonlat),), LEFT_OUT).masked_fill(~placed & dealt, rest)
+    outside = _outside(split, lonlat, chosen)
+    first = chosen & dealt & ~outside
+    parts[outside & dealt] = PARTS["outside"]
+    parts[first] = _assign(split, lonlat[first], None if recorder is None else recorder[first])
+    if not dealt.all():
+        more, people = chosen & ~dealt & ~outside, None if recorder is None else recorder[chosen]
+        parts[chosen] = _with_more(split, parts[chosen], lonlat[chosen], more[chosen], people)
+    if outside.any():
+        parts[chosen] = _with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
     near = int((parts[chosen] == LEFT_OUT).sum())
+    kept = keep_labels(split, parts, label, names)
+    if not split.keep_unlabelled:
+        parts = torch.where((parts == PARTS["train"]) & ~kept, LEFT_OUT, parts)
+    return Dealt(parts, kept & (label >= 0), near)
+
+
+def _outside(split: Split, lonlat: Tensor, chosen: Tensor) -> Tensor:
+    """Find the records that are dealt to no other part because of where they are."""
+    if split.split_longitude is None:
+        return torch.zeros_like(chosen)
+    east = chosen & (lonlat[:, 0] >= split.split_longitude)
+    west = chosen & (lonlat[:, 0] < split.split_longitude)
+    if not east.any() or not west.any():
+        raise BadRecordError(
+            f"{int(west.sum())} records lie west of {split.split_longitude:g}° and"
+            f" {int(east.sum())} east of it; give a split_longitude that leaves some on both sides."
+        )
+    return east
+
+
+def _with_more(
+    split: Split, parts: Tensor, lonlat: Tensor, more: Tensor, recorder: Tensor | None
+) -> Tensor:
+    """Train on more records, but for those that belong to, or are near to, what is held out."""
+    groups = SPLITS[split.method](lonlat, split.block_degrees, recorder)
+    shared = torch.isin(groups, groups[parts > PARTS["train"]])
+    parts = torch.where(more & ~shared, PARTS["train"], parts)
+    return _with_buffer(parts, lonlat, split.buffer_km)
+
+
+def keep_labels(split: Split, parts: Tensor, label: Tensor, names: Sequence[str] = ()) -> Tensor:
+    """Choose the records that are kept for their labels.
+
+    Args:
+        split: How many.
+        parts: ``(N,)`` the part of each record.
+        label: ``(N,)`` int64, -1 where unlabelled.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        ``(N,)`` bool; True for all records that are not trained on.
+
+    Raises:
+        ConfigError: If the number of labels does not fit, or none is left unseen where some should.
+        BadRecordError: If a class has too few records for it.
+    """
     draw = split.seed if split.label_seed is None else split.label_seed
-    parts = keep_labels(parts, label, split.label_fraction, draw)
+    train = (parts == PARTS["train"]).nonzero().flatten()
+    kept = torch.ones(len(parts), dtype=torch.bool).index_fill(0, train, False)
+    if split.labels is not None:
+        classes = len(names) or max(1, int(label.max()) + 1)
+        train = train[balanced(label[train], split.labels, classes, draw, names)]
+    if split.label_fraction < 1:
+        train = train[stratified_fraction(label[train], split.label_fraction, draw)]
     if split.max_per_class is not None:
-        train = (parts == PARTS["train"]).nonzero().flatten()
-        kept = train[capped(label[train], split.max_per_class, draw)]
-        parts = parts.index_fill(0, train, LEFT_OUT).index_fill(0, kept, PARTS["train"])
-    return Dealt(parts, near)
+        train = train[capped(label[train], split.max_per_class, draw)]
+    kept = kept.index_fill(0, train, True)
+    if split.keep_unlabelled:
+        learned = parts == PARTS["train"]
+        check_unseen(label[learned], (kept & (label >= 0))[learned], names)
+    return kept
 
 
 def assign_parts(
@@ -244,7 +294,7 @@ def _assign(split: Split, lonlat: Tensor, recorder: Tensor | None) -> Tensor:
     parts = _with_buffer(part_of_group[member], lonlat, split.buffer_km)
     _check_left_out(parts, split)
     wanted = {"train": 1.0, "val": split.val, "test": split.test}
-    empty = [name for name, part in PARTS.items() if wanted[name] and not (parts == part).any()]
+    empty = [name for name in wanted if wanted[name] and not (parts == PARTS[name]).any()]
     if empty:
         raise BadRecordError(
             f"{len(lonlat)} records in {len(found)} groups leave {' and '.join(empty)} empty with"
@@ -255,11 +305,11 @@ def _assign(split: Split, lonlat: Tensor, recorder: Tensor | None) -> Tensor:
 
 
 def _with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
-    held_out = parts != PARTS["train"]
+    held_out = parts > PARTS["train"]
     if not buffer_km or not held_out.any():
         return parts
     # Records without a place are near nothing.
-    rows = (~held_out & ~lonlat.isnan().any(dim=1)).nonzero().flatten()
+    rows = ((parts == PARTS["train"]) & ~lonlat.isnan().any(dim=1)).nonzero().flatten()
     others = lonlat[held_out]
     near = nearest_km(lonlat[rows], others[~others.isnan().any(dim=1)]) <= buffer_km
     return parts.index_fill(0, rows[near], LEFT_OUT)
@@ -275,49 +325,3 @@ def _check_left_out(parts: Tensor, split: Split) -> None:
             " Give a smaller buffer_km, or split_method='block' with larger blocks.",
             stacklevel=4,
         )
-
-
-def keep_labels(parts: Tensor, label: Tensor, fraction: float, seed: int = 0) -> Tensor:
-    """Leave out of training all but a part of the labels of each class, and what has none.
-
-    Args:
-        parts: ``(N,)`` what ``assign_parts`` returned.
-        label: ``(N,)`` int64.
-        fraction: In (0, 1]; 1 leaves everything as it is.
-        seed: Seed of the draw.
-
-    Returns:
-        ``(N,)`` parts.
-
-    Raises:
-        ConfigError: If the fraction is out of range.
-    """
-    if fraction == 1:
-        return parts
-    train = (parts == PARTS["train"]).nonzero().flatten()
-    few = train[stratified_fraction(label[train], fraction, seed)]
-    return parts.index_fill(0, train, LEFT_OUT).index_fill(0, few, PARTS["train"])
-
-
-def rows_of(parts: Tensor, split: str) -> Tensor:
-    """Find the records of one part.
-
-    Args:
-        parts: ``(N,)`` what ``assign_parts`` returned.
-        split: ``train``, ``val``, ``test`` or ``all``.
-
-    Returns:
-        ``(M,)`` int64 row numbers, ascending.
-
-    Raises:
-        UnknownNameError: If there is no such part.
-        ConfigError: If the part was given no share.
-    """
-    if split == "all":
-        return torch.arange(len(parts))
-    if split not in PARTS:
-        raise UnknownNameError("split", split, [*PARTS, "all"])
-    rows = (parts == PARTS[split]).nonzero().flatten()
-    if not len(rows):
-        raise ConfigError(f"The {split} part has no records; give {split}_fraction above 0.")
-    return rows

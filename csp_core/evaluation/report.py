@@ -20,6 +20,7 @@ SEEN = {
     "train": "the records it learned from",
     "val": "records held out for early stopping and calibration",
     "test": "records it has never seen",
+    "outside": "records it has never seen, where it has learned from none",
 }
 
 
@@ -94,4 +95,6 @@ def _dealt(name: str, place: Path | None, settings: dict[str, Any]) -> dict[str,
     for split in ("val", "test"):
         if settings.get(f"{split}_fraction"):
             sets[split] = load_dataset(name, split, root=place, **settings)
+    if settings.get("split_longitude") is not None:
+        sets["outside"] = load_dataset(name, "outside", root=place, **settings)
     return sets

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from csp_core.data import DATASETS, load_dataset
-from csp_core.data.splits import LEFT_OUT, Split, deal
+from csp_core.data.parts import LEFT_OUT
+from csp_core.data.splits import Split, deal
 from csp_core.errors import ConfigError, CspError
 from tests.data import dealt
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from csp_core.data import load_occurrences
 from csp_core.data.groups import SPLITS, by_recorder, by_site
 from csp_core.data.labels import capped, stratified_fraction
+from csp_core.data.parts import LEFT_OUT, rows_of
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import LEFT_OUT, assign_parts, rows_of
+from csp_core.data.splits import assign_parts
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.geo import cell_ids, great_circle_km, nearest_km, sphere_points
 

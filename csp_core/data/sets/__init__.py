@@ -33,7 +33,8 @@ def load_dataset(
 
     Args:
         name: A name in ``DATASETS``.
-        split: ``train``, ``val``, ``test`` or ``all``.
+        split: ``train``, ``val``, ``test`` or ``all``; or ``outside``, for a data set with a
+            ``split_longitude``.
         root: Where its files are; ``demo`` needs none.
         **options: Options of the data set, as in the signature of its loader.
 

@@ -210,6 +210,9 @@ def load_demo(
     label_fraction: float = 1.0,
     buffer_km: float = 0.0,
     look: Literal["waves", "butterflies"] = "waves",
+    label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
 ) -> RecordDataset:
     """Load invented records, drawn on the spot.
 
@@ -230,6 +233,10 @@ def load_demo(
             of each stays.
         buffer_km: Training records this near to one of validation or test are left out.
         look: What the images show: ``waves``, or ``butterflies``, made for ``noise: 0.05``.
+        label_seed: Seed of the choice of labels; ``seed`` if omitted.
+        labels: Labels in all that are seen in training, the same number of each class; None for as
+            many as ``label_fraction`` says.
+        unlabelled: Whether the other training records stay, without their labels.
 
     Returns:
         The records of the part; classes are counted in the training part. A record is the same
@@ -248,17 +255,23 @@ def load_demo(
         buffer_km=buffer_km,
         seed=seed,
         label_fraction=label_fraction,
+        label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
     )
     world = DemoWorld(seed, noise, look=look)
     everything = world.sample(size, seed, images=False)
-    dealt = deal(how, everything.lonlat, everything.label)
-    part = world.sample(size, seed, images=images, features=features, rows=dealt.rows(split))
+    dealt = deal(how, everything.lonlat, everything.label, names=world.names)
+    rows = dealt.rows(split)
+    part = world.sample(size, seed, images=images, features=features, rows=rows)
     described = (
         f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, seed {seed}"
         + (f", {label_fraction:g} of the labels" if label_fraction < 1 else "")
+        + (f", {few}" if (few := how.few()) else "")
     )
     return replace(
         part,
+        label=dealt.shown(everything.label)[rows],
         classes=replace(part.classes, counts=dealt.counts(everything.label, CLASSES)),
         info=part.info | {"split": described},
     )

@@ -6,24 +6,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zipfile import BadZipFile, ZipFile
 
-import polars as pl
 import torch
 from torch import Tensor
 
 from csp_core.data.images import FileImages, ImageDataset, ImageStore, read_shared
-from csp_core.data.pictures.georeference import centre
+from csp_core.data.parts import Dealt
 from csp_core.data.records import ClassTable
+from csp_core.data.sets.eurosat_places import georeferences, join_places, patches
+from csp_core.data.sets.eurosat_published import check_published, deal_published
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
-from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
 
 # The names of two publications of the same pictures.
 ARCHIVES, FOLDERS = ("EuroSAT_RGB.zip", "EuroSAT.zip"), ("2750", "EuroSAT_RGB", "")
-PLACES = "eurosat_coordinates.csv"
-COLUMNS = ("filepath", "class", "latitude", "longitude")
 SIDE = 64
 NAMED = re.compile(r"(?:^|/)([A-Za-z]+)_\d+\.(?:jpg|tif)$")
 BANDS = {"rgb": ".jpg", "all": ".tif"}
@@ -56,16 +55,27 @@ def load_eurosat(
     seed: int = 0,
     label_fraction: float = 1.0,
     label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
+    split_longitude: float | None = None,
+    protocol: Literal["own", "published"] = "own",
+    index_file: str | Path | None = None,
 ) -> ImageDataset:
     """Load EuroSAT: 27,000 patches of 64 pixels a side of 10 m, without dates.
 
     Images that cannot be read are left out and told in ``info``. Images without a place are kept
     for the test, where the image answers alone.
 
+    The published protocol tests on the last fifth of each class by file name, 5,400 images, and
+    labels ``labels`` of the others, evenly: draw 0 to 4 is ``label_seed``. Nothing is held out of
+    them for validation there; here a seeded ``val_fraction`` of each class is, as a test that
+    chooses among models is none. Neighbours of the test's places are learned from.
+
     Args:
-        split: ``train``, ``val``, ``test`` or ``all``.
+        split: ``train``, ``val``, ``test`` or ``all``; or ``outside``, with ``split_longitude``.
         root: The folder of ``EuroSAT_RGB.zip``, or of what is in it, ``2750/``, with
-            ``eurosat_coordinates.csv``; for ``bands="all"``, the folder of GeoTIFFs, or one above.
+            ``eurosat_coordinates.csv`` or ``eurosat_meta.yaml``; for ``bands="all"``, the folder of
+            GeoTIFFs, or one above.
         bands: ``rgb``, uint8; or ``all`` 13 bands, int16 in units of 1/10,000 reflectance.
         images: Whether to read the images; not needed where places alone are learned from.
         in_memory: Whether to keep the images in memory (12 KiB each, 104 with all bands), or to
@@ -79,6 +89,16 @@ def load_eurosat(
         label_fraction: Part of the training records of each class to keep, in (0, 1]; at least one
             of each stays.
         label_seed: Seed of that choice; that of the split if omitted.
+        labels: Labels in all that are seen in training, the same number of each class; None for as
+            many as ``label_fraction`` says.
+        unlabelled: Whether the other training images stay, without their labels.
+        split_longitude: Images east of it are the part ``outside``; those west of it are dealt to
+            the others.
+        protocol: ``published``, or ``own``, that of the options above. Of these the published one
+            takes ``val_fraction``, of what is not tested, ``seed``, and those of labels.
+        index_file: An array of the labelled images as the published code writes it, such as
+            ``lb_labels20_1_seed0_idx.npy``, for the published protocol; where none is given, one
+            for these ``labels`` and this draw is looked for below ``root``.
 
     Returns:
         The records of the part; classes are counted in the training part.
@@ -87,7 +107,7 @@ def load_eurosat(
         CspError: If a file is missing or of another form, or an option does not fit.
 
     Source:
-        Helber et al. 2019, EuroSAT.
+        Helber et al. 2019, EuroSAT; protocol of Wang et al. 2022, USB, and Bernhard et al. 2024.
     """
     how = Split(
         method=split_method,
@@ -98,31 +118,55 @@ def load_eurosat(
         seed=seed,
         label_fraction=label_fraction,
         label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
+        split_longitude=split_longitude,
     )
     suffix = lookup("choice of bands", BANDS, bands)
     if root is None:
         raise ConfigError(f"The data set 'eurosat' needs root: the folder of {ARCHIVES[0]}.")
+    published = check_published(protocol, how, index_file)
     found = _find(Path(root), suffix, images=images, in_memory=in_memory)
     classes, label = _labels(found.names)
     if found.lonlat.isnan().any(dim=1).all():
         raise BadRecordError("No image has a place: check that the table is of these images.")
-    dealt = deal(how, found.lonlat, label)
-    rows = dealt.rows(split)
-    described = (
-        f"{split} of {split_method}: val {val_fraction:g}, test {test_fraction:g}, blocks of"
-        f" {block_degrees:g}°, buffer {buffer_km:g} km, {label_fraction:g} of the labels, seed"
-        f" {seed}"
-    )
+    if published:
+        dealt, told = deal_published(how, patches(found.names), label, Path(root), index_file)
+    else:
+        dealt, told = deal(how, found.lonlat, label, names=classes), {"split": _described(how)}
+    return _part(split, dealt, told, found, with_images=images)
+
+
+def _part(
+    split: str, dealt: Dealt, told: dict[str, object], found: _Found, *, with_images: bool
+) -> ImageDataset:
+    """Give the images of one part."""
+    classes, label = _labels(found.names)
+    rows, lonlat = dealt.rows(split), found.lonlat
     return ImageDataset(
-        lonlat=found.lonlat[rows],
-        label=label[rows],
+        lonlat=lonlat[rows],
+        label=dealt.shown(label)[rows],
         classes=_table(classes, dealt.counts(label, len(classes))),
         name="eurosat",
-        info={**SOURCE, **found.info, "left_out_by_buffer": dealt.near, "split": described},
+        info={
+            **SOURCE,
+            **found.info,
+            "left_out_by_buffer": dealt.near,
+            **told,
+            "split": f"{split} of {told['split']}",
+        },
         store=found.store,
-        rows=found.kept[rows] if images else torch.empty(0, dtype=torch.int64),
-        test_hash=dealt.test_hash(classes, found.lonlat, label, files=_patches(found.names)),
+        rows=found.kept[rows] if with_images else torch.empty(0, dtype=torch.int64),
+        test_hash=dealt.test_hash(classes, lonlat, label, files=patches(found.names)),
     )
+
+
+def _described(how: Split) -> str:
+    told = (
+        f"{how.method}: val {how.val:g}, test {how.test:g}, blocks of {how.block_degrees:g}°,"
+        f" buffer {how.buffer_km:g} km, {how.label_fraction:g} of the labels, seed {how.seed}"
+    )
+    return ", ".join(filter(None, (told, how.few(), how.where())))
 
 
 def _table(classes: tuple[str, ...], counts: tuple[int, ...]) -> ClassTable:
@@ -155,9 +199,9 @@ def _find(folder: Path, suffix: str, *, images: bool, in_memory: bool) -> _Found
     kept = torch.tensor([row for row in range(len(listed)) if row not in refused])
     names = tuple(listed[row] for row in kept.tolist())
     if tiffs:
-        lonlat, info = _georeferences(source, names)
+        lonlat, info = georeferences(source, names)
     else:
-        lonlat, info = _join_places(_read_places(folder / PLACES), names)
+        lonlat, info = join_places(folder, patches(names))
     info |= {"images_left_out": len(refused), "first_left_out": list(refused.values())[:FIRST]}
     return _Found(store, names, kept, lonlat, info)
 
@@ -185,52 +229,6 @@ def _list_pictures(folder: Path) -> tuple[Path, list[str]]:
 def _list_tiffs(folder: Path) -> tuple[Path, list[str]]:
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.tif"))
     return folder, [name for name in found if NAMED.search(name)]
-
-
-def _read_places(path: Path) -> dict[str, tuple[float, float]]:
-    """Read the table of places: class folder and file name to longitude and latitude."""
-    if not path.is_file():
-        raise DataNotFoundError(f"No file {path}: it holds {', '.join(COLUMNS)} of each image.")
-    try:
-        table = pl.read_csv(path, columns=list(COLUMNS), schema_overrides={
-            "latitude": pl.Float64, "longitude": pl.Float64})  # fmt: skip
-    except (pl.exceptions.PolarsError, OSError) as error:
-        said = (str(error).splitlines() or [""])[0][:120]
-        raise BadRecordError(
-            f"give the columns {', '.join(COLUMNS)} ({said})", file=path.name
-        ) from error
-    values = zip(*(table[c].to_list() for c in ("filepath", "longitude", "latitude")), strict=True)
-    return {str(name): (lon, lat) for name, lon, lat in values
-            if None not in (lon, lat)}  # fmt: skip
-
-
-def _join_places(
-    known: dict[str, tuple[float, float]], names: tuple[str, ...]
-) -> tuple[Tensor, dict[str, object]]:
-    """Give each image its place, NaN where the table has none."""
-    nowhere = (float("nan"), float("nan"))
-    files = _patches(names)
-    lonlat = torch.tensor([known.get(file, nowhere) for file in files], dtype=torch.float32)
-    try:
-        lonlat = check_lonlat(lonlat, allow_missing=True)
-    except BadRecordError as error:
-        raise BadRecordError(str(error), file=PLACES) from error
-    missing = int(lonlat.isnan().any(dim=1).sum())
-    unused = len(known.keys() - set(files))
-    return lonlat, {"images_without_place": missing, "places_without_image": unused}
-
-
-def _patches(names: tuple[str, ...]) -> list[str]:
-    """Give class folder and file of each image, without the folder of its publication."""
-    return ["/".join(name.split("/")[-2:]) for name in names]
-
-
-def _georeferences(source: Path, names: tuple[str, ...]) -> tuple[Tensor, dict[str, object]]:
-    """Give each GeoTIFF the place of its middle, NaN where it says none."""
-    nowhere = (float("nan"), float("nan"))
-    found = [centre((source / name).read_bytes(), name).lonlat or nowhere for name in names]
-    lonlat = torch.tensor(found, dtype=torch.float32)
-    return lonlat, {"images_without_place": int(lonlat.isnan().any(dim=1).sum())}
 
 
 def _labels(names: tuple[str, ...]) -> tuple[tuple[str, ...], Tensor]:

@@ -23,23 +23,25 @@ class Facts:
     taxa: bool = False
 
 
+# Which labels are seen, and what is learned from without them.
+_LABELS = frozenset({"label_fraction", "label_seed", "labels", "unlabelled"})
 # The test of these is published: nothing that is asked of a loader changes it, so it has no hash.
 _PUBLISHED = frozenset(
     {
         *("features", "images", "split_method", "val_fraction", "block_degrees", "seed"),
-        *("label_fraction", "with_user", "size"),
+        *("label_fraction", "label_seed", "labels", "unlabelled", "with_user", "size"),
     }
 )
 FACTS = {
     # Its records follow from its options, so their test has no hash; their last digits would differ
     # from one kind of machine to another.
     "demo": Facts(
-        keeps_test=frozenset({"noise", "images", "features", "label_fraction", "buffer_km"}),
+        keeps_test=frozenset({"noise", "images", "features", "buffer_km"}) | _LABELS,
         taxa=True,
     ),
     # Images in memory that cannot be read are left out before the others are dealt.
     "eurosat": Facts(
-        keeps_test=frozenset({"label_fraction", "label_seed", "buffer_km"}),
+        keeps_test=frozenset({"buffer_km", "index_file"}) | _LABELS,
         reads=frozenset({"images", "in_memory"}),
     ),
     "fmow": Facts(keeps_test=_PUBLISHED),
@@ -47,7 +49,7 @@ FACTS = {
     "occurrences": Facts(
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
-    "photos": Facts(keeps_test=frozenset({"in_memory", "label_fraction", "buffer_km"})),
+    "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
 }
 
 

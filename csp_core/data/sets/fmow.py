@@ -34,6 +34,9 @@ def load_fmow(
     label_fraction: float = 1.0,
     with_user: bool = False,
     size: int = 224,
+    label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
 ) -> RecordDataset:
     """Load fMoW: 62 kinds of land use, about 364,000 pairs to learn from.
 
@@ -54,6 +57,10 @@ def load_fmow(
             of each stays.
         with_user: Also leave images without a user out of training, as was published.
         size: Side in pixels of the square cut from the middle of each image, for ``pixels``.
+        label_seed: Seed of the choice of labels; ``seed`` if omitted.
+        labels: Labels in all that are seen in training, the same number of each class; None for as
+            many as ``label_fraction`` says.
+        unlabelled: Whether the other training images stay, without their labels.
 
     Returns:
         The records of the part; images without a place are kept in ``test`` alone.
@@ -70,6 +77,9 @@ def load_fmow(
         block_degrees=block_degrees,
         seed=seed,
         label_fraction=label_fraction,
+        label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
     )
     return load_pairs(
         LAYOUT,

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from csp_core.data.groups import UNKNOWN_RECORDER
+from csp_core.data.parts import LEFT_OUT
 from csp_core.data.reading import ImportReport, part_of_year, read_occurrences
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import LEFT_OUT, Split, deal
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.files import hash_file
 

@@ -22,7 +22,7 @@ def report(
     """Count what does not fit, and quote the first of each kind.
 
     Args:
-        labels: Of all photos that were found.
+        labels: Of all photos that were found, empty where one has none.
         photos: What their files say; None where one cannot be read.
         refused: For the number of each that cannot be read, why.
         lonlat: ``(N, 2)`` places of those that are kept, NaN where there is none.
@@ -31,7 +31,8 @@ def report(
         Facts for ``info`` of a data set.
     """
     read = [photo for photo in photos if photo is not None]
-    sizes = Counter(label for label, photo in zip(labels, photos, strict=True) if photo is not None)
+    pairs = zip(labels, photos, strict=True)
+    sizes = Counter(label for label, photo in pairs if label and photo is not None)
     lone = sorted(name for name, number in sizes.items() if number == 1)
     sources = Counter(photo.place_source or "none" for photo in read)
     why_not = Counter(photo.why_no_place for photo in read if photo.why_no_place)

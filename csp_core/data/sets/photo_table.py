@@ -46,6 +46,7 @@ NOWHERE = "0, 0, which programs write where they know no place"
 class Listed:
     """A photo as it was found: its path below the root, its class, and what a table says of it.
 
+    ``label`` is empty where a photo has none.
     ``bad_date`` and ``half_place`` quote the cells that nothing could be made of.
     """
 
@@ -57,11 +58,12 @@ class Listed:
     half_place: str = ""
 
 
-def read_table(path: Path) -> tuple[list[Listed], dict[str, object]]:
+def read_table(path: Path, *, unlabelled: bool = False) -> tuple[list[Listed], dict[str, object]]:
     """Read a table of photos.
 
     Args:
         path: CSV, TSV or Parquet.
+        unlabelled: Whether a photo may have no label.
 
     Returns:
         The photos, and facts for ``info``: what was read otherwise than as it stands, or not.
@@ -85,6 +87,14 @@ def read_table(path: Path) -> tuple[list[Listed], dict[str, object]]:
     listed = [
         _row(row, places[at], at + 2, path.name) for at, row in enumerate(cells.rows(named=True))
     ]
+    bare = next((at for at, one in enumerate(listed) if not one.label), None)
+    if bare is not None and not unlabelled:
+        raise BadRecordError(
+            "give a path below the table's folder and a label; with unlabelled: true, photos"
+            " without a label are learned from too",
+            file=path.name,
+            line=bare + 2,
+        )
     listed, authors = without_authors(listed)
     told: dict[str, object] = {"places_read_otherwise": said} if said else {}
     return listed, {**_lost(listed), **told, **authors}
@@ -99,7 +109,7 @@ def without_authors(listed: Sequence[Listed]) -> tuple[list[Listed], dict[str, o
     Returns:
         The photos, and a fact for ``info`` where names have changed.
     """
-    verdicts = {one: judge_name(one) for one in sorted({one.label for one in listed})}
+    verdicts = {one: judge_name(one) for one in sorted({one.label for one in listed} - {""})}
     names = {one: v.name for one, v in verdicts.items() if v.change == AUTHORED and not v.drop}
     if not names:
         return list(listed), {}
@@ -164,7 +174,7 @@ def _row(
     file: str,
 ) -> Listed:
     name, label = cells["path"] or "", cells["label"] or ""
-    if not name or not label or not is_below(name):
+    if not name or not is_below(name):
         raise BadRecordError("give a path below the table's folder and a label", file=file,
                              line=line)  # fmt: skip
     given = {key: text[:40] for key in ("lon", "lat") if (text := cells.get(key))}

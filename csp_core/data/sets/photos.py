@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset, MemoryImages
+from csp_core.data.images import FileImages, ImageDataset, ImageStore, MemoryImages
+from csp_core.data.parts import LEFT_OUT, Dealt
 from csp_core.data.pictures import ENDINGS, Photo, read_photo
 from csp_core.data.pictures.raws import ENDINGS as RAWS
 from csp_core.data.pictures.sidecar import beside
@@ -21,6 +22,9 @@ from csp_core.data.sets.photo_report import report
 from csp_core.data.sets.photo_table import Listed, read_table, without_authors
 from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
+
+# The folder of photos without a label, where these are asked for.
+UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,9 @@ def load_photos(
     buffer_km: float = 0.0,
     seed: int = 0,
     label_fraction: float = 1.0,
+    label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
 ) -> ImageDataset:
     """Load photos of one's own; files that cannot be read are told in ``info`` and left out.
 
@@ -64,9 +71,10 @@ def load_photos(
 
     Args:
         split: ``train``, ``val``, ``test`` or ``all``.
-        root: A folder with a sub-folder for each class; or a table, CSV, TSV or Parquet, with the
-            columns ``path`` (below the table's folder) and ``label``, maybe ``lon``, ``lat`` and
-            ``date`` (such as 2024-05-17).
+        root: A folder with a sub-folder for each class, and maybe one, ``unlabelled``, of photos
+            without; or a table, CSV, TSV or Parquet, with the columns ``path`` (below the table's
+            folder) and ``label`` (empty where there is none), maybe ``lon``, ``lat`` and ``date``
+            (such as 2024-05-17).
         size: Side in pixels of the square cut from the middle of each photo.
         in_memory: Whether to keep the squares in memory, or to read them anew when asked for.
         without_place: ``test``: photos without a place are tested on, never learned from;
@@ -80,6 +88,12 @@ def load_photos(
         seed: Seed of the split and of the label fraction.
         label_fraction: Part of the training photos of each class to keep, in (0, 1]; at least one
             of each stays.
+        label_seed: Seed of the choice of labels; ``seed`` if omitted.
+        labels: Labels in all that are seen in training, the same number of each class; None for as
+            many as ``label_fraction`` says.
+        unlabelled: Whether the other training photos stay, without their labels, and photos that
+            never had one are learned from too: those of the folder ``unlabelled``, or whose label
+            is empty in the table. These are in no other part.
 
     Returns:
         The photos of the part; classes are sorted by name and counted in the training part.
@@ -95,29 +109,66 @@ def load_photos(
         buffer_km=buffer_km,
         seed=seed,
         label_fraction=label_fraction,
+        label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
     )
-    folder, listed, info = _list(_checked(root, size, without_place))
+    found = _find(_checked(root, size, without_place), size, keep=in_memory, unlabelled=unlabelled)
+    rows, classes, label = _choose(found.listed, found.scanned, min_photos)
+    return _part(split, how, found, (rows, classes, label), without_place)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The photos that were found: what is listed, where their squares are, what their files say."""
+
+    name: str
+    store: ImageStore
+    listed: list[Listed]
+    scanned: PhotoImages
+    info: dict[str, object]
+
+
+def _find(root: Path, size: int, *, keep: bool, unlabelled: bool) -> _Found:
+    folder, listed, info = _list(root, unlabelled=unlabelled)
     if not listed:
         raise DataNotFoundError(
             f"No photos in {root}: give a folder with a sub-folder of pictures for each class."
         )
     files = FileImages(folder, [one.path for one in listed], size)
-    scanned = _scan(files, keep=in_memory)
-    rows, classes, label = _choose(listed, scanned, min_photos)
-    paths = [listed[row].path for row in rows]
-    lonlat, date, hour = _columns([listed[row] for row in rows], [scanned.photos[r] for r in rows])
+    scanned = _scan(files, keep=keep)
+    return _Found(root.name, scanned if keep else files, listed, scanned, info)
+
+
+def _part(
+    split: str,
+    how: Split,
+    found: _Found,
+    chosen: tuple[list[int], tuple[str, ...], Tensor],
+    without_place: str,
+) -> ImageDataset:
+    """Deal the photos that were chosen, and give those of one part."""
+    rows, classes, label = chosen
+    listed = [found.listed[row] for row in rows]
+    lonlat, date, hour = _columns(listed, [found.scanned.photos[row] for row in rows])
     _check_places(lonlat, without_place)
-    dealt = deal(how, lonlat, label, without_place=without_place)
+    dealt = deal(how, lonlat, label, without_place=without_place, names=classes)
     here = dealt.rows(split)
+    paths = [one.path for one in listed]
     return ImageDataset(
         lonlat=lonlat[here],
-        label=label[here],
+        label=dealt.shown(label)[here],
         classes=ClassTable(classes, counts=dealt.counts(label, len(classes))),
         date=date[here],
         hour=hour[here],
-        name=Path(str(root)).name,
-        info={**info, **_told(listed, scanned, lonlat), "split": how.words(split)},
-        store=scanned if in_memory else files,
+        name=found.name,
+        info={
+            **found.info,
+            **_told(found.listed, found.scanned, lonlat),
+            **_without_label(label, dealt),
+            "split": how.words(split),
+        },
+        store=found.store,
         rows=torch.tensor(rows)[here],
         test_hash=dealt.test_hash(classes, lonlat, label, date, files=paths),
     )
@@ -132,15 +183,20 @@ def _checked(root: str | Path | None, size: int, without_place: str) -> Path:
     return Path(root)
 
 
-def _list(root: Path) -> tuple[Path, list[Listed], dict[str, object]]:
+def _list(root: Path, *, unlabelled: bool) -> tuple[Path, list[Listed], dict[str, object]]:
     if root.is_file():
-        listed, told = read_table(root)
+        listed, told = read_table(root, unlabelled=unlabelled)
         return root.parent, listed, {"table": root.name, **told}
     if not root.is_dir():
         raise DataNotFoundError(f"No folder or table {root}.")
     files = sorted(path for path in root.rglob("*") if path.is_file())
     pictures = [path.relative_to(root) for path in files if path.suffix.lower() in ENDINGS]
-    listed = [Listed(p.as_posix(), p.parts[0]) for p in pictures if len(p.parts) > 1]
+    without = UNLABELLED if unlabelled else None
+    listed = [
+        Listed(p.as_posix(), "" if p.parts[0] == without else p.parts[0])
+        for p in pictures
+        if len(p.parts) > 1
+    ]
     listed, authors = without_authors(listed)
     loose = len(pictures) - len(listed)
     raws = sum(path.suffix.lower().lstrip(".") in RAWS for path in files)
@@ -189,11 +245,11 @@ def _sidecars(files: FileImages) -> int:
 def _choose(
     listed: Sequence[Listed], scanned: PhotoImages, min_photos: int
 ) -> tuple[list[int], tuple[str, ...], Tensor]:
-    """Keep photos that can be read, of classes that have enough."""
+    """Keep photos that can be read, of classes that have enough or without a label."""
     readable = [row for row, photo in enumerate(scanned.photos) if photo is not None]
-    sizes = Counter(listed[row].label for row in readable)
+    sizes = Counter(listed[row].label for row in readable if listed[row].label)
     classes = tuple(sorted(name for name, number in sizes.items() if number >= min_photos))
-    index = {name: label for label, name in enumerate(classes)}
+    index = {name: label for label, name in enumerate(classes)} | ({"": -1} if classes else {})
     rows = [row for row in readable if listed[row].label in index]
     if not rows:
         first = next(iter(scanned.refused.values()), f"no class has {min_photos} photos")
@@ -221,6 +277,14 @@ def _check_places(lonlat: Tensor, without_place: str) -> None:
             "No photo has a place. To learn from the images alone, give without_place=train and"
             " split_method=random."
         )
+
+
+def _without_label(label: Tensor, dealt: Dealt) -> dict[str, object]:
+    """Count the photos that never had a label, and those of them that could not be learned from."""
+    without = label < 0
+    left_out = without & (dealt.parts == LEFT_OUT)
+    facts = {"photos_without_label": without, "without_label_left_out": left_out}
+    return {name: int(rows.sum()) for name, rows in facts.items()} if without.any() else {}
 
 
 def _told(listed: Sequence[Listed], scanned: PhotoImages, lonlat: Tensor) -> dict[str, object]:

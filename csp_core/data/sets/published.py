@@ -7,7 +7,7 @@ NumPy array with a row of features for each image, in the order of the annotatio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.images import FileImages, ImageDataset, is_below
+from csp_core.data.parts import Dealt
 from csp_core.data.records import ClassTable, RecordDataset
-from csp_core.data.splits import Dealt, Split, deal
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.files import read_json
 from csp_core.geo import check_lonlat
@@ -93,8 +94,11 @@ def load_pairs(
     names, label_of = _read_classes(folder / layout.classes)
     learned = _read_part(folder, layout, "train", label_of)
     usable = ~learned.lonlat.isnan().any(dim=1) & (learned.has_user if with_user else True)
-    dealt = deal(how, learned.lonlat, learned.label, without_place="none", among=usable)
-    records = {} if split == "test" else {"train": learned}
+    dealt = deal(
+        how, learned.lonlat, learned.label, without_place="none", among=usable, names=names
+    )
+    shown = replace(learned, label=dealt.shown(learned.label))
+    records = {} if split == "test" else {"train": shown}
     if split in ("test", "all"):
         records["val"] = _read_part(folder, layout, "val", label_of)
     found = _Part.join(records.values())
@@ -110,7 +114,8 @@ def load_pairs(
             "features": features if images else "not read",
             "left_out_of_training": int((~usable).sum()),
             "split": f"{split} of {how.method}: val {how.val:g} of the published training part,"
-            f" {how.label_fraction:g} of the labels, seed {how.seed}",
+            f" {how.label_fraction:g} of the labels, seed {how.seed}"
+            + (f", {few}" if (few := how.few()) else ""),
         },
     }
     if features == PIXELS and images:

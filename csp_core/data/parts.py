@@ -1,0 +1,106 @@
+"""The parts of a data set, and to which of them each record went."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from csp_core.data.records import count_classes
+from csp_core.errors import ConfigError, UnknownNameError
+
+# ``outside`` is a test of another kind: of places where nothing was learned from.
+PARTS = {"train": 0, "val": 1, "test": 2, "outside": 3}
+LEFT_OUT = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Dealt:
+    """To which part each record of a data set went.
+
+    Args:
+        parts: ``(N,)`` int64: 0 train, 1 validation, 2 test, 3 outside, -1 left out.
+        labelled: ``(N,)`` bool: which records have a label that may be seen. Of a record of
+            training without one, nothing but its image, place and date is learned from.
+        near: How many of those left out were too near to a record held out.
+    """
+
+    parts: Tensor
+    labelled: Tensor
+    near: int = 0
+
+    def rows(self, part: str) -> Tensor:
+        """Find the records of one part, as ``rows_of`` does."""
+        return rows_of(self.parts, part)
+
+    def shown(self, label: Tensor) -> Tensor:
+        """Hide the labels that are not to be seen.
+
+        Args:
+            label: ``(N,)`` labels, or ``(N, K)`` label sets.
+
+        Returns:
+            The same, -1 where a label is hidden.
+        """
+        hidden = ~self.labelled if label.ndim == 1 else ~self.labelled[:, None]
+        return label.masked_fill(hidden, -1)
+
+    def counts(self, label: Tensor, classes: int) -> tuple[int, ...]:
+        """Count the labelled training records of each class.
+
+        Args:
+            label: ``(N,)`` int64, -1 where unlabelled.
+            classes: How many classes there are.
+
+        Returns:
+            A number for each class.
+        """
+        return count_classes(self.shown(label)[self.parts == PARTS["train"]], None, classes)
+
+    def test_hash(self, classes: Sequence[str], *columns: Tensor, files: Sequence[str] = ()) -> str:
+        """Hash the records of the test, so that two runs can tell whether theirs is the same.
+
+        Args:
+            classes: Names of the classes.
+            *columns: ``(N, …)`` what is known of each record: places, labels, dates.
+            files: Name of each record's image; without a place nothing else tells two images apart.
+
+        Returns:
+            64 hexadecimal digits; empty if there is no test.
+        """
+        rows = (self.parts >= PARTS["test"]).nonzero().flatten()
+        if not len(rows):
+            return ""
+        names = [files[row] for row in rows.tolist()] if files else []
+        digest = hashlib.sha256("\n".join([*classes, "", *names]).encode())
+        for column in columns:
+            digest.update(column[rows].contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def rows_of(parts: Tensor, split: str) -> Tensor:
+    """Find the records of one part.
+
+    Args:
+        parts: ``(N,)`` what ``assign_parts`` returned.
+        split: ``train``, ``val``, ``test``, ``outside`` or ``all``.
+
+    Returns:
+        ``(M,)`` int64 row numbers, ascending.
+
+    Raises:
+        UnknownNameError: If there is no such part.
+        ConfigError: If the part was given no share.
+    """
+    if split == "all":
+        return torch.arange(len(parts))
+    if split not in PARTS:
+        raise UnknownNameError("split", split, [*PARTS, "all"])
+    rows = (parts == PARTS[split]).nonzero().flatten()
+    if not len(rows):
+        wanted = "split_longitude" if split == "outside" else f"{split}_fraction above 0"
+        raise ConfigError(f"The {split} part has no records; give {wanted}.")
+    return rows
