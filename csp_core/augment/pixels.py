@@ -6,35 +6,16 @@ images again, and two processes see together what one would have seen alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from csp_core.errors import ConfigError
-from csp_core.tables import lookup
-
 # Largest value of images of whole numbers: 8 bits; reflectance times 10,000, which may pass 1.
 TOPS = {torch.uint8: 255.0, torch.int16: 32_767.0, torch.int32: 32_767.0}
-SHIFT = 1 / 16
+SHIFT, PADDING = 1 / 16, 1 / 8
 LEAST_AREA, ASPECT = 0.35, 4 / 3
 COLOUR, GREY_SHARE, BLUR_SHARE = 0.4, 0.2, 0.3
 SLIGHT_COLOUR = 0.15
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """A named change.
-
-    Args:
-        apply: Function of images ``(N, C, H, W)`` and uniform numbers ``(N, draws)``.
-        draws: Numbers for each image.
-    """
-
-    apply: Callable[[Tensor, Tensor], Tensor]
-    draws: int
 
 
 def turn(image: Tensor, uniform: Tensor) -> Tensor:
@@ -82,13 +63,16 @@ def shift(image: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         The same shape and kind.
     """
-    rows, columns = (_mirrored(side, uniform[:, axis]) for axis, side in enumerate(image.shape[2:]))
+    rows, columns = (
+        _mirrored(side, uniform[:, axis], max(1, round(side * SHIFT)))
+        for axis, side in enumerate(image.shape[2:])
+    )
     number = torch.arange(len(image))[:, None, None]
     return image.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
-def _mirrored(side: int, uniform: Tensor) -> Tensor:
-    most = max(1, round(side * SHIFT))
+def _mirrored(side: int, uniform: Tensor, most: int) -> Tensor:
+    """Number the pixels of sides moved by up to ``most``, mirrored without a second edge."""
     moved = (uniform * (2 * most + 1)).long() - most
     index = (torch.arange(side) + moved[:, None]).abs()
     return torch.where(index < side, index, 2 * (side - 1) - index).clamp(0, side - 1)
@@ -252,58 +236,57 @@ def strong_upright(image: Tensor, uniform: Tensor) -> Tensor:
     return colour(crop(mirror(image, uniform[:, 0]), uniform[:, 1:5]), uniform[:, 5:10])
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {
-    "weak": Augmentation(weak, 3),
-    "medium": Augmentation(medium, 8),
-    "strong": Augmentation(strong, 10),
-    "weak_upright": Augmentation(weak_upright, 3),
-    "medium_upright": Augmentation(medium_upright, 8),
-    "strong_upright": Augmentation(strong_upright, 10),
-}
-
-
-def augmentation(name: str) -> Augmentation:
-    """Find an augmentation.
+def weak_reflect(image: Tensor, uniform: Tensor) -> Tensor:
+    """Move by up to an eighth and flip images that have no upper side, in both directions.
 
     Args:
-        name: A name in ``AUGMENTATIONS``.
-
-    Returns:
-        It, with how many numbers it needs.
-
-    Raises:
-        UnknownNameError: If there is none of that name.
-
-    Example:
-        >>> chosen = augmentation("weak")
-        >>> image = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-        >>> chosen.apply(image, torch.rand(2, chosen.draws)).shape
-        torch.Size([2, 3, 8, 8])
-    """
-    return lookup("augmentation", AUGMENTATIONS, name)
-
-
-def augment(image: Tensor, name: str, uniform: Tensor) -> Tensor:
-    """Change images.
-
-    Args:
-        image: ``(N, C, H, W)`` whole or floating-point numbers.
-        name: A name in ``AUGMENTATIONS``.
-        uniform: ``(N, draws)`` numbers in [0, 1), as many as the augmentation needs.
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 4)`` in [0, 1): down, right, flipped up to down, flipped left to right.
 
     Returns:
         The same shape and kind.
 
-    Raises:
-        UnknownNameError: If there is no such augmentation.
-        ConfigError: If the shapes or the kind of numbers do not fit.
+    Source:
+        Sohn et al. 2020, FixMatch: a random crop of the image padded by mirroring it, and a flip.
     """
-    chosen = augmentation(name)
-    if image.ndim != 4 or uniform.shape != (len(image), chosen.draws):
-        raise ConfigError(
-            f"{name!r} changes images (N, C, H, W) by {chosen.draws} numbers each; given were"
-            f" {tuple(image.shape)} and {tuple(uniform.shape)}. Features cannot be augmented."
-        )
-    if not image.is_floating_point() and image.dtype not in TOPS:
-        raise ConfigError(f"Images are {image.dtype}; give uint8, int16, int32 or floating point.")
-    return chosen.apply(image, uniform)
+    return _cropped(image, uniform[:, :2], uniform[:, 2] < 0.5, uniform[:, 3] < 0.5)
+
+
+def weak_reflect_upright(image: Tensor, uniform: Tensor) -> Tensor:
+    """Move photos by up to an eighth and swap left and right in half of them.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        uniform: ``(N, 4)`` in [0, 1), of which the third is not used.
+
+    Returns:
+        The same shape and kind.
+
+    Source:
+        Sohn et al. 2020, FixMatch.
+    """
+    stays = torch.zeros_like(uniform[:, 2], dtype=torch.bool)
+    return _cropped(image, uniform[:, :2], stays, uniform[:, 3] < 0.5)
+
+
+def _cropped(image: Tensor, moved: Tensor, upside: Tensor, sides: Tensor) -> Tensor:
+    height, width = image.shape[2:]
+    rows = _mirrored(height, moved[:, 0], int(height * PADDING))
+    columns = _mirrored(width, moved[:, 1], int(width * PADDING))
+    rows = torch.where(upside[:, None], rows.flip(1), rows)
+    columns = torch.where(sides[:, None], columns.flip(1), columns)
+    return take_pixels(image, rows[:, :, None] * width + columns[:, None])
+
+
+def take_pixels(image: Tensor, number: Tensor) -> Tensor:
+    """Fill images with pixels from other places in them.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        number: ``(N, H, W)`` int64, row times ``W`` plus column of the pixel that each becomes.
+
+    Returns:
+        The same shape and kind as the images.
+    """
+    index = number.to(image.device).flatten(1)[:, None].expand(-1, image.shape[1], -1)
+    return image.flatten(2).gather(2, index).view_as(image)

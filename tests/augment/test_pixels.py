@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from csp_core.augment import AUGMENTATIONS, augment, augmentation
-from csp_core.augment.pixels import colour, crop, mirror, recolour, shift, turn
+from csp_core.augment.pixels import (
+    colour,
+    crop,
+    mirror,
+    recolour,
+    shift,
+    turn,
+    weak_reflect,
+    weak_reflect_upright,
+)
 from csp_core.errors import ConfigError, UnknownNameError
 
 
@@ -16,12 +26,16 @@ def images(n=4, bands=3, side=16, dtype=torch.uint8):
     return drawn.to(dtype) / 255 if dtype.is_floating_point else drawn.to(dtype)
 
 
+def seeded(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1))
+
+
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float32])
 @pytest.mark.parametrize("shape", [(3, 16, 16), (13, 16, 16), (3, 16, 24)])
 def test_shape_and_kind_stay_and_the_same_numbers_give_the_same_images(name, dtype, shape):
     image = images(5, shape[0], 24, dtype)[:, :, : shape[1], : shape[2]]
-    before, uniform = image.clone(), torch.rand(5, augmentation(name).draws)
+    before, uniform = image.clone(), seeded(5, augmentation(name).draws)
     found = augment(image, name, uniform)
     assert found.shape == image.shape and found.dtype == image.dtype
     assert torch.equal(found, augment(image, name, uniform)) and torch.equal(image, before)
@@ -51,6 +65,21 @@ def test_shift_moves_and_mirrors_at_the_edge():
     assert found[0, 0, 3].tolist() == [1, *range(15)]
     assert torch.equal(found[1], row[1])
     assert found[2, 0, 3].tolist() == [*range(1, 16), 14]
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (13, 16, 40), (1, 7, 9)])
+def test_reflected_crops_are_cut_out_of_the_padded_image(shape):
+    image = images(8, shape[0], 40)[:, :, : shape[1], : shape[2]]
+    down, right = (int(side * 0.125) for side in shape[1:])
+    uniform = seeded(8, 4)
+    found, photos = weak_reflect(image, uniform), weak_reflect_upright(image, uniform)
+    for row, (y, x, upside, sides) in enumerate(uniform.tolist()):
+        padded = np.pad(image[row].numpy(), ((0, 0), (down, down), (right, right)), mode="reflect")
+        y, x = int(y * (2 * down + 1)), int(x * (2 * right + 1))
+        cut = padded[:, y : y + shape[1], x : x + shape[2]]
+        cut = cut[:, :, ::-1] if sides < 0.5 else cut
+        assert np.array_equal(photos[row].numpy(), cut)
+        assert np.array_equal(found[row].numpy(), cut[:, ::-1] if upside < 0.5 else cut)
 
 
 def test_crop_of_everything_is_the_image_and_a_part_is_larger():
