@@ -24,6 +24,8 @@ from csp_core.tables import lookup
 # The names of two publications of the same pictures.
 ARCHIVES, FOLDERS = ("EuroSAT_RGB.zip", "EuroSAT.zip"), ("2750", "EuroSAT_RGB", "")
 SIDE = 64
+# What images can be brought to.
+LEAST, MOST = 8, 512
 NAMED = re.compile(r"(?:^|/)([A-Za-z]+)_\d+\.(?:jpg|tif)$")
 BANDS = {"rgb": ".jpg", "all": ".tif"}
 FIRST = 5
@@ -47,6 +49,7 @@ def load_eurosat(
     bands: str = "rgb",
     images: bool = True,
     in_memory: bool = True,
+    size: int = SIDE,
     split_method: str = "random",
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
@@ -80,6 +83,7 @@ def load_eurosat(
         images: Whether to read the images; not needed where places alone are learned from.
         in_memory: Whether to keep the images in memory (12 KiB each, 104 with all bands), or to
             read them anew whenever they are asked for.
+        size: Side in pixels that they are brought to.
         split_method: ``random``, ``site`` or ``block``.
         val_fraction: Share of the records for validation, in [0, 1).
         test_fraction: Share of the records for test, in [0, 1).
@@ -123,10 +127,12 @@ def load_eurosat(
         split_longitude=split_longitude,
     )
     suffix = lookup("choice of bands", BANDS, bands)
+    if not LEAST <= size <= MOST:
+        raise ConfigError(f"size is {size}; give {LEAST} to {MOST} pixels.")
     if root is None:
         raise ConfigError(f"The data set 'eurosat' needs root: the folder of {ARCHIVES[0]}.")
     published = check_published(protocol, how, index_file)
-    found = _find(Path(root), suffix, images=images, in_memory=in_memory)
+    found = _find(Path(root), suffix, images=images, in_memory=in_memory, size=size)
     classes, label = _labels(found.names)
     if found.lonlat.isnan().any(dim=1).all():
         raise BadRecordError("No image has a place: check that the table is of these images.")
@@ -184,13 +190,13 @@ class _Found:
     info: dict[str, object]
 
 
-def _find(folder: Path, suffix: str, *, images: bool, in_memory: bool) -> _Found:
+def _find(folder: Path, suffix: str, *, images: bool, in_memory: bool, size: int) -> _Found:
     """Find images and places; those that cannot be read are told and left out."""
     tiffs = suffix == BANDS["all"]
     source, listed = _list_tiffs(folder) if tiffs else _list_pictures(folder)
     if not listed:
         raise DataNotFoundError(f"No {suffix} of EuroSAT below {folder}, such as Forest_1{suffix}.")
-    files = FileImages(source, listed, SIDE)
+    files = FileImages(source, listed, size)
     store: ImageStore | None = files if images else None
     refused: Mapping[int, str] = {}
     if images and in_memory:

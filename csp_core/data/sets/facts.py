@@ -41,7 +41,7 @@ FACTS = {
     ),
     # Images in memory that cannot be read are left out before the others are dealt.
     "eurosat": Facts(
-        keeps_test=frozenset({"buffer_km", "index_file"}) | _LABELS,
+        keeps_test=frozenset({"buffer_km", "index_file", "size"}) | _LABELS,
         reads=frozenset({"images", "in_memory"}),
     ),
     "fmow": Facts(keeps_test=_PUBLISHED),
