@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Published, below the logarithm of shares that may be 0, and beside shares that divide.
+# Published: beside shares in a logarithm, and beside shares that divide.
 LOG_EPSILON, SHARE_EPSILON = 1e-12, 1e-6
 
 
@@ -220,7 +220,7 @@ def gaussian_weight(
     Args:
         confidence: ``(N,)`` or ``(N, K)`` in [0, 1].
         mean: Its running mean, scalar or ``(K,)``.
-        variance: Its running variance, above 0, of the same shape.
+        variance: Its running variance, of the same shape.
         sigmas: How much narrower than the confidences the Gaussian is.
 
     Returns:
@@ -230,7 +230,8 @@ def gaussian_weight(
         Chen et al. 2023, SoftMatch.
     """
     below = (confidence - mean).clamp(max=0)
-    return (-(below**2) / (2 * variance / sigmas**2)).exp()
+    # Of confidences that are all alike the variance is 0.
+    return (-(below**2) / (2 * variance.clamp(min=LOG_EPSILON) / sigmas**2)).exp()
 
 
 def flatten(frequency: Tensor, power: Tensor | float) -> Tensor:

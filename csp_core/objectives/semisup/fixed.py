@@ -16,6 +16,7 @@ class Supervised(Policy):
     """Learn from the labelled records alone: the floor that the others are compared with."""
 
     unlabelled = False
+    fewest = 0
     unlabelled_weight = 0.0
 
     def __init__(self, classes: int, *, several: bool, frequency: Tensor, steps: int) -> None:

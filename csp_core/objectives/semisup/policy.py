@@ -40,6 +40,7 @@ class Policy(nn.Module):
     exponential average of the network makes the pseudo-labels), ``white`` (the logits of a white
     picture), ``labelled_strong`` (strong views of labelled records), ``strong`` (pseudo-labels are
     learned on strong views; else on the weak ones), ``unlabelled`` (unlabelled records at all),
+    ``apart`` (a network that learns from the pseudo-labels of another needs a policy of its own),
     ``fewest`` (unlabelled rows that a step needs, of all processes) and ``unlabelled_weight``, the
     published weight of the unlabelled loss.
 
@@ -62,6 +63,7 @@ class Policy(nn.Module):
     labelled_strong: ClassVar[bool] = False
     strong: ClassVar[bool] = True
     unlabelled: ClassVar[bool] = True
+    apart: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
     unlabelled_weight: ClassVar[float] = 1.0
     several_threshold: ClassVar[float | tuple[float, float]] = (0.05, 0.70)
@@ -84,8 +86,13 @@ class Policy(nn.Module):
             raise ConfigError(f"{name} is for label sets, and the records have one label each.")
         if frequency.shape != (classes,) or not bool(((frequency >= 0) & (frequency <= 1)).all()):
             raise ConfigError(
-                f"frequency has the shape {tuple(frequency.shape)}; give {name} a share in [0, 1]"
-                f" of each of the {classes} classes."
+                f"frequency is {frequency.tolist()}; give {name} a share in [0, 1] of each of the"
+                f" {classes} classes."
+            )
+        if not several and not abs(float(frequency.sum()) - 1) < 1e-3:
+            raise ConfigError(
+                f"The shares of the classes sum to {float(frequency.sum()):.4g}; records of one"
+                " label each have shares that sum to 1."
             )
         if steps < 1:
             raise ConfigError(f"steps is {steps}; give at least 1.")
@@ -126,9 +133,10 @@ class Policy(nn.Module):
             ConfigError: If there are too few rows.
         """
         if len(logits) < self.fewest:
+            why = ", as one alone has no variance" if self.fewest > 1 else ""
             raise ConfigError(
-                f"{type(self).__name__} measures how confidences vary over the unlabelled pictures"
-                f" of a step: it has {len(logits)}; give at least {self.fewest}."
+                f"A step has {len(logits)} unlabelled pictures; {type(self).__name__} needs at"
+                f" least {self.fewest}{why}: give a larger batch or share of unlabelled pictures."
             )
         with torch.no_grad():
             return self._after(precise(logits.detach()))
@@ -293,7 +301,7 @@ def check_count(name: str, value: int, least: int) -> int:
     Raises:
         ConfigError: If it is less, or not whole.
     """
-    if value != int(value) or value < least:
+    if not least <= value < float("inf") or value != int(value):
         raise ConfigError(f"{name} is {value}; give a whole number of at least {least}.")
     return int(value)
 
