@@ -113,7 +113,11 @@ def asymmetric_loss(
 
 
 def fairness(logits: Tensor, weight: Tensor, model: Tensor, guessed: Tensor) -> Tensor:
-    """FreeMatch's fairness: predictions shall be spread over the classes as they were so far.
+    """FreeMatch's fairness: what pulls predictions away from the classes that have most of them.
+
+    How many rows are of each class has no gradient. So downhill classes lose shares that have more
+    rows than ``model`` asks for, and those that have fewer gain, if they have any; the value itself
+    tells little, and falls as the shares of single rows become more even.
 
     Args:
         logits: ``(N, K)`` of the strong views.

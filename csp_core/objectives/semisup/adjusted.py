@@ -21,10 +21,10 @@ class UDAL(FixMatch):
 
     The distribution that is aimed at goes from that of the labelled records towards the uniform
     one. Labelled rows learn with ``log(p_data / aim)`` added, unlabelled ones with the running mean
-    of what the network says in place of ``p_data``; plain logits judge and answer. A network that learns
-    from the pseudo-labels of another has a policy of its own, with the mean of what it says itself
-    (the published code reads the mean of the other). For label sets the same is added as for one
-    label, as published.
+    of what the network says in place of ``p_data``; plain logits judge and answer. A network that
+    learns from the pseudo-labels of another has a policy of its own, with the mean of what it says
+    itself (the published code reads the mean of the other). For label sets the same is added as for
+    one label, as published.
 
     Args:
         classes: As of every policy.

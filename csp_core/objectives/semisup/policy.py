@@ -267,7 +267,7 @@ class Policy(nn.Module):
 
 def moved(old: Tensor, new: Tensor, momentum: float) -> Tensor:
     """Move a running mean on by one step: momentum * old + (1 - momentum) * new."""
-    return momentum * old + (1 - momentum) * new
+    return momentum * old.to(new.dtype) + (1 - momentum) * new
 
 
 def check_momentum(momentum: float) -> float:

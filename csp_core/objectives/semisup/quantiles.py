@@ -19,6 +19,9 @@ ROUNDED = 1e-3
 class CAP(Policy):
     """Class-aware pseudo-labels: quantiles of what the averaged network said of the last records.
 
+    Logits are kept and compared, not probabilities: their order is the same, and they do not become
+    equal where the network is sure.
+
     Args:
         classes: As of every policy.
         several: True: it is for label sets alone.
@@ -80,12 +83,12 @@ class CAP(Policy):
         self.hold("rows", torch.zeros(classes, size))
         self.hold("seen", torch.zeros((), dtype=torch.int64))
         for name in self.quantiles:
-            self.hold(name, torch.full((classes,), 0.5))
+            self.hold(name, torch.zeros(classes))
 
     def _after(self, logits: Tensor) -> dict[str, Tensor]:
         rows, seen = self.get_buffer("rows").to(logits.dtype, copy=True), self.get_buffer("seen")
         size = rows.shape[1]
-        newest = logits[-size:].sigmoid().T
+        newest = logits[-size:].T
         total = seen + len(logits)
         place = torch.arange(newest.shape[1], device=rows.device) + (total - newest.shape[1])
         rows[:, place % size] = newest
@@ -94,9 +97,8 @@ class CAP(Policy):
         return {"rows": rows, "seen": total, **found}
 
     def _judge(self, logits: Tensor, state: Mapping[str, Tensor], white: Tensor | None) -> Judged:
-        shares = logits.sigmoid()
-        counts = (shares >= state["present"]) | (shares <= state["absent"])
-        return Judged((shares >= state["label"]).to(shares.dtype), counts.to(shares.dtype))
+        counts = (logits >= state["present"]) | (logits <= state["absent"])
+        return Judged((logits >= state["label"]).to(logits.dtype), counts.to(logits.dtype))
 
     def unlabelled_loss(
         self, strong: Tensor, judged: Judged, state: Mapping[str, Tensor]
