@@ -580,3 +580,23 @@ def test_one_row_has_no_variance():
         if name != "softmatch":
             it = policy(name, several, **SMALL.get(name, {}))
             assert all(value.isfinite().all() for value in it.after(WEAK[:1]).values())
+
+
+def test_what_a_policy_needs_stands_in_its_class():
+    needs = ("several_only", "averaged", "white", "labelled_strong", "apart")
+    found = {need: [n for n, kind in POLICIES.items() if getattr(kind, need)] for need in needs}
+    assert found == {
+        "several_only": ["cap"],
+        "averaged": ["cap"],
+        "white": ["cdmad"],
+        "labelled_strong": ["defixmatch"],
+        "apart": ["udal"],
+    }
+    for name, several in FORMS:
+        it = policy(name, several, **SMALL.get(name, {}))
+        state = it.after(WEAK)
+        made = it.judge(WEAK, state, white=WHITE)
+        assert (it.correction(WEAK, STRONG, state) is None) == (name != "defixmatch")
+        assert (it.further_loss(STRONG, made, state) is None) == (name != "freematch")
+    it = policy("freematch", fairness=0.0)
+    assert it.further_loss(STRONG, *judged(it)) is None
