@@ -9,8 +9,9 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import precise
+from csp_core.objectives.semisup.checks import check_count, check_momentum
 from csp_core.objectives.semisup.fixed import FixMatch
-from csp_core.objectives.semisup.policy import Judged, check_count, check_momentum, moved
+from csp_core.objectives.semisup.policy import Judged, moved
 
 # A class that is never seen would have the logarithm of 0 added to its logit.
 RAREST = 1e-6

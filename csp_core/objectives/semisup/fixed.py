@@ -8,8 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from csp_core.errors import ConfigError
+from csp_core.objectives.semisup.checks import check_threshold
 from csp_core.objectives.semisup.forms import passes
-from csp_core.objectives.semisup.policy import Judged, Policy, check_threshold
+from csp_core.objectives.semisup.policy import Judged, Policy
 
 
 class Supervised(Policy):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import asymmetric_loss
-from csp_core.objectives.semisup.policy import Judged, Policy, check_count
+from csp_core.objectives.semisup.checks import check_count
+from csp_core.objectives.semisup.policy import Judged, Policy
 
 # A frequency that was rounded to 32 bits moves a quantile by less than this part of a row.
 ROUNDED = 1e-3
