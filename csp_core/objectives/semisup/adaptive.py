@@ -9,13 +9,8 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import gaussian_weight
-from csp_core.objectives.semisup.policy import (
-    Judged,
-    Policy,
-    check_count,
-    check_momentum,
-    moved,
-)
+from csp_core.objectives.semisup.checks import check_count, check_momentum
+from csp_core.objectives.semisup.policy import Judged, Policy, moved
 
 # Published.
 QUANTILE, CLIP = 0.8, 0.95

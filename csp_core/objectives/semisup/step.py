@@ -26,9 +26,9 @@ from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.rows import change_images, join_times, times
-from csp_core.objectives.semisup.checks import check_records, make_policy
 from csp_core.objectives.semisup.policy import Policy
 from csp_core.objectives.semisup.seen import Seen, network_loss
+from csp_core.objectives.semisup.start import check_records, make_policy
 from csp_core.objectives.semisup.teacher import Labeller, classify, white_logits
 
 Teacher = Literal["none", "images", "metadata"]
