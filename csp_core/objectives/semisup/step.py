@@ -169,8 +169,7 @@ class SemiSupervised(Objective):
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Give labelled and unlabelled records in each step, as ``TwoStreams`` does."""
-        size = min(batch_size, max(1, len(dataset) // self.ratio))
-        return TwoStreams(dataset, size, self.ratio, self.unlabelled)
+        return TwoStreams(dataset, batch_size, self.ratio, self.unlabelled)
 
     def plan_steps(self, total: int) -> None:
         """Tell the policy how many steps there are."""
