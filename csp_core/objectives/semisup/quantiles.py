@@ -14,7 +14,7 @@ from csp_core.objectives.semisup.checks import check_count
 from csp_core.objectives.semisup.policy import Judged, Policy
 
 # A frequency that was rounded to 32 bits moves a quantile by less than this part of a row.
-ROUNDED = 1e-3
+ROUNDED = 1e-2
 
 
 class CAP(Policy):
@@ -74,17 +74,21 @@ class CAP(Policy):
             "gamma_positive": float(gamma_positive),
             "margin": float(margin),
         }
-        rate = frequency.double().cpu()
-        self.quantiles = {
-            "label": 1 - rate,
-            "present": 1 - positive_part * rate,
-            "absent": negative_part * (1 - rate),
-        }
+        self.positive_part, self.negative_part = float(positive_part), float(negative_part)
         size = check_count("queue", queue, 1)
         self.hold("rows", torch.zeros(classes, size))
         self.hold("seen", torch.zeros((), dtype=torch.int64))
-        for name in self.quantiles:
+        for name in self.quantiles():
             self.hold(name, torch.zeros(classes))
+
+    def quantiles(self) -> dict[str, Tensor]:
+        """Tell which quantiles are the thresholds, ``(K,)`` float64 each on the CPU."""
+        rate = self.frequency.double().cpu()
+        return {
+            "label": 1 - rate,
+            "present": 1 - self.positive_part * rate,
+            "absent": self.negative_part * (1 - rate),
+        }
 
     def _after(self, logits: Tensor) -> dict[str, Tensor]:
         rows, seen = self.get_buffer("rows").to(logits.dtype, copy=True), self.get_buffer("seen")
@@ -94,7 +98,7 @@ class CAP(Policy):
         place = torch.arange(newest.shape[1], device=rows.device) + (total - newest.shape[1])
         rows[:, place % size] = newest
         ordered = ascending(rows[:, : min(int(total), size)])
-        found = {name: order_statistic(ordered, q) for name, q in self.quantiles.items()}
+        found = {name: order_statistic(ordered, q) for name, q in self.quantiles().items()}
         return {"rows": rows, "seen": total, **found}
 
     def _judge(self, logits: Tensor, state: Mapping[str, Tensor], white: Tensor | None) -> Judged:

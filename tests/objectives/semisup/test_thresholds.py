@@ -208,6 +208,15 @@ def test_freematch_slowly(quantile, clip):
     assert made.weight.tolist() == [float(x) for x in slow] and 0 < sum(slow) < 6
 
 
+def test_freematch_at_its_bounds():
+    # One row is exactly as sure as the mean of one row, and its class the most frequent.
+    it = policy("freematch", momentum=0.0)
+    assert judged(it, WEAK[:1])[0].weight.tolist() == [1]
+    for clip, level in ((False, 1.0), (True, 0.95)):
+        it = policy("freematch", momentum=0.0, clip=clip)
+        close(it.after(100 * torch.eye(4).double())["level"], level, 5)
+
+
 def test_freematch_of_sets_slowly():
     it = policy("freematch", several=True, momentum=0.2)
     weak, shares, state = two_batches(it)
@@ -259,8 +268,8 @@ def test_softmatch_slowly(several, target):
 
 
 def test_softmatch_aims_as_published_unless_told():
-    assert torch.equal(policy("softmatch", frequency=SHARES).wanted.double(), EVEN)
-    assert torch.equal(policy("softmatch", several=True).wanted, RATES)
+    assert not policy("softmatch", frequency=SHARES).labelled
+    assert policy("softmatch", several=True).labelled
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -416,6 +425,17 @@ def test_soft_pseudo_labels(several):
         terms = terms + (1 - made.target.numpy()) * np.log(1 - p)
     slow = (-terms if several else -terms.sum(axis=1)) * made.weight.numpy()
     assert it.unlabelled_loss(STRONG, made, state).item() == pytest.approx(slow.mean(), rel=1e-9)
+
+
+def test_a_pair_of_thresholds_counts_labels_above_and_absences_below():
+    p = WEAK.sigmoid()
+    it = policy("fixmatch", True, threshold=(p.flatten()[3].item(), p.flatten()[0].item()))
+    made, _ = judged(it)
+    low, high = it.threshold
+    slow = [[float(x <= low or x >= high) for x in row] for row in p.tolist()]
+    assert made.weight.tolist() == slow
+    assert all(made.weight[p == bound].item() == 1 for bound in it.threshold)
+    assert made.weight[p < 0.5].sum() > 1 and (made.weight == 0).any()
 
 
 def test_one_threshold_of_sets_counts_labels_and_absences():
@@ -600,3 +620,21 @@ def test_what_a_policy_needs_stands_in_its_class():
         assert (it.further_loss(STRONG, made, state) is None) == (name != "freematch")
     it = policy("freematch", fairness=0.0)
     assert it.further_loss(STRONG, *judged(it)) is None
+
+
+@pytest.mark.parametrize(("name", "several"), FORMS)
+def test_how_frequent_classes_are_may_be_told_later(name, several):
+    start = floats(*[0.5] * 4) if several else EVEN
+    early, late = SHARES, policy(name, several, start, **SMALL.get(name, {}))
+    it = policy(name, several, early, **SMALL.get(name, {}))
+    late.take_frequency(early)
+    target = torch.tensor([[1, 0, -1, 1]] * 6) if several else torch.tensor([0, 1, 2, 3, 0, 1])
+    found = []
+    for one in (it, late):
+        one.commit(one.after(normal(1, 6, 4)))
+        state = one.after(normal(2, 6, 4))
+        made = one.judge(normal(2, 6, 4), state, white=WHITE)
+        found.append((*state.values(), made.target, made.weight))
+        found[-1] += (one.labelled_loss(STRONG, target, state),)
+        found[-1] += (one.unlabelled_loss(STRONG, made, state),)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
