@@ -90,8 +90,7 @@ def test_four_fifths_of_each_class_are_learned_from_and_a_fifth_is_tested(whole)
     )
 
 
-@pytest.mark.parametrize("labels", [10, 20, 40, 80])
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize(("labels", "seed"), [(10, 0), (20, 1), (40, 2), (40, 4), (80, 3)])
 def test_labels_are_those_that_the_published_code_draws(whole, labels, seed):
     options = {"labels": labels, "label_seed": seed, "unlabelled": True, "val_fraction": 0.0}
     train = load_dataset("eurosat", root=whole, **options, **PUBLISHED)
@@ -205,7 +204,7 @@ def test_options_that_do_not_go_with_the_protocol(whole, tmp_path):
     with pytest.raises(ConfigError, match="Fewer labels than classes: 9 labels for 10 classes"):
         load_dataset("eurosat", root=whole, labels=9, **PUBLISHED)
     np.save(tmp_path / "mine.npy", [learned_names().index(f"{name}_1") for name in CLASSES])
-    with pytest.raises(ConfigError, match="labels is 20, but mine.npy lists 10"):
+    with pytest.raises(ConfigError, match=r"labels is 20, but mine\.npy lists 10"):
         load_dataset(
             "eurosat", root=whole, index_file=tmp_path / "mine.npy", labels=20, **PUBLISHED
         )
