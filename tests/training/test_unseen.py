@@ -312,3 +312,10 @@ def test_a_teacher_has_not_seen_the_test_either(tmp_path):
     config = parse_config(tree | {"teachers": [{"name": "model", "path": str(source)}]})
     with pytest.raises(ConfigError, match=r"that this run learns from.*test_fraction 0.0"):
         check_unseen(config, load_dataset("occurrences", "train", root=root, **SPLIT), None, None)
+
+
+def test_blocks_of_tiles_are_kept_apart_by_the_lattice(fakes):
+    given = fakes["tiles"] | {"split_method": "block", "test_fraction": 0.2}
+    config = parse_config({"data": {"name": "tiles", **given}, "objective": "csp_mc"})
+    # Its blocks have no side in degrees, and no ground is shared, whatever is learned from.
+    check_unseen(config, load_dataset("tiles", **given), load_dataset("tiles", "val", **given), None)
