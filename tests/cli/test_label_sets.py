@@ -26,8 +26,8 @@ def sets_of_the_demo():
 def trained(folder, sides, images):
     config = {
         "name": "sets",
-        "data": {"name": "demo", "size": 400, "images": images, "val_fraction": 0.2,
-                 "test_fraction": 0.2},
+        "data": {"name": "demo", "size": 240 if images else 1500, "images": images,
+                 "val_fraction": 0.2, "test_fraction": 0.2},
         "model": {
             "dim": 16,
             "location": {"name": "rff_sphere", "num_features": 32, "kernel_variance": [1.0, 10.0]},
