@@ -13,6 +13,7 @@ from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads, read_heads
 from csp_core.objectives import OBJECTIVES, heads_for, make_objective
+from csp_core.objectives.semisup import METHODS
 from csp_core.store import load_model, save_model
 from csp_core.training import train
 from csp_core.training.setup import make_parts
@@ -43,6 +44,7 @@ def model(heads=None, classes=("a", "b"), image=True):
         ),
         ("csp_mse", {}, Heads(None, "linear", ())),
         ("simclr", {}, Heads("two_layers", None, ())),
+        ("fixmatch", {}, Heads(None, None, ("image",))),
     ],
 )
 def test_what_an_objective_asks_for(name, options, want):
@@ -85,6 +87,36 @@ def test_a_side_that_does_not_learn_rests():
     assert any(part is one.classifier for part in made.resting())
 
 
+VIT = {
+    "name": "timm", "model": "vit_tiny_patch16_224", "size": 8, "dim": None,
+    "architecture": {"patch_size": 4, "embed_dim": 12, "depth": 1, "num_heads": 2},
+}  # fmt: skip
+
+
+def test_a_further_token_is_asked_for_by_what_distils_into_it(tmp_path):
+    options = {"teacher": "metadata", "distil": "mse"}
+    wanted = heads_for("freematch", options)
+    assert wanted == Heads(None, None, ("image",), token=True)
+    assert not heads_for("freematch", {"teacher": "metadata"}).token
+    assert Heads.from_dict(wanted.to_dict()) == wanted and wanted.to_dict()["token"] is True
+    assert "token" not in Heads().to_dict()
+    one = DualEncoder(make_image_encoder(**VIT), None, dim=6, classes=("a", "b"), heads=wanted)
+    token = one.image.token.clone()
+    # What is there stays, also with an objective that asks for none.
+    make_objective("image_softmax", one, sides=["image"])
+    assert one.heads.token and torch.equal(one.image.token, token)
+    again = load_model(save_model(one, tmp_path / "one"))
+    pixels = torch.rand(2, 3, 8, 8)
+    assert again.heads == one.heads and torch.equal(again.image(pixels), one.eval().image(pixels))
+
+
+@pytest.mark.parametrize("image", [PIXELS, {"name": "features", "in_dim": 5, "dim": 5}])
+def test_only_vision_transformers_take_a_further_token(image):
+    taken = DualEncoder(make_image_encoder(**image), None, classes=("a", "b"))
+    with pytest.raises(ConfigError, match="vision transformer"):
+        make_objective("freematch", taken, teacher="metadata", distil="mse")
+
+
 def test_heads_are_frozen_and_go_to_a_file_and_back():
     for heads in (
         Heads(),
@@ -123,6 +155,7 @@ def test_flags_of_earlier_versions(flags, want):
         ({"classifiers": ["text"]}, "classifiers are"),
         ({"temperatures": [0.0]}, "more than 0"),
         ({"temperatures": [float("nan")]}, "more than 0"),
+        ({"token": 1}, "token is 1; give true or false"),
         ({"hat": 1}, "no heads of a model"),
         (None, "no heads of a model"),
     ],
@@ -193,7 +226,9 @@ def test_a_model_of_images_says_that_it_ranks_by_pictures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(n for n, k in OBJECTIVES.items() if "places" in k.learns_from)
+    "name",
+    # Methods of few labels have a network of their own that knows places, if any does.
+    sorted(n for n, k in OBJECTIVES.items() if "places" in k.learns_from and n not in METHODS),
 )
 def test_objectives_on_places_ask_for_a_location_encoder(name):
     classes = ["a", "b"] if "labels" in OBJECTIVES[name].learns_from else None

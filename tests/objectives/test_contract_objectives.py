@@ -11,6 +11,7 @@ import torch
 from csp_core import geo
 from csp_core.config import parse_config
 from csp_core.data import DATASETS, load_dataset
+from csp_core.data.streams import TwoStreams
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.evaluation import evaluate, find_measure
 from csp_core.files import load_tensors
@@ -19,6 +20,7 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom, heads_for, make_objective
 from csp_core.objectives.background import BACKGROUNDS
+from csp_core.objectives.semisup import SemiSupervised
 from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.training import train
@@ -32,25 +34,48 @@ SETS = small.label_sets(DATA, unknown=False)
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
 NETWORK = {"name": "residual_mlp", "hidden_dim": 16}
 PLACES = {"name": "rff_sphere", "num_features": 32, "kernel_variance": [10.0, 100.0]}
+# Each step of these has unlabelled records beside the labelled ones.
+TWO_STREAMS = [n for n in NAMES if issubclass(OBJECTIVES[n], SemiSupervised)]
+# Some of them with a teacher, and thresholds that the first steps already pass.
+EASY = {"thresholds": {"threshold": 0.2}}
+TRIED = {
+    "cdmad": EASY,
+    "defixmatch": {"teacher": "metadata", **EASY},
+    "fixmatch": {"teacher": "images", **EASY},
+    "freematch": {"teacher": "metadata"},
+    "pseudo_label": {"thresholds": {"threshold": 0.2, "ramp": 0.0}},
+    "udal": EASY,
+}
 
 
 def sees(name):
     return "images" in OBJECTIVES[name].learns_from
 
 
+UNPLACED = [n for n in TWO_STREAMS if TRIED.get(n, {}).get("teacher") != "metadata"]
+
+
+def example(name):
+    return {**OBJECTIVES[name].example_options, **TRIED.get(name, {})}
+
+
+def records(name):
+    return SETS if OBJECTIVES[name].label_sets else DATA
+
+
 def objective(name, dropout=0.2, **options):
     torch.manual_seed(0)
     kind = OBJECTIVES[name]
-    options = {**kind.example_options, **options}
+    options = {**example(name), **options}
     if not dropout and "dropout_weight" in inspect.signature(kind).parameters:
         options["dropout_weight"] = 0.0
     location = make_location_encoder(dim=16, **PLACES, network={**NETWORK, "dropout": dropout})
     image = make_image_encoder(**PIXELS) if sees(name) else None
     classes = DATA.classes if "labels" in kind.learns_from else None
-    model = DualEncoder(image, location, dim=16, classes=classes)
+    answers = "probability" if kind.label_sets else "share"
+    model = DualEncoder(image, location, dim=16, classes=classes, prior_kind=answers)
     made = make_objective(name, model, **options)
-    learned = SETS if kind.label_sets else DATA
-    made.fit(learned, make_baseline("kernel_density", DATA) if kind.taught else None)
+    made.fit(records(name), make_baseline("kernel_density", DATA) if kind.taught else None)
     for part in made.resting():
         part.requires_grad_(False)
     return made.train()
@@ -64,32 +89,59 @@ def source(seed=7, start=0, stop=32, total=32):
     return BatchRandom(torch.Generator().manual_seed(seed), start, stop, total)
 
 
-def batch(rows=slice(0, 32)):
+def batch(name, start=0, stop=32):
+    if name in TWO_STREAMS:
+        stream = TwoStreams(records(name), 32)
+        return next(stream.batches(lambda _: torch.Generator().manual_seed(5), 0, start, stop))
     # With labels of both kinds, so that one batch serves every objective.
-    chosen = list(range(len(DATA)))[rows]
+    chosen = list(range(start, stop))
     return {**DATA.__getitems__(chosen), "labels": SETS.__getitems__(chosen)["labels"]}
+
+
+def flat(batch):
+    """Give a batch with the rows of one within it beside its own."""
+    inner = batch.get("unlabelled", {})
+    own = {key: value for key, value in batch.items() if key != "unlabelled"}
+    return own | {f"unlabelled.{key}": value for key, value in inner.items()}
+
+
+def emptied(batch, **values):
+    """Give a batch in which columns, of a batch within it too, hold one value everywhere."""
+    found = {
+        key: torch.full_like(value, values[key]) if key in values else value
+        for key, value in batch.items()
+        if key != "unlabelled"
+    }
+    if "unlabelled" in batch:
+        found["unlabelled"] = emptied(batch["unlabelled"], **values)
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_fit_lowers_the_loss(name):
     trained = objective(name, dropout=0.0)
     on_places = "places" in OBJECTIVES[name].learns_from
+    trained.plan_steps(60)
     optimizer = torch.optim.Adam(trained.parameters(), lr=0.02 if on_places else 0.002)
-    before = trained(trained.draw(batch(), source()))["loss"].item()
+    # Pseudo-labels come to count in the fit, so the loss of labelled records tells what it did.
+    part = "labelled" if name in TWO_STREAMS else "loss"
+    before = trained(trained.draw(batch(name), source()))[part].item()
     for step in range(60):
         optimizer.zero_grad()
-        loss = trained(trained.draw(batch(), source(step)))["loss"]
+        loss = trained(trained.draw(batch(name), source(step)))["loss"]
         loss.backward()
         optimizer.step()
-    after = trained(trained.draw(batch(), source()))["loss"].item()
-    # Views of images take longer to tell apart.
-    assert after < (0.6 if on_places else 0.9) * before
+        trained.finish_step(step)
+    after = trained(trained.draw(batch(name), source()))[part].item()
+    # Images take longer to tell apart than places.
+    quick = on_places and name not in TWO_STREAMS
+    assert after < (0.6 if quick else 0.9) * before
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_is_one_number_with_gradients_for_every_weight(name):
     made = objective(name)
-    losses = made(made.draw(batch(), source()))
+    losses = made(made.draw(batch(name), source()))
     assert losses["loss"].shape == () and losses["loss"].isfinite()
     losses["loss"].backward()
     resting = {id(weight) for part in made.resting() for weight in part.parameters()}
@@ -119,7 +171,7 @@ def test_what_it_needs_stands_in_its_class():
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_does_not_learn_from_changes_nothing(name):
     made, kind = objective(name), OBJECTIVES[name]
-    given = made.draw(batch(), source())
+    given = made.draw(batch(name), source())
 
     def loss(batch):
         torch.manual_seed(3)
@@ -127,14 +179,17 @@ def test_what_it_does_not_learn_from_changes_nothing(name):
 
     want, other = loss(given), dict(given)
     if "labels" not in kind.learns_from:
-        other["label"] = torch.full_like(given["label"], -1)
+        other = emptied(other, label=-1)
     if not kind.label_sets:
-        other["labels"] = torch.full_like(given["labels"], -1)
-    if "places" not in kind.learns_from:
-        other["lonlat"] = torch.full_like(given["lonlat"], math.nan)
+        other = emptied(other, labels=-1)
+    # Those of two streams look at places only with a teacher that does.
+    if "places" not in kind.learns_from or name in UNPLACED:
+        other = emptied(other, lonlat=math.nan, date=math.nan, hour=math.nan)
     if not sees(name):
         other.pop("image")
     assert loss(other) == want
+    if name in TWO_STREAMS and name not in UNPLACED:
+        assert loss(emptied(other, lonlat=math.nan)) != want
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,10 +214,10 @@ def test_images_stay_as_they_are_where_it_says_so(name):
         made = objective(name, **({} if augmentation == "" else {"augmentation": augmentation}))
         if not sees(name):
             continue
-        drawn = made.draw(batch(), source())["image"]
-        assert made.changes_images or torch.equal(drawn, batch()["image"])
-        if augmentation == "weak":
-            assert made.changes_images and not torch.equal(drawn, batch()["image"])
+        drawn = made.draw(batch(name), source())["image"]
+        assert made.changes_images or torch.equal(drawn, batch(name)["image"])
+        if augmentation == "weak" or name in TWO_STREAMS:
+            assert made.changes_images and not torch.equal(drawn, batch(name)["image"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,10 +226,10 @@ def test_own_state_changes_in_advance_alone(name):
     before = {key: value.clone() for key, value in made.own_state().items()}
     for mode in (True, False):
         made.train(mode)
-        made(made.draw(batch(), source()))
+        made(made.draw(batch(name), source()))
         assert all(torch.equal(made.own_state()[key], value) for key, value in before.items())
     made.train()
-    made(made.draw(batch(), source()))
+    made(made.draw(batch(name), source()))
     made.finish_step(0)
     assert made._stash == {}
 
@@ -188,15 +243,17 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
     kind = OBJECTIVES[name]
     if kind.label_sets:
         monkeypatch.setitem(DATASETS, "demo", small.of_sets(DATASETS["demo"]))
+    # A class without a label is refused, and there are 24.
+    size = 240 if name in TWO_STREAMS else 160
     config = parse_config(
         {
-            "data": {"name": "demo", "size": 160, "images": sees(name), "val_fraction": 0.2},
+            "data": {"name": "demo", "size": size, "images": sees(name), "val_fraction": 0.2},
             "model": {
                 "dim": 8,
                 "location": {**PLACES, "network": {**NETWORK, "dropout": 0.2}},
                 "image": PIXELS if sees(name) else None,
             },
-            "objective": {"name": name, **kind.example_options},
+            "objective": {"name": name, **example(name)},
             "teachers": ["class_frequency"] if kind.taught else [],
             "training": {"epochs": 2, "batch_size": 32, "checkpoint_every": 2, "device": "cpu",
                          "ema_decay": 0.9, "threads": 1},
@@ -224,7 +281,7 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
     assert all(math.isfinite(row["val_objective"]) for row in whole.history)
     model = load_model(tmp_path / "run")
     assert model.heads.classifiers == heads_for(name, config.objective.options).classifiers
-    held_out = load_dataset("demo", "val", size=160, images=sees(name), val_fraction=0.2)
+    held_out = load_dataset("demo", "val", size=size, images=sees(name), val_fraction=0.2)
     if find_measure(model, held_out) is not None:
         assert evaluate(model, held_out).n == len(held_out)
     else:
@@ -234,7 +291,7 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
 @pytest.mark.parametrize("name", NAMES)
 def test_forward_draws_nothing_in_evaluation(name):
     made = objective(name).eval()
-    drawn = made.draw(batch(), source())
+    drawn = made.draw(batch(name), source())
     state = torch.get_rng_state()
     first, second = made(drawn)["loss"], made(drawn)["loss"]
     assert torch.equal(first, second)
@@ -243,37 +300,37 @@ def test_forward_draws_nothing_in_evaluation(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draw_follows_from_its_generator_alone(name):
-    made = objective(name, **scattering(name, (5.0, 50.0)))
+    made, given = objective(name, **scattering(name, (5.0, 50.0))), batch(name)
     state = torch.get_rng_state()
-    first, again, other = (made.draw(batch(), source(seed)) for seed in (7, 7, 8))
+    first, again, other = (flat(made.draw(given, source(seed))) for seed in (7, 7, 8))
     assert torch.equal(state, torch.get_rng_state())
     for key in first:
         torch.testing.assert_close(first[key], again[key], atol=0, rtol=0, equal_nan=True)
-    changed = "lonlat" if name in SCATTERING else "image"
-    assert not torch.equal(first[changed], other[changed])
+    drawn = ("image", "strong", "unlabelled.image", "unlabelled.strong")
+    changed = ("lonlat",) if name in SCATTERING else [key for key in drawn if key in first]
+    assert changed and not any(torch.equal(first[key], other[key]) for key in changed)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draw_leaves_its_input_alone(name):
     made = objective(name, **scattering(name, 50.0))
-    given = batch()
-    before = {key: value.clone() for key, value in given.items()}
+    given = batch(name)
+    before = {key: value.clone() for key, value in flat(given).items()}
     made.draw(given, source())
-    assert set(given) == set(before)
-    assert all(torch.equal(given[key], before[key]) for key in ("lonlat", "label"))
+    assert set(flat(given)) == set(before)
+    for key, value in flat(given).items():
+        torch.testing.assert_close(value, before[key], atol=0, rtol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_see_together_what_one_sees(name):
     made = objective(name, **scattering(name, (5.0, 50.0)))
-    whole = made.draw(batch(), source())
-    halves = [
-        made.draw(batch(slice(a, b)), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))
-    ]
-    assert set(whole) == set(halves[0])
-    for key in whole:
-        joined = torch.cat([half[key] for half in halves])
-        torch.testing.assert_close(whole[key], joined, atol=0, rtol=0, equal_nan=True)
+    whole = made.draw(batch(name), source())
+    halves = [made.draw(batch(name, a, b), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))]
+    assert set(flat(whole)) == set(flat(halves[0]))
+    for key, value in flat(whole).items():
+        joined = torch.cat([flat(half)[key] for half in halves])
+        torch.testing.assert_close(value, joined, atol=0, rtol=0, equal_nan=True)
     made.eval()
     if OBJECTIVES[name].compares:
         return  # each record is set against all others, which a half does not see
@@ -283,7 +340,7 @@ def test_two_processes_see_together_what_one_sees(name):
 
 @pytest.mark.parametrize("name", SCATTERING)
 def test_jitter(name):
-    many = {key: value.repeat(20, *[1] * (value.ndim - 1)) for key, value in batch().items()}
+    many = {key: value.repeat(20, *[1] * (value.ndim - 1)) for key, value in batch(name).items()}
     n = len(many["label"])
     made = objective(name, jitter_km=100.0)
     scattered = made.draw(many, source(stop=n, total=n))["lonlat"]
@@ -312,7 +369,7 @@ def test_jitter_between_two_lengths(name):
 @pytest.mark.parametrize("name", SCATTERING)
 def test_evaluation_leaves_places_alone(name):
     made = objective(name, jitter_km=100.0).eval()
-    assert torch.equal(made.draw(batch(), source())["lonlat"], batch()["lonlat"])
+    assert torch.equal(made.draw(batch(name), source())["lonlat"], batch(name)["lonlat"])
 
 
 @pytest.mark.parametrize("background", sorted(BACKGROUNDS))
@@ -320,10 +377,8 @@ def test_evaluation_leaves_places_alone(name):
 def test_two_processes_see_one_background(name, background):
     made = objective(name, background=background)
     made.fit(DATA)
-    whole = made.draw(batch(), source())["background"]
-    halves = [
-        made.draw(batch(slice(a, b)), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))
-    ]
+    whole = made.draw(batch(name), source())["background"]
+    halves = [made.draw(batch(name, a, b), source(start=a, stop=b)) for a, b in ((0, 16), (16, 32))]
     assert torch.equal(whole, torch.cat([half["background"] for half in halves]))
 
 
@@ -342,7 +397,7 @@ def test_the_absent_class_is_uniform_over_the_others():
 def test_objectives_of_sinr_compute_their_formulas():
     for name in ("an_full", "an_ssdl", "an_slds"):
         made = objective(name).eval()
-        drawn = made.draw(batch(), source())
+        drawn = made.draw(batch(name), source())
         here, label = made.model.class_logits(drawn["lonlat"]).sigmoid(), drawn["label"][:, None]
         own = -(here.gather(1, label) + 1e-5).log()
         if name == "an_slds":
@@ -376,14 +431,19 @@ def test_background_is_uniform_on_the_sphere():
 
 def test_smoothing_is_part_of_learning_alone():
     plain, smooth = objective("softmax", 0.0), objective("softmax", 0.0, label_smoothing=0.3)
-    assert plain(batch())["loss"] != smooth(batch())["loss"]
-    assert torch.equal(plain.eval()(batch())["loss"], smooth.eval()(batch())["loss"])
+    given = batch("softmax")
+    assert plain(given)["loss"] != smooth(given)["loss"]
+    assert torch.equal(plain.eval()(given)["loss"], smooth.eval()(given)["loss"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_model_takes_the_kind_of_its_objective(name):
     made = objective(name)
-    assert made.model.prior_kind == made.prior_kind == OBJECTIVES[name].prior_kind
+    kind = OBJECTIVES[name]
+    assert made.prior_kind == kind.prior_kind
+    # Who learns either kind leaves the model as its records made it.
+    as_made = "probability" if kind.label_sets else "share"
+    assert made.model.prior_kind == (kind.prior_kind or as_made)
 
 
 @pytest.mark.parametrize("name", SCATTERING)
@@ -419,5 +479,7 @@ def test_options_out_of_range(name, options, says):
 
 
 def test_unknown_objective():
-    with pytest.raises(UnknownNameError, match="csp_nce, geo_prior"):
+    with pytest.raises(
+        UnknownNameError, match="csp_nce, defixmatch, fixmatch, freematch, geo_prior"
+    ):
         make_objective("hinge", objective("softmax").model)

@@ -58,6 +58,7 @@ class CAP(SemiSupervised):
     """Label sets by the quantiles at which as many images have each label as labelled ones do."""
 
     policy_class = POLICIES["cap"]
+    label_sets = True
 
 
 METHODS: dict[str, type[SemiSupervised]] = {

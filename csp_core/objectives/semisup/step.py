@@ -83,7 +83,6 @@ class SemiSupervised(Objective):
     prior_kind: ClassVar[str | None] = None
     label_sets: ClassVar[bool | None] = None
     policy_class: ClassVar[type[Policy]]
-    example_options: ClassVar[Mapping[str, Any]] = {"weak": "weak", "strong": "strong"}
     kept: Tensor
 
     def __init__(
