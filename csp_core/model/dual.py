@@ -122,7 +122,11 @@ class DualEncoder(nn.Module):
     def _add_token(self) -> None:
         if not isinstance(self.image, PixelEncoder):
             kind = "no image encoder" if self.image is None else type(self.image).__name__
-            raise ConfigError(f"A further token needs a vision transformer; the model has {kind}.")
+            raise ConfigError(
+                f"A further token needs a vision transformer, and the model has {kind}: give"
+                " model.image: {name: timm, model: vit_small_patch16_224}, or objective.distil:"
+                " none."
+            )
         self.image.add_token()
 
     def _make_classifier(self) -> nn.Linear | None:
