@@ -138,7 +138,10 @@ class SemiSupervised(Objective):
                 f" and one of {', '.join(DISTIL)}."
             )
         if distil != "none" and teacher != "metadata":
-            raise ConfigError("distil draws the model to what its teacher knows: give metadata.")
+            raise ConfigError(
+                f"distil is {distil!r}, which draws the model to what a teacher knows of place and"
+                f" date, and teacher is {teacher!r}: give teacher: metadata, or distil: none."
+            )
         if ratio < 1 or not weight >= 0 or not 0 < follow < 1:
             raise ConfigError(
                 f"ratio is {ratio}, distil_weight {weight} and follow {follow}; give 1 or more, 0"
@@ -164,11 +167,11 @@ class SemiSupervised(Objective):
         """
         super().fit(dataset, teacher)
         several = self.model.prior_kind == SEVERAL
-        self.sides = tuple(dataset[0]["image"].shape[1:])
         knows = self.teacher is not None and self.teacher.metadata is not None
         frequency = check_records(dataset, several=several, knows=knows)
         for policy in self._policies():
             policy.take_frequency(frequency)
+        self.sides = tuple(dataset[0]["image"].shape[1:])
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Give labelled and unlabelled records in each step, as ``TwoStreams`` does."""
@@ -301,7 +304,8 @@ class SemiSupervised(Objective):
             if policy is not None:
                 policy.commit(policy.after(rows[name]) if name in rows else {})
         if "counted" in rows:
-            self.kept.lerp_(rows["counted"].mean(), 1 - TOLD if step else 1.0)
+            counted = rows["counted"].mean().to(self.kept.dtype)
+            self.kept.lerp_(counted, 1 - TOLD if step else 1.0)
         if self.follower is not None:
             self._follow(self.follow)
 
