@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from csp_core.config import RunConfig, parse_config
-from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.records import ClassTable, RecordDataset, recounted
 from csp_core.geo import unit_vectors
 from csp_core.runs.status import MACHINE
 
@@ -85,6 +85,23 @@ def pictures(seed: int = 0, side: int = 16) -> RecordDataset:
     coarse = torch.randn(6, 3, side // 4, side // 4, generator=generator)
     patterns = torch.nn.functional.interpolate(coarse, scale_factor=4).flatten(1)
     return replace(records, image=(records.image @ patterns).sigmoid().view(-1, 3, side, side))
+
+
+def label_sets(records: RecordDataset, *, unknown: bool = True) -> RecordDataset:
+    """Give records of the cities label sets: the taxon recorded, and its city's commoner one.
+
+    If asked to, every tenth knows nothing of the last class, and one in fifty has no label set.
+    """
+    rows = torch.arange(len(records))
+    sets = torch.zeros(len(records), len(records.classes), dtype=torch.int8)
+    sets[rows, records.label] = 1
+    sets[rows, records.label // 2 * 2] = 1
+    if unknown:
+        sets[rows % 10 == 0, -1] = -1
+        sets[rows % 50 == 0] = -1
+    unlabelled = torch.full_like(records.label, -1)
+    classes = recounted(records.classes, unlabelled, sets)
+    return replace(records, label=unlabelled, labels=sets, classes=classes)
 
 
 def tree(root: Path, **sections: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from csp_core.data import counts as counting
 from csp_core.data.batch import Batch, Sample
 from csp_core.data.names import clashes, identity
 from csp_core.errors import AmbiguousNameError, BadRecordError, UnknownNameError
@@ -25,11 +26,14 @@ class ClassTable:
         names: Scientific name (or class name) of each class, unique.
         common_names: Common name of each class, ``""`` where there is none.
         counts: Training records of each class.
+        records: Training records with a label set, of which each may have several classes; None
+            where a record has one class.
     """
 
     names: tuple[str, ...]
     common_names: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    records: int | None = None
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""
@@ -41,6 +45,11 @@ class ClassTable:
             raise BadRecordError("A class table needs one common name and one count per name.")
         if len(set(self.names)) != len(self.names):
             raise BadRecordError("Class names must be unique.")
+        if self.records is not None and not max(1, *self.counts, 0) <= self.records:
+            raise BadRecordError(
+                f"A class has {max(self.counts):,} of {self.records:,} records; give at least that"
+                " many, or None where a record has one class."
+            )
 
     def __len__(self) -> int:
         """Return the number of classes."""
@@ -116,24 +125,23 @@ class ClassTable:
         """Return P(class), the share of each class among the training records.
 
         Returns:
-            ``(K,)`` float32, sums to 1; even when no counts are known.
+            ``(K,)`` float32, sums to 1; even when no counts are known. Of label sets, the part of
+            the records that have the class, which need not sum to 1.
         """
-        counts = torch.tensor(self.counts, dtype=torch.float64)
-        counts = counts if counts.sum() > 0 else torch.ones_like(counts)
-        return (counts / counts.sum()).to(torch.float32)
+        return counting.frequency(self.counts, self.records)
 
     def usual(self) -> Tensor:
         """Return the answer of somebody who knows the training records but no place.
 
         Returns:
-            ``(K,)`` float32, sums to 1: the share of each class, where one without training records
-            counts as half a record, as no class that is listed is impossible.
+            ``(K,)`` float32, as ``frequency``, but one without training records counts as half a
+            record, as no class that is listed is impossible.
 
         Example:
             >>> ClassTable(("a", "b"), ("", ""), (3, 0)).usual().round(decimals=3).tolist()
             [0.8569999933242798, 0.14300000667572021]
         """
-        return usual_shares(torch.tensor(self.counts, dtype=torch.float64))
+        return counting.usual(torch.tensor(self.counts, dtype=torch.float64), self.records)
 
 
 def _by_identity(names: Sequence[str]) -> dict[str, list[int]]:
@@ -142,19 +150,6 @@ def _by_identity(names: Sequence[str]) -> dict[str, list[int]]:
         if name:
             found.setdefault(identity(name), []).append(label)
     return found
-
-
-def usual_shares(counts: Tensor) -> Tensor:
-    """Turn counts of classes into shares of which none is 0.
-
-    Args:
-        counts: ``(K,)`` training records of each class.
-
-    Returns:
-        ``(K,)`` float32, sums to 1; a class without records counts as half a record.
-    """
-    counts = counts.double().clamp_min(0.5)
-    return (counts / counts.sum()).to(torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,8 +299,23 @@ def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
     if first.classes.names != second.classes.names or has[0] != has[1]:
         raise BadRecordError("Only parts of one data set can be joined: classes or images differ.")
     columns = first.joined_columns(second)
-    counts = count_classes(columns["label"], columns.get("labels"), len(first.classes))
-    return replace(first, classes=replace(first.classes, counts=counts), **columns)
+    classes = recounted(first.classes, columns["label"], columns.get("labels"))
+    return replace(first, classes=classes, **columns)
+
+
+def recounted(classes: ClassTable, label: Tensor, labels: Tensor | None) -> ClassTable:
+    """Count classes anew in training records.
+
+    Args:
+        classes: The classes.
+        label: ``(N,)`` int64, -1 where unlabelled.
+        labels: ``(N, K)`` label sets, or None; see ``RecordDataset``.
+
+    Returns:
+        The classes with their counts and, of label sets, the number of records that have one.
+    """
+    records = None if labels is None else max(1, int((labels >= 0).any(dim=1).sum()))
+    return replace(classes, counts=count_classes(label, labels, len(classes)), records=records)
 
 
 def count_classes(label: Tensor, labels: Tensor | None, classes: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from csp_core import geo
 from csp_core.calibrate import prediction_sets
 from csp_core.inference.prior import location_prior
-from csp_core.model import LEVEL_RADIUS_KM, PlaceSupport, Prior, calibration_of
+from csp_core.model import LEVEL_RADIUS_KM, PlaceSupport, Prior, calibration_of, class_frequency
 
 OFTEN, SOMETIMES, RARELY, UNKNOWN = (
     "often",
@@ -140,7 +140,8 @@ def describe_place(
     day, part = (None if time is None else torch.tensor([time]) for time in (date, hour))
     value = location_prior(model, place, date=day, hour=part)[0]
     near = _support_near(model, lon, lat, radius_km)
-    lift = value / model.classes.frequency() if model.prior_kind == "share" else None
+    frequency = class_frequency(model)
+    lift = None if frequency is None else value / frequency
     order = value.argsort(descending=True, stable=True)[:top].tolist()
     names, common = model.classes.names, model.classes.common_names
     # Numbers at once: one by one, tensors of a class each take longer than the model.

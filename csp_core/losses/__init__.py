@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from csp_core.losses.classes import class_cross_entropy, soft_cross_entropy
+from csp_core.losses.classes import (
+    binary_cross_entropy,
+    class_cross_entropy,
+    soft_cross_entropy,
+)
 from csp_core.losses.contrastive import (
     binary_nce,
     binary_negatives,
@@ -17,6 +21,7 @@ from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
 __all__ = [
     "an_slds",
     "an_ssdl",
+    "binary_cross_entropy",
     "binary_nce",
     "binary_negatives",
     "class_cross_entropy",

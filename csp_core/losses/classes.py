@@ -1,4 +1,4 @@
-"""Losses over classes: softmax cross-entropies."""
+"""Losses over classes: cross-entropies of one label and of label sets."""
 
 from __future__ import annotations
 
@@ -40,3 +40,24 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         Hinton et al. 2015, Distilling the Knowledge in a Neural Network, at temperature 1.
     """
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def binary_cross_entropy(
+    logits: Tensor, labels: Tensor, *, class_weight: Tensor | None = None
+) -> Tensor:
+    """Sigmoid cross-entropy of label sets, each class by itself.
+
+    Args:
+        logits: ``(N, K)``.
+        labels: ``(N, K)``, 1 where a record has a class, 0 where it has not, -1 where that is
+            unknown, which counts neither way.
+        class_weight: ``(K,)`` weight of each class, or None for equal weights.
+
+    Returns:
+        Scalar, nats, sum over what is known divided by how much that is; 0 where nothing is.
+    """
+    known = labels >= 0
+    each = F.binary_cross_entropy_with_logits(
+        logits, labels.clamp_min(0).to(logits.dtype), weight=class_weight, reduction="none"
+    )
+    return (each * known).sum() / known.sum().clamp_min(1)

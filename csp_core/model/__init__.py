@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from csp_core.model.calibration import BOTH, IMAGE, PLACE, Calibration, calibration_of
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
-    from csp_core.model.prior import Prior
+    from csp_core.model.prior import Prior, class_frequency
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
 
 _HOMES = {
@@ -33,6 +33,7 @@ _HOMES = {
     "Side": "csp_core.model.heads",
     "Support": "csp_core.model.support",
     "calibration_of": "csp_core.model.calibration",
+    "class_frequency": "csp_core.model.prior",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
 }
@@ -56,6 +57,7 @@ __all__ = [
     "Side",
     "Support",
     "calibration_of",
+    "class_frequency",
     "make_baseline",
     "read_heads",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core import geo
-from csp_core.data.records import RecordDataset, usual_shares
+from csp_core.data.records import RecordDataset, recounted
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.model.prior import Prior
 from csp_core.model.support import Support
@@ -28,8 +28,14 @@ FLOOR = 1e-12
 class Baseline:
     """Base of the baselines: classes, frequency and support of the records given.
 
+    From label sets a baseline tells, of each class by itself, the probability that it is in the set
+    of a record; what is unknown of a set counts neither way.
+
     Args:
         dataset: The training records; those without a place or a label are left out.
+
+    Raises:
+        BadRecordError: If none is left.
     """
 
     name = "baseline"
@@ -38,20 +44,23 @@ class Baseline:
     uses_hour = False
 
     def __init__(self, dataset: RecordDataset) -> None:
-        known = ~dataset.lonlat.isnan().any(dim=1) & (dataset.label >= 0)
+        known = ~dataset.lonlat.isnan().any(dim=1) & dataset.labelled()
         if not known.any():
             raise BadRecordError("A baseline needs records with a place and a label; none given.")
         self.lonlat, self.label = dataset.lonlat[known], dataset.label[known]
-        self.classes = dataset.classes
-        self.frequency = usual_shares(torch.bincount(self.label, minlength=len(self.classes)))
+        self.labels = None if dataset.labels is None else dataset.labels[known]
+        counted = recounted(dataset.classes, self.label, self.labels)
+        self.prior_kind = "share" if self.labels is None else "probability"
+        self.classes = dataset.classes if self.labels is None else counted
+        self.frequency = counted.usual()
         self.support: Support | None = Support.from_records(
-            self.lonlat, self.label, len(self.classes)
+            self.lonlat, self.label, len(self.classes), labels=self.labels
         )
 
     def prior(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
     ) -> Tensor:
-        """Compute the share of every class at checked places.
+        """Compute the share, or of label sets the probability, of every class at checked places.
 
         Args:
             lonlat: ``(N, 2)`` degrees.
@@ -59,7 +68,7 @@ class Baseline:
             hour: Not used.
 
         Returns:
-            ``(N, K)``, rows sum to 1.
+            ``(N, K)``, rows of shares sum to 1.
         """
         chunks = torch.split(lonlat.float(), CHUNK)
         if not len(lonlat):
@@ -102,6 +111,10 @@ class NearestRecords(Baseline):
     def _share(self, lonlat: Tensor) -> Tensor:
         places = torch.deg2rad(lonlat.flip(1)).numpy()
         rows = torch.from_numpy(self.tree.query(places, k=self.k, return_distance=False))
+        if self.labels is not None:
+            near = self.labels[rows]
+            has, told = (near == 1).sum(dim=1), (near >= 0).sum(dim=1)
+            return (has + self.mass * self.frequency) / (told + self.mass)
         votes = torch.zeros(len(lonlat), len(self.classes))
         votes.scatter_add_(1, self.label[rows], torch.ones(rows.shape))
         return (votes + self.mass * self.frequency) / (self.k + self.mass)
@@ -111,7 +124,8 @@ class KernelDensity(Baseline):
     """Every record counts with the exponential of its great-circle distance.
 
     At bandwidth h the share of class k is (Σ_i exp(-d_i/h) [y_i = k] + mass · frequency_k) divided
-    by its sum over classes; the shares at several bandwidths are averaged.
+    by its sum over classes; the shares at several bandwidths are averaged. Of label sets the
+    divisor is, for each class, the same sum over the records of which it is known, and mass.
 
     Args:
         dataset: The training records.
@@ -137,7 +151,12 @@ class KernelDensity(Baseline):
         self.sites, site = torch.unique(self.lonlat, dim=0, return_inverse=True)
         self.vectors = geo.unit_vectors(self.sites)
         self.counts = torch.zeros(len(self.sites), len(self.classes))
-        self.counts.index_put_((site, self.label), torch.ones(len(site)), accumulate=True)
+        if self.labels is None:
+            self.counts.index_put_((site, self.label), torch.ones(len(site)), accumulate=True)
+        else:
+            self.counts.index_add_(0, site, (self.labels == 1).float())
+            self.told = torch.zeros_like(self.counts)
+            self.told.index_add_(0, site, (self.labels >= 0).float())
 
     def _share(self, lonlat: Tensor) -> Tensor:
         # Chords by differences stay exact for near places, and cost a third of the half-chord form.
@@ -149,8 +168,12 @@ class KernelDensity(Baseline):
         distance = 2 * geo.EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))
         shares = torch.zeros(len(lonlat), len(self.classes))
         for bandwidth in self.bandwidths_km:
-            weighted = torch.exp(-distance / bandwidth) @ self.counts + self.mass * self.frequency
-            shares += weighted / weighted.sum(dim=1, keepdim=True)
+            weight = torch.exp(-distance / bandwidth)
+            weighted = weight @ self.counts + self.mass * self.frequency
+            if self.labels is None:
+                shares += weighted / weighted.sum(dim=1, keepdim=True)
+            else:
+                shares += weighted / (weight @ self.told + self.mass)
         return shares / len(self.bandwidths_km)
 
 
@@ -167,6 +190,9 @@ class RandomForest(Baseline):
         smoothing: Weight of the class frequency beside the trees, above 0 and below 1.
         seed: Seed of the trees.
         threads: Processes that grow trees at a time; the trees are the same for any number.
+
+    Raises:
+        ConfigError: If an option is out of range, or something is unknown of a label set.
 
     Source:
         Breiman 2001, Random forests, as in scikit-learn.
@@ -189,17 +215,28 @@ class RandomForest(Baseline):
                 f"trees is {trees}, min_samples_leaf {min_samples_leaf} and smoothing {smoothing};"
                 " give at least 1, at least 1 and a part between 0 and 1."
             )
-        from sklearn.ensemble import RandomForestClassifier
+        if self.labels is not None and (self.labels < 0).any():
+            raise ConfigError(
+                "random_forest needs label sets in which every class is known to be there or not;"
+                " take nearest_records or kernel_density."
+            )
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         self.smoothing = smoothing
-        self.forest = RandomForestClassifier(
+        # The variance of 0 and 1 is half of Gini's impurity, so a regression of them grows the
+        # trees of label sets with one answer a class.
+        kind = RandomForestClassifier if self.labels is None else RandomForestRegressor
+        self.forest = kind(
             n_estimators=trees,
             min_samples_leaf=min_samples_leaf,
+            max_features="sqrt",
             random_state=seed,
             n_jobs=threads,
         )
-        self.forest.fit(self._features(self.lonlat), self.label.numpy())
-        self.seen = torch.from_numpy(self.forest.classes_).long()
+        truth = self.label if self.labels is None else self.labels.float()
+        self.forest.fit(self._features(self.lonlat), truth.numpy())
+        found = getattr(self.forest, "classes_", np.arange(len(self.classes)))
+        self.seen = torch.from_numpy(found).long()
 
     def _features(self, lonlat: Tensor) -> NDArray[np.float32]:
         # Trees cut along axes: the vector lets them cut without seeing the antimeridian. Longitude
@@ -210,7 +247,9 @@ class RandomForest(Baseline):
         return features
 
     def _share(self, lonlat: Tensor) -> Tensor:
-        grown = torch.from_numpy(self.forest.predict_proba(self._features(lonlat))).float()
+        ask = self.forest.predict_proba if self.labels is None else self.forest.predict
+        # Of one class alone, a regression gives a column without its second dimension.
+        grown = torch.from_numpy(ask(self._features(lonlat))).float().view(len(lonlat), -1)
         share = torch.zeros(len(lonlat), len(self.classes)).index_copy_(1, self.seen, grown)
         return (1 - self.smoothing) * share + self.smoothing * self.frequency
 
@@ -245,6 +284,11 @@ class Mixture:
             raise ConfigError(
                 "The priors of a mixture must have the same classes in the same order: make them"
                 " from the same training records."
+            )
+        if any(prior.prior_kind == "probability" for prior in priors):
+            raise ConfigError(
+                "A mixture shares 1 out among its classes, and one of the priors answers with label"
+                " sets: give priors of single labels."
             )
         self.priors, self.weights, self.name = tuple(priors), tuple(weights), name
         self.classes = priors[0].classes

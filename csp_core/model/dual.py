@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
 from csp_core.image.stats import ImageStats
-from csp_core.model.calibration import Calibration
+from csp_core.model.calibration import IMAGE, PLACE, Calibration
 from csp_core.model.heads import PRIOR_KINDS, Heads
 from csp_core.model.support import Support
 
@@ -29,7 +29,8 @@ class DualEncoder(nn.Module):
         dim: Size of the shared space.
         classes: The classes of the location classifier, or None for pre-training alone.
         bias: Whether the classifier has a bias, which can hold the class frequency.
-        prior_kind: ``"share"`` (softmax over classes) or ``"relative"`` (independent sigmoids).
+        prior_kind: ``"share"`` (softmax over classes), ``"relative"`` (independent sigmoids that
+            rank) or ``"probability"`` (those of label sets, whose absences were labelled too).
         name: What to call the model.
         heads: Which heads it has. If None, one projection head on the image side and the location
             classifier, until an objective takes the model and asks for others.
@@ -217,13 +218,27 @@ class DualEncoder(nn.Module):
             image: ``(N, C, H, W)``, or ``(N, F)`` precomputed features.
 
         Returns:
-            ``(N, K)`` in [0, 1], on the CPU; rows sum to 1.
+            ``(N, K)`` in [0, 1], on the CPU; rows sum to 1, but for label sets.
         """
         with _evaluating(self):
             first = next(self.parameters())
-            logits = self.image_logits(image.to(first.device)) / self.calibration.image_temperature
-            value = logits.float().softmax(dim=1)
+            logits = self.divided(self.image_logits(image.to(first.device)), IMAGE).float()
+            sets = self.prior_kind == "probability"
+            value = logits.sigmoid() if sets else logits.softmax(dim=1)
         return value.cpu()
+
+    def divided(self, logits: Tensor, answer: str) -> Tensor:
+        """Divide logits by what was fitted to them.
+
+        Args:
+            logits: ``(N, K)``.
+            answer: Whose they are, ``IMAGE`` or ``PLACE``.
+
+        Returns:
+            ``(N, K)``.
+        """
+        divisors = self.calibration.divisors(answer)
+        return logits / (divisors if isinstance(divisors, float) else logits.new_tensor(divisors))
 
     def embed_image(self, image: Tensor) -> Tensor:
         """Project images into the shared space.
@@ -282,21 +297,26 @@ class DualEncoder(nn.Module):
             first = next(self.parameters())
             date, hour = (t if t is None else t.to(first.device) for t in (date, hour))
             places = lonlat.to(first.device, first.dtype)
-            logits = self.class_logits(places, date, hour) / self.calibration.temperature
+            logits = self.divided(self.class_logits(places, date, hour), PLACE)
             value = logits.softmax(dim=1) if self.prior_kind == "share" else logits.sigmoid()
         return value.cpu()
 
     def set_class_frequency(self, frequency: Tensor) -> None:
-        """Start a share model's bias at the logarithm of the class frequency.
+        """Start the biases where the classifiers answer with the class frequency.
+
+        That is its logarithm for shares, its log-odds for label sets; presence-only scores are left
+        alone.
 
         Args:
-            frequency: ``(K,)``, sums to 1.
+            frequency: ``(K,)`` as of ``ClassTable.frequency``.
         """
+        sets = self.prior_kind == "probability"
+        bias = frequency.logit(eps=1e-6) if sets else frequency.clamp_min(1e-6).log()
         with torch.no_grad():
-            if self.classifier is not None and self.bias and self.prior_kind == "share":
-                self.classifier.bias.copy_(frequency.clamp_min(1e-6).log())
+            if self.classifier is not None and self.bias and self.prior_kind != "relative":
+                self.classifier.bias.copy_(bias)
             if self.image_classifier is not None:
-                self.image_classifier.bias.copy_(frequency.clamp_min(1e-6).log())
+                self.image_classifier.bias.copy_(bias)
 
 
 def _projection(kind: str | None, size: int, dim: int) -> nn.Module | None:

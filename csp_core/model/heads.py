@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from csp_core.errors import ConfigError
 
-# What the values are: they sum to 1 over the classes, or rank each class by itself.
-PRIOR_KINDS = ("share", "relative")
+# What the values are: they sum to 1 over the classes; they rank each class by itself; or each is by
+# itself the probability that a class is in the label set, since absences were labelled too.
+PRIOR_KINDS = ("share", "relative", "probability")
 Side = Literal["image", "location"]
 KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 # One for each part of an objective that compares.

@@ -1,4 +1,4 @@
-"""What a model and a baseline have in common."""
+"""What a model and a baseline have in common, and what their values are compared with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from torch import Tensor
 
 from csp_core.data.records import ClassTable
 from csp_core.model.support import Support
+
+
+def class_frequency(model: Prior) -> Tensor | None:
+    """Give what the values of a model's classes are compared with, where that is known.
+
+    Args:
+        model: A model or a baseline.
+
+    Returns:
+        ``(K,)`` P(class): shares of the training records, or the part of the label sets that have
+        each class. None for relative scores, and where nobody counted the label sets.
+    """
+    counted = model.prior_kind == "share" or model.classes.records is not None
+    return model.classes.frequency() if counted and model.prior_kind != "relative" else None
 
 
 class Prior(Protocol):

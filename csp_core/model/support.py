@@ -60,6 +60,9 @@ class Support:
         count: ``(M,)`` int64 records of that class in that cell, above 0.
         num_classes: Number of classes K.
         cell_degrees: Side of a cell, 0.5 or coarser.
+        record_cell: ``(R,)`` int64 cells with records of label sets, each once; None where a record
+            has one class, so that counts of classes add up to records.
+        record_count: ``(R,)`` int64 records in each of these, whatever classes they have.
 
     Raises:
         BadRecordError: If the columns differ in length, or a class, cell or side does not exist.
@@ -72,17 +75,32 @@ class Support:
         count: Tensor,
         num_classes: int,
         cell_degrees: float = 1.0,
+        record_cell: Tensor | None = None,
+        record_count: Tensor | None = None,
     ) -> None:
         _check(cell, label, count, num_classes, cell_degrees)
         self.cell, self.label, self.count = cell.long(), label.long(), count.long()
         self.num_classes, self.cell_degrees = num_classes, cell_degrees
-        ids, position = torch.unique(self.cell, return_inverse=True)
-        self._position = position.numpy()
+        self.of_sets = record_cell is not None and record_count is not None
+        whose, records = self.cell, self.count
+        if record_cell is not None and record_count is not None:
+            _check_records(self.cell, record_cell, record_count, cell_degrees)
+            whose, records = record_cell.long(), record_count.long()
+        ids, position = torch.unique(whose, return_inverse=True)
+        # Records of any class in each cell, in the order of ``ids``.
+        self._records = torch.zeros(len(ids), dtype=torch.int64).index_add_(0, position, records)
+        self._cells, self._position = ids, torch.searchsorted(ids, self.cell).numpy()
         self._centres = geo.cell_centres(ids, cell_degrees)
 
     @classmethod
     def from_records(
-        cls, lonlat: Tensor, label: Tensor, num_classes: int, cell_degrees: float = 1.0
+        cls,
+        lonlat: Tensor,
+        label: Tensor,
+        num_classes: int,
+        cell_degrees: float = 1.0,
+        *,
+        labels: Tensor | None = None,
     ) -> Support:
         """Count records; those without a place or a label are left out.
 
@@ -91,15 +109,25 @@ class Support:
             label: ``(N,)`` int64.
             num_classes: Number of classes K.
             cell_degrees: Side of a cell.
+            labels: ``(N, K)`` label sets in place of labels, or None. A record counts once for each
+                class of its set, and once for its cell.
 
         Returns:
             The counts.
         """
-        known = ~lonlat.isnan().any(dim=1) & (label >= 0)
-        pair = geo.cell_ids(lonlat[known], cell_degrees) * num_classes + label[known]
+        known = ~lonlat.isnan().any(dim=1)
+        known &= label >= 0 if labels is None else (labels >= 0).any(dim=1)
+        cell = geo.cell_ids(lonlat[known], cell_degrees)
+        records: tuple[Tensor, ...] = ()
+        if labels is None:
+            pair = cell * num_classes + label[known]
+        else:
+            row, which = (labels[known] == 1).nonzero(as_tuple=True)
+            pair = cell[row] * num_classes + which
+            records = torch.unique(cell, return_counts=True)
         pair, count = torch.unique(pair, return_counts=True)
         cell = torch.div(pair, num_classes, rounding_mode="floor")
-        return cls(cell, pair % num_classes, count, num_classes, cell_degrees)
+        return cls(cell, pair % num_classes, count, num_classes, cell_degrees, *records)
 
     def near(self, lon: float, lat: float, *, radius_km: float = LEVEL_RADIUS_KM) -> PlaceSupport:
         """Sum up the evidence near a place.
@@ -118,10 +146,11 @@ class Support:
         per_class = np.zeros(self.num_classes, dtype=np.int64)
         inside = near <= radius_km
         np.add.at(per_class, label[inside], count[inside])
-        local = int(count[near <= LEVEL_RADIUS_KM].sum())
+        records = self._records.numpy()
+        local = int(records[distance <= LEVEL_RADIUS_KM].sum())
         return PlaceSupport(
             level=next(name for name, least in LEVELS if local >= least),
-            records=int(per_class.sum()),
+            records=int(records[distance <= radius_km].sum()),
             per_class=torch.from_numpy(per_class),
             nearest_km=float(distance.min()) if len(distance) else None,
             radius_km=radius_km,
@@ -165,8 +194,7 @@ class Support:
         east, north = lon.double().numpy(), np.deg2rad(lat.double().numpy())
         found = np.zeros((len(north), len(east)), dtype=np.int64)
         centres = self._centres.double().numpy()
-        records = np.zeros(len(centres), dtype=np.int64)
-        np.add.at(records, self._position, self.count.numpy())
+        records = self._records.numpy()
         reach = math.sin(min(radius_km / (2 * geo.EARTH_RADIUS_KM), math.pi / 2)) ** 2
         for parallel in np.unique(centres[:, 1]):
             row = math.radians(parallel)
@@ -195,26 +223,35 @@ class Support:
         mine = self.label == label
         return geo.cell_centres(self.cell[mine], self.cell_degrees), self.count[mine]
 
+    def cells(self) -> tuple[Tensor, Tensor]:
+        """List the cells in which there are records of any class.
+
+        Returns:
+            ``(n, 2)`` cell centres in degrees and ``(n,)`` numbers of records.
+        """
+        return self._centres, self._records
+
     def most_recorded(self) -> tuple[float, float] | None:
         """Find where the most records of any class were made.
 
         Returns:
             Longitude and latitude of the centre of that cell, degrees; None without a record.
         """
-        if not len(self.count):
+        if not len(self._records):
             return None
-        records = torch.zeros(len(self._centres), dtype=torch.int64)
-        records.index_add_(0, torch.from_numpy(self._position), self.count)
-        lon, lat = self._centres[int(records.argmax())].tolist()
+        lon, lat = self._centres[int(self._records.argmax())].tolist()
         return lon, lat
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the counts in compact types, for a file.
 
         Returns:
-            ``cell`` and ``count`` int32, ``label`` int32.
+            ``cell`` and ``count`` int32, ``label`` int32; of label sets also ``record_cell`` and
+            ``record_count``.
         """
         columns = {"cell": self.cell, "label": self.label, "count": self.count}
+        if self.of_sets:
+            columns |= {"record_cell": self._cells, "record_count": self._records}
         return {name: column.to(torch.int32) for name, column in columns.items()}
 
 
@@ -239,3 +276,13 @@ def _check(cell: Tensor, label: Tensor, count: Tensor, num_classes: int, degrees
     for what, values, end in (("cell", cell, cells), ("class", label, num_classes)):
         if len(values) and not (0 <= int(values.min()) and int(values.max()) < end):
             raise BadRecordError(f"Support names a {what} that does not exist; there are {end}.")
+
+
+def _check_records(cell: Tensor, record_cell: Tensor, count: Tensor, degrees: float) -> None:
+    once = torch.zeros_like(record_cell)
+    _check(record_cell, once, count, 1, degrees)
+    if len(torch.unique(record_cell)) < len(record_cell) or not torch.isin(cell, record_cell).all():
+        raise BadRecordError(
+            "Support counts classes in cells of which it does not say, once, how many records there"
+            " are."
+        )

@@ -10,7 +10,7 @@ from csp_core.objectives.base import Objective
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
-from csp_core.objectives.supervised import ImageSoftmax, Softmax, SoftTargets
+from csp_core.objectives.supervised import ImageSoftmax, LabelSets, Softmax, SoftTargets
 from csp_core.tables import check_options, construct, lookup, option_names
 
 __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "heads_for", "make_objective"]
@@ -19,6 +19,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "softmax": Softmax,
     "soft_targets": SoftTargets,
     "image_softmax": ImageSoftmax,
+    "label_sets": LabelSets,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,

@@ -17,6 +17,7 @@ from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
+from csp_core.objectives.labels import check_labels
 
 
 def times(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
@@ -74,7 +75,8 @@ class Objective(nn.Module):
     can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
     says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
-    teacher; ``example_options`` are a small form for trying it out.
+    teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind;
+    ``example_options`` are a small form for trying it out.
 
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
@@ -98,6 +100,7 @@ class Objective(nn.Module):
     augments: ClassVar[bool] = True
     compares: ClassVar[bool] = False
     taught: ClassVar[bool] = False
+    label_sets: ClassVar[bool | None] = False
     example_options: ClassVar[Mapping[str, Any]] = {}
     augmentation: str | None = "of its own"
 
@@ -145,8 +148,11 @@ class Objective(nn.Module):
             teacher: A prior to learn from, for objectives that do.
 
         Raises:
-            ConfigError: If the objective needs a teacher and there is none, or the other way about.
+            ConfigError: If the objective needs a teacher and there is none, or the other way about,
+                or if the records have labels of another kind.
         """
+        if "labels" in self.learns_from:
+            check_labels(type(self).__name__, self.label_sets, dataset)
         if teacher is not None and not self.taught:
             raise ConfigError(
                 f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"

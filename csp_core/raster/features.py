@@ -25,7 +25,7 @@ from csp_core.location.network import ResidualMLP
 from csp_core.location.separable import SPLITS, Split
 from csp_core.location.siren import Siren
 from csp_core.location.spherical import RandomFourierSphere
-from csp_core.model import DualEncoder
+from csp_core.model import PLACE, DualEncoder
 from csp_core.raster.beside import Beside
 from csp_core.raster.cuts import Cut, Piece, cut_all, cut_some
 
@@ -316,13 +316,19 @@ def _linear_end(
     classifier: Any = model.classifier
     weight, last = classifier.weight, parts.last
     bias = weight.new_zeros(len(weight)) if classifier.bias is None else classifier.bias
-    scale = 1 / model.calibration.temperature
+    # One number, or, of label sets, a column of one a class.
+    divisors = torch.tensor(model.calibration.divisors(PLACE), dtype=torch.float64)
+    scale = (1 / divisors).to(weight).view(-1, 1)
     if last is None:
-        return weight * scale, bias * scale, parts.run
+        return weight * scale, bias * scale[:, 0], parts.run
     classes, middle, width = len(weight), last.out_features, last.in_features
     if model.prior_kind == "share" and 4 * classes * width > 3 * middle * (classes + width):
         # Shares need all classes everywhere, which from a wider layer are more work, or little
         # less for far more to keep for the next class.
-        return weight * scale, bias * scale, lambda places, begun: last(parts.run(places, begun))
+        return (
+            weight * scale,
+            bias * scale[:, 0],
+            lambda places, begun: last(parts.run(places, begun)),
+        )
     joined = bias if last.bias is None else bias + weight @ last.bias
-    return (weight @ last.weight) * scale, joined * scale, parts.run
+    return (weight @ last.weight) * scale, joined * scale[:, 0], parts.run

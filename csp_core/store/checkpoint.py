@@ -91,6 +91,7 @@ def save_model(
         "bias": model.bias,
         "prior_kind": model.prior_kind,
         "num_classes": len(model.classes),
+        **({} if model.classes.records is None else {"records": model.classes.records}),
         "provenance": dict(provenance or {}),
     }
     texts = {"README.md": _plain_card(model), **(texts or {})}
@@ -224,11 +225,13 @@ def _build(contents: Contents) -> DualEncoder:
     values, calls = SPARE_VALUES + 4 * held, SPARE_CALLS + 200 * len(contents.shapes)
     reason = "config.json describes far more weights than model.safetensors holds"
     with Bounded(values, reason, calls=calls):
+        names, common, counts = columns or ((), (), ())
+        table = ClassTable(names, common, counts, config.get("records"))
         return DualEncoder(
             make_image_encoder(**image) if image else None,
             make_location_encoder(dim=config["dim"], **location) if location else None,
             dim=config["dim"],
-            classes=ClassTable(*columns) if contents.classes else ClassTable(()),
+            classes=table,
             bias=config["bias"],
             prior_kind=config["prior_kind"],
             name=str(config["name"])[:200],

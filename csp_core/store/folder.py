@@ -66,13 +66,14 @@ def read_contents(folder: Path) -> Contents:
     config = read_model_config(folder)
     shapes = check_tensors(folder / "model.safetensors")
     _check_config(config, shapes)
-    return Contents(
-        config=config,
-        heads=read_heads(config),
-        calibration=Calibration.from_dict(read_mapping(folder / "calibration.json")),
-        classes=_read_classes(folder / "classes.csv", config["num_classes"]),
-        shapes=shapes,
-    )
+    calibration = Calibration.from_dict(read_mapping(folder / "calibration.json"))
+    calibration.check_classes(config["num_classes"])
+    classes = _read_classes(folder / "classes.csv", config["num_classes"])
+    if "records" in config:
+        most = max([1, *(count for _, _, count in classes)])
+        if _whole(config, "records", most) >= MOST_COUNT:
+            raise ConfigError("config.json says more records than there can be, 2^53")
+    return Contents(config, read_heads(config), calibration, classes, shapes)
 
 
 def entries(folder: Path) -> Iterator[Path]:

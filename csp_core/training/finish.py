@@ -49,8 +49,8 @@ def finish_model(
     if config.training.saved_as == "float16":
         halve(model)  # before anything is measured: the card is to tell of the model as it is kept
     if model.classifier is not None:
-        places, label = train_set.lonlat, train_set.label
-        model.support = Support.from_records(places, label, len(model.classes))
+        places, label, labels = train_set.lonlat, train_set.label, train_set.labels
+        model.support = Support.from_records(places, label, len(model.classes), labels=labels)
     metrics: dict[str, dict[str, Any]] = {}
     # A model that has seen all records was measured, before, as it answers these.
     measure = find_measure(model, train_set if val_set is None else val_set)

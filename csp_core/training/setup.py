@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
-from csp_core.data.records import ClassTable, RecordDataset, join_records
+from csp_core.data.records import ClassTable, RecordDataset, join_records, recounted
 from csp_core.errors import ConfigError
 from csp_core.image import make_image_encoder
 from csp_core.location import make_location_encoder
@@ -74,6 +74,9 @@ def make_parts(
     for line in _read_lines(train_set):
         log.info("%s", line, extra={"tell": True})
     train_set.classes.check_distinct()
+    if train_set.labels is not None and train_set.classes.records is None:
+        counted = recounted(train_set.classes, train_set.label, train_set.labels)
+        train_set = replace(train_set, classes=counted)
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None

@@ -97,7 +97,7 @@ def test_what_is_missing_is_named():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ConfigError, match="gives 8 dimensions, the model wants 9"):
         DualEncoder(None, make_location_encoder("xyz", 8), dim=9)
-    with pytest.raises(ConfigError, match="'probability'"):
-        model(prior_kind="probability")
+    with pytest.raises(ConfigError, match="'likelihood'"):
+        model(prior_kind="likelihood")
     with pytest.raises(ConfigError, match="out_dim"):
         DualEncoder(nn.Identity(), None, dim=8)

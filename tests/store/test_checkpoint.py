@@ -206,7 +206,7 @@ def test_bytes_that_are_no_text(copy):
         ("dim", "wide"),
         ("location", {"name": "gird"}),
         ("location", {"name": "xyz"}),
-        ("prior_kind", "probability"),
+        ("prior_kind", "likelihood"),
         ("num_classes", 7),
     ],
 )

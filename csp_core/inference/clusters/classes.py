@@ -132,11 +132,10 @@ def supported(support: Support | None, lonlat: Tensor) -> Tensor:
     """
     from sklearn.neighbors import KDTree
 
-    if support is None or not len(support.cell):
+    if support is None or not len(support.cells()[0]):
         return torch.zeros(len(lonlat), dtype=torch.bool)
-    ids, position = torch.unique(support.cell, return_inverse=True)
-    records = torch.zeros(len(ids), dtype=torch.int64).index_add_(0, position, support.count)
-    centres = geo.unit_vectors(geo.cell_centres(ids, support.cell_degrees).double())
+    centres, records = support.cells()
+    centres = geo.unit_vectors(centres.double())
     chord = 2 * np.sin(LEVEL_RADIUS_KM / (2 * geo.EARTH_RADIUS_KM))
     found = KDTree(centres.numpy()).query_radius(geo.unit_vectors(lonlat.double()).numpy(), chord)
     counts = records.numpy()

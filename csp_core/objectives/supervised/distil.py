@@ -15,6 +15,7 @@ from csp_core.losses import class_cross_entropy, soft_cross_entropy
 from csp_core.model import DualEncoder, Prior
 from csp_core.objectives.base import join_times, times
 from csp_core.objectives.draws import BatchRandom
+from csp_core.objectives.labels import check_labels
 from csp_core.objectives.supervised.softmax import Softmax
 
 POOL_BYTES = 4e9
@@ -78,9 +79,10 @@ class SoftTargets(Softmax):
             teacher: A prior over the same classes.
 
         Raises:
-            ConfigError: If there is no teacher, its classes differ, or its answers would not fit
-                in memory.
+            ConfigError: If there is no teacher, its classes differ, its answers would not fit in
+                memory, or the records have label sets.
         """
+        check_labels(type(self).__name__, self.label_sets, dataset)
         if teacher is None or teacher.classes.names != dataset.classes.names:
             raise ConfigError(
                 "The objective soft_targets needs `teachers` with the classes of the training"

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from csp_core.augment import augmentation as find_augmentation
-from csp_core.data.batch import Batch
-from csp_core.data.records import RecordDataset
-from csp_core.errors import ConfigError
 from csp_core.losses import class_cross_entropy
-from csp_core.model import SIDES, DualEncoder, Heads, Prior, Side
-from csp_core.objectives.base import change_images, times
-from csp_core.objectives.draws import BatchRandom
-from csp_core.objectives.supervised.softmax import Softmax
-
-Mode = Literal["full", "heads", "linear"]
-MODES = ("full", "heads", "linear")
+from csp_core.model import SIDES, DualEncoder, Side
+from csp_core.objectives.supervised.sides import Mode, TwoSides
+from csp_core.objectives.supervised.softmax import class_weight
 
 
-class ImageSoftmax(Softmax):
+class ImageSoftmax(TwoSides):
     """Softmax cross-entropy of a linear classifier on each side: image and location.
 
     The sides share no weight, so that P(class | image) and P(class | place) can be multiplied.
@@ -49,9 +39,7 @@ class ImageSoftmax(Softmax):
         Mai et al. 2023, CSP, section 3.3: both sides are tuned apart and multiplied.
     """
 
-    learns_from = ("labels", "images", "places")
-    trains = ("image", "location", "classifier")
-    augments = True
+    class_weight: Tensor
 
     def __init__(
         self,
@@ -65,112 +53,32 @@ class ImageSoftmax(Softmax):
         jitter_km: float | tuple[float, float] = 0.0,
     ) -> None:
         super().__init__(
-            model,
-            label_smoothing=label_smoothing,
-            rarity_power=rarity_power,
-            jitter_km=jitter_km,
+            model, sides=sides, mode=mode, augmentation=augmentation, jitter_km=jitter_km
         )
-        if not sides or not set(sides) <= set(SIDES) or mode not in MODES:
-            raise ConfigError(
-                f"sides is {list(sides)} and mode {mode!r}; give some of {', '.join(SIDES)} and one"
-                f" of {', '.join(MODES)}."
-            )
-        if augmentation is not None:
-            find_augmentation(augmentation)
-        self.sides, self.mode, self.augmentation = tuple(sides), mode, augmentation
-        if "location" in sides and model.classifier is None:
-            raise ConfigError("The location side needs a location encoder: give model.location.")
+        weight = class_weight(model, rarity_power, label_smoothing)
+        self.label_smoothing = label_smoothing
+        # Not persistent: it follows from the classes.
+        self.register_buffer("class_weight", weight, persistent=False)
 
-    @classmethod
-    def heads(cls, options: Mapping[str, Any]) -> Heads:
-        """Ask for a classifier on each side that learns.
+    def compare(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Compute the cross-entropy of a side.
 
         Args:
-            options: All options of the objective.
+            logits: ``(N, K)``.
+            truth: ``(N,)`` int64 labels, -1 where unknown.
 
         Returns:
-            The heads; the projection head stays for what was pre-trained with it.
+            Scalar, nats; 0 without a label.
         """
-        return Heads(classifiers=tuple(side for side in SIDES if side in options["sides"]))
-
-    def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
-        """Check that there are images where the image side learns.
-
-        Args:
-            dataset: The training records.
-            teacher: None: this objective learns from none.
-
-        Raises:
-            ConfigError: If the records have no images.
-        """
-        super().fit(dataset, teacher)
-        if "image" in self.sides and "image" not in dataset[0]:
-            raise ConfigError(
-                f"The data set {dataset.name!r} has no images. If it has an option to read them,"
-                " turn that on; or give sides=[location]."
-            )
-
-    def resting(self) -> list[nn.Module]:
-        """List the projection head, sides that are left out, and what the mode freezes."""
-        image, found = self.model.image, [self.model.image_head]
-        if "image" not in self.sides or self.mode == "linear":
-            found.append(image)
-        elif self.mode == "heads":
-            found.append(getattr(image, "net", None))
-        if "location" not in self.sides or self.mode != "full":
-            found.append(self.model.location)
-        if "location" not in self.sides:
-            found.append(self.model.classifier)
-        if "image" not in self.sides:
-            found.append(self.model.image_classifier)
-        return [part for part in found if isinstance(part, nn.Module)]
-
-    def draw(self, batch: Batch, random: BatchRandom) -> Batch:
-        """Scatter the places and change the images, in training.
-
-        Args:
-            batch: A batch on the CPU.
-            random: Its source of random numbers.
-
-        Returns:
-            The batch.
-        """
-        batch = super().draw(batch, random)
-        if not self.training or "image" not in self.sides or "image" not in batch:
-            return batch
-        return {**batch, "image": change_images(batch["image"], self.augmentation, random)}
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the cross-entropy of each side.
-
-        Args:
-            batch: ``label`` ``(N,)``, ``lonlat`` ``(N, 2)``, ``image`` and, for models that know
-                time, ``date`` and ``hour`` ``(N,)``.
-
-        Returns:
-            ``{"loss"}``, the sum over the sides, and each of them by name, nats.
-        """
-        label, parts = batch["label"], {}
-        if "image" in self.sides:
-            parts["image"] = self._mean(self.model.image_logits(batch["image"]), label)
-        if "location" in self.sides:
-            known = ~batch["lonlat"].isnan().any(dim=1)
-            # Whoever has no place is asked at 0, 0 and not counted: not a number spreads backwards.
-            places = torch.where(known[:, None], batch["lonlat"], 0.0)
-            logits = self.model.class_logits(places, *times(batch))
-            parts["location"] = self._mean(logits, label.where(known, -1))
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
-
-    def _mean(self, logits: Tensor, label: Tensor) -> Tensor:
-        rows = label >= 0
+        rows = truth >= 0
         if not rows.any():
             return logits.sum() * 0.0
         # Smoothing and weights are part of learning, not of what is measured.
         if not self.training:
-            return class_cross_entropy(logits[rows], label[rows])
+            return class_cross_entropy(logits[rows], truth[rows])
         return class_cross_entropy(
             logits[rows],
-            label[rows],
+            truth[rows],
             smoothing=self.label_smoothing,
             class_weight=self.class_weight,
         )
