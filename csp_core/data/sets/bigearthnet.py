@@ -11,7 +11,8 @@ from torch import Tensor
 
 from csp_core.data.groups import SPLITS
 from csp_core.data.images import ImageDataset, ImageStore, read_shared
-from csp_core.data.sets.bigearthnet_labels import classes_of, counted, label_sets, to_19
+from csp_core.data.records import ClassTable, recounted
+from csp_core.data.sets.bigearthnet_labels import classes_of, label_sets, to_19
 from csp_core.data.sets.bigearthnet_patches import (
     BANDS,
     PatchImages,
@@ -127,12 +128,12 @@ def _part(
     found: _Found, split: str, dealt: Dealt, names: tuple[str, ...], **columns: Tensor
 ) -> ImageDataset:
     """Give the records of one part."""
-    rows, labels = dealt.rows(split), columns["labels"]
+    rows, train, labels = dealt.rows(split), dealt.rows("train"), columns["labels"]
     patches = found.table["patch_id"].to_list()
     return ImageDataset(
         **{name: column[rows] for name, column in columns.items()},
         label=torch.full((len(rows),), -1),
-        classes=counted(names, labels[dealt.rows("train")]),
+        classes=recounted(ClassTable(names), torch.full((len(train),), -1), labels[train]),
         name="bigearthnet",
         info={**SOURCE, **found.info},
         store=found.store,

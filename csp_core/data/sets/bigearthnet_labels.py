@@ -9,7 +9,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError
 
 _MOSAIC = "Land principally occupied by agriculture, with significant areas of natural vegetation"
@@ -145,16 +144,3 @@ def label_sets(names: pl.Series, classes: Sequence[str], file: str = "") -> Tens
     sets[torch.from_numpy(each["row"].to_numpy(writable=True)),
          torch.from_numpy(column.to_numpy(writable=True))] = 1  # fmt: skip
     return sets
-
-
-def counted(classes: Sequence[str], labels: Tensor) -> ClassTable:
-    """Count the training records of each class.
-
-    Args:
-        classes: The K classes.
-        labels: ``(N, K)`` label sets of the training records.
-
-    Returns:
-        The table of classes.
-    """
-    return ClassTable(tuple(classes), counts=tuple((labels == 1).sum(dim=0).tolist()))
