@@ -33,9 +33,16 @@ ROOT = Path(__file__).resolve().parent.parent
 VAL, TEST, BLOCK = 0.15, 0.2, 1.0
 SPLITS: dict[str, dict[str, Any]] = {
     "tile": {"split_method": "tile", "val_fraction": VAL, "test_fraction": TEST},
+    # Tiles overlap by 10 km at their edges: what is learned from keeps as far away.
+    "tile + 10 km": {
+        "split_method": "tile",
+        "val_fraction": VAL,
+        "test_fraction": TEST,
+        "buffer_km": 10.0,
+    },
     "official": {"split_method": "official", "val_fraction": VAL, "test_fraction": TEST},
 }
-SEEDS = {"tile": (0, 1, 2), "official": (0,)}
+SEEDS = {"tile": (0, 1), "tile + 10 km": (0, 1), "official": (0,)}
 MODEL = "landcover"
 # Each is tried on validation records; the best by macro average precision is tested.
 GRIDS: dict[str, list[dict[str, Any]]] = {
@@ -45,10 +52,8 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
         for k, mass in itertools.product((3, 10, 30, 100, 300, 1000), (0.5, 5.0))
     ],
     "kernel_density": [
-        {"bandwidths_km": h, "mass": mass}
-        for h, mass in itertools.product(
-            ([1.0], [3.0], [10.0], [30.0], [100.0], [300.0], [10.0, 100.0]), (0.05, 5.0)
-        )
+        {"bandwidths_km": h, "mass": 1.0}
+        for h in ([1.0], [3.0], [10.0], [30.0], [100.0], [10.0, 100.0])
     ],
 }
 COLUMNS = {
@@ -60,8 +65,8 @@ COLUMNS = {
 }
 LOWER_IS_BETTER = {"log_loss", "log_loss_countries"}
 # Records that are asked about, drawn from the test and the validation part.
-ASKED, ASKED_IN_VAL = 20_000, 3_000
-DRAWS, FLOOR = 300, 1e-6
+ASKED, ASKED_IN_VAL = 10_000, 2_000
+DRAWS, FLOOR = 200, 1e-6
 # Classes count in a country where so many asked records have them, and so many have not.
 LEAST = 10
 Cell = dict[str, Tensor]
@@ -226,7 +231,8 @@ def run_cell(name: str, split: str, seed: int, options: argparse.Namespace) -> C
         ``value`` and ``truth`` ``(n, K)``, ``country`` and ``block`` ``(n,)``, ``seconds`` of
         processor and ``option``, the number of the options chosen.
     """
-    file = options.cells / f"{name}-{split}-{seed}-{_mark(name, options.quick)}.safetensors"
+    words = f"{name}-{split}-{seed}".replace(" + ", "_").replace(" ", "_")
+    file = options.cells / f"{words}-{_mark(name, options.quick)}.safetensors"
     if file.is_file():
         return load_tensors(file)
     config = config_of(split, seed, options.quick)
@@ -374,15 +380,17 @@ def main() -> None:
     text = (
         f"BigEarthNet's table of 549,488 patches in ten countries, 19 classes. `tile`: no"
         f" Sentinel-2 tile in two parts, {TEST:.0%} of the records for test and {VAL:.0%} for"
-        " validation, seeds 0, 1 and 2 of split and training; the recipe was chosen on validation"
-        " tiles of seed 0 alone, so that seeds 1 and 2 may test tiles it was chosen on. `official`:"
+        " validation, seeds 0 and 1 of split and training; the recipe was chosen on validation"
+        " tiles of seed 0 alone, so that seed 1 may test tiles it was chosen on. `tile + 10 km`:"
+        " the same, without training records within 10 km of one of validation or test, as"
+        " tiles overlap at their edges. `official`:"
         " the published parts, where 47 of 54 tiles hold all three parts, so that neighbours 1.2 km"
         f" away are learned from. Asked about {asked:,} records drawn from each test. AP: average"
         " precision; macro: mean of classes; of countries: mean of the ten, or of those in the"
         f" test, over classes that {LEAST} asked records or more have there (Finland alone is 39 %"
         " of the records). Log-loss: binary, nats, mean of classes. In brackets the 95 % interval"
-        f" of the advantage over {DRAWS} resamples of 1° cells; bold where it excludes 0. Seconds of"
-        " processor, with the choice of options for the baselines."
+        f" of the advantage over {DRAWS} resamples of 1° cells; bold where it excludes 0. Seconds"
+        " of processor, with the choice of options for the baselines."
     )
     body, data = tables(cells, 10 if options.quick else DRAWS)
     title = "Which kinds of land are at a place"

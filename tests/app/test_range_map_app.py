@@ -656,3 +656,9 @@ def test_a_name_of_two_species_is_refused_with_both(open_app: Open, tmp_path: Pa
     # Written just as it is, a name is its own.
     app = open_app(folder=tmp_path / "twins", taxon=NAMES[0].upper())
     assert app.selectbox(key="taxon_box").value == NAMES[0].upper() and not app.error
+
+
+def test_a_map_of_one_kind_of_land(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(None, model="landcover", taxon="Agro-forestry areas")
+    assert not app.exception and not app.error
+    assert any("Agro-forestry areas" in part.value for part in (*app.title, *app.header))
