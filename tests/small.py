@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,16 @@ def label_sets(records: RecordDataset, *, unknown: bool = True) -> RecordDataset
     unlabelled = torch.full_like(records.label, -1)
     classes = recounted(records.classes, unlabelled, sets)
     return replace(records, label=unlabelled, labels=sets, classes=classes)
+
+
+def of_sets(loader: Callable[..., RecordDataset]) -> Callable[..., RecordDataset]:
+    """Give a data set's loader whose records have label sets in place of labels."""
+
+    @wraps(loader)
+    def load(*args: Any, **options: Any) -> RecordDataset:
+        return label_sets(loader(*args, **options), unknown=False)
+
+    return load
 
 
 def tree(root: Path, **sections: dict[str, Any]) -> dict[str, Any]:

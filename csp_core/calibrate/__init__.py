@@ -5,6 +5,15 @@ All functions take shares or logits and true classes of records that nothing was
 
 from __future__ import annotations
 
+from csp_core.calibrate.label_sets import (
+    NO_THRESHOLD,
+    SortedClasses,
+    add_place,
+    fit_class_temperatures,
+    fit_set_weight,
+    fit_thresholds,
+    sort_classes,
+)
 from csp_core.calibrate.reliability import ReliabilityBin, reliability_bins, wilson_interval
 from csp_core.calibrate.sets import (
     SetReport,
@@ -18,19 +27,26 @@ from csp_core.calibrate.temperature import fit_class_bias, fit_class_slope, fit_
 from csp_core.calibrate.weight import PlaceWeight, fit_place_weight, log_frequency
 
 __all__ = [
+    "NO_THRESHOLD",
     "PlaceWeight",
     "ReliabilityBin",
     "SetReport",
+    "SortedClasses",
+    "add_place",
     "crossfit_sets",
     "fit_class_bias",
     "fit_class_slope",
+    "fit_class_temperatures",
     "fit_place_weight",
     "fit_set_level",
+    "fit_set_weight",
     "fit_temperature",
+    "fit_thresholds",
     "halve_groups",
     "log_frequency",
     "measure_sets",
     "prediction_sets",
     "reliability_bins",
+    "sort_classes",
     "wilson_interval",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from csp_core.data.records import RecordDataset
-from csp_core.evaluation.cautions import cautions
+from csp_core.evaluation.cautions import cautions, set_cautions
 from csp_core.evaluation.images import IMAGES, evaluate_images, measure
 from csp_core.evaluation.measure import Fitted, Measure, Numbers, plain
 from csp_core.evaluation.metrics import Metrics, compute_metrics, mid_ranks
+from csp_core.evaluation.multilabel import LABEL_SETS, check_kinds, matched_sets
 from csp_core.evaluation.records import PLACES, records_logits
 from csp_core.evaluation.scores import (
     SET_COVERAGE,
@@ -17,10 +18,12 @@ from csp_core.evaluation.scores import (
     score,
     sees_images,
 )
+from csp_core.evaluation.set_numbers import LabelSetMetrics, compute_set_metrics
 from csp_core.model import BOTH, IMAGE, PLACE, Prior
 
 # The first that applies to a model and records is theirs.
 MEASURES: dict[str, Measure] = {
+    "label_sets": LABEL_SETS,
     "images": IMAGES,
     "places": PLACES,
 }
@@ -54,14 +57,32 @@ def evaluate_answers(
 
     Raises:
         BadRecordError: If no record is left.
-        ConfigError: If the model gives no answers.
+        ConfigError: If the model gives no answers, or none of the kind of the records' labels.
     """
+    check_kinds(model, dataset)
     # Who answers nothing is asked about places, and says why not.
     found = find_measure(model, dataset) or PLACES
     return dict(found.measure(model, dataset, prior=prior))
 
 
-def evaluate(model: Prior, dataset: RecordDataset, *, prior: bool = True) -> Metrics:
+def cautions_of(model: Prior, dataset: RecordDataset) -> list[str]:
+    """Say why what is measured of a model on records tells little.
+
+    Args:
+        model: A model or a baseline.
+        dataset: The records.
+
+    Returns:
+        Sentences; none where nothing is odd.
+    """
+    if dataset.labels is not None:
+        return set_cautions(model.classes, matched_sets(model, dataset))
+    return cautions(model.classes, matched_labels(model, dataset))
+
+
+def evaluate(
+    model: Prior, dataset: RecordDataset, *, prior: bool = True
+) -> Metrics | LabelSetMetrics:
     """Evaluate a model or baseline on records: image and place together where it sees images.
 
     Classes are matched by scientific name; records of classes that the model does not know, without
@@ -74,15 +95,15 @@ def evaluate(model: Prior, dataset: RecordDataset, *, prior: bool = True) -> Met
             the class frequency answers everywhere.
 
     Returns:
-        The metrics.
+        The metrics; on label sets those of ``LabelSetMetrics``.
 
     Raises:
         BadRecordError: If no record is left.
-        ConfigError: If the model gives no answers.
+        ConfigError: If the model gives no answers, or none of the kind of the records' labels.
     """
     headline = (find_measure(model, dataset) or PLACES).headline
     found = evaluate_answers(model, dataset, prior=prior)
-    numbers: Metrics = next(found[name] for name in headline if name in found)  # type: ignore[assignment]
+    numbers: Metrics | LabelSetMetrics = next(found[name] for name in headline if name in found)  # type: ignore[assignment]
     return numbers
 
 
@@ -93,23 +114,29 @@ __all__ = [
     "PLACE",
     "SET_COVERAGE",
     "Fitted",
+    "LabelSetMetrics",
     "Measure",
     "Metrics",
     "Numbers",
     "Scores",
     "answer",
     "cautions",
+    "cautions_of",
+    "check_kinds",
     "compute_metrics",
+    "compute_set_metrics",
     "evaluate",
     "evaluate_answers",
     "evaluate_images",
     "find_measure",
     "fit_calibration",
     "matched_labels",
+    "matched_sets",
     "measure",
     "mid_ranks",
     "plain",
     "records_logits",
     "score",
     "sees_images",
+    "set_cautions",
 ]

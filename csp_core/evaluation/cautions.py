@@ -11,6 +11,48 @@ from csp_core.data.records import ClassTable
 FEW = 10
 
 
+def set_cautions(classes: ClassTable, labels: Tensor) -> list[str]:
+    """Say why numbers measured on label sets tell little.
+
+    Args:
+        classes: What the model knows, counted in its training records.
+        labels: ``(N, K)`` label sets of the measured records, 1, 0, or -1 where unknown; records of
+            which nothing is known do not count.
+
+    Returns:
+        Sentences; none where nothing is odd.
+
+    Example:
+        >>> set_cautions(ClassTable(("a",), ("",), (5,), 9), torch.tensor([[1], [-1], [0]]))
+        ['Only 2 records were measured: these numbers say little.']
+    """
+    labels = labels[(labels >= 0).any(dim=1)]
+    if not len(labels):
+        return []
+    said = []
+    if len(labels) < FEW:
+        records = "record was" if len(labels) == 1 else "records were"
+        said.append(f"Only {len(labels)} {records} measured: these numbers say little.")
+    few = (labels == 1).sum(dim=0) < FEW
+    if bool(few.any()):
+        said.append(
+            f"{int(few.sum()):,} of {len(classes):,} classes ({_some(classes, few)}) are in fewer"
+            f" than {FEW} of the measured label sets: what is said of each of them is chance."
+        )
+    unlearned = torch.tensor(classes.counts) == 0
+    if sum(classes.counts) and bool(unlearned.any()):
+        said.append(
+            f"{int(unlearned.sum()):,} of {len(classes):,} classes are in no label set of the"
+            f" training ({_some(classes, unlearned)}): no model can find them but by chance."
+        )
+    return said
+
+
+def _some(classes: ClassTable, which: Tensor) -> str:
+    names = [name for name, yes in zip(classes.names, which.tolist(), strict=True) if yes]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
 def cautions(classes: ClassTable, label: Tensor) -> list[str]:
     """Say why numbers measured on records tell little.
 
@@ -49,11 +91,10 @@ def cautions(classes: ClassTable, label: Tensor) -> list[str]:
     counts = torch.tensor(classes.counts)
     unlearned = counts == 0
     if int(counts.sum()) and bool(unlearned.any()):
-        names = [name for name, none in zip(classes.names, unlearned.tolist(), strict=True) if none]
-        some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         said.append(
-            f"{len(names):,} of {len(classes):,} classes have no training record after the split"
-            f" ({some}); {int(present[unlearned].sum()):,} of {len(label):,} measured records are"
-            " of them, which no model can get right but by chance."
+            f"{int(unlearned.sum()):,} of {len(classes):,} classes have no training record after"
+            f" the split ({_some(classes, unlearned)}); {int(present[unlearned].sum()):,} of"
+            f" {len(label):,} measured records are of them, which no model can get right but by"
+            " chance."
         )
     return said

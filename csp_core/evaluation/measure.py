@@ -13,8 +13,8 @@ from csp_core.model import Prior
 class Numbers(Protocol):
     """The numbers of one answer, such as ``Metrics``."""
 
-    def to_dict(self) -> dict[str, float]:
-        """Return them as plain numbers by name."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return them by name: plain numbers and, of label sets, a list of those of the classes."""
         ...
 
 

@@ -139,7 +139,7 @@ PLACES = Measure(
     measure=measure_places,
     watch=watch_places,
     calibrate=calibrate_places,
-    monitor=lambda model: {"share": "calibrated_log_loss", "relative": "mrr"}[model.prior_kind],
+    monitor=lambda model: "calibrated_log_loss" if model.prior_kind == "share" else "mrr",
     headline=(PLACE,),
     columns=COLUMNS,
     rising=RISING,

@@ -9,7 +9,7 @@ from typing import Any
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
-from csp_core.evaluation import cautions, evaluate_answers, matched_labels, plain
+from csp_core.evaluation import cautions_of, evaluate_answers, plain
 from csp_core.files import read_json
 from csp_core.store import find_model, load_model
 
@@ -32,9 +32,10 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
         root: Where a named data set lies.
 
     Returns:
-        ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``; where the model sees the
-        images of the records, name to ``image``, ``place`` and ``image+place``, each to those
-        fields), a ``note``, and ``cautions``, name of a split to why its numbers say little.
+        ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``, or on label sets to
+        those of ``LabelSetMetrics``; where the model sees the images of the records, name to
+        ``image``, ``place`` and ``image+place``, each to those fields), a ``note``, and
+        ``cautions``, name of a split to why its numbers say little.
 
     Raises:
         CspError: If model or data cannot be read or share no class.
@@ -52,7 +53,7 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     for split, records in sets.items():
         if len(records):
             splits[split] = plain(evaluate_answers(model, records))
-            if found := cautions(model.classes, matched_labels(model, records)):
+            if found := cautions_of(model, records):
                 said[split] = found
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
     if len(splits) == 1:

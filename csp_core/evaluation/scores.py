@@ -69,26 +69,53 @@ def score(model: DualEncoder, dataset: RecordDataset) -> Scores:
     """
     label = matched_labels(model, dataset)
     rows = (label >= 0).nonzero().flatten()
-    device = next(model.parameters()).device
-    image = [model.image_logits(part.to(device)).float().cpu() for part in _images(dataset, rows)]
-    lonlat, place = dataset.lonlat[rows], None
-    if model.classifier is not None:
-        columns = [
-            column[rows].to(device) for column in (dataset.lonlat, dataset.date, dataset.hour)
-        ]
-        place = torch.full((len(rows), len(model.classes)), float("nan"))
-        placed = ~lonlat.isnan().any(dim=1)
-        known = [torch.split(column[placed.to(device)], CHUNK) for column in columns]
-        found = [model.class_logits(*part).float().cpu() for part in zip(*known, strict=True)]
-        place[placed] = torch.cat(found) if found else place[placed]
-    number = len(model.classes)
     return Scores(
         label=label[rows],
-        lonlat=lonlat,
-        image=torch.cat(image) if image else torch.empty(0, number),
-        place=place,
+        lonlat=dataset.lonlat[rows],
+        image=image_logits(model, dataset, rows),
+        place=place_logits(model, dataset, rows),
         unmatched=len(dataset) - len(rows),
     )
+
+
+def image_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Tensor:
+    """Ask a model's image classifier about records.
+
+    Args:
+        model: A model with an image classifier, in evaluation mode.
+        dataset: Records with images.
+        rows: ``(n,)`` which of them.
+
+    Returns:
+        ``(n, K)`` logits, on the CPU.
+    """
+    device = next(model.parameters()).device
+    image = [model.image_logits(part.to(device)).float().cpu() for part in _images(dataset, rows)]
+    return torch.cat(image) if image else torch.empty(0, len(model.classes))
+
+
+def place_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Tensor | None:
+    """Ask a model's location classifier about records.
+
+    Args:
+        model: A model, in evaluation mode.
+        dataset: The records.
+        rows: ``(n,)`` which of them.
+
+    Returns:
+        ``(n, K)`` logits, on the CPU, NaN where the place is unknown; None without such a
+        classifier.
+    """
+    if model.classifier is None:
+        return None
+    device = next(model.parameters()).device
+    columns = [column[rows].to(device) for column in (dataset.lonlat, dataset.date, dataset.hour)]
+    place = torch.full((len(rows), len(model.classes)), float("nan"))
+    placed = ~dataset.lonlat[rows].isnan().any(dim=1)
+    known = [torch.split(column[placed.to(device)], CHUNK) for column in columns]
+    found = [model.class_logits(*part).float().cpu() for part in zip(*known, strict=True)]
+    place[placed] = torch.cat(found) if found else place[placed]
+    return place
 
 
 def fit_calibration(model: DualEncoder, scores: Scores) -> float:

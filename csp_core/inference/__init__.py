@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csp_core.inference.combine import combine, posterior
+from csp_core.inference.combine import combine, posterior, set_posterior
 from csp_core.inference.photo import (
     PhotoAnswer,
     RankedAnswer,
@@ -51,5 +51,6 @@ __all__ = [
     "prior_around",
     "recorded_here",
     "set_meaning",
+    "set_posterior",
     "taken",
 ]

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from csp_core.calibrate import log_frequency
+from csp_core.calibrate import add_place, log_frequency
 from csp_core.errors import ConfigError
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, class_frequency
 
 
 def posterior(
@@ -44,11 +44,7 @@ def posterior(
         >>> posterior(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.1, 0.3]])).tolist()
         [[0.25, 0.75]]
     """
-    if image_probs.shape != prior.shape or not 0 <= weight < math.inf:
-        raise ConfigError(
-            f"image_probs has shape {tuple(image_probs.shape)}, prior {tuple(prior.shape)} and"
-            f" weight is {weight}; give equal shapes (N, K) and a weight of at least 0."
-        )
+    _check_shapes(image_probs, prior, weight)
     tiny = torch.finfo(torch.float32).tiny
     # In double logarithms: products of small shares underflow in float32 and would tie.
     place = weight * prior.double().clamp_min(tiny).log()
@@ -57,6 +53,35 @@ def posterior(
     place = place.masked_fill(prior.isnan().any(dim=1, keepdim=True), 0.0)
     logits = image_probs.double().clamp_min(0).log() + place
     return logits.softmax(dim=1).to(image_probs.dtype)
+
+
+def set_posterior(
+    image_probs: Tensor, prior: Tensor, class_frequency: Tensor, *, weight: float = 1.0
+) -> Tensor:
+    """Combine what an image and its place say of each class of a label set.
+
+    Assumes that image and place are independent given whether the class is there. Rows of the prior
+    that are NaN (no known place) leave the image's answer unchanged.
+
+    Args:
+        image_probs: ``(N, K)`` P(class in the set | image).
+        prior: ``(N, K)`` P(class in the set | place).
+        class_frequency: ``(K,)`` P(class in the set).
+        weight: Factor of what the place adds; 0 is the image alone.
+
+    Returns:
+        ``(N, K)`` in [0, 1]; rows need not sum to 1.
+
+    Raises:
+        ConfigError: If the shapes do not fit or the weight is negative.
+
+    Example:
+        >>> even = torch.tensor([[0.5]])
+        >>> set_posterior(even, torch.tensor([[0.3]]), torch.tensor([0.3])).round(decimals=4).item()
+        0.5
+    """
+    _check_shapes(image_probs, prior, weight)
+    return add_place(image_probs, prior, class_frequency, weight).sigmoid().to(image_probs.dtype)
 
 
 def combine(
@@ -71,11 +96,36 @@ def combine(
         weight: Exponent of the prior; the fitted one if None.
 
     Returns:
-        ``(N, K)``, rows sum to 1.
+        ``(N, K)``, rows sum to 1, but for label sets: there each class has its own log-odds, to
+        which the place adds what it says beyond the class frequency.
+
+    Raises:
+        ConfigError: If the model is of label sets and nobody counted the records it learned from.
     """
+    if model.prior_kind == "probability":
+        chosen = model.calibration.place_weight if weight is None else weight
+        return set_posterior(image_probs, prior, _counted(model), weight=chosen)
     return posterior(
         image_probs,
         prior,
         weight=model.calibration.place_weight if weight is None else weight,
         class_frequency=model.classes.frequency() if model.calibration.divide_frequency else None,
     )
+
+
+def _check_shapes(image_probs: Tensor, prior: Tensor, weight: float) -> None:
+    if image_probs.shape != prior.shape or not 0 <= weight < math.inf:
+        raise ConfigError(
+            f"image_probs has shape {tuple(image_probs.shape)}, prior {tuple(prior.shape)} and"
+            f" weight is {weight}; give equal shapes (N, K) and a weight of at least 0."
+        )
+
+
+def _counted(model: DualEncoder) -> Tensor:
+    frequency = class_frequency(model)
+    if frequency is None:
+        raise ConfigError(
+            f"Model {model.name!r} does not say in how many records its classes were counted, so"
+            " what the place adds to a picture is not known: give ClassTable.records."
+        )
+    return frequency

@@ -87,7 +87,7 @@ def rerank(
     Raises:
         BadRecordError: If probabilities, places or dates are none, or their numbers differ.
         ConfigError: If the number of names is not that of the classes, one is no text, no class is
-            known, the model is none, or the weight is negative.
+            known, the model is none or one of label sets, or the weight is negative.
 
     Source:
         Mac Aodha et al. 2019, eq. 2.
@@ -146,6 +146,12 @@ def _check_model(model: object) -> None:
         raise ConfigError(f"model is the {kind} {str(model)!r}; give load_model({str(model)!r}).")
     if not hasattr(model, "classes"):
         raise ConfigError(f"model is of type {type(model).__name__}; give what load_model returns.")
+    if getattr(model, "prior_kind", "") == "probability":
+        raise ConfigError(
+            f"Model {getattr(model, 'name', '')!r} answers with label sets, and a classifier's"
+            " probabilities share 1 out among classes that exclude each other: take a model of"
+            " shares, or combine probabilities of label sets with csp_core.inference.set_posterior."
+        )
 
 
 def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:

@@ -147,6 +147,7 @@ def _measure(name: str, train_set: RecordDataset, val_set: RecordDataset) -> dic
     measure = find_measure(baseline, val_set)
     if measure is None:
         return {}
-    numbers = plain(measure.measure(baseline, val_set))
+    found = plain(measure.measure(baseline, val_set))
+    numbers = {k: v for k, v in found.items() if isinstance(v, int | float)}
     finite = {k: float(v) for k, v in numbers.items() if abs(float(v)) < float("inf")}
     return {f"val_{key}": value for key, value in finite.items()}

@@ -15,7 +15,7 @@ import csp_core
 from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
-from csp_core.evaluation import Measure, cautions, find_measure, plain
+from csp_core.evaluation import Measure, cautions_of, find_measure, plain
 from csp_core.files import read_json
 from csp_core.model import DualEncoder, Support
 from csp_core.store import halve, load_model, save_model
@@ -97,7 +97,7 @@ def _cautions(
         return [str(sentence) for sentence in told.get("cautions", [])]
     if val_set is None or not len(model.classes):
         return []
-    return cautions(model.classes, val_set.label)
+    return cautions_of(model, val_set)
 
 
 def _calibrate(

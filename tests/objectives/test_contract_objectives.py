@@ -10,7 +10,7 @@ import torch
 
 from csp_core import geo
 from csp_core.config import parse_config
-from csp_core.data import load_dataset
+from csp_core.data import DATASETS, load_dataset
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.evaluation import evaluate, find_measure
 from csp_core.files import load_tensors
@@ -28,6 +28,7 @@ from tests import small
 NAMES = sorted(OBJECTIVES)
 SCATTERING = [n for n in NAMES if "jitter_km" in inspect.signature(OBJECTIVES[n]).parameters]
 DATA = small.pictures()
+SETS = small.label_sets(DATA, unknown=False)
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
 NETWORK = {"name": "residual_mlp", "hidden_dim": 16}
 PLACES = {"name": "rff_sphere", "num_features": 32, "kernel_variance": [10.0, 100.0]}
@@ -48,7 +49,8 @@ def objective(name, dropout=0.2, **options):
     classes = DATA.classes if "labels" in kind.learns_from else None
     model = DualEncoder(image, location, dim=16, classes=classes)
     made = make_objective(name, model, **options)
-    made.fit(DATA, make_baseline("kernel_density", DATA) if kind.taught else None)
+    learned = SETS if kind.label_sets else DATA
+    made.fit(learned, make_baseline("kernel_density", DATA) if kind.taught else None)
     for part in made.resting():
         part.requires_grad_(False)
     return made.train()
@@ -63,7 +65,9 @@ def source(seed=7, start=0, stop=32, total=32):
 
 
 def batch(rows=slice(0, 32)):
-    return DATA.__getitems__(list(range(len(DATA)))[rows])
+    # With labels of both kinds, so that one batch serves every objective.
+    chosen = list(range(len(DATA)))[rows]
+    return {**DATA.__getitems__(chosen), "labels": SETS.__getitems__(chosen)["labels"]}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,7 +104,15 @@ def test_what_it_needs_stands_in_its_class():
         assert set(kind.learns_from) <= {"labels", "images", "places", "text"}, name
         assert set(kind.trains) <= {"image", "location", "classifier"}, name
         assert set(kind.example_options) <= set(inspect.signature(kind).parameters), name
-        facts = ("learns_from", "trains", "augments", "compares", "taught", "prior_kind")
+        facts = (
+            "learns_from",
+            "trains",
+            "augments",
+            "compares",
+            "taught",
+            "prior_kind",
+            "label_sets",
+        )
         assert not set(facts) & set(vars(objective(name))), name
 
 
@@ -116,6 +128,8 @@ def test_what_it_does_not_learn_from_changes_nothing(name):
     want, other = loss(given), dict(given)
     if "labels" not in kind.learns_from:
         other["label"] = torch.full_like(given["label"], -1)
+    if not kind.label_sets:
+        other["labels"] = torch.full_like(given["labels"], -1)
     if "places" not in kind.learns_from:
         other["lonlat"] = torch.full_like(given["lonlat"], math.nan)
     if not sees(name):
@@ -172,6 +186,8 @@ class Crash(Exception):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeypatch):
     kind = OBJECTIVES[name]
+    if kind.label_sets:
+        monkeypatch.setitem(DATASETS, "demo", small.of_sets(DATASETS["demo"]))
     config = parse_config(
         {
             "data": {"name": "demo", "size": 160, "images": sees(name), "val_fraction": 0.2},

@@ -12,7 +12,7 @@ from typing import Any
 
 from csp_core.files import spreadsheet_cell, write_json, write_text
 
-METRICS = ("top1", "top3", "top5", "mrr", "log_loss")
+METRICS = ("top1", "top3", "top5", "mrr", "macro_ap", "micro_ap", "macro_f1", "log_loss")
 NUMBERS = (
     *("epoch", "seconds", "val_objective"),
     *(f"{split} {name}" for split in ("train", "val", "test") for name in METRICS),
@@ -61,7 +61,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
         others = [key for key in keys if key != "seed"]
         parts.append("Means over seeds:\n\n" + _over_seeds(finished, others, numbers))
     # Chosen on records held out, never on those of a test.
-    for name, sign in (("val mrr", -1), ("val_objective", 1)):
+    for name, sign in (("val mrr", -1), ("val macro_ap", -1), ("val_objective", 1)):
         if found := [i for i, r in enumerate(flat) if r["state"] == "finished" and name in r]:
             best = min(found, key=lambda i: sign * flat[i][name])
             parts.append(f"Best by {name}: {describe(rows[best]['values'])}.")
@@ -105,7 +105,8 @@ def _flat(row: Row) -> dict[str, Any]:
     """Give a row without nesting: values, state and numbers."""
     flat = {**row["values"], **{k: v for k, v in row.items() if not isinstance(v, Mapping)}}
     for split in ("train", "val", "test"):
-        flat |= {f"{split} {name}": row[split][name] for name in METRICS if split in row}
+        found = row.get(split, {})
+        flat |= {f"{split} {name}": found[name] for name in METRICS if name in found}
     return flat
 
 
