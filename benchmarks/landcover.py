@@ -31,18 +31,14 @@ from csp_core.model import Prior, make_baseline
 
 ROOT = Path(__file__).resolve().parent.parent
 VAL, TEST, BLOCK = 0.15, 0.2, 1.0
+APART = {"split_method": "tile", "val_fraction": VAL, "test_fraction": TEST}
 SPLITS: dict[str, dict[str, Any]] = {
-    "tile": {"split_method": "tile", "val_fraction": VAL, "test_fraction": TEST},
     # Tiles overlap by 10 km at their edges: what is learned from keeps as far away.
-    "tile + 10 km": {
-        "split_method": "tile",
-        "val_fraction": VAL,
-        "test_fraction": TEST,
-        "buffer_km": 10.0,
-    },
-    "official": {"split_method": "official", "val_fraction": VAL, "test_fraction": TEST},
+    "tile + 10 km": {**APART, "buffer_km": 10.0},
+    "tile": {**APART, "buffer_km": 0.0},
+    "official": {**APART, "split_method": "official", "buffer_km": 0.0},
 }
-SEEDS = {"tile": (0, 1), "tile + 10 km": (0, 1), "official": (0,)}
+SEEDS = {"tile + 10 km": (0,), "tile": (0,), "official": (0,)}
 MODEL = "landcover"
 # Each is tried on validation records; the best by macro average precision is tested.
 GRIDS: dict[str, list[dict[str, Any]]] = {
@@ -53,7 +49,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
     ],
     "kernel_density": [
         {"bandwidths_km": h, "mass": 1.0}
-        for h in ([1.0], [3.0], [10.0], [30.0], [100.0], [10.0, 100.0])
+        for h in ([2.0], [5.0], [10.0], [30.0], [100.0], [10.0, 100.0])
     ],
 }
 COLUMNS = {
@@ -65,7 +61,7 @@ COLUMNS = {
 }
 LOWER_IS_BETTER = {"log_loss", "log_loss_countries"}
 # Records that are asked about, drawn from the test and the validation part.
-ASKED, ASKED_IN_VAL = 10_000, 2_000
+ASKED, ASKED_IN_VAL = 6_000, 1_500
 DRAWS, FLOOR = 200, 1e-6
 # Classes count in a country where so many asked records have them, and so many have not.
 LEAST = 10
@@ -232,7 +228,7 @@ def run_cell(name: str, split: str, seed: int, options: argparse.Namespace) -> C
         processor and ``option``, the number of the options chosen.
     """
     words = f"{name}-{split}-{seed}".replace(" + ", "_").replace(" ", "_")
-    file = options.cells / f"{words}-{_mark(name, options.quick)}.safetensors"
+    file = options.cells / f"{words}-{_mark(name, split, options.quick)}.safetensors"
     if file.is_file():
         return load_tensors(file)
     config = config_of(split, seed, options.quick)
@@ -264,11 +260,12 @@ def run_cell(name: str, split: str, seed: int, options: argparse.Namespace) -> C
     return cell
 
 
-def _mark(name: str, quick: bool) -> str:
-    """Hash what decides a cell: the recipe without its card or the grid, and the splits."""
+def _mark(name: str, split: str, quick: bool) -> str:
+    """Hash what decides a cell: the recipe without its card or the grid, and the split."""
     tree = yaml.safe_load((ROOT / "configs" / f"{MODEL}.yaml").read_text(encoding="utf-8"))
     recipe = {key: value for key, value in tree.items() if key not in ("card", "data")}
-    asked = [name, recipe if name == MODEL else GRIDS[name], SPLITS, ASKED, ASKED_IN_VAL, quick]
+    asked = [name, recipe if name == MODEL else GRIDS[name], SPLITS[split]]
+    asked += [ASKED, ASKED_IN_VAL, quick]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
 
@@ -370,7 +367,7 @@ def _options(numbers: Mapping[str, Any]) -> str:
 def main() -> None:
     """Run the benchmark."""
     options = arguments("Land cover at a place, beside counting.", add_cells)
-    splits = {"tile": (0,)} if options.quick else SEEDS
+    splits = {"tile + 10 km": (0,)} if options.quick else SEEDS
     cells: dict[str, dict[str, list[Cell]]] = {}
     for split, seeds in splits.items():
         for seed, name in itertools.product(seeds, [MODEL, *GRIDS]):
@@ -380,8 +377,7 @@ def main() -> None:
     text = (
         f"BigEarthNet's table of 549,488 patches in ten countries, 19 classes. `tile`: no"
         f" Sentinel-2 tile in two parts, {TEST:.0%} of the records for test and {VAL:.0%} for"
-        " validation, seeds 0 and 1 of split and training; the recipe was chosen on validation"
-        " tiles of seed 0 alone, so that seed 1 may test tiles it was chosen on. `tile + 10 km`:"
+        " validation; the recipe was chosen on such tiles that are not in the test. `tile + 10 km`:"
         " the same, without training records within 10 km of one of validation or test, as"
         " tiles overlap at their edges. `official`:"
         " the published parts, where 47 of 54 tiles hold all three parts, so that neighbours 1.2 km"
