@@ -30,15 +30,14 @@ from csp_core.geo import cell_ids
 from csp_core.model import Prior, make_baseline
 
 ROOT = Path(__file__).resolve().parent.parent
-VAL, TEST, BLOCK = 0.15, 0.2, 1.0
+VAL, TEST, BLOCK = 0.2, 0.2, 1.0
 APART = {"split_method": "tile", "val_fraction": VAL, "test_fraction": TEST}
 SPLITS: dict[str, dict[str, Any]] = {
     # Tiles overlap by 10 km at their edges: what is learned from keeps as far away.
     "tile + 10 km": {**APART, "buffer_km": 10.0},
-    "tile": {**APART, "buffer_km": 0.0},
-    "official": {**APART, "split_method": "official", "buffer_km": 0.0},
+    "official": {"split_method": "official", "buffer_km": 0.0},
 }
-SEEDS = {"tile + 10 km": (0,), "tile": (0,), "official": (0,)}
+SEEDS = {"tile + 10 km": (0,), "official": (0,)}
 MODEL = "landcover"
 # Each is tried on validation records; the best by macro average precision is tested.
 GRIDS: dict[str, list[dict[str, Any]]] = {
@@ -47,10 +46,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
         {"k": k, "mass": mass}
         for k, mass in itertools.product((3, 10, 30, 100, 300, 1000), (0.5, 5.0))
     ],
-    "kernel_density": [
-        {"bandwidths_km": h, "mass": 1.0}
-        for h in ([2.0], [5.0], [10.0], [30.0], [100.0], [10.0, 100.0])
-    ],
+    "kernel_density": [{"bandwidths_km": h, "mass": 1.0} for h in ([5.0], [10.0], [30.0], [100.0])],
 }
 COLUMNS = {
     "macro_ap": "macro AP",
@@ -61,7 +57,7 @@ COLUMNS = {
 }
 LOWER_IS_BETTER = {"log_loss", "log_loss_countries"}
 # Records that are asked about, drawn from the test and the validation part.
-ASKED, ASKED_IN_VAL = 6_000, 1_500
+ASKED, ASKED_IN_VAL = 6_000, 1_000
 DRAWS, FLOOR = 200, 1e-6
 # Classes count in a country where so many asked records have them, and so many have not.
 LEAST = 10
@@ -375,11 +371,11 @@ def main() -> None:
             cells.setdefault(split, {}).setdefault(name, []).append(cell)
     asked = 1_000 if options.quick else ASKED
     text = (
-        f"BigEarthNet's table of 549,488 patches in ten countries, 19 classes. `tile`: no"
+        "BigEarthNet's table of 549,488 patches in ten countries, 19 classes. `tile + 10 km`: no"
         f" Sentinel-2 tile in two parts, {TEST:.0%} of the records for test and {VAL:.0%} for"
-        " validation; the recipe was chosen on such tiles that are not in the test. `tile + 10 km`:"
-        " the same, without training records within 10 km of one of validation or test, as"
-        " tiles overlap at their edges. `official`:"
+        " validation, and no training record within 10 km of one of either, as tiles overlap at"
+        " their edges. The recipe was chosen on these validation records, never on the test, and so"
+        " are the options of the baselines. `official`:"
         " the published parts, where 47 of 54 tiles hold all three parts, so that neighbours 1.2 km"
         f" away are learned from. Asked about {asked:,} records drawn from each test. AP: average"
         " precision; macro: mean of classes; of countries: mean of the ten, or of those in the"
