@@ -11,9 +11,8 @@ import numpy as np
 from csp_core.data.sets.fmow import LAYOUT as FMOW
 from csp_core.data.sets.inat2018 import LAYOUT as INAT
 from csp_core.data.sets.published import Layout
-from tests.data.sets import bigearthnet
+from tests.data.sets import bigearthnet, tiles
 from tests.data.sets import photos as pictures
-from tests.data.sets import tiles
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
 PEOPLE = ("Ada", "ada ", "Bo", "Cy", "Di | Ed", "", "Flo", "Gus")

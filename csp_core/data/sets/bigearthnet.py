@@ -11,6 +11,7 @@ from torch import Tensor
 
 from csp_core.data.groups import SPLITS
 from csp_core.data.images import ImageDataset, ImageStore, read_shared
+from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
 from csp_core.data.records import ClassTable, recounted
 from csp_core.data.sets.bigearthnet_labels import classes_of, label_sets, to_19
 from csp_core.data.sets.bigearthnet_patches import (
@@ -26,7 +27,7 @@ from csp_core.data.sets.bigearthnet_tables import (
     read_metadata,
     read_splits,
 )
-from csp_core.data.splits import LEFT_OUT, PARTS, Dealt, Split, deal
+from csp_core.data.splits import Split, deal
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
@@ -265,7 +266,8 @@ def _deal(how: Split, method: str, table: pl.DataFrame, lonlat: Tensor) -> Dealt
                 "Patches without splits/train.parquet have no official parts; give split_method"
                 f" {', '.join(name for name in METHODS if name != 'official')}."
             )
-        return Dealt(torch.from_numpy(table["part"].to_numpy(writable=True)))
+        parts = torch.from_numpy(table["part"].to_numpy(writable=True))
+        return Dealt(parts, torch.ones_like(parts, dtype=torch.bool))
     if method != "tile":
         return deal(how, lonlat, label)
     if "tile" not in table.columns or table["tile"].null_count():
@@ -291,5 +293,5 @@ def _unlabelled(
     if not (train & named).any():
         raise BadRecordError("No training patch is in the published list of labelled ones.")
     parts = dealt.parts.masked_fill(train & ~named & ~others, LEFT_OUT)
-    bare = (train & ~named & others)[:, None]
-    return Dealt(parts, dealt.near), labels.masked_fill(bare, -1)
+    bare = train & ~named & others
+    return Dealt(parts, dealt.labelled & ~bare, dealt.near), labels.masked_fill(bare[:, None], -1)
