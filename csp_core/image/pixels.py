@@ -245,7 +245,10 @@ def add_token(encoder: object) -> None:
     """
     if not isinstance(encoder, PixelEncoder):
         kind = "no image encoder" if encoder is None else type(encoder).__name__
-        raise ConfigError(f"A further token needs a vision transformer; the model has {kind}.")
+        raise ConfigError(
+            f"A further token needs a vision transformer, and the model has {kind}: give"
+            " model.image: {name: timm, model: vit_small_patch16_224}, or objective.distil: none."
+        )
     encoder.add_token()
 
 

@@ -41,7 +41,8 @@ def make_token(net: nn.Module) -> nn.Parameter:
     if not takes_token(net):
         raise ConfigError(
             f"The image backbone {type(net).__name__} takes no further token: give a vision"
-            " transformer, such as model.image: {name: timm, model: vit_small_patch16_224}."
+            " transformer, such as model.image: {name: timm, model: vit_small_patch16_224}, or, if"
+            " the token was to be distilled into, objective.distil: none."
         )
     transformer: Any = net
     return nn.Parameter(torch.randn(1, 1, int(transformer.embed_dim)) * SPREAD)

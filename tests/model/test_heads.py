@@ -44,7 +44,6 @@ def model(heads=None, classes=("a", "b"), image=True):
         ),
         ("csp_mse", {}, Heads(None, "linear", ())),
         ("simclr", {}, Heads("two_layers", None, ())),
-        ("fixmatch", {}, Heads(None, None, ("image",))),
     ],
 )
 def test_what_an_objective_asks_for(name, options, want):
@@ -97,7 +96,7 @@ def test_a_further_token_is_asked_for_by_what_distils_into_it(tmp_path):
     options = {"teacher": "metadata", "distil": "mse"}
     wanted = heads_for("freematch", options)
     assert wanted == Heads(None, None, ("image",), token=True)
-    assert not heads_for("freematch", {"teacher": "metadata"}).token
+    assert heads_for("freematch", {"teacher": "metadata"}) == Heads(None, None, ("image",))
     assert Heads.from_dict(wanted.to_dict()) == wanted and wanted.to_dict()["token"] is True
     assert "token" not in Heads().to_dict()
     one = DualEncoder(make_image_encoder(**VIT), None, dim=6, classes=("a", "b"), heads=wanted)
@@ -110,10 +109,12 @@ def test_a_further_token_is_asked_for_by_what_distils_into_it(tmp_path):
     assert again.heads == one.heads and torch.equal(again.image(pixels), one.eval().image(pixels))
 
 
-@pytest.mark.parametrize("image", [PIXELS, {"name": "features", "in_dim": 5, "dim": 5}])
+@pytest.mark.parametrize("image", [PIXELS, {"name": "features", "dim": 5}, None])
 def test_only_vision_transformers_take_a_further_token(image):
-    taken = DualEncoder(make_image_encoder(**image), None, classes=("a", "b"))
-    with pytest.raises(ConfigError, match="vision transformer"):
+    encoder = None if image is None else make_image_encoder(**image)
+    location = make_location_encoder("xyz", 6)
+    taken = DualEncoder(encoder, location, dim=6, classes=("a", "b"))
+    with pytest.raises(ConfigError, match=r"vision transformer.*distil"):
         make_objective("freematch", taken, teacher="metadata", distil="mse")
 
 

@@ -19,15 +19,14 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.streams import Stream, TwoStreams, Unlabelled
 from csp_core.errors import ConfigError
-from csp_core.losses import class_cross_entropy
-from csp_core.losses.consistency import draw_towards, known_binary_cross_entropy
+from csp_core.losses.consistency import draw_towards
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.rows import change_images, join_times, times
 from csp_core.objectives.semisup.policy import Policy
-from csp_core.objectives.semisup.seen import Seen, network_loss
+from csp_core.objectives.semisup.seen import Seen, network_loss, plain_loss
 from csp_core.objectives.semisup.start import check_records, make_policy
 from csp_core.objectives.semisup.teacher import Labeller, classify, white_logits
 
@@ -139,7 +138,10 @@ class SemiSupervised(Objective):
                 f" and one of {', '.join(DISTIL)}."
             )
         if distil != "none" and teacher != "metadata":
-            raise ConfigError("distil draws the model to what its teacher knows: give metadata.")
+            raise ConfigError(
+                f"distil is {distil!r}, which draws the model to what a teacher knows of place and"
+                f" date, and teacher is {teacher!r}: give teacher: metadata, or distil: none."
+            )
         if ratio < 1 or not weight >= 0 or not 0 < follow < 1:
             raise ConfigError(
                 f"ratio is {ratio}, distil_weight {weight} and follow {follow}; give 1 or more, 0"
@@ -165,11 +167,11 @@ class SemiSupervised(Objective):
         """
         super().fit(dataset, teacher)
         several = self.model.prior_kind == SEVERAL
-        self.sides = tuple(dataset[0]["image"].shape[1:])
         knows = self.teacher is not None and self.teacher.metadata is not None
         frequency = check_records(dataset, several=several, knows=knows)
         for policy in self._policies():
             policy.take_frequency(frequency)
+        self.sides = tuple(dataset[0]["image"].shape[1:])
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Give labelled and unlabelled records in each step, as ``TwoStreams`` does."""
@@ -223,7 +225,8 @@ class SemiSupervised(Objective):
         """
         target = batch["labels"] if self.policy.several else batch["label"]
         if not self.training:
-            return {"loss": self._measured(batch, target)}
+            logits = self.model.image_logits(batch["image"])
+            return {"loss": plain_loss(logits, target, several=self.policy.several)}
         target, judged = gather_rows(target)[0], None
         state: dict[str, Tensor] = {}
         if self.policy.unlabelled:
@@ -258,15 +261,6 @@ class SemiSupervised(Objective):
             own = self._ask(batch["unlabelled"]["image"])[0]
         self.stash(model_weak=own)
         return self.own_policy, self.own_policy.after(gather_rows(own)[0])
-
-    def _measured(self, batch: Batch, target: Tensor) -> Tensor:
-        logits = self.model.image_logits(batch["image"])
-        if self.policy.several:
-            return known_binary_cross_entropy(logits, target)
-        known = target >= 0
-        if not known.any():
-            return logits.sum() * 0.0
-        return class_cross_entropy(logits[known], target[known])
 
     def _ask(self, pixels: Tensor, *place: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Ask the model, which looks at no place."""
@@ -310,7 +304,8 @@ class SemiSupervised(Objective):
             if policy is not None:
                 policy.commit(policy.after(rows[name]) if name in rows else {})
         if "counted" in rows:
-            self.kept.lerp_(rows["counted"].mean(), 1 - TOLD if step else 1.0)
+            counted = rows["counted"].mean().to(self.kept.dtype)
+            self.kept.lerp_(counted, 1 - TOLD if step else 1.0)
         if self.follower is not None:
             self._follow(self.follow)
 
