@@ -41,6 +41,7 @@ _FILES = {
         "inat2018": "csp-inat2018-paper.yaml",
     },
     "few labels": {
+        "bigearthnet": "stssl/bigearthnet_fixmatch_cpu.yaml",
         "demo": "presets/few-labels-seconds.yaml",
         "eurosat": "stssl/eurosat_fixmatch_cpu.yaml",
         "photos": "presets/photos-few-labels.yaml",
