@@ -15,7 +15,7 @@ from csp_core.store import keep_run, kept_runs, let_go_run
 from jobs import draft, listing
 from jobs.start import start_settings
 from shared import resources
-from shared.widgets import EXPLORE_PAGE
+from shared.widgets import EXPLORE_PAGE, PHOTO_PAGE
 from shared.words import escape_markdown
 
 # In the session's state: what was done last, or why it was not.
@@ -87,7 +87,11 @@ def _draw_use(job: Job) -> None:
         return
     name = job.path.name
     if name in kept_runs():
-        st.page_link(EXPLORE_PAGE, label="See it on Explore", query_params={"model": name})
+        label, page = "See it on Explore", EXPLORE_PAGE
+        # A model of pictures alone has nothing to say of a place.
+        if any(one.name == name and not one.knows_places for one in resources.models()):
+            label, page = "Ask it about a photo", PHOTO_PAGE
+        st.page_link(page, label=label, query_params={"model": name})
         _button("Take it off the pages", partial(_let_go, name))
     else:
         _button(

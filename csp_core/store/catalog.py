@@ -34,6 +34,7 @@ class ModelInfo:
         license: Licence of the weights.
         problem: Why it cannot be loaded, or None.
         sees_images: Whether it says anything of a picture itself.
+        knows_places: Whether it says anything of a place itself.
         introduction: What its card says of it to people.
     """
 
@@ -46,6 +47,7 @@ class ModelInfo:
     license: str
     problem: str | None = None
     sees_images: bool = False
+    knows_places: bool = True
     introduction: Introduction = field(default_factory=Introduction)
 
 
@@ -164,6 +166,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         num_classes=contents.config["num_classes"],
         license=_line(front.get("license") or "unstated"),
         sees_images="image" in contents.heads.classifiers,
+        knows_places=contents.config.get("location") is not None,
         introduction=read_introduction(front),
     )
 
