@@ -9,6 +9,7 @@ cell is a file; a killed run goes on. Shorter by far than the published 204,800 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -154,13 +155,14 @@ def pretrain(name: str, size: Mapping[str, Any]) -> None:
     changes += [f"training.epochs={size['before']}"]
     # A few images of each class, whose labels are not looked at.
     changes += ["data.label_fraction=0.02"] if size["kind"] == "quick" else []
+    changes += [f"data.{key}={json.dumps(value)}" for key, value in size.get("data", {}).items()]
     config = load_config(CONFIGS / f"eurosat_{name}_cpu.yaml", changes)
     train(config, run_dir=home, resume=home.is_dir())
 
 
 def start_of(size: Mapping[str, Any], name: str) -> Path:
     """Give the folder of a pre-training."""
-    return Path(here("cells")) / f"{name}-{size['kind']}-{size['before']}"
+    return Path(here("cells")) / f"{name}-{size['kind']}-{size['before']}{size.get('tag', '')}"
 
 
 def tree_of(settings: Mapping[str, Any], draw: int) -> dict[str, Any]:
@@ -173,7 +175,12 @@ def tree_of(settings: Mapping[str, Any], draw: int) -> dict[str, Any]:
         objective["metadata"] = {"init_from": str(start_of(settings, "csp"))}
     by_csp = row == STARTED
     start = None if own or row == SCRATCH else start_of(settings, "csp" if by_csp else "simclr")
-    data = {**base["data"], "root": here("root"), "labels": settings["labels"]}
+    data = {
+        **base["data"],
+        **settings.get("data", {}),
+        "root": here("root"),
+        "labels": settings["labels"],
+    }
     data["name"] = stssl_cells.PERMUTED if row == PERMUTED else "eurosat"
     return {
         "name": "cell",
@@ -245,13 +252,17 @@ def with_place(outcome: Outcome) -> Outcome:
     return Outcome(tuple(cells), found, outcome.failed)
 
 
-def main() -> None:
-    """Train, measure and write the tables."""
-    options = arguments(__doc__.splitlines()[0], extend)
-    options.cells = Path(options.cells).resolve()
+def settle(options: argparse.Namespace) -> None:
+    """Let worker processes know where this machine has its data, keeps its cells and computes."""
     for name in ("root", "cells", "device"):
         value = getattr(options, name)
         os.environ[f"STSSL_{name.upper()}"] = str(value if name == "device" else value.resolve())
+
+
+def main() -> None:
+    """Train, measure and write the tables."""
+    options = arguments(__doc__.splitlines()[0], extend)
+    settle(options)
     if not options.tables_only:
         size = size_of(options)
         with get_context("spawn").Pool(2 if options.workers > 1 else 1) as pool:
