@@ -19,6 +19,7 @@ CSV_HELP = "Names that a spreadsheet would take for a formula have an apostrophe
 UNITS = {
     "share": "part of the recordings made here of the classes of this model, 0 to 1",
     "relative": "relative score, 0 to 1; no percentage",
+    "probability": "probability that the class is in the label set of a patch here, 0 to 1",
 }
 
 
@@ -54,7 +55,7 @@ def downloads(report: PlaceReport, info: ModelInfo, place: str, link: str) -> No
 
 def value_column(report: PlaceReport) -> str:
     """Name the column of the values, which bears the same name in every file of the app."""
-    return "share" if report.kind == "share" else "relative_score"
+    return report.kind if report.kind in ("share", "probability") else "relative_score"
 
 
 def to_csv(report: PlaceReport, info: ModelInfo, place: str, link: str) -> str:
@@ -79,12 +80,16 @@ def to_csv(report: PlaceReport, info: ModelInfo, place: str, link: str) -> str:
         "unit": UNITS[report.kind],
         "link": link,
     }
-    heads = ("rank", "taxon", "common_name", "recorded_here", value_column(report), "lift", near)
+    of_sets = report.kind == "probability"
+    says = "in_set" if of_sets else "recorded_here"
+    heads = ("rank", "taxon", "common_name", says, value_column(report), "lift", near)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*heads, *about])
     for said, row in zip(recorded_here(report), report.results, strict=True):
         numbers = ["", ""] if report.extrapolates else [row.value, row.lift]
+        if of_sets:
+            said = "" if report.extrapolates else "yes" if row.in_set else "no"
         cells = [row.rank, row.taxon, row.common_name, said, *numbers, row.support]
         writer.writerow([spreadsheet_cell(cell) for cell in [*cells, *about.values()]])
     return stream.getvalue()
@@ -103,16 +108,27 @@ def to_json(report: PlaceReport, info: ModelInfo, place: str, link: str) -> str:
         The file's text.
     """
     content = report.to_dict()
-    results = zip(content["results"], recorded_here(report), strict=True)
-    content["results"] = [row | {"recorded_here": said} for row, said in results]
+    of_sets = report.kind == "probability"
+    if not of_sets:
+        results = zip(content["results"], recorded_here(report), strict=True)
+        content["results"] = [row | {"recorded_here": said} for row, said in results]
     if report.extrapolates:
-        content["results"] = [row | {"value": None, "lift": None} for row in content["results"]]
+        unsaid = {"value": None, "lift": None, **({"in_set": None} if of_sets else {})}
+        content["results"] = [row | unsaid for row in content["results"]]
+        if of_sets:
+            content["set"] = None
     content["place"] = place
     content["unit"] = UNITS[report.kind]
     content["fields"] = {
         "value": value_meaning(info, report.kind),
-        "recorded_here": explain("often, sometimes, rarely", info),
-        "lift": explain("more here than elsewhere", info),
+        **(
+            {"in_set": explain("label set", info), "lift": explain("more likely here", info)}
+            if of_sets
+            else {
+                "recorded_here": explain("often, sometimes, rarely", info),
+                "lift": explain("more here than elsewhere", info),
+            }
+        ),
         "support": f"Recordings of it within {report.radius_km:g} km.",
     }
     content["license"] = info.license

@@ -34,7 +34,7 @@ class Row:
 
     Args:
         number: Its place in the order in use, from 1.
-        said: How often the class is recorded here; ``""`` for relative scores.
+        said: How often the class is recorded here; ``""`` for relative scores and label sets.
         ranked: The class and its numbers.
     """
 
@@ -99,6 +99,7 @@ def ranked_list(
     """
     top = max((row.value for row in report.results), default=0.0)
     scale = next((step for step in SCALES if top <= step), 1.0)
+    scale = 1.0 if report.kind == "probability" else scale
     ranked = st.container(gap=None, key="ranked")
     for place, row in enumerate(rows, start=1):
         name = row.ranked.common_name or row.ranked.taxon
@@ -118,7 +119,10 @@ def ranked_list(
                 widgets.range_link(f"Range map *of {named}*", row.ranked.taxon, link, where)
             st.html(_row_html(row, report, info, scale, by_lift=by_lift))
     if rows and not report.extrapolates:
-        full = f"a share of {percent(scale)}" if report.kind == "share" else f"a score of {scale:g}"
+        full = {
+            "share": f"a share of {percent(scale)}",
+            "probability": "a probability of 100 %",
+        }.get(report.kind, f"a score of {scale:g}")
         bar = "" if by_lift else f"A full bar is {full}. "
         st.caption(f"{bar}Open a line for its numbers.")
 
@@ -141,9 +145,15 @@ def _row_html(
         f'<i class="{"csp-on" if number < STROKES.get(row.said, 0) else ""}"></i>'
         for number in range(3)
     )
-    said = f"recorded here: <b>{row.said}</b>" if row.said else f"score <b>{ranked.value:.2f}</b>"
+    of_sets = report.kind == "probability"
+    if row.said:
+        said = f"recorded here: <b>{row.said}</b>"
+    elif of_sets:
+        said = f"in the label set of a patch here: <b>{percent(ranked.value)}</b>"
+    else:
+        said = f"score <b>{ranked.value:.2f}</b>"
     if by_lift and ranked.lift is not None and row.said != UNKNOWN:
-        said += f" · <b>{times(ranked.lift)}</b> as much as elsewhere"
+        said += f" · <b>{times(ranked.lift)}</b> as {'likely' if of_sets else 'much'} as elsewhere"
     bar = ""
     # The bars are of the other order, and the words are longer here.
     if not (report.extrapolates or by_lift):
@@ -161,6 +171,8 @@ def _row_html(
 
 def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
     ranked, radius = row.ranked, f"{report.radius_km:,.0f} km"
+    if report.kind == "probability":
+        return _numbers_of_set(ranked, radius, extrapolates=report.extrapolates)
     records = (
         count_of(ranked.support, "recording", "recordings") if ranked.support else "No recording"
     )
@@ -176,3 +188,18 @@ def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
     if ranked.lift is not None:
         facts.insert(0, f"That is {times(ranked.lift)} its share of all recordings.")
     return [share, *facts]
+
+
+def _numbers_of_set(ranked: RankedTaxon, radius: str, *, extrapolates: bool) -> list[str]:
+    near = count_of(ranked.support, "record", "records") if ranked.support else "No record"
+    facts = [f"{near} with it in the label set within {radius}."]
+    if extrapolates:
+        return facts
+    if ranked.lift is not None:
+        facts.insert(0, f"That is {times(ranked.lift)} the part of all label sets that have it.")
+    reaches = "reaches" if ranked.in_set else "does not reach"
+    return [
+        f"Probability {percent(ranked.value)}, by itself: it {reaches} the threshold from which on"
+        " it counts as in the set.",
+        *facts,
+    ]

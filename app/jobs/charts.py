@@ -32,6 +32,10 @@ NAMES = {
     "val_top3": "top-3 accuracy",
     "val_top5": "top-5 accuracy",
     "val_macro_top5": "top-5 accuracy, mean of classes",
+    "val_macro_ap": "average precision, mean of classes",
+    "val_micro_ap": "average precision, all classes in one",
+    "val_macro_f1": "F1, mean of classes",
+    "val_micro_f1": "F1, all classes together",
     "val_ece": "calibration error",
     "learning_rate": "learning rate",
     "samples_per_second": "records per second",
@@ -48,7 +52,7 @@ SMOOTHED = 20
 NUMBER = {"type": "quantitative"}
 LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
 # What is shown first, where there is a choice.
-FIRST = ("val_calibrated_log_loss", "val_log_loss", "val_mrr")
+FIRST = ("val_macro_ap", "val_calibrated_log_loss", "val_log_loss", "val_mrr")
 
 
 def name_of(key: str) -> str:

@@ -56,12 +56,14 @@ class Scale:
 EDGES = {
     "share": (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     "relative": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "probability": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
 # The same as in the files.
 DIFFERENCES = {kind.removesuffix(" difference"): ends for kind, ends in STEPS.items()}
 TITLES = {
     "share": "Share of the recordings made at a place",
     "relative": "Relative score, no percentage",
+    "probability": "Probability of being in the label set of a patch",
 }
 # Kilometres from where there are too few recordings to say, up to which colours are faint: the
 # border is one of counting within 250 km, none of nature.
@@ -74,7 +76,7 @@ def value_scale(kind: str, palette: Palette) -> Scale:
     """Give the steps of a kind of value.
 
     Args:
-        kind: ``"share"`` or ``"relative"``.
+        kind: ``"share"``, ``"relative"`` or ``"probability"``.
         palette: The theme's colours.
 
     Returns:
@@ -82,14 +84,14 @@ def value_scale(kind: str, palette: Palette) -> Scale:
     """
     edges, steps = EDGES[kind], len(EDGES[kind]) - 2
     colours = [_between(palette.values, i / (steps - 1)) for i in range(steps)]
-    return Scale(edges, (palette.looked, *colours), "%" if kind == "share" else "", TITLES[kind])
+    return Scale(edges, (palette.looked, *colours), _unit(kind), TITLES[kind])
 
 
 def difference_scale(kind: str, palette: Palette) -> Scale:
     """Give the steps of a difference; those around 0 are not coloured.
 
     Args:
-        kind: ``"share"`` or ``"relative"``.
+        kind: ``"share"``, ``"relative"`` or ``"probability"``.
         palette: The theme's colours.
 
     Returns:
@@ -98,8 +100,12 @@ def difference_scale(kind: str, palette: Palette) -> Scale:
     ends = DIFFERENCES[kind]
     edges = (*(-end for end in reversed(ends)), *ends)
     colours = (*palette.less, palette.looked, *palette.more)
-    title = "Difference in percentage points" if kind == "share" else "Difference in score"
-    return Scale(edges, colours, "%" if kind == "share" else "", title)
+    title = "Difference in percentage points" if _unit(kind) else "Difference in score"
+    return Scale(edges, colours, _unit(kind), title)
+
+
+def _unit(kind: str) -> str:
+    return "" if kind == "relative" else "%"
 
 
 def _between(ramp: Sequence[str], part: float) -> str:

@@ -56,6 +56,12 @@ def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
         model: The model.
         where: Place and time.
     """
+    if answer.kind == "probability":
+        st.caption(
+            "Which classes are in the label set, each by its own threshold; the probabilities need"
+            " not sum to 100 %."
+        )
+        return
     heard = not why_alone(model, where) and answer.weight > 0
     alone = _set_words(answer.image_only, answer.image_set_size)
     together = _set_words(answer.combined, answer.set_size) if heard else alone

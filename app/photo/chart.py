@@ -128,13 +128,14 @@ def one_column(rows: Sequence[tuple[int, str, str, float]], *, kind: str | None)
 
     Args:
         rows: Rank, taxon, common name and value.
-        kind: ``"share"``, ``"relative"``, or None where the values may not be read as numbers and
-            the order alone is drawn.
+        kind: ``"share"``, ``"relative"``, ``"probability"``, or None where the values may not be
+            read as numbers and the order alone is drawn.
     """
     items, most = "", max((row[3] for row in rows), default=0.0) or 1.0
+    most = 1.0 if kind == "probability" else most
     for rank, taxon, common, value in rows:
         name = _name(rank, taxon, common)
-        words = percent(value) if kind == "share" else f"{value:.2f}"
+        words = f"{value:.2f}" if kind == "relative" else percent(value)
         items += _bar(name, value / most, words) if kind else f'<div class="csp-small">{name}</div>'
     st.html(f"<div>{items}</div>")
 

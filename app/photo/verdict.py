@@ -52,14 +52,15 @@ def sentences(answer: PhotoAnswer, model: DualEncoder, where: Where) -> list[str
     Returns:
         Markdown, such as ``Image alone: a or b, 50 : 50.`` and ``Near Paris: a, 93.0 %.``
     """
+    say = label_set if answer.kind == "probability" else leaning
     alone = [(row, row.value) for row in answer.image_only]
-    parts = [f"Image alone: {leaning(alone)}."]
+    parts = [f"Image alone: {say(alone)}."]
     if why := why_alone(model, where):
         parts.append(f"{why.capitalize()}.")
     elif answer.weight == 0:
         parts.append("The place counts for nothing, as its weight is 0.")
     elif where.counts is not None:
-        together = leaning([(row, row.value) for row in answer.combined])
+        together = say([(row, row.value) for row in answer.combined])
         parts.append(f"{at(*where.counts)}: {together}.")
     return parts
 
@@ -84,6 +85,21 @@ def leaning(rows: Sequence[tuple[RankedAnswer, float]]) -> str:
     parts = [round(100 * share / together) for _, share in near]
     parts[0] += 100 - sum(parts)
     return f"{', '.join(names[:-1])} or {names[-1]}, {' : '.join(map(str, parts))}"
+
+
+def label_set(rows: Sequence[tuple[RankedAnswer, float]]) -> str:
+    """Name the classes of a label set, each with its own probability.
+
+    Args:
+        rows: Classes with their probabilities, those of the set first.
+
+    Returns:
+        Markdown.
+    """
+    if all(row.in_set is None for row, _ in rows):
+        return "no set was fitted for this weight of the place"
+    named = [f"{name_of(row)} {percent(value)}" for row, value in rows if row.in_set]
+    return ", ".join(named) or "no class reaches its threshold"
 
 
 def at(lon: float, lat: float) -> str:

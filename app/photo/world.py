@@ -60,13 +60,16 @@ class World:
 def has_winners(model: DualEncoder, answer: PhotoAnswer | None, where: Where) -> bool:
     """Tell whether there are winners to find: not where the place does not count.
 
+    Nor of label sets, whose classes stand beside each other and none wins.
+
     Args:
         model: The model.
         answer: What it says of the photo, or None.
         where: Place and time.
     """
     weighs = answer is not None and answer.weight != 0
-    return weighs and not where.ignored and model.classifier is not None
+    shares = model.prior_kind != "probability"
+    return weighs and shares and not where.ignored and model.classifier is not None
 
 
 def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where) -> World | None:

@@ -89,8 +89,11 @@ def draw_profile(layer: Layer) -> None:
     if total:
         said = count_of(own, "recording", "recordings")
         what = escape_markdown(plural(layer.info))
-        of_all = f"{own / total:.2%}".replace("%", " %")
-        lines.append(f"{said}, of {total:,} of {len(classes):,} {what} ({of_all}).")
+        of_all = f"{own / (classes.records or total):.2%}".replace("%", " %")
+        if classes.records is None:
+            lines.append(f"{said}, of {total:,} of {len(classes):,} {what} ({of_all}).")
+        else:
+            lines.append(f"In {own:,} of {classes.records:,} label sets ({of_all}).")
     found, degrees = _countries(resources.content_hash(layer.info), taxon, layer.model)
     if found:
         most = ", ".join(f"{escape_markdown(where)} ({n:,})" for where, n in found[:MOST_COUNTRIES])

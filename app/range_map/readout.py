@@ -101,7 +101,7 @@ def write_difference(first: Reading, other: Reading) -> str:
     if not (first.has_value and other.has_value):
         return "no value"
     difference = first.row.value - other.row.value
-    if first.report.kind == "share":
+    if first.report.kind != "relative":
         return f"{100 * difference:+.1f} points".replace("-", "−")
     return f"{difference:+.2f}".replace("-", "−")
 
@@ -121,7 +121,11 @@ def draw_reading(reading: Reading, title: str) -> None:
         return
     facts = [f"**{reading.short}**"]
     if row.lift is not None:
-        facts.append(f"{times(row.lift)} its share of all recordings")
+        of_sets = reading.report.kind == "probability"
+        whole = (
+            "the part of all label sets that have it" if of_sets else "its share of all recordings"
+        )
+        facts.append(f"{times(row.lift)} {whole}")
     facts.append(rank)
     if limit is not None:
         facts.append("above the threshold" if row.value >= limit.value else "below the threshold")

@@ -21,8 +21,11 @@ VALUES = {
         *(0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0),
     ),
     "relative": tuple(step / 20 for step in range(1, 20)),
+    "probability": tuple(step / 20 for step in range(1, 20)),
 }
-STARTS = {"share": 0.01, "relative": 0.5}
+STARTS = {"share": 0.01, "relative": 0.5, "probability": 0.5}
+SHARE_WORDS = "Its share of all recordings"
+OWN_WORDS = {"probability": "Its threshold for being in the label set"}
 FITTED_WORDS = {
     "max_tss": "Fitted: best at telling it from others",
     "recall_90": "Fitted: keeps 9 of 10 of its records",
@@ -36,11 +39,17 @@ def write_value(kind: str, value: float) -> str:
         >>> write_value("share", 0.0123), write_value("relative", 0.5)
         ('1.2 %', '0.50')
     """
-    return percent(value) if kind == "share" else f"{value:.2f}"
+    return f"{value:.2f}" if kind == "relative" else percent(value)
 
 
 def overall_share(model: DualEncoder, taxon: str) -> float | None:
-    """Give the part of a species in the training records; None where it is not known."""
+    """Give the part of a species in the training records, or of label sets its own threshold.
+
+    None where it is not known.
+    """
+    if model.prior_kind == "probability":
+        fitted = model.calibration.thresholds
+        return fitted[model.classes.label(taxon)] if fitted else None
     if model.prior_kind != "share" or not sum(model.classes.counts):
         return None
     share = float(model.classes.frequency()[model.classes.label(taxon)])
@@ -81,7 +90,10 @@ def choose(
     choice = first if asked is None else VALUE if isinstance(asked, float) else asked
     problem = ""
     if choice == OVERALL and overall is None:
-        problem, choice = "The model does not say how frequent its species are.", first
+        lacks = "does not say how frequent its species are"
+        if model.prior_kind == "probability":
+            lacks = "came without thresholds of its classes"
+        problem, choice = f"The model {lacks}.", first
     if choice in FITTED and held is None:
         problem, choice = f"threshold={choice} needs records to be fitted to; see below.", first
     result: Threshold | None = None
@@ -128,7 +140,7 @@ def _draw(
     words = (
         {}
         if overall is None
-        else {OVERALL: f"Its share of all recordings, {write_value(kind, overall)}"}
+        else {OVERALL: f"{OWN_WORDS.get(kind, SHARE_WORDS)}, {write_value(kind, overall)}"}
     )
     words[VALUE] = "A value of my own"
     words |= FITTED_WORDS if fitted else {}
@@ -144,8 +156,8 @@ def _draw(
         key="threshold_box",
         on_change=on_choice,
         help="Where the values reach it a line is drawn, and the area inside is measured."
-        + ("" if overall is None else " Above its share of all recordings, a species is"
-           " recorded there more than elsewhere."),
+        + ("" if overall is None or kind == "probability" else " Above its share of all"
+           " recordings, a species is recorded there more than elsewhere."),
     )  # fmt: skip
     if choice == VALUE:
         written = write_value(kind, value)

@@ -33,6 +33,18 @@ GLOSSARY = {
         "A number from 0 to 1 that puts places and {many} in order. It is no percentage, and not"
         " the chance that the {one} is present."
     ),
+    "probability": (
+        "How likely it is that this {one} is in the label set of a patch here. Each stands by"
+        " itself, so the numbers of a list need not sum to 100 %."
+    ),
+    "label set": (
+        "All {many} of one patch. A {one} counts as being in the set where its probability reaches"
+        " a threshold of its own, which was fitted on records that the model had not learned from."
+    ),
+    "more likely here": (
+        "The probability here divided by the part of all label sets, of those that the model"
+        " learned from, that have it."
+    ),
     "more here than elsewhere": (
         "The share here divided by the share in all recordings that the model learned from. 2×"
         " means: recorded here twice as much as on the whole."

@@ -52,7 +52,7 @@ def _map_file(name: str) -> str:
 
 def map_scripts() -> list[tuple[str, str]]:
     """Give the scripts of a map in their order: name and address."""
-    own = [(name, _map_file(f"{name}.js")) for name in ("world", "map")]
+    own = [(name, _map_file(f"{name}.js")) for name in ("world", "told", "map")]
     return [("leaflet", f"{leaflet_url()}/leaflet.js"), *own]
 
 

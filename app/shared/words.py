@@ -146,7 +146,7 @@ def explain(term: str, info: ModelInfo | None = None) -> str:
 
 def value_meaning(info: ModelInfo, kind: str) -> str:
     """Say what a model's values mean, in the word for what it ranks."""
-    return explain("share" if kind == "share" else "score", info)
+    return explain(kind if kind in ("share", "probability") else "score", info)
 
 
 def headline(info: ModelInfo) -> str:

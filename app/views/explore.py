@@ -32,6 +32,7 @@ ROWS = 10
 SHOWN = "explore-rows"
 # How the list may be ordered.
 MOST, MORE = "Most recorded", "More here than elsewhere"
+LIKELY = "Most likely"
 
 
 def on_model() -> None:
@@ -154,6 +155,8 @@ def draw_list(view: View, report: PlaceReport) -> None:
             "Too few recordings to say: fewer than 10 lie near this place. The order below is a"
             " guess, so there are no numbers."
         )
+    elif report.kind == "probability":
+        draw_label_set(report)
     by_lift = view.by_lift and ranked.can_compare(report)
     rows = ranked.rows_of(report, by_lift=by_lift, wanted=view.wanted)
     shown = st.session_state.setdefault(SHOWN, ROWS)
@@ -176,6 +179,14 @@ def draw_list(view: View, report: PlaceReport) -> None:
     say_changed(view, report, place, rows)
 
 
+def draw_label_set(report: PlaceReport) -> None:
+    """Name the classes that reach their threshold at a place."""
+    named = [escape_markdown(row.common_name or row.taxon) for row in report.label_set]
+    held = ", ".join(named) or "no class reaches its threshold"
+    st.markdown(f"**The label set of a patch here:** {held}.")
+    st.caption("Each class stands by itself; the probabilities need not sum to 100 %.")
+
+
 def draw_order(view: View, report: PlaceReport) -> None:
     """Draw the boxes that order and narrow the list, and what its words mean, folded."""
     state = st.session_state
@@ -186,8 +197,9 @@ def draw_order(view: View, report: PlaceReport) -> None:
         with st.popover("What do the words mean?", type="tertiary"):
             draw_words(view, report)
     if ranked.can_compare(report):
-        state["order_box"] = MORE if view.by_lift else MOST
-        st.segmented_control("Order of the list", [MOST, MORE], key="order_box", required=True,
+        usual = LIKELY if report.kind == "probability" else MOST
+        state["order_box"] = MORE if view.by_lift else usual
+        st.segmented_control("Order of the list", [usual, MORE], key="order_box", required=True,
                              label_visibility="collapsed", on_change=on_order)  # fmt: skip
 
 
@@ -196,6 +208,8 @@ def draw_words(view: View, report: PlaceReport) -> None:
     terms = ["too few recordings to say", "within 250 km", "not on the list"]
     if report.kind == "share" and not report.extrapolates:
         terms = ["often, sometimes, rarely", "share", "more here than elsewhere", *terms]
+    elif report.kind == "probability" and not report.extrapolates:
+        terms = ["probability", "label set", "more likely here", *terms]
     elif not report.extrapolates:
         terms = ["score", *terms]
     lines = [f"- **{term.capitalize()}.** {explain(term, view.info)}" for term in terms]

@@ -335,8 +335,8 @@ def page() -> None:
     if view.difference and len(layers) == 2 and model.prior_kind != other.prior_kind:
         view.difference = False
         view.problems.append(
-            "Shares and relative scores cannot be subtracted from each other, so the maps stand"
-            " side by side."
+            "Values of two kinds, such as shares and scores, cannot be subtracted from each other,"
+            " so the maps stand side by side."
         )
     view.difference = view.difference and len(layers) == 2
     draw_controls(view, known, model, other, taxon)

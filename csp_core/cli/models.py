@@ -15,6 +15,7 @@ from csp_core.errors import BadRecordError
 
 # Of the metrics of several answers; all of them are in --json.
 SHOWN = ("top1", "top5", "mrr", "log_loss", "ece", "n")
+SHOWN_OF_SETS = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n")
 DATE_CHANGES_NOTHING = "This model has no time input: the date changes nothing."
 
 
@@ -43,7 +44,8 @@ def evaluate(
 ) -> None:
     """Measure a model on records, by split where the split can be reproduced.
 
-    A model of images is measured by the image alone and by image and place together. All records
+    A model of images is measured by the image alone and by image and place together; one of label
+    sets by average precision and F1, over all and for each class. All records
     of a file count, but those without a place and those of classes that the model does not know,
     whose number is told as unmatched.
     """
@@ -54,6 +56,8 @@ def evaluate(
         print_json(report)
         return
     out.print(_table_of_metrics(report["splits"]))
+    if classes := _table_of_classes(report["splits"]):
+        out.print(classes)
     for split, said in report["cautions"].items():
         for sentence in said:
             out.print(f"Mind ({split}): {sentence}", markup=False, highlight=False)
@@ -66,17 +70,37 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
     if not isinstance(next(iter(metrics.values())), dict):
         table = Table("", *splits)
         for name in metrics:
+            if name == "classes":  # a table of its own
+                continue
             table.add_row(name, *(_number(values[name]) for values in splits.values()))
         return table
-    table = Table("split", "by", *SHOWN)
+    shown = SHOWN_OF_SETS if "macro_ap" in next(iter(metrics.values())) else SHOWN
+    table = Table("split", "by", *shown)
     for split, answers in splits.items():
         for name, values in answers.items():
-            table.add_row(split, name, *(_number(values[key]) for key in SHOWN))
+            table.add_row(split, name, *(_number(values[key]) for key in shown))
         table.add_section()
     return table
 
 
-def _number(value: float) -> str:
+def _table_of_classes(splits: dict[str, Any]) -> Table | None:
+    """Give each class of label sets a row, of the split named last and its last answer."""
+    split, metrics = list(splits.items())[-1]
+    by, values = ("", metrics) if "macro_ap" in metrics else list(metrics.items())[-1]
+    classes = values.get("classes") if isinstance(values, dict) else None
+    if not classes:
+        return None
+    title = f"Each class ({', '.join(filter(None, (split, by)))})"
+    table = Table("class", "records with it", "AP", "F1", "threshold", title=title)
+    for one in classes:
+        numbers = (_number(one[key]) for key in ("n", "ap", "f1", "threshold"))
+        table.add_row(Text(one["name"]), *numbers)
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
@@ -96,7 +120,11 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many to list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Rank the classes of a model at a place, and a time where it knows time, or for a picture."""
+    """Rank the classes of a model at a place, and a time where it knows time, or for a picture.
+
+    A model of label sets gives the set first: the classes whose probability reaches their
+    threshold, and then the next ones.
+    """
     from csp_core.cli.photo import predict_photo
     from csp_core.inference import When, describe_place
     from csp_core.store import load_model
@@ -120,19 +148,23 @@ def predict(
 
 def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     """Print a place's ranking, what it means and what it rests on."""
-    from csp_core.cli.photo import support_line
+    from csp_core.cli.photo import set_line, support_line
     from csp_core.inference import VALUE_MEANING, set_meaning
 
-    heading = "share" if report.kind == "share" else "score"
+    heading = {"share": "share", "probability": "probability"}.get(report.kind, "score")
     # Without counts of its records nobody knows where a model extrapolates.
     hidden = report.extrapolates and loaded.support is not None
+    of_sets = report.kind == "probability" and not hidden
+    marks = ("in set",) if of_sets else ()
     table = Table(
-        "rank", "taxon", "common name", heading, "lift", f"records within {report.radius_km:g} km"
+        *("rank", *marks, "taxon", "common name", heading, "lift"),
+        f"records within {report.radius_km:g} km",
     )
     for line in report.results:
-        value = f"{line.value:.1%}" if report.kind == "share" else f"{line.value:.4f}"
+        value = f"{line.value:.4f}" if report.kind == "relative" else f"{line.value:.1%}"
         table.add_row(
             str(line.rank),
+            *(("yes" if line.in_set else "",) if of_sets else ()),
             # Names may hold brackets, which are no markup.
             Text(line.taxon),
             Text(line.common_name),
@@ -145,6 +177,8 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
         out.print(DATE_CHANGES_NOTHING, highlight=False)
     if hour and not loaded.uses_hour:
         out.print("This model does not know the hour: it changes nothing.", highlight=False)
+    if of_sets:
+        out.print(set_line("here", report.results), markup=False, highlight=False)
     out.print(VALUE_MEANING[report.kind], highlight=False)
     if report.set_size is not None and not report.extrapolates:
         out.print(set_meaning(report.set_size), highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ from rich.text import Text
 
 from csp_core.cli.console import out, print_json
 from csp_core.data.pictures import read_photo
-from csp_core.inference import PhotoAnswer, PlaceReport, When, answer_photo, describe_place, taken
+from csp_core.inference import (
+    VALUE_MEANING,
+    PhotoAnswer,
+    PlaceReport,
+    RankedAnswer,
+    RankedTaxon,
+    When,
+    answer_photo,
+    describe_place,
+    taken,
+)
 from csp_core.model import LEVEL_MEANING, DualEncoder
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
@@ -77,7 +88,23 @@ def predict_photo(
     lines = [known or f"No place: {photo.why_no_place}"]
     if report:
         lines += [support_line(model, report), *_day_line(model, when, own=found.own_date)]
-    _print(answer, [*lines, *_set_line(answer, report), *photo.notes])
+    _print(answer, [*lines, *_set_lines(answer, report), *photo.notes])
+
+
+def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
+    """Name the classes of a label set.
+
+    Args:
+        where: What the set is of.
+        lines: The classes, with what is in the set.
+
+    Returns:
+        One line.
+    """
+    named = [f"{one.common_name or one.taxon} ({one.value:.0%})" for one in lines if one.in_set]
+    if not named:
+        return f"The label set {where}: no class reaches its threshold."
+    return f"The label set {where}: {', '.join(named)}."
 
 
 def support_line(model: DualEncoder, report: PlaceReport) -> str:
@@ -102,8 +129,16 @@ def _day_line(model: DualEncoder, when: When, *, own: bool) -> list[str]:
     return [f"Date: {when.day} ({'of the file' if own else 'given'}){unused}."]
 
 
-def _set_line(answer: PhotoAnswer, report: PlaceReport | None) -> list[str]:
-    """Name the set that holds the truth 9 times in 10, where what it was fitted on is like this."""
+def _set_lines(answer: PhotoAnswer, report: PlaceReport | None) -> list[str]:
+    """Name the label set, or the set that holds the truth 9 times in 10.
+
+    The latter only where what it was fitted on is like this.
+    """
+    if answer.kind == "probability":
+        said = [set_line("of the image alone", answer.image_only)]
+        if report is not None:
+            said.append(set_line("with the place", answer.combined))
+        return [*said, VALUE_MEANING[answer.kind].replace(" here", "", 1)]
     size = answer.set_size
     if size is None or not answer.fits or (report is not None and report.extrapolates):
         return []

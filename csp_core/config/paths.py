@@ -40,6 +40,7 @@ class PathKey:
 
 PATHS = (
     PathKey("data.root", always=True),
+    PathKey("data.index_file", always=True),
     PathKey("model.init_from"),
     PathKey("model.image.weights"),
     PathKey("model.location.covariates.source", always=True),

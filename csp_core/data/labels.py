@@ -11,6 +11,64 @@ from csp_core.data.records import count_classes
 from csp_core.errors import BadRecordError, ConfigError
 
 FIRST = 3
+# Of data with label sets, how many labelled records each class is in, where labels are few.
+LEAST = 2
+
+
+def is_known(label: Tensor) -> Tensor:
+    """Tell which records have a label, or know of a class whether it is in their label set.
+
+    Args:
+        label: ``(N,)`` labels, or ``(N, K)`` label sets, -1 where unknown.
+
+    Returns:
+        ``(N,)`` bool.
+    """
+    return label >= 0 if label.ndim == 1 else (label >= 0).any(dim=1)
+
+
+def chosen_labels(
+    label: Tensor,
+    *,
+    number: int | None,
+    fraction: float,
+    most: int | None,
+    seed: int,
+    names: Sequence[str] = (),
+) -> Tensor:
+    """Choose the labels that are seen; all of them, known or not, where nothing else is asked for.
+
+    Args:
+        label: ``(N,)`` int64, -1 where unlabelled; or ``(N, K)`` label sets, of which a part is
+            drawn from all, and a number so that each class is in two at least.
+        number: How many, or None.
+        fraction: Part of the labels of each class.
+        most: Labels of one class at most, or None.
+        seed: Seed of the draw.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        ``(M,)`` int64 rows, ascending.
+
+    Raises:
+        ConfigError: If what is asked for does not fit.
+        BadRecordError: If a class has too few records for it.
+    """
+    rows = torch.arange(len(label))
+    if label.ndim == 2 and most is not None:
+        raise ConfigError("max_per_class is of records with one label each; give labels instead.")
+    if number is not None and label.ndim == 2:
+        rows = few_sets(label, number, seed, names)
+    elif number is not None:
+        classes = len(names) or max(1, int(label.max()) + 1)
+        rows = balanced(label, number, classes, seed, names)
+    if fraction < 1:
+        # Label sets are drawn as if all were of one class.
+        classes_of = label if label.ndim == 1 else is_known(label).long() - 1
+        rows = rows[stratified_fraction(classes_of[rows], fraction, seed)]
+    if most is not None:
+        rows = rows[capped(label[rows], most, seed)]
+    return rows
 
 
 def stratified_fraction(label: Tensor, fraction: float, seed: int = 0) -> Tensor:
@@ -130,11 +188,57 @@ def share_out(number: int, sizes: Sequence[int], names: Sequence[str] = ()) -> i
     return each
 
 
+def few_sets(sets: Tensor, number: int, seed: int = 0, names: Sequence[str] = ()) -> Tensor:
+    """Choose so many label sets that each class is in two of them at least.
+
+    Classes are gone through from the rarest to the most common; each gets as many records as it
+    still lacks, and the rest are drawn from all.
+
+    Args:
+        sets: ``(N, K)`` int8, 1 where a record has a class; those of -1 alone are never chosen.
+        number: How many.
+        seed: Seed of the draw.
+        names: Names of the classes, for what is said of them.
+
+    Returns:
+        ``(number,)`` int64 rows, ascending.
+
+    Raises:
+        ConfigError: If the number is too small for that.
+        BadRecordError: If a class is in too few records, or the records are too few.
+    """
+    rows = torch.randperm(len(sets), generator=torch.Generator().manual_seed(seed))
+    rows = rows[is_known(sets[rows])]
+    has = sets[rows] == 1
+    sizes = has.sum(dim=0)
+    if few := [at for at, size in enumerate(sizes.tolist()) if size < LEAST]:
+        told = "; ".join(f"{_name(at, names)} is in {int(sizes[at])}" for at in few[:FIRST])
+        raise BadRecordError(
+            f"Labels need {LEAST} training records of each class at least, but {told}. Leave such"
+            " classes out, or give another seed or other shares."
+        )
+    if number > len(rows):
+        raise BadRecordError(f"{number} labels of {len(rows)} training records; give fewer.")
+    chosen = torch.zeros(len(rows), dtype=torch.bool)
+    for at in sizes.argsort(stable=True).tolist():
+        lacking = LEAST - int((chosen & has[:, at]).sum())
+        chosen[(has[:, at] & ~chosen).nonzero().flatten()[: max(0, lacking)]] = True
+    needed = int(chosen.sum())
+    if needed > number:
+        raise ConfigError(
+            f"Fewer labels than classes need: {number} labels cannot hold {LEAST} of each of the"
+            f" {len(sizes)} classes; give {needed} or more."
+        )
+    chosen[(~chosen).nonzero().flatten()[: number - needed]] = True
+    return rows[chosen].sort().values
+
+
 def check_unseen(label: Tensor, seen: Tensor, names: Sequence[str] = ()) -> None:
     """Make sure that there is something to learn from without labels.
 
     Args:
-        label: ``(N,)`` int64 of the training records, -1 where there is none.
+        label: ``(N,)`` int64 of the training records, -1 where there is none; or ``(N, K)`` label
+            sets.
         seen: ``(N,)`` which of the labels are seen.
         names: Names of the classes, for what is said of them.
 
@@ -150,8 +254,8 @@ def check_unseen(label: Tensor, seen: Tensor, names: Sequence[str] = ()) -> None
         )
     if (label < 0).any():
         return
-    hidden = count_classes(label[~seen], None, int(label.max()) + 1)
-    bare = [at for at in torch.unique(label).tolist() if not hidden[at]]
+    every, hidden = _sizes(label), _sizes(label[~seen], len(_sizes(label)))
+    bare = [at for at, size in enumerate(every) if size and not hidden[at]]
     if bare:
         told = ", ".join(_name(at, names) for at in bare[:FIRST])
         more = f" and {len(bare) - FIRST} more" if len(bare) > FIRST else ""
@@ -159,6 +263,12 @@ def check_unseen(label: Tensor, seen: Tensor, names: Sequence[str] = ()) -> None
             f"Every training record of {told}{more} is labelled, so none is left to learn from"
             " without its label. Give fewer labels, or leave classes with so few records out."
         )
+
+
+def _sizes(label: Tensor, classes: int | None = None) -> tuple[int, ...]:
+    if label.ndim == 2:
+        return count_classes(label, label, label.shape[1])
+    return count_classes(label, None, int(label.max()) + 1 if classes is None else classes)
 
 
 def _name(label: int, names: Sequence[str]) -> str:

@@ -52,13 +52,14 @@ class Dealt:
         """Count the labelled training records of each class.
 
         Args:
-            label: ``(N,)`` int64, -1 where unlabelled.
+            label: ``(N,)`` int64, -1 where unlabelled; or ``(N, K)`` label sets.
             classes: How many classes there are.
 
         Returns:
             A number for each class.
         """
-        return count_classes(self.shown(label)[self.parts == PARTS["train"]], None, classes)
+        learned = self.shown(label)[self.parts == PARTS["train"]]
+        return count_classes(learned, learned if learned.ndim == 2 else None, classes)
 
     def test_hash(self, classes: Sequence[str], *columns: Tensor, files: Sequence[str] = ()) -> str:
         """Hash the records of the test, so that two runs can tell whether theirs is the same.

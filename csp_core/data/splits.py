@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data.groups import SPLITS, check_degrees
-from csp_core.data.labels import balanced, capped, check_kept, check_unseen, stratified_fraction
+from csp_core.data.labels import check_kept, check_unseen, chosen_labels, is_known
 from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.geo import nearest_km
@@ -130,22 +130,25 @@ def deal(
     without_place: str = "test",
     among: Tensor | None = None,
     names: Sequence[str] = (),
+    groups: Tensor | None = None,
 ) -> Dealt:
     """Deal the records of a data set to its parts, and keep of their labels what is asked for.
 
     Args:
         split: How.
         lonlat: ``(N, 2)`` degrees, NaN where the place is unknown.
-        label: ``(N,)`` int64, -1 where unlabelled. Unless unlabelled records are kept, these are
-            dealt like the others. If they are, the others are dealt as if these were not there, and
-            these are trained on where they share no group with a record held out and are not near
-            one; those without a place are left out unless they are dealt for ``train``.
+        label: ``(N,)`` int64, -1 where unlabelled; or ``(N, K)`` label sets. Unless unlabelled
+            records are kept, these are dealt like the others. If they are, the others are dealt as
+            if these were not there, and these are trained on where they share no group with a
+            record held out and are not near one; those without a place are left out unless they are
+            dealt for ``train``.
         recorder: ``(N,)`` int64, -1 where unknown, for ``recorder``.
         without_place: Where records without a place go: to the ``test``; to ``none``; or, for
             ``train``, wherever chance deals them, like the others, which ``random`` alone can.
         among: ``(N,)`` which of the records with a place to deal; the others are left out. All if
             None.
         names: Names of the classes, for what is said of them.
+        groups: ``(N,)`` int64 what stays together, rather than what the method would keep so.
 
     Returns:
         The part of each record.
@@ -162,23 +165,29 @@ def deal(
         if split.method != "random" and not placed.all():
             raise ConfigError("without_place='train' needs split_method='random'.")
         placed = torch.ones_like(placed)
-    dealt = (label >= 0) | (not split.keep_unlabelled)
+    if groups is None:
+        people = None if recorder is None else recorder[placed]
+        found = SPLITS[split.method](lonlat[placed], split.block_degrees, people)
+        groups = torch.full((len(lonlat),), -1).masked_scatter(placed, found)
+    known = is_known(label)
+    dealt = known | (not split.keep_unlabelled)
     chosen = placed if among is None else placed & among
     parts = torch.full((len(lonlat),), LEFT_OUT).masked_fill(~placed & dealt, rest)
     outside = _outside(split, lonlat, chosen)
     first = chosen & dealt & ~outside
     parts[outside & dealt] = PARTS["outside"]
-    parts[first] = _assign(split, lonlat[first], None if recorder is None else recorder[first])
+    parts[first] = _assign(split, lonlat[first], groups[first])
     if not dealt.all():
-        more, people = chosen & ~dealt & ~outside, None if recorder is None else recorder[chosen]
-        parts[chosen] = _with_more(split, parts[chosen], lonlat[chosen], more[chosen], people)
-    if outside.any():
+        # Those without a label are trained on where they belong to nothing that is held out.
+        shared = torch.isin(groups, groups[chosen & (parts > PARTS["train"])])
+        parts[chosen & ~dealt & ~outside & ~shared] = PARTS["train"]
+    if outside.any() or not dealt.all():
         parts[chosen] = _with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
     near = int((parts[chosen] == LEFT_OUT).sum())
     kept = keep_labels(split, parts, label, names)
     if not split.keep_unlabelled:
         parts = torch.where((parts == PARTS["train"]) & ~kept, LEFT_OUT, parts)
-    return Dealt(parts, kept & (label >= 0), near)
+    return Dealt(parts, kept & known, near)
 
 
 def _outside(split: Split, lonlat: Tensor, chosen: Tensor) -> Tensor:
@@ -195,23 +204,13 @@ def _outside(split: Split, lonlat: Tensor, chosen: Tensor) -> Tensor:
     return east
 
 
-def _with_more(
-    split: Split, parts: Tensor, lonlat: Tensor, more: Tensor, recorder: Tensor | None
-) -> Tensor:
-    """Train on more records, but for those that belong to, or are near to, what is held out."""
-    groups = SPLITS[split.method](lonlat, split.block_degrees, recorder)
-    shared = torch.isin(groups, groups[parts > PARTS["train"]])
-    parts = torch.where(more & ~shared, PARTS["train"], parts)
-    return _with_buffer(parts, lonlat, split.buffer_km)
-
-
 def keep_labels(split: Split, parts: Tensor, label: Tensor, names: Sequence[str] = ()) -> Tensor:
     """Choose the records that are kept for their labels.
 
     Args:
         split: How many.
         parts: ``(N,)`` the part of each record.
-        label: ``(N,)`` int64, -1 where unlabelled.
+        label: ``(N,)`` int64, -1 where unlabelled; or ``(N, K)`` label sets.
         names: Names of the classes, for what is said of them.
 
     Returns:
@@ -224,17 +223,18 @@ def keep_labels(split: Split, parts: Tensor, label: Tensor, names: Sequence[str]
     draw = split.seed if split.label_seed is None else split.label_seed
     train = (parts == PARTS["train"]).nonzero().flatten()
     kept = torch.ones(len(parts), dtype=torch.bool).index_fill(0, train, False)
-    if split.labels is not None:
-        classes = len(names) or max(1, int(label.max()) + 1)
-        train = train[balanced(label[train], split.labels, classes, draw, names)]
-    if split.label_fraction < 1:
-        train = train[stratified_fraction(label[train], split.label_fraction, draw)]
-    if split.max_per_class is not None:
-        train = train[capped(label[train], split.max_per_class, draw)]
-    kept = kept.index_fill(0, train, True)
+    rows = chosen_labels(
+        label[train],
+        number=split.labels,
+        fraction=split.label_fraction,
+        most=split.max_per_class,
+        seed=draw,
+        names=names,
+    )
+    kept = kept.index_fill(0, train[rows], True)
     if split.keep_unlabelled:
         learned = parts == PARTS["train"]
-        check_unseen(label[learned], (kept & (label >= 0))[learned], names)
+        check_unseen(label[learned], (kept & is_known(label))[learned], names)
     return kept
 
 
@@ -277,11 +277,11 @@ def assign_parts(
         ConfigError: If the shares do not fit.
         BadRecordError: If the records are too few or too clumped to fill every part.
     """
-    return _assign(Split(method, val, test, block_degrees, buffer_km, seed), lonlat, recorder)
+    how = Split(method, val, test, block_degrees, buffer_km, seed)
+    return _assign(how, lonlat, SPLITS[method](lonlat, block_degrees, recorder))
 
 
-def _assign(split: Split, lonlat: Tensor, recorder: Tensor | None) -> Tensor:
-    groups = SPLITS[split.method](lonlat, split.block_degrees, recorder)
+def _assign(split: Split, lonlat: Tensor, groups: Tensor) -> Tensor:
     found, member = torch.unique(groups, return_inverse=True)
     sizes = torch.bincount(member, minlength=len(found))
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(split.seed))

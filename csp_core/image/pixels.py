@@ -234,6 +234,24 @@ class PixelEncoder(ImageEncoder):
         return image
 
 
+def add_token(encoder: object) -> None:
+    """Give an image encoder one more learned token.
+
+    Args:
+        encoder: The image encoder of a model, changed.
+
+    Raises:
+        ConfigError: If it is no vision transformer, or there is none.
+    """
+    if not isinstance(encoder, PixelEncoder):
+        kind = "no image encoder" if encoder is None else type(encoder).__name__
+        raise ConfigError(
+            f"A further token needs a vision transformer, and the model has {kind}: give"
+            " model.image: {name: timm, model: vit_small_patch16_224}, or objective.distil: none."
+        )
+    encoder.add_token()
+
+
 def to_unit(image: Tensor) -> Tensor:
     """Bring the values of images to about [0, 1].
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from csp_core.calibrate import prediction_sets
 from csp_core.errors import ConfigError
 from csp_core.inference.combine import combine
+from csp_core.inference.members import listed, set_members
 from csp_core.inference.prior import prior_around
-from csp_core.model import DualEncoder
+from csp_core.model import BOTH, IMAGE, DualEncoder
 
 # Beyond this a share is as good as 0 or 1, and its log-odds as good as infinite.
 TINY = 1e-9
@@ -45,10 +46,11 @@ class RankedAnswer:
         rank: From 1.
         taxon: Scientific name.
         common_name: Common name, or ``""``.
-        value: Share.
+        value: Share, or of label sets the probability.
         image_rank: Its rank by the image alone.
         image_value: Its share by the image alone.
         log_odds: Where the share comes from.
+        in_set: Whether it is in the label set, by its threshold; None where there are none.
     """
 
     rank: int
@@ -58,6 +60,7 @@ class RankedAnswer:
     image_rank: int
     image_value: float
     log_odds: Terms
+    in_set: bool | None = None
 
     @property
     def reason(self) -> str:
@@ -103,6 +106,7 @@ class PhotoAnswer:
         set_size: The same of ``combined``.
         fits: Whether the picture is like those that the model learned from.
         fits_reason: One sentence on that.
+        kind: ``"share"``, or ``"probability"`` for label sets.
     """
 
     model: str
@@ -115,12 +119,14 @@ class PhotoAnswer:
     set_size: int | None
     fits: bool
     fits_reason: str
+    kind: str = "share"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values, in the form of ``csp predict --image --json``.
 
         Returns:
-            ``image_only`` and ``combined``, lists, and what else is known, without the tensors.
+            ``image_only`` and ``combined``, lists, and what else is known, without the tensors; of
+            label sets also ``kind``, ``image_set`` and ``combined_set``, the names in them.
         """
         lists = {
             name: [asdict(line) for line in getattr(self, name)]
@@ -129,6 +135,13 @@ class PhotoAnswer:
         for line in lists["image_only"]:
             for key in ("image_rank", "image_value", "log_odds"):
                 del line[key]
+        if self.kind == "probability":
+            sides = (("image_set", self.image_only), ("combined_set", self.combined))
+            sets = {name: [line.taxon for line in lines if line.in_set] for name, lines in sides}
+            lists |= {"kind": self.kind, **sets}  # type: ignore[dict-item]  # names, no lines
+        else:
+            for line in (*lists["image_only"], *lists["combined"]):
+                del line["in_set"]
         names = ("weight", "image_set_size", "set_size", "fits", "fits_reason")
         return {**lists, **{name: getattr(self, name) for name in names}}
 
@@ -154,7 +167,7 @@ def answer_photo(
         date: Part of the year in [0, 1), or None.
         hour: Part of the day in [0, 1), or None.
         weight: Exponent of the prior; the fitted one if None, 0 to ignore the place.
-        top: How many classes to list; all if None.
+        top: How many classes to list, but of label sets no fewer than are in a set; all if None.
 
     Returns:
         Both rankings, and what they rest on.
@@ -179,10 +192,15 @@ def answer_photo(
     # The level of the sets was fitted with the fitted weight, and holds for no other.
     level = model.calibration.joint_set_level if chosen == model.calibration.place_weight else None
     level = level if steps[2] is not probs else model.calibration.image_set_level
+    # So were the thresholds; a weight of 0 is the image's own answer.
+    joint = BOTH if steps[2] is not probs and chosen else IMAGE
+    members = [set_members(model, alone, IMAGE), set_members(model, final, joint)]
+    if joint == BOTH and chosen != model.calibration.place_weight:
+        members[1] = None
     return PhotoAnswer(
         model=model.name,
-        image_only=_ranked(model, alone, alone, terms, top),
-        combined=_ranked(model, final, alone, terms, top),
+        image_only=_ranked(model, alone, alone, terms, top, (members[0], members[0])),
+        combined=_ranked(model, final, alone, terms, top, (members[1], members[0])),
         image_probs=alone,
         probs=final,
         weight=chosen,
@@ -190,6 +208,7 @@ def answer_photo(
         set_size=_set_size(final, level),
         fits=fits,
         fits_reason=reason,
+        kind=model.prior_kind,
     )
 
 
@@ -246,10 +265,17 @@ def _terms(image: Tensor, place: Tensor, season: Tensor) -> list[Terms]:
 
 
 def _ranked(
-    model: DualEncoder, share: Tensor, image: Tensor, terms: Sequence[Terms], top: int | None
+    model: DualEncoder,
+    share: Tensor,
+    image: Tensor,
+    terms: Sequence[Terms],
+    top: int | None,
+    members: tuple[Tensor | None, Tensor | None],
 ) -> tuple[RankedAnswer, ...]:
-    order = share.argsort(descending=True, stable=True)
-    image_rank = image.argsort(descending=True, stable=True).argsort()
+    own, of_image = members
+    order, image_rank = listed(share, own), listed(image, of_image).argsort()
+    sizes = [int(one.sum()) for one in members if one is not None]
+    top = None if top is None else max(top, *sizes, 0)
     names, common = model.classes.names, model.classes.common_names
     return tuple(
         RankedAnswer(
@@ -260,6 +286,7 @@ def _ranked(
             image_rank=int(image_rank[k]) + 1,
             image_value=float(image[k]),
             log_odds=terms[k],
+            in_set=None if own is None else bool(own[k]),
         )
         for position, k in enumerate(order[:top].tolist())
     )

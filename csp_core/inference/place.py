@@ -11,8 +11,16 @@ from torch import Tensor
 
 from csp_core import geo
 from csp_core.calibrate import prediction_sets
+from csp_core.inference.members import listed, set_members
 from csp_core.inference.prior import location_prior
-from csp_core.model import LEVEL_RADIUS_KM, PlaceSupport, Prior, calibration_of, class_frequency
+from csp_core.model import (
+    LEVEL_RADIUS_KM,
+    PLACE,
+    PlaceSupport,
+    Prior,
+    calibration_of,
+    class_frequency,
+)
 
 OFTEN, SOMETIMES, RARELY, UNKNOWN = (
     "often",
@@ -51,9 +59,11 @@ class RankedTaxon:
         rank: From 1.
         taxon: Scientific name.
         common_name: Common name, or ``""``.
-        value: Share or relative score.
-        lift: The share over the class frequency; None for relative scores.
+        value: Share, relative score or probability.
+        lift: The share over the class frequency, or of label sets the probability over the part of
+            the training records that have the class; None for relative scores.
         support: Training records of this taxon within the report's radius.
+        in_set: Whether it is in the label set, by its threshold; None where there are none.
     """
 
     rank: int
@@ -62,6 +72,7 @@ class RankedTaxon:
     value: float
     lift: float | None
     support: int
+    in_set: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +83,14 @@ class PlaceReport:
         model: Name of the model.
         lon: Longitude, degrees.
         lat: Latitude, degrees.
-        kind: ``"share"`` or ``"relative"``.
+        kind: ``"share"``, ``"relative"`` or ``"probability"``.
         level: Support in a word, a key of ``LEVEL_MEANING``; ``"none"`` if the model keeps none.
         extrapolates: Whether the values should not be read as numbers here.
         records_within: Training records of the listed classes within ``radius_km``.
         taxa_within: How many of the listed classes they are of.
         nearest_km: Distance to the nearest cell with a record, None if unknown.
         radius_km: Radius of the counts.
-        results: The ranked classes.
+        results: The ranked classes; of label sets those of the set first, all of them.
         set_size: How many of the first-ranked classes the set takes that holds the truth 9 times in
             10; None where no such set was fitted.
     """
@@ -97,15 +108,25 @@ class PlaceReport:
     results: tuple[RankedTaxon, ...]
     set_size: int | None = None
 
+    @property
+    def label_set(self) -> tuple[RankedTaxon, ...]:
+        """The classes of the label set, the most probable first; none for other kinds."""
+        return tuple(row for row in self.results if row.in_set)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, in the form of ``csp predict --json``.
 
         Returns:
-            ``model, lon, lat, kind, support, results``.
+            ``model, lon, lat, kind, support, results``, and of label sets ``set``, the names of the
+            classes in it.
         """
         values = asdict(self)
         head = {key: values.pop(key) for key in ("model", "lon", "lat", "kind")}
         results = values.pop("results")
+        if self.kind == "probability":
+            head["set"] = [row.taxon for row in self.label_set]
+        else:
+            results = [{k: v for k, v in row.items() if k != "in_set"} for row in results]
         return {**head, "support": values, "results": list(results)}
 
 
@@ -127,7 +148,7 @@ def describe_place(
         lat: Latitude in [-90, 90], degrees.
         date: Part of the year in [0, 1), or None.
         hour: Part of the day in [0, 1), or None.
-        top: How many classes to list; all if None.
+        top: How many classes to list, but of label sets no fewer than are in the set; all if None.
         radius_km: Radius of the counts.
 
     Returns:
@@ -142,7 +163,9 @@ def describe_place(
     near = _support_near(model, lon, lat, radius_km)
     frequency = class_frequency(model)
     lift = None if frequency is None else value / frequency
-    order = value.argsort(descending=True, stable=True)[:top].tolist()
+    members = set_members(model, value, PLACE)
+    most = top if top is None or members is None else max(top, int(members.sum()))
+    order = listed(value, members)[:most].tolist()
     names, common = model.classes.names, model.classes.common_names
     # Numbers at once: one by one, tensors of a class each take longer than the model.
     values, counts = value.tolist(), near.per_class.tolist()
@@ -156,6 +179,7 @@ def describe_place(
             # A class without a training record has no frequency to compare with.
             lift=lifts[k] if math.isfinite(lifts[k]) else None,
             support=int(counts[k]),
+            in_set=None if members is None else bool(members[k]),
         )
         for position, k in enumerate(order)
     )
@@ -209,7 +233,7 @@ def recorded_here(report: PlaceReport) -> tuple[str, ...]:
 
     Returns:
         ``OFTEN``, ``SOMETIMES``, ``RARELY`` or ``UNKNOWN`` for each of ``report.results``; ``""``
-        for relative scores, which do not add up to anything.
+        for relative scores and label sets, which do not add up to anything.
     """
     if report.extrapolates:
         return (UNKNOWN,) * len(report.results)

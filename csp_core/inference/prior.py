@@ -21,6 +21,10 @@ VALUE_MEANING = {
         "A relative score that ranks places and species; not a percentage and not the chance that"
         " the species is present."
     ),
+    "probability": (
+        "The probability that this class is in the label set of a patch here: each class by itself,"
+        " so they need not sum to 100 %."
+    ),
 }
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 DISC_POINTS = 48
@@ -32,7 +36,8 @@ def location_prior(
     """Compute the prior P(class | place) of a model or baseline.
 
     Assumes nothing about the model but the ``Prior`` protocol; ``model.prior_kind`` says whether
-    rows are shares or relative scores. Models without a time input ignore date and hour.
+    rows are shares, relative scores or probabilities of label sets. Models without a time input
+    ignore date and hour.
 
     Args:
         model: A model or a baseline.

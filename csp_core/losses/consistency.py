@@ -12,7 +12,7 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 
-# Published, below the logarithm of shares that may be 0, and beside shares that divide.
+# Published: beside shares in a logarithm, and beside shares that divide.
 LOG_EPSILON, SHARE_EPSILON = 1e-12, 1e-6
 
 
@@ -115,7 +115,11 @@ def asymmetric_loss(
 
 
 def fairness(logits: Tensor, weight: Tensor, model: Tensor, guessed: Tensor) -> Tensor:
-    """FreeMatch's fairness: predictions shall be spread over the classes as they were so far.
+    """FreeMatch's fairness: what pulls predictions away from the classes that have most of them.
+
+    How many rows are of each class has no gradient. So downhill classes lose shares that have more
+    rows than ``model`` asks for, and those that have fewer gain, if they have any; the value itself
+    tells little, and falls as the shares of single rows become more even.
 
     Args:
         logits: ``(N, K)`` of the strong views.
@@ -222,7 +226,7 @@ def gaussian_weight(
     Args:
         confidence: ``(N,)`` or ``(N, K)`` in [0, 1].
         mean: Its running mean, scalar or ``(K,)``.
-        variance: Its running variance, above 0, of the same shape.
+        variance: Its running variance, of the same shape.
         sigmas: How much narrower than the confidences the Gaussian is.
 
     Returns:
@@ -232,7 +236,8 @@ def gaussian_weight(
         Chen et al. 2023, SoftMatch.
     """
     below = (confidence - mean).clamp(max=0)
-    return (-(below**2) / (2 * variance / sigmas**2)).exp()
+    # Of confidences that are all alike the variance is 0.
+    return (-(below**2) / (2 * variance.clamp(min=LOG_EPSILON) / sigmas**2)).exp()
 
 
 def flatten(frequency: Tensor, power: Tensor | float) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
-from csp_core.image.pixels import PixelEncoder
+from csp_core.image.pixels import add_token
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import IMAGE, PLACE, Calibration
 from csp_core.model.heads import PRIOR_KINDS, Heads
@@ -105,7 +105,7 @@ class DualEncoder(nn.Module):
         if heads.location != self.heads.location and size is not None and self.location is not None:
             self.location_head = nn.Linear(self.dim, size) if heads.location else None
         if heads.token:
-            self._add_token()
+            add_token(self.image)
         if "image" in heads.classifiers and self.image_classifier is None:
             self.image_classifier = self._make_image_classifier(size)
         if "location" in heads.classifiers and self.classifier is None:
@@ -118,16 +118,6 @@ class DualEncoder(nn.Module):
             self.log_scale = nn.Parameter(scale) if heads.temperatures else None
         self.heads, self._chosen = heads, True
         self.prior_kind = prior_kind or self.prior_kind
-
-    def _add_token(self) -> None:
-        if not isinstance(self.image, PixelEncoder):
-            kind = "no image encoder" if self.image is None else type(self.image).__name__
-            raise ConfigError(
-                f"A further token needs a vision transformer, and the model has {kind}: give"
-                " model.image: {name: timm, model: vit_small_patch16_224}, or objective.distil:"
-                " none."
-            )
-        self.image.add_token()
 
     def _make_classifier(self) -> nn.Linear | None:
         if self.location is None or not len(self.classes):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from csp_core.data import load_dataset
-from csp_core.data.records import ClassTable, RecordDataset, join_records
+from csp_core.data.records import ClassTable, RecordDataset, count_classes, join_records
 from csp_core.errors import BadRecordError
 from csp_core.files import hash_file
 from csp_core.inference import CHUNK, location_prior
@@ -121,7 +121,7 @@ def names_known(model: Prior, records: RecordDataset, most: int = 8) -> NamesKno
         The names.
     """
     names = records.classes.names
-    counts = torch.bincount(records.label[records.label >= 0], minlength=len(names))
+    counts = torch.tensor(count_classes(records.label, records.labels, len(names)))
     there, own = counts > 0, _matched(model.classes, names) >= 0
     unknown = (there & ~own).nonzero()[:, 0]
     first = unknown[counts[unknown].argsort(descending=True, stable=True)[:most]].tolist()
@@ -159,9 +159,18 @@ def _distinct(records: RecordDataset, rows: Tensor, *, dated: bool) -> tuple[Ten
 
 
 def _usable(model: Prior, label: int, records: RecordDataset) -> tuple[Tensor, Tensor]:
-    """Give the rows with place and label, and ``bool`` which of them are of a class."""
+    """Give the rows with place and label, and ``bool`` which of them are of a class.
+
+    Of label sets those count of which it is known whether they have the class.
+    """
     matched = _matched(model.classes, records.classes.names)
-    keep = (records.label >= 0) & ~records.lonlat.isnan().any(dim=1)
+    placed = ~records.lonlat.isnan().any(dim=1)
+    if records.labels is not None:
+        own = (matched == label).nonzero()[:, 0]
+        column = records.labels[:, own[0]] if len(own) else records.label
+        keep = (column >= 0) & placed
+        return keep.nonzero()[:, 0], column[keep] == 1
+    keep = (records.label >= 0) & placed
     return keep.nonzero()[:, 0], matched[records.label[keep]] == label
 
 

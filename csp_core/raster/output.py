@@ -17,6 +17,7 @@ DIFFERENCE = "By how much the {} of the first named lies above that of the other
 MEANING = VALUE_MEANING | {
     "share difference": DIFFERENCE.format("share of recordings"),
     "relative difference": DIFFERENCE.format("relative score"),
+    "probability difference": DIFFERENCE.format("probability"),
 }
 SUPPORT_MEANING: str = LEVEL_MEANING[LEVELS[-1][0]]
 

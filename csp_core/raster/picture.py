@@ -24,13 +24,16 @@ LOWEST_SHARE = 0.001
 LABELS = {
     "share": "share of recordings",
     "relative": "relative score",
+    "probability": "probability in the label set",
     "share difference": "difference of the shares, points",
     "relative difference": "difference of the scores",
+    "probability difference": "difference of the probabilities, points",
 }
 # Ends of the steps of a difference, and of the same below zero.
 STEPS = {
     "share difference": (0.001, 0.005, 0.02, 0.1, 1.0),
     "relative difference": (0.05, 0.1, 0.25, 0.5, 1.0),
+    "probability difference": (0.02, 0.05, 0.1, 0.25, 1.0),
 }
 EAST = np.array([360.0, 0.0])
 INK, HATCH, LINE, BLANK = "#1d282a", "#7d8a8c", "#d55e00", "#ffffff"
@@ -101,9 +104,9 @@ def write_png(
 def _label_scale(bar: Any, kind: str) -> None:
     bar.set_label(LABELS[kind], color=INK)
     bar.ax.tick_params(labelsize=8)
-    if kind == "share":
+    if kind in ("share", "probability"):
         bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
-    if kind == "share difference":
+    if kind in ("share difference", "probability difference"):
         bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}".replace("-", "−"))
 
 

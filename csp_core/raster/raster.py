@@ -16,8 +16,10 @@ from csp_core.model import Prior
 UNITS = {
     "share": "share of the recordings of the listed classes, 0 to 1",
     "relative": "relative score, 0 to 1, no percentage",
+    "probability": "probability that the class is in the label set, 0 to 1",
     "share difference": "difference of two shares, -1 to 1",
     "relative difference": "difference of two relative scores, -1 to 1",
+    "probability difference": "difference of two probabilities, -1 to 1",
 }
 
 

@@ -282,11 +282,14 @@ def _classes_csv(classes: ClassTable) -> str:
 def _plain_card(model: DualEncoder) -> str:
     front = yaml.safe_dump({"title": model.name, "license": "unstated"}, sort_keys=False)
     what = f"A {model.prior_kind} prior over {len(model.classes)} classes"
+    if model.prior_kind == "probability":
+        what = f"Label sets of {len(model.classes)} classes by their places"
     if model.classifier is None:
         side = "image" if model.location is None else "location"
         what = f"A pre-trained {side} encoder without classes"
     if model.image_classifier is not None:
-        what = f"What is in pictures, of {len(model.classes)} classes"
+        several = ", several a picture" if model.prior_kind == "probability" else ""
+        what = f"What is in pictures, of {len(model.classes)} classes{several}"
     body = f"{what}, saved without a card."
     return f"---\n{front}---\n\n# {model.name}\n\n{body}\n"
 

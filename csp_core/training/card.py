@@ -11,11 +11,13 @@ import yaml
 from csp_core.config import CardConfig, RunConfig
 from csp_core.data.sets.facts import names_taxa
 from csp_core.evaluation import Measure
-from csp_core.model import DualEncoder
+from csp_core.model import Calibration, DualEncoder
 from csp_core.objectives import OBJECTIVES
 
 # What begins the name of a report on sets of the test's records.
 TEST_SETS = "test, "
+# What is told of each class of label sets, and how it is called.
+PER_CLASS = {"n": "records", "ap": "AP", "f1": "F1", "threshold": "threshold"}
 REFITTED = (
     "Measured before the last stage, on records that the model had not seen. The weights in this"
     " folder were then trained anew in the same way on all records, these included, so they cannot"
@@ -74,6 +76,7 @@ def write_card(
         "\n".join(f"- **Mind**: {sentence}" for sentence in cautions),
         REFITTED if refitted else "",
         "" if measure is None else _sets(model, metrics.get("sets", {}), measure),
+        _classes(_rows(metrics)),
         "## How it was made",
         _making(config),
         "## Licence",
@@ -118,16 +121,23 @@ def _learns_places(config: RunConfig) -> bool:
 
 
 def _summary(model: DualEncoder, learns_places: bool) -> str:
+    several = model.prior_kind == "probability"
     if model.image_classifier is not None:
         beside = "" if model.classifier is None else ", and what their places say of them"
+        if several:
+            return f"Which of {len(model.classes)} classes are in pictures, several each{beside}."
         return f"What is in pictures, of {len(model.classes)} classes{beside}."
     if model.classifier is None:
         side = "location" if learns_places else "image"
         return f"A pre-trained {side} encoder, which ranks no classes yet."
+    if several:
+        return f"Which of {len(model.classes)} classes are at a place, several each."
     return f"A location prior over {len(model.classes)} classes."
 
 
 def _meaning(model: DualEncoder, learns_places: bool) -> str:
+    if model.prior_kind == "probability":
+        return _meaning_of_sets(model)
     if model.image_classifier is not None:
         return _meaning_of_images(model)
     if model.classifier is None and not learns_places:
@@ -154,6 +164,28 @@ def _meaning(model: DualEncoder, learns_places: bool) -> str:
     return "Relative scores: they rank, and are no percentages."
 
 
+def _meaning_of_sets(model: DualEncoder) -> str:
+    fitted, both = model.calibration, None not in (model.classifier, model.image_classifier)
+    known = "a picture" if model.classifier is None else "a place"
+    by = "picture and place together" if both else known
+    said = (
+        "Probabilities: of each class by itself, that it is in the label set given"
+        f" {'a picture, a place, or both' if both else known}; they need not sum to 100 %."
+    )
+    if fitted == Calibration():
+        return f"{said} Not calibrated; a class is taken to be in the set from 50 % on."
+    weight = (
+        " The place adds to the picture's log-odds of a class what it says beyond how often the"
+        f" class is in a label set, times {fitted.place_weight:.3f}."
+    )
+    return (
+        f"{said} Calibrated by one temperature a class, and by a threshold a class for {by}, that"
+        " of the highest F1, both fitted on validation records. A class without a presence and an"
+        " absence there has the temperature common to all."
+        f"{weight if both else ''}"
+    )
+
+
 def _meaning_of_images(model: DualEncoder) -> str:
     fitted = model.calibration
     image = (
@@ -174,10 +206,12 @@ def _meaning_of_images(model: DualEncoder) -> str:
 def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in info.items() if isinstance(v, (str, int, float)) and v != ""}
     facts = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items())
-    counts = sum(model.classes.counts)
+    records = model.classes.records
+    counts = sum(model.classes.counts) if records is None else records
     head = f"{card.source}\n\n" if card.source else ""
     labels = f"- classes: {len(model.classes)}\n- training records: {counts}\n"
-    return f"{head}{labels if model.classifier is not None else ''}{facts}"
+    known = model.classifier is not None or records is not None
+    return f"{head}{labels if known else ''}{facts}"
 
 
 def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -220,7 +254,27 @@ def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]], measure: 
     )
 
 
+def _classes(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the numbers of each class of label sets, of the last split and answer."""
+    measured = [
+        (name, values["classes"]) for name, values in metrics.items() if "classes" in values
+    ]
+    if not measured:
+        return ""
+    name, classes = measured[-1]
+    rows = "\n".join(
+        "| "
+        + " | ".join([one["name"].replace("|", "\\|"), *(_number(one[k]) for k in PER_CLASS)])
+        + " |"
+        for one in classes
+    )
+    head = " | ".join(PER_CLASS.values())
+    return f"Each class ({name}):\n\n| class | {head} |\n{'|---' * 5}|\n{rows}"
+
+
 def _number(value: Any) -> str:
+    if value is None:
+        return "–"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 

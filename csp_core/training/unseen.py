@@ -98,8 +98,11 @@ def _check_blocks(
     config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None
 ) -> None:
     options = config.data.options
-    # A published test, of which no share is asked for, is not made of blocks.
-    if options.get("split_method") != "block" or "test_fraction" not in options:
+    defaults = option_names(DATASETS[config.data.name], given=1)
+    # A published test, of which no share is asked for, is not made of blocks; and tiles, whose
+    # blocks are not of degrees, are cut so that none can share ground with the test.
+    blocks = options.get("split_method") == "block" and "block_degrees" in defaults
+    if not blocks or "test_fraction" not in options:
         return
     without = {"images": False} if "images" in facts_of(config.data.name).keeps_test else {}
     given = {"root": config.data.root, **options, **without}

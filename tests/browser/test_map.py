@@ -8,9 +8,26 @@ from tests.browser.steps import leaflet, map_view, params, settle
 
 PLACE = "?lat=48.2&lon=16.4&zoom=5"
 
+# The server's words come later by so many milliseconds, in their order.
+LATE = """
+const { prototype } = WebSocket, late = %d;
+const { set } = Object.getOwnPropertyDescriptor(prototype, "onmessage");
+const held = (f) => function (event) { setTimeout(() => f.call(this, event), late); };
+Object.defineProperty(prototype, "onmessage", { set(f) { set.call(this, f && held(f)); } });
+const add = prototype.addEventListener;
+prototype.addEventListener = function (type, f, ...how) {
+  return add.call(this, type, type === "message" ? held(f) : f, ...how);
+};
+"""
 
-def opened(open_page: OpenPage, address: str, **options: object) -> tuple[Page, FrameLocator]:
+
+def opened(
+    open_page: OpenPage, address: str, *, late: int = 0, **options: object
+) -> tuple[Page, FrameLocator]:
     page = open_page(address, **options)
+    if late:
+        page.add_init_script(LATE % late)
+        page.reload()
     frame = leaflet(page)
     page.locator(".st-key-row-1").wait_for()
     settle(page)
@@ -19,6 +36,20 @@ def opened(open_page: OpenPage, address: str, **options: object) -> tuple[Page, 
 
 def steps_back(page: Page) -> int:
     return int(page.evaluate("history.length"))
+
+
+def click_again(page: Page, at: tuple[float, float], pause: int) -> None:
+    page.mouse.click(*at)
+    page.wait_for_timeout(pause)
+    page.mouse.move(*at)
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+
+
+def spot(page: Page, x: int = 300, y: int = 120) -> tuple[float, float]:
+    box = page.locator(".st-key-map-box iframe").bounding_box()
+    assert box
+    return box["x"] + x, box["y"] + y
 
 
 def test_a_double_click_zooms_and_leaves_the_pin(app: str, open_page: OpenPage) -> None:
@@ -35,28 +66,59 @@ def test_a_double_click_zooms_and_leaves_the_pin(app: str, open_page: OpenPage) 
 @pytest.mark.parametrize("pause", [330, 450])
 def test_a_slow_double_click_puts_the_pin_back(app: str, open_page: OpenPage, pause: int) -> None:
     page, _ = opened(open_page, app + PLACE)
-    before = map_view(page)
-    box = page.locator(".st-key-map-box iframe").bounding_box()
-    assert box
-    at = box["x"] + 300, box["y"] + 120
-    page.mouse.click(*at)
-    page.wait_for_timeout(pause)
-    page.mouse.move(*at)
-    page.mouse.down(click_count=2)
-    page.mouse.up(click_count=2)
-    page.wait_for_url("**zoom=6**")
-    settle(page)
-    # On a busy machine the click is taken over, and taken back, only now.
-    page.wait_for_function("location.search.includes('lat=48.2&')")
+    before, steps, at = map_view(page), steps_back(page), spot(page)
+    click_again(page, at, pause)
+    page.wait_for_url("**lat=48.2&**zoom=6**")
     settle(page)
     assert map_view(page)[2] == before[2] + 1
     assert (params(page)["lat"], params(page)["lon"]) == ("48.2", "16.4")
     expect(page.locator(".st-key-lat_box input")).to_have_value("48.2000")
+    assert steps_back(page) <= steps + 1
     # The next click counts as ever.
     page.mouse.click(*at)
     page.wait_for_function("!location.search.includes('lat=48.2&')")
     page.wait_for_timeout(1000)
     assert params(page)["lat"] != "48.2"
+
+
+@pytest.mark.parametrize("late", [300, 900])
+def test_a_double_click_is_one_step_where_answers_are_late(
+    app: str, open_page: OpenPage, late: int
+) -> None:
+    page, _ = opened(open_page, app + PLACE, late=late)
+    before, steps = map_view(page), steps_back(page)
+    click_again(page, spot(page), 330)
+    page.wait_for_url("**lat=48.2&**zoom=6**")
+    # Whatever is late has come by then.
+    page.wait_for_timeout(4 * late)
+    settle(page)
+    assert (params(page)["lat"], params(page)["lon"]) == ("48.2", "16.4")
+    expect(page.locator(".st-key-lat_box input")).to_have_value("48.2000")
+    assert map_view(page)[2] == before[2] + 1
+    assert steps_back(page) == steps + 1
+    page.go_back()
+    page.wait_for_url("**lat=48.2&**zoom=5**")
+    page.wait_for_timeout(4 * late)
+    settle(page)
+    assert params(page)["lat"] == "48.2"
+    assert map_view(page) == pytest.approx(before, abs=0.01)
+
+
+def test_a_look_around_after_a_click_keeps_it_where_answers_are_late(
+    app: str, open_page: OpenPage
+) -> None:
+    page, frame = opened(open_page, app + PLACE, late=1500)
+    before, steps = params(page), steps_back(page)
+    frame.locator("#map_div").click(position={"x": 200, "y": 200})
+    page.wait_for_timeout(400)
+    frame.get_by_role("button", name="Zoom in").click()
+    page.wait_for_url("**zoom=6**")
+    page.wait_for_timeout(4000)
+    settle(page)
+    assert params(page)["lat"] != before["lat"] and params(page)["lon"] != before["lon"]
+    number = page.locator(".st-key-lat_box input")
+    expect(number).to_have_value(f"{float(params(page)['lat']):.4f}")
+    assert steps_back(page) == steps + 1
 
 
 def test_a_slow_double_click_leaves_no_pin_where_there_was_none(
@@ -65,10 +127,7 @@ def test_a_slow_double_click_leaves_no_pin_where_there_was_none(
     page = open_page(app + "range-map")
     leaflet(page)
     settle(page)
-    box = page.locator(".st-key-map-box iframe").bounding_box()
-    assert box
-    at = box["x"] + 300, box["y"] + 120
-    page.mouse.click(*at)
+    page.mouse.click(*spot(page))
     page.wait_for_url("**lat=**")
     page.mouse.down(click_count=2)
     page.mouse.up(click_count=2)
@@ -93,7 +152,7 @@ def test_clicks_beside_and_on_the_pin_count(app: str, open_page: OpenPage) -> No
 def test_the_view_is_in_the_address_and_back_leads_back(app: str, open_page: OpenPage) -> None:
     page, frame = opened(open_page, app + PLACE)
     frame.locator("#map_div").click(position={"x": 200, "y": 200})
-    page.wait_for_url("**centre=**")
+    page.wait_for_function("!location.search.includes('lat=48.2&')")
     settle(page)
     first, view, steps = params(page), map_view(page), steps_back(page)
     frame.get_by_role("button", name="Zoom in").click()
@@ -212,3 +271,16 @@ def test_the_map_is_as_high_as_the_window_leaves_room_for(app: str, open_page: O
         assert box
         heights.append(box["height"])
     assert heights[1] - heights[0] == pytest.approx(300, abs=20)
+
+
+def test_a_window_of_another_size_keeps_the_centre(app: str, open_page: OpenPage) -> None:
+    page, frame = opened(open_page, app + PLACE)
+    frame.get_by_role("button", name="Zoom in").click()
+    page.wait_for_url("**zoom=6**")
+    settle(page)
+    before, address, steps = map_view(page), page.url, steps_back(page)
+    for width, height in ((1281, 851), (1190, 938), (1101, 777)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(1000)
+        assert map_view(page) == pytest.approx(before, abs=1e-6)
+    assert (page.url, steps_back(page)) == (address, steps)

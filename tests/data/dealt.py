@@ -12,6 +12,7 @@ from csp_core.data.sets.fmow import LAYOUT as FMOW
 from csp_core.data.sets.inat2018 import LAYOUT as INAT
 from csp_core.data.sets.published import Layout
 from tests.data.sets import photos as pictures
+from tests.data.sets import tiles
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
 PEOPLE = ("Ada", "ada ", "Bo", "Cy", "Di | Ed", "", "Flo", "Gus")
@@ -117,4 +118,5 @@ FOLDERS = {
     "inat2018": (inat2018, {"images": False}),
     "occurrences": (table, {}),
     "photos": (photos, {"size": 8}),
+    "tiles": (tiles.make, {"crop": 8, "classes": tiles.CLASSES, "ignored": [100]}),
 }

@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from csp_core.data import DATASETS, collate, load_dataset
+from csp_core.data.records import count_classes
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
-from tests.data.sets import eurosat, fmow, inat2018, occurrences, photos
+from tests.data.sets import eurosat, fmow, inat2018, occurrences, photos, tiles
 
 OPTIONS = {
     "demo": lambda folder: {"size": 60},
@@ -19,6 +20,7 @@ OPTIONS = {
     "inat2018": inat2018.options,
     "occurrences": occurrences.options,
     "photos": photos.options,
+    "tiles": tiles.options,
 }
 
 
@@ -33,13 +35,17 @@ def test_every_sample_has_the_schema(loader):
     assert len(data) > 0 and data.name and data.info["split"]
     for i in range(len(data)):
         sample = data[i]
-        assert set(sample) <= {"lonlat", "date", "hour", "label", "image"}
+        assert set(sample) <= {"lonlat", "date", "hour", "label", "labels", "image"}
         assert sample["lonlat"].shape == (2,) and sample["lonlat"].dtype == torch.float32
         lon, lat = sample["lonlat"].tolist()
         known = not (math.isnan(lon) or math.isnan(lat))
         assert abs(lon) <= 180 and abs(lat) <= 90 if known else math.isnan(lon) and math.isnan(lat)
         assert sample["label"].shape == () and sample["label"].dtype == torch.int64
         assert -1 <= sample["label"] < len(data.classes)
+        if "labels" in sample:
+            sets = sample["labels"]
+            assert sets.shape == (len(data.classes),) and sets.dtype == torch.int8
+            assert set(sets.tolist()) <= {-1, 0, 1} and sample["label"] == -1
         for name in ("date", "hour"):
             time = sample[name].item()
             assert sample[name].dtype == torch.float32 and (math.isnan(time) or 0 <= time < 1)
@@ -61,7 +67,7 @@ def test_parts_make_up_the_whole(loader):
 
 def test_classes_are_the_same_in_every_part_and_counted_in_training(loader):
     train = loader("train")
-    counted = torch.bincount(train.label, minlength=len(train.classes)).tolist()
+    counted = list(count_classes(train.label, train.labels, len(train.classes)))
     for split in ("train", "val", "test", "all"):
         assert loader(split).classes == train.classes
     assert list(train.classes.counts) == counted

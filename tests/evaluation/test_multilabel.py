@@ -252,6 +252,35 @@ def test_cautions():
     assert len(said) == 1 and "in no label set of the training (Aba alta)" in said[0]
 
 
+def test_measures_of_one_contract():
+    pixels = small.pairs()
+    shares = DualEncoder(
+        make_image_encoder("features", dim=12),
+        make_location_encoder("rff_sphere", 16, num_features=32),
+        dim=16,
+        classes=pixels.classes,
+        heads=Heads(classifiers=("image", "location")),
+    ).eval()
+    served = {
+        "label_sets": (model(), SETS),
+        "images": (shares, pixels),
+        "places": (shares, small.dataset()),
+    }
+    assert set(served) == set(MEASURES)
+    for name, measure in MEASURES.items():
+        made, records = served[name]
+        assert find_measure(made, records) is measure
+        watched = measure.watch(made, records)
+        monitor = measure.monitor(made)
+        assert monitor == "loss" or math.isfinite(watched[monitor])
+        found = measure.calibrate(made, records).metrics
+        assert found.keys() == measure.measure(made, records).keys()
+        assert any(answer in found for answer in measure.headline)
+        for numbers in found.values():
+            assert set(measure.columns) <= set(numbers.to_dict()), name
+            assert measure.rising <= set(numbers.to_dict())
+
+
 def test_many_classes_are_measured_without_a_loop_over_records():
     # Every step is a call on whole tensors: as many calls of Python for ten records as for many.
     def calls(n):

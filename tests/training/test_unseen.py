@@ -31,13 +31,13 @@ SPLIT = {"split_method": "site"} | SHARE
 # Another value than the default and than that of the fakes; where data sets differ, of each.
 OTHERS: dict[str, Any] = {
     "block_degrees": 5.0,
-    "buffer_km": 60.0,
+    "buffer_km": {**dict.fromkeys(DATASETS, 60.0), "tiles": 0.09},
     "features": {"demo": True, "fmow": "pixels", "inat2018": "finetuned"},
     "images": True,
     "in_memory": False,
     "label_fraction": 0.1,
     "label_seed": 5,
-    "labels": {"demo": 24, "eurosat": 6, "fmow": 4, "inat2018": 4, "photos": 8},
+    "labels": {"demo": 24, "eurosat": 6, "fmow": 4, "inat2018": 4, "photos": 8, "tiles": 12},
     "max_per_class": 9,
     "noise": 0.7,
     "seed": 7,
@@ -94,7 +94,7 @@ def test_every_part_tells_the_same_test(fakes, name):
     parts = [load_dataset(name, split, **base) for split in ("train", "val", "test", "all")]
     (found,) = {part.test_hash for part in parts}
     # Invented and published tests follow from the options alone.
-    assert len(found) == (64 if name in ("eurosat", "occurrences", "photos") else 0)
+    assert len(found) == (64 if name in ("eurosat", "occurrences", "photos", "tiles") else 0)
     assert join_records(*parts[:2]).test_hash == found
     if found:
         assert load_dataset(name, "train", **base, seed=1).test_hash != found
@@ -312,3 +312,12 @@ def test_a_teacher_has_not_seen_the_test_either(tmp_path):
     config = parse_config(tree | {"teachers": [{"name": "model", "path": str(source)}]})
     with pytest.raises(ConfigError, match=r"that this run learns from.*test_fraction 0.0"):
         check_unseen(config, load_dataset("occurrences", "train", root=root, **SPLIT), None, None)
+
+
+def test_blocks_of_tiles_are_kept_apart_by_the_lattice(fakes):
+    given = fakes["tiles"] | {"split_method": "block", "test_fraction": 0.2}
+    config = parse_config({"data": {"name": "tiles", **given}, "objective": "csp_mc"})
+    # Its blocks have no side in degrees, and no ground is shared, whatever is learned from.
+    check_unseen(
+        config, load_dataset("tiles", **given), load_dataset("tiles", "val", **given), None
+    )

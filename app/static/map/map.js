@@ -1,15 +1,13 @@
 /* What the app's maps do beyond Leaflet: clicks that wait, wheel and touch that leave the page its
-   own, keys, a view that is told to the server, and a finer world once one looks closer. */
+   own, keys, a centre that stays, and a finer world once one looks closer. */
 "use strict";
 
 window.cspMap = (() => {
   // So long after a click a second one makes it a double click, milliseconds; a hint is shown longer.
   const CLICK_WAIT = 280, MOVE_WAIT = 500, HINT = 1800;
-  // A slow hand's second click comes after that, and the server's word on the first one, it may be,
-  // after both; so long it is waited for.
-  const ANSWER_WAIT = 5000;
   // Pixels between the two clicks of a double click.
   const NEAR = 24;
+  const { later, listen, placeNow, same, tell } = window.cspTold;
 
   /* Say something over the map for a moment. */
   function hint(map, text) {
@@ -24,53 +22,6 @@ window.cspMap = (() => {
     box.timer = setTimeout(() => box.classList.remove("csp-shown"), HINT);
   }
 
-  /* Where the map looks, as the address has it. */
-  function seen(map) {
-    const centre = map.wrapLatLng(map.getCenter());
-    return `${centre.lat.toFixed(3)}_${centre.lng.toFixed(3)}`;
-  }
-
-  function view(map) {
-    return { centre: seen(map), zoom: String(map.getZoom()) };
-  }
-
-  /* Write parts of the address without a step of the browser's history: the server, which is told
-     next, writes the same, and that makes no step either. */
-  function writeAddress(parts) {
-    try {
-      const page = window.parent, address = new URL(page.location.href);
-      for (const [name, value] of Object.entries(parts)) {
-        if (value === null) address.searchParams.delete(name);
-        else address.searchParams.set(name, value);
-      }
-      page.history.replaceState(page.history.state, "", address);
-    } catch (error) { /* in a frame of another origin the server alone writes it */ }
-  }
-
-  /* Latitude and longitude of the address as they are written there, as text. */
-  function placeNow() {
-    try {
-      const given = new URL(window.parent.location.href).searchParams;
-      return JSON.stringify([given.get("lat"), given.get("lon")]);
-    } catch (error) {
-      return "[null, null]";
-    }
-  }
-
-  /* Tell the server what was picked and what is seen. The component that holds the map waits a
-     quarter of a second before it tells a click, and never tells the centre without a click. */
-  function tell(map, picked) {
-    if (picked) {
-      const { lat, lng } = map.wrapLatLng(picked);
-      map.cspPicked = { lat, lng, count: map.cspPicked ? map.cspPicked.count + 1 : 1 };
-    }
-    window.Streamlit.setComponentValue({
-      last_clicked: map.cspPicked || null,
-      zoom: map.getZoom(),
-      centre: seen(map),
-    });
-  }
-
   /* Hold a click back until it is no double click, which zooms and picks nothing. The second click
      of a slow hand takes back what the first one picked. */
   function patientClicks(map) {
@@ -81,23 +32,18 @@ window.cspMap = (() => {
       told = placeNow();
       tell(map, spot);
     };
-    // The server's own word on the click is awaited: after this one it would be one more step of the
-    // browser's history.
-    const undo = (place, count, last) => {
-      map.cspUndoes = map.cspPicked.count === count && placeNow() === place && Date.now() < last;
-      if (map.cspUndoes) setTimeout(undo, 50, place, count, last);
-      if (map.cspUndoes || map.cspPicked.count !== count) return;
-      const [lat, lon] = JSON.parse(place);
-      // With where the map is, as the server is told that too.
-      writeAddress({ lat, lon, ...view(map) });
-      tell(map);
-    };
     const takeBack = () => {
       clearTimeout(waiting);
       waiting = null;
       if (told !== null) {
+        const place = told, count = map.cspPicked.count;
         map.cspPicked = { ...map.cspPicked, undone: true };
-        undo(told, map.cspPicked.count, Date.now() + ANSWER_WAIT);
+        later(map, () => {
+          const now = placeNow(), { lat, lng: lon } = map.cspPicked;
+          // What was picked, typed or gone back to since then stays.
+          const ours = map.cspPicked.count === count && (same(now, { lat, lon }) || same(now, place));
+          return ours ? place : null;
+        });
       }
       told = null;
     };
@@ -118,6 +64,25 @@ window.cspMap = (() => {
     };
   }
 
+  /* Keep the centre to its last digit while the frame takes another size, as it does while the page
+     is drawn: Leaflet itself would pan by whole pixels, and that would be told as a visitor's move. */
+  function steadyCentre(map) {
+    const fit = map.invalidateSize;
+    map.invalidateSize = function (...given) {
+      const glides = map._panAnim && map._panAnim._inProgress;
+      // On its way, the map must get there.
+      if (!map._loaded || glides || map.dragging.moving()) return fit.apply(map, given);
+      const centre = map.getCenter(), size = map.getSize();
+      map.cspFits = true;
+      fit.call(map, { pan: false, animate: false });
+      if (!map.getSize().equals(size)) {
+        map.setView(centre, map.getZoom(), { animate: false, reset: true });
+      }
+      map.cspFits = false;
+      return map;
+    };
+  }
+
   /* Tell the server where the map is after the visitor, and nobody else, has moved it. */
   function toldMoves(map) {
     const setView = map.setView;
@@ -128,15 +93,11 @@ window.cspMap = (() => {
       return setView.apply(map, given);
     };
     map.on("moveend", () => {
+      if (map.cspFits) return;
       const quiet = own || map.cspQuiet;
       own = false;
       clearTimeout(timer);
-      if (quiet) return;
-      timer = setTimeout(() => {
-        if (map.cspUndoes) return;  // it is told with the pin
-        writeAddress(view(map));
-        tell(map);
-      }, MOVE_WAIT);
+      if (!quiet) timer = setTimeout(later, MOVE_WAIT, map);
     });
   }
 
@@ -218,8 +179,8 @@ window.cspMap = (() => {
           navigator.geolocation.getCurrentPosition(
             ({ coords }) => {
               const spot = L.latLng(coords.latitude, coords.longitude);
-              map.setView(spot, Math.max(map.getZoom(), 8), {});
               tell(map, spot);
+              map.setView(spot, Math.max(map.getZoom(), 8), {});
             },
             () => hint(map, words.nowhere),
           );
@@ -235,7 +196,7 @@ window.cspMap = (() => {
   function follow(map, name) {
     const wire = new BroadcastChannel(name);
     map.on("move", () => {
-      if (map.cspQuiet) return;
+      if (map.cspQuiet || map.cspFits) return;
       const centre = map.getCenter();
       wire.postMessage([centre.lat, centre.lng, map.getZoom()]);
     });
@@ -259,6 +220,8 @@ window.cspMap = (() => {
       else wholeWorld(map);
     };
     if (!start) wholeWorld(map);
+    listen(map);
+    steadyCentre(map);
     patientClicks(map);
     toldMoves(map);
     politeWheel(map, words);

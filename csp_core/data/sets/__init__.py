@@ -14,6 +14,7 @@ from csp_core.data.sets.fmow import load_fmow
 from csp_core.data.sets.inat2018 import load_inat2018
 from csp_core.data.sets.occurrences import load_occurrences
 from csp_core.data.sets.photos import load_photos
+from csp_core.data.sets.tiles import load_tiles
 from csp_core.errors import ConfigError, UnknownNameError
 
 DATASETS: dict[str, Callable[..., RecordDataset]] = {
@@ -23,6 +24,7 @@ DATASETS: dict[str, Callable[..., RecordDataset]] = {
     "inat2018": load_inat2018,
     "occurrences": load_occurrences,
     "photos": load_photos,
+    "tiles": load_tiles,
 }
 
 

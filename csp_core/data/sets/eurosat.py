@@ -215,7 +215,7 @@ def _find(folder: Path, suffix: str, *, images: bool, in_memory: bool, size: int
 def _list_pictures(folder: Path) -> tuple[Path, list[str]]:
     """Find the unpacked folder or else the archive, and list the pictures in it."""
     for unpacked in (folder / name for name in FOLDERS):
-        found = [p.relative_to(unpacked).as_posix() for p in unpacked.glob("*/*.jpg")]
+        found = [f"{p.parent.name}/{p.name}" for p in unpacked.glob("*/*.jpg")]
         if found:
             return unpacked, sorted(name for name in found if NAMED.search(name))
     archive = next((folder / name for name in ARCHIVES if (folder / name).is_file()), None)

@@ -49,7 +49,7 @@ def join_places(folder: Path, files: Sequence[str]) -> tuple[Tensor, dict[str, o
     else:
         path = folder / META
         # The list names files without their folder and ending.
-        known, names = _read_list(path), [Path(file).stem for file in files]
+        known, names = _read_list(path), [stem(file) for file in files]
     nowhere = (float("nan"), float("nan"))
     lonlat = torch.tensor([known.get(name, nowhere) for name in names], dtype=torch.float32)
     try:
@@ -107,6 +107,18 @@ def patches(names: Sequence[str]) -> list[str]:
         Such as ``Forest/Forest_1.jpg``.
     """
     return ["/".join(name.split("/")[-2:]) for name in names]
+
+
+def stem(file: str) -> str:
+    """Give the name of an image without folder and ending.
+
+    Args:
+        file: Its file.
+
+    Returns:
+        Such as ``Forest_1``.
+    """
+    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def georeferences(source: Path, names: Sequence[str]) -> tuple[Tensor, dict[str, object]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from csp_core.data.labels import check_unseen, share_out, stratified_fraction
 from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
 from csp_core.data.records import count_classes
+from csp_core.data.sets.eurosat_places import stem
 from csp_core.data.splits import Split, keep_labels
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.tables import lookup
@@ -43,7 +44,7 @@ def published_names() -> tuple[str, ...]:
         ``AnnualCrop_100``, …
     """
     files = ((name, range(1, size + 1)) for name, size in sorted(COUNTS.items()))
-    return tuple(Path(file).stem for name, numbers in files
+    return tuple(stem(file) for name, numbers in files
                  for file in sorted(f"{name}_{n}.jpg" for n in numbers))  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def _places(files: Sequence[str]) -> Tensor:
     """Find the place of each image in the list of those not tested, -1 for those tested."""
     known = dict.fromkeys(published_names(), -1)
     known |= {name: at for at, name in enumerate(learned_names())}
-    names = [Path(file).stem for file in files]
+    names = [stem(file) for file in files]
     if odd := [name for name in names if name not in known]:
         raise BadRecordError(
             f"{len(odd)} images are none of the {len(known):,} published ones, the first {odd[0]};"

@@ -12,7 +12,7 @@ from torch import Tensor
 from csp_core import geo
 from csp_core.inference.clusters.sampling import Sample
 from csp_core.inference.prior import location_prior
-from csp_core.model import LEVEL_RADIUS_KM, LEVELS, Support
+from csp_core.model import LEVEL_RADIUS_KM, LEVELS, Support, class_frequency
 
 LISTED = 5
 # A class below this part of the highest mean in the cluster is no mark of it, whatever its lift.
@@ -22,6 +22,7 @@ MOST_VALUES = 1 << 24
 CONTRAST = {
     "share": "mean share in the cluster over the class frequency of the training records",
     "relative": "mean relative score in the cluster over that of the whole sample",
+    "probability": "mean probability in the cluster over the part of the training label sets",
 }
 RECORDS = LEVELS[-2][1]
 
@@ -34,7 +35,7 @@ class TypicalClass:
         taxon: Scientific or class name.
         common_name: Common name, or ``""``.
         lift: How many times as frequent it is here; see ``CONTRAST``.
-        share: Its mean share or relative score in the cluster.
+        share: Its mean share, relative score or probability in the cluster.
     """
 
     taxon: str
@@ -92,8 +93,9 @@ def typical_classes(
     mass = torch.zeros(count, dtype=torch.float64).index_add_(0, row, weight)
     mean = total / mass[:, None]
     base = total.sum(dim=0) / mass.sum()
-    if model.prior_kind == "share" and sum(classes.counts):
-        base = classes.frequency().double()
+    frequency = class_frequency(model) if sum(classes.counts) else None
+    if frequency is not None:
+        base = frequency.double()
     lift = mean / base.clamp(min=1e-12)
     area = torch.zeros(count, dtype=torch.float64).index_add_(0, row, sample.area_km2)
     covered = torch.zeros(count, dtype=torch.float64)

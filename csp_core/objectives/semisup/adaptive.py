@@ -9,13 +9,8 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import gaussian_weight
-from csp_core.objectives.semisup.policy import (
-    Judged,
-    Policy,
-    check_count,
-    check_momentum,
-    moved,
-)
+from csp_core.objectives.semisup.checks import check_count, check_momentum
+from csp_core.objectives.semisup.policy import Judged, Policy, moved
 
 # Published.
 QUANTILE, CLIP = 0.8, 0.95
@@ -186,9 +181,14 @@ class SoftMatch(Policy):
             "variance": moved(self.get_buffer("variance"), sure.var(dim=0), self.momentum),
         }
 
+    @property
+    def wanted(self) -> Tensor:
+        """Distribution of classes that shares are moved towards, ``(K,)``."""
+        return self.frequency if self.labelled else self.get_buffer("even")
+
     def _sure(self, shares: Tensor, model: Tensor) -> Tensor:
         """Give the confidences of moved shares."""
-        wanted = (self.frequency if self.labelled else self.get_buffer("even")).to(shares.dtype)
+        wanted = self.wanted.to(shares.dtype)
         return self.form.confidence(self.form.align(shares, wanted, model))
 
     def weigh(self, shares: Tensor, state: Mapping[str, Tensor]) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import precise
+from csp_core.objectives.semisup.checks import check_count, check_momentum
 from csp_core.objectives.semisup.fixed import FixMatch
-from csp_core.objectives.semisup.policy import Judged, check_count, check_momentum, moved
+from csp_core.objectives.semisup.policy import Judged, moved
 
 # A class that is never seen would have the logarithm of 0 added to its logit.
 RAREST = 1e-6
@@ -21,9 +22,10 @@ class UDAL(FixMatch):
 
     The distribution that is aimed at goes from that of the labelled records towards the uniform
     one. Labelled rows learn with ``log(p_data / aim)`` added, unlabelled ones with the running mean
-    of what the labelling network says in place of ``p_data``; plain logits judge and answer. Both
-    networks of a step learn with the mean of the one that labels, as published. For label sets the
-    same is added, as published, though odds instead of probabilities would follow from the sigmoid.
+    of what the network says in place of ``p_data``; plain logits judge and answer. A network that
+    learns from the pseudo-labels of another has a policy of its own, with the mean of what it says
+    itself (the published code reads the mean of the other). For label sets the same is added as for
+    one label, as published.
 
     Args:
         classes: As of every policy.
@@ -45,6 +47,7 @@ class UDAL(FixMatch):
         Semi-supervised Learning.
     """
 
+    apart = True
     several_threshold = 0.95
 
     def __init__(

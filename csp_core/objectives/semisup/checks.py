@@ -1,136 +1,73 @@
-"""What is looked at before a semi-supervised run begins, so that nothing fails silently in it."""
+"""Checks of the options of policies."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import Tensor
-
-from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
-from csp_core.image import PixelEncoder
-from csp_core.model import DualEncoder
-from csp_core.objectives.semisup.policy import Policy
-from csp_core.tables import check_options
-
-log = logging.getLogger(__name__)
-NAMED = 5
 
 
-def make_policy(
-    method: str,
-    kind: type[Policy],
-    model: DualEncoder,
+def check_momentum(momentum: float) -> float:
+    """Check the momentum of running means.
+
+    Args:
+        momentum: Part of the old value that stays.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: If it is not in [0, 1).
+    """
+    if not 0 <= momentum < 1:
+        raise ConfigError(f"momentum is {momentum}; give at least 0 and less than 1.")
+    return float(momentum)
+
+
+def check_count(name: str, value: int, least: int) -> int:
+    """Check a whole number.
+
+    Args:
+        name: What the option is called.
+        value: The number.
+        least: The least that works.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: If it is less, or not whole.
+    """
+    if not least <= value < float("inf") or value != int(value):
+        raise ConfigError(f"{name} is {value}; give a whole number of at least {least}.")
+    return int(value)
+
+
+def check_threshold(
+    threshold: float | tuple[float, float] | None,
     several: bool,
-    options: Mapping[str, Any] | None,
-) -> Policy:
-    """Make a method's policy for a model.
+    published: float | tuple[float, float] = (0.05, 0.70),
+) -> float | tuple[float, float]:
+    """Check a threshold of confidence.
 
     Args:
-        method: What to call the method in messages.
-        kind: Class of the policy.
-        model: What shall be trained.
-        several: Whether it answers with label sets.
-        options: Options of the policy.
+        threshold: Least confidence; for label sets also a pair: probabilities of at most the first
+            are absent, of at least the second present. None for what was published.
+        several: Whether records have label sets.
+        published: What None means for label sets; for one label it is 0.95.
 
     Returns:
-        The policy, which has not heard yet how frequent the classes are.
+        The threshold, a float or a tuple of two.
 
     Raises:
-        ConfigError: If the model has no images or classes, the policy is for label sets alone, or
-            an option does not fit.
+        ConfigError: If it is not in [0, 1], not ordered, or a pair for records of one label.
     """
-    if not isinstance(model.image, PixelEncoder) or model.image_classifier is None:
-        raise ConfigError(
-            f"{method} learns from images of pixels and their labels: give model.image, such as"
-            " {name: small_convnet}."
-        )
-    if kind.several_only and not several:
-        raise ConfigError(
-            f"{method} is made for several labels an image, and these records have one: take"
-            " fixmatch, freematch or softmatch."
-        )
-    even = torch.full((len(model.classes),), 1 / len(model.classes))
-    fixed: dict[str, Any] = {"several": several, "frequency": even, "steps": 1}
-    given = dict(options or {})
-    if own := fixed.keys() & given.keys():
-        raise ConfigError(f"thresholds: {', '.join(sorted(own))} follow from the run itself.")
-    check_options("thresholds of", method, kind, {**given, **fixed}, given=1)
-    return kind(len(model.classes), **fixed, **given)
-
-
-def check_records(dataset: RecordDataset, *, several: bool, knows: bool) -> Tensor:
-    """Check that records can be learned from with few labels.
-
-    Args:
-        dataset: The training records.
-        several: Whether the model answers with label sets.
-        knows: Whether a teacher is given places and dates.
-
-    Returns:
-        ``(K,)`` float32 frequency of each class among the labelled records: shares that sum to 1,
-        or, of label sets, the part of the records that have the class.
-
-    Raises:
-        ConfigError: If there are no images, labels of another kind, a class without a label, or no
-            place that a teacher could learn from.
-    """
-    image = dataset[0].get("image")
-    if image is None or image.ndim != 3:
-        what = "no images" if image is None else "features in the place of images"
-        raise ConfigError(f"The data set {dataset.name!r} has {what}; views are made of pixels.")
-    if several != (dataset.labels is not None):
-        kinds = ("one label a record", "label sets")
-        had, wants = kinds[not several], kinds[several]
-        raise ConfigError(
-            f"The data set {dataset.name!r} has {had}, and the model answers with {wants}: start"
-            " it anew, or give data of that kind."
-        )
-    frequency = _frequency(dataset)
-    _check_classes(dataset, frequency)
-    if knows:
-        _check_places(dataset)
-    return frequency
-
-
-def _frequency(dataset: RecordDataset) -> Tensor:
-    classes = len(dataset.classes)
-    if dataset.labels is None:
-        label = dataset.label[dataset.label >= 0]
-        return torch.bincount(label, minlength=classes).float() / max(1, len(label))
-    known = (dataset.labels >= 0).sum(dim=0).clamp_min(1)
-    return (dataset.labels == 1).sum(dim=0).float() / known
-
-
-def _check_classes(dataset: RecordDataset, frequency: Tensor) -> None:
-    labelled, names = int(dataset.labelled().sum()), dataset.classes.names
-    missing = [name for name, share in zip(names, frequency.tolist(), strict=True) if not share]
-    if labelled and missing:
-        told = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
-        raise ConfigError(
-            f"{len(missing)} of {len(names)} classes have no label among {labelled:,} labelled"
-            f" training records ({told}), so nothing could ever name them: label one image of each"
-            " at least, or leave the classes out."
-        )
-
-
-def _check_places(dataset: RecordDataset) -> None:
-    total = len(dataset)
-    placed = int((~dataset.lonlat.isnan().any(dim=1)).sum())
-    dated = int((~dataset.date.isnan()).sum())
-    if not placed:
-        raise ConfigError(
-            f"None of {total:,} training records has a place, so a teacher with metadata knows no"
-            " more than one without: give places, or teacher: images."
-        )
-    for number, what in ((placed, "place"), (dated, "date")):
-        if number < total:
-            log.info(
-                "%s of %s training records have no %s: for them the teacher has a learned vector",
-                f"{total - number:,}",
-                f"{total:,}",
-                what,
-            )
+    if threshold is None:
+        threshold = published if several else 0.95
+    if not isinstance(threshold, (tuple, list)):
+        if not 0 <= threshold <= 1:
+            raise ConfigError(f"threshold is {threshold}; give a probability in [0, 1].")
+        return float(threshold)
+    if not several:
+        raise ConfigError(f"threshold is {threshold}, a pair for label sets; give one, as 0.95.")
+    if len(threshold) != 2 or not 0 <= threshold[0] <= threshold[1] <= 1:
+        raise ConfigError(f"threshold is {threshold}; give a pair as (0.05, 0.70), in order.")
+    return float(threshold[0]), float(threshold[1])

@@ -8,14 +8,16 @@ from typing import ClassVar
 from torch import Tensor
 
 from csp_core.errors import ConfigError
+from csp_core.objectives.semisup.checks import check_threshold
 from csp_core.objectives.semisup.forms import passes
-from csp_core.objectives.semisup.policy import Judged, Policy, check_threshold
+from csp_core.objectives.semisup.policy import Judged, Policy
 
 
 class Supervised(Policy):
     """Learn from the labelled records alone: the floor that the others are compared with."""
 
     unlabelled = False
+    fewest = 0
     unlabelled_weight = 0.0
 
     def __init__(self, classes: int, *, several: bool, frequency: Tensor, steps: int) -> None:

@@ -40,6 +40,7 @@ class Policy(nn.Module):
     exponential average of the network makes the pseudo-labels), ``white`` (the logits of a white
     picture), ``labelled_strong`` (strong views of labelled records), ``strong`` (pseudo-labels are
     learned on strong views; else on the weak ones), ``unlabelled`` (unlabelled records at all),
+    ``apart`` (a network that learns from the pseudo-labels of another needs a policy of its own),
     ``fewest`` (unlabelled rows that a step needs, of all processes) and ``unlabelled_weight``, the
     published weight of the unlabelled loss.
 
@@ -62,6 +63,7 @@ class Policy(nn.Module):
     labelled_strong: ClassVar[bool] = False
     strong: ClassVar[bool] = True
     unlabelled: ClassVar[bool] = True
+    apart: ClassVar[bool] = False
     fewest: ClassVar[int] = 1
     unlabelled_weight: ClassVar[float] = 1.0
     several_threshold: ClassVar[float | tuple[float, float]] = (0.05, 0.70)
@@ -84,8 +86,13 @@ class Policy(nn.Module):
             raise ConfigError(f"{name} is for label sets, and the records have one label each.")
         if frequency.shape != (classes,) or not bool(((frequency >= 0) & (frequency <= 1)).all()):
             raise ConfigError(
-                f"frequency has the shape {tuple(frequency.shape)}; give {name} a share in [0, 1]"
-                f" of each of the {classes} classes."
+                f"frequency is {frequency.tolist()}; give {name} a share in [0, 1] of each of the"
+                f" {classes} classes."
+            )
+        if not several and not abs(float(frequency.sum()) - 1) < 1e-3:
+            raise ConfigError(
+                f"The shares of the classes sum to {float(frequency.sum()):.4g}; records of one"
+                " label each have shares that sum to 1."
             )
         if steps < 1:
             raise ConfigError(f"steps is {steps}; give at least 1.")
@@ -134,9 +141,10 @@ class Policy(nn.Module):
             ConfigError: If there are too few rows.
         """
         if len(logits) < self.fewest:
+            why = ", as one alone has no variance" if self.fewest > 1 else ""
             raise ConfigError(
-                f"{type(self).__name__} measures how confidences vary over the unlabelled pictures"
-                f" of a step: it has {len(logits)}; give at least {self.fewest}."
+                f"A step has {len(logits)} unlabelled pictures; {type(self).__name__} needs at"
+                f" least {self.fewest}{why}: give a larger batch or share of unlabelled pictures."
             )
         with torch.no_grad():
             return self._after(precise(logits.detach()))
@@ -267,72 +275,4 @@ class Policy(nn.Module):
 
 def moved(old: Tensor, new: Tensor, momentum: float) -> Tensor:
     """Move a running mean on by one step: momentum * old + (1 - momentum) * new."""
-    return momentum * old + (1 - momentum) * new
-
-
-def check_momentum(momentum: float) -> float:
-    """Check the momentum of running means.
-
-    Args:
-        momentum: Part of the old value that stays.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigError: If it is not in [0, 1).
-    """
-    if not 0 <= momentum < 1:
-        raise ConfigError(f"momentum is {momentum}; give at least 0 and less than 1.")
-    return float(momentum)
-
-
-def check_count(name: str, value: int, least: int) -> int:
-    """Check a whole number.
-
-    Args:
-        name: What the option is called.
-        value: The number.
-        least: The least that works.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigError: If it is less, or not whole.
-    """
-    if value != int(value) or value < least:
-        raise ConfigError(f"{name} is {value}; give a whole number of at least {least}.")
-    return int(value)
-
-
-def check_threshold(
-    threshold: float | tuple[float, float] | None,
-    several: bool,
-    published: float | tuple[float, float] = (0.05, 0.70),
-) -> float | tuple[float, float]:
-    """Check a threshold of confidence.
-
-    Args:
-        threshold: Least confidence; for label sets also a pair: probabilities of at most the first
-            are absent, of at least the second present. None for what was published.
-        several: Whether records have label sets.
-        published: What None means for label sets; for one label it is 0.95.
-
-    Returns:
-        The threshold, a float or a tuple of two.
-
-    Raises:
-        ConfigError: If it is not in [0, 1], not ordered, or a pair for records of one label.
-    """
-    if threshold is None:
-        threshold = published if several else 0.95
-    if not isinstance(threshold, (tuple, list)):
-        if not 0 <= threshold <= 1:
-            raise ConfigError(f"threshold is {threshold}; give a probability in [0, 1].")
-        return float(threshold)
-    if not several:
-        raise ConfigError(f"threshold is {threshold}, a pair for label sets; give one, as 0.95.")
-    if len(threshold) != 2 or not 0 <= threshold[0] <= threshold[1] <= 1:
-        raise ConfigError(f"threshold is {threshold}; give a pair as (0.05, 0.70), in order.")
-    return float(threshold[0]), float(threshold[1])
+    return momentum * old.to(new.dtype) + (1 - momentum) * new

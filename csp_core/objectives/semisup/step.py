@@ -26,9 +26,9 @@ from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.rows import change_images, join_times, times
-from csp_core.objectives.semisup.checks import check_records, make_policy
 from csp_core.objectives.semisup.policy import Policy
 from csp_core.objectives.semisup.seen import Seen, network_loss
+from csp_core.objectives.semisup.start import check_records, make_policy
 from csp_core.objectives.semisup.teacher import Labeller, classify, white_logits
 
 Teacher = Literal["none", "images", "metadata"]
@@ -120,6 +120,9 @@ class SemiSupervised(Objective):
         self.teacher = (
             None if teacher == "none" else Labeller(model, given, trained=metadata_trained)
         )
+        # Where statistics are those of a network, the model's are not its teacher's.
+        apart = self.policy.apart and self.teacher is not None
+        self.own_policy = copy.deepcopy(self.policy) if apart else None
         self.follower: nn.Module | None = None
         if self.policy.averaged:
             labeller = Labeller(model) if self.teacher is None else self.teacher
@@ -166,17 +169,22 @@ class SemiSupervised(Objective):
         super().fit(dataset, teacher)
         several = self.model.prior_kind == SEVERAL
         knows = self.teacher is not None and self.teacher.metadata is not None
-        self.policy.take_frequency(check_records(dataset, several=several, knows=knows))
+        frequency = check_records(dataset, several=several, knows=knows)
+        for policy in self._policies():
+            policy.take_frequency(frequency)
         self.sides = tuple(dataset[0]["image"].shape[1:])
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Give labelled and unlabelled records in each step, as ``TwoStreams`` does."""
-        size = min(batch_size, max(1, len(dataset) // self.ratio))
-        return TwoStreams(dataset, size, self.ratio, self.unlabelled)
+        return TwoStreams(dataset, batch_size, self.ratio, self.unlabelled)
 
     def plan_steps(self, total: int) -> None:
         """Tell the policy how many steps there are."""
-        self.policy.steps = total
+        for policy in self._policies():
+            policy.steps = total
+
+    def _policies(self) -> list[Policy]:
+        return [one for one in (self.policy, self.own_policy) if one is not None]
 
     def resting(self) -> list[nn.Module]:
         """List what the model may have beside its image encoder and the classifier of images."""
@@ -231,18 +239,28 @@ class SemiSupervised(Objective):
             judged = None
         seen = self._see(batch, self._ask)
         if self.teacher is None:
-            total, parts = self._loss(seen, seen, target, judged, state)
+            total, parts = self._loss(self.policy, seen, seen, target, judged, state)
             return {"loss": total, **parts}
         knows = self._see(batch, self.teacher)
-        total, parts = self._loss(seen, knows, target, judged, state)
-        total = total + self._loss(knows, knows, target, judged, state)[0]
+        policy, own_state = self._of_model(batch, state)
+        total, parts = self._loss(policy, seen, knows, target, judged, own_state)
+        total = total + self._loss(self.policy, knows, knows, target, judged, state)[0]
         if seen.token is not None and knows.token is not None:
             parts["distilled"] = draw_towards(seen.token, knows.token, how=self.distil)
             total = total + self.distil_weight * parts["distilled"]
         return {"loss": total, **parts}
 
-    def _loss(self, *given: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        return network_loss(self.policy, *given, weight=self.unlabelled_weight)
+    def _loss(self, policy: Policy, *given: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        return network_loss(policy, *given, weight=self.unlabelled_weight)
+
+    def _of_model(self, batch: Batch, state: dict[str, Tensor]) -> tuple[Policy, dict[str, Tensor]]:
+        """Give the policy and statistics of the model, which may be those of its teacher."""
+        if self.own_policy is None:
+            return self.policy, state
+        with torch.no_grad():
+            own = self._ask(batch["unlabelled"]["image"])[0]
+        self.stash(model_weak=own)
+        return self.own_policy, self.own_policy.after(gather_rows(own)[0])
 
     def _measured(self, batch: Batch, target: Tensor) -> Tensor:
         logits = self.model.image_logits(batch["image"])
@@ -291,8 +309,9 @@ class SemiSupervised(Objective):
 
     def advance(self, rows: Mapping[str, Tensor], step: int) -> None:
         """Move the policy's statistics, and the average of the network that labels."""
-        weak = rows.get("weak")
-        self.policy.commit({} if weak is None else self.policy.after(weak))
+        for policy, name in ((self.policy, "weak"), (self.own_policy, "model_weak")):
+            if policy is not None:
+                policy.commit(policy.after(rows[name]) if name in rows else {})
         if "counted" in rows:
             counted = rows["counted"].mean().to(self.kept.dtype)
             self.kept.lerp_(counted, 1 - TOLD if step else 1.0)
