@@ -483,7 +483,7 @@ def test_softmatch_needs_two_unlabelled_rows():
     batch = next(objective.stream(DATA, 1).batches(
         lambda _: torch.Generator().manual_seed(1), 0, 0, 1))  # fmt: skip
     drawn = objective.draw(batch, BatchRandom(torch.Generator().manual_seed(0), 0, 1, 1))
-    with pytest.raises(ConfigError, match=r"SoftMatch measures .* it has 1; give at least 2"):
+    with pytest.raises(ConfigError, match=r"has 1 unlabelled .*SoftMatch needs at least 2"):
         objective(drawn)
 
 
