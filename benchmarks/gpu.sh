@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # What a GPU makes of this package, in at most 8 minutes:
-#   bash benchmarks/gpu.sh [--quick] [--out DIR] [--wheels DIR]
+#   bash benchmarks/gpu.sh [--quick] [--out DIR] [--wheels DIR] [--seconds N]
 # It lists the machine, installs carried wheels into a folder of its own, and measures cell by cell;
 # a killed run goes on where it was. --quick runs all of it in small on a CPU. --wheels is what
-# benchmarks/gpu_wheels.py gathered, for a machine without a network. PYTHON names another python3.
+# benchmarks/gpu_wheels.py gathered, for a machine without a network. --seconds gives it less time.
+# PYTHON names another python3.
 set -euo pipefail
 
-quick=() wheels="" out="" python=${PYTHON:-python3}
+quick=() wheels="" out="" seconds=465 python=${PYTHON:-python3}
 while [ $# -gt 0 ]; do
     case $1 in
         --quick) quick=(--quick) ;;
         --out) out=$(realpath -m "${2:?--out needs a folder}"); shift ;;
         --wheels) wheels=$(realpath "${2:?--wheels needs a folder}"); shift ;;
-        *) echo "usage: bash benchmarks/gpu.sh [--quick] [--out DIR] [--wheels DIR]" >&2; exit 64 ;;
+        --seconds) seconds=${2:?--seconds needs a number}; shift ;;
+        *) echo "usage: bash benchmarks/gpu.sh [--quick] [--out DIR] [--wheels DIR] [--seconds N]" >&2
+           exit 64 ;;
     esac
     shift
 done
@@ -32,4 +35,4 @@ if [ -n "$wheels" ]; then
 fi
 
 # Eight minutes less what it took to come here and what it takes to end.
-"$python" benchmarks/gpu.py "${quick[@]}" --out "$out" --folder "$scratch" --seconds $((465 - SECONDS))
+"$python" benchmarks/gpu.py "${quick[@]}" --out "$out" --folder "$scratch" --seconds $((seconds - SECONDS))

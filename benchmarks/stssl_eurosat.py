@@ -19,17 +19,8 @@ from typing import Any
 import stssl_cells
 import yaml
 from report import arguments, markdown, write_report
-from stssl_common import (
-    ROOT,
-    Cell,
-    Outcome,
-    add_options,
-    difference_table,
-    measure_table,
-    missing_list,
-    numbers,
-    run_cells,
-)
+from stssl_common import ROOT, Cell, Outcome, add_options, run_cells
+from stssl_tables import difference_table, measure_table, missing_list, numbers
 
 from csp_core import load_config, load_dataset, train
 
@@ -126,6 +117,8 @@ def cells_of(options: argparse.Namespace, rate: float) -> list[Cell]:
                 wanted.append((f"{title}: {row}", 40, settings))
         for row in (FLOOR, PLAIN, WITHOUT, PERMUTED, KNOWS):
             wanted.append((CONVNET + row, 40, {"row": row, **ROWS[row], "image": SMALL}))
+    if options.main:
+        wanted = [one for one in wanted if one[0] in ROWS and one[1] == 40]
     return [
         Cell(row, f"{labels} labels", draw, {**size, **settings, "labels": labels})
         for draw in range(1 if options.quick else options.draws)
@@ -272,6 +265,7 @@ def extend(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     add_options(parser, "stssl_eurosat")
     parser.add_argument("--root", type=Path, default=ROOT / "../shared/data/eurosat")
+    parser.add_argument("--main", action="store_true", help="FixMatch with 40 labels alone")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 BIRDS = ROOT.parent / "shared" / "data" / "birds"
+LAND = ROOT.parent / "shared" / "data" / "bigearthnet"
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "clusters": (None, []),
     "killed_jobs": (None, ["--cells", "cells"]),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
+    "landcover": (LAND, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),
     "app_load": (ROOT / "app/static/node_modules/leaflet", ["--cells", "cells", "--profile"]),

@@ -91,6 +91,9 @@ LICENSES = {
     "cc-by-nc-4.0": "CC BY-NC 4.0: share and change it, name the authors, sell nothing of it.",
     "cc-by-sa-4.0": "CC BY-SA 4.0: share and change it, name the authors, keep the same terms.",
     "cc-by-4.0": "CC BY 4.0: use it for anything, and name the authors.",
+    "cdla-permissive-1.0": (
+        "CDLA-Permissive 1.0: use it for anything, and pass its text on with what you share."
+    ),
     "cc0-1.0": "CC0: use it for anything.",
     "mit": "MIT licence: use it for anything, and keep the notice of its authors.",
     "unstated": "Its authors name no licence; ask them before you pass it on.",

@@ -19,9 +19,14 @@ PRESETS = {
 }
 # By preset, of data sets that have a file of their own; "" is for all others.
 _FILES = {
-    "seconds": {"": "presets/seconds.yaml", "demo": "presets/demo-seconds.yaml"},
+    "seconds": {
+        "": "presets/seconds.yaml",
+        "bigearthnet": "presets/landcover-seconds.yaml",
+        "demo": "presets/demo-seconds.yaml",
+    },
     "small": {
         "": "occurrences.yaml",
+        "bigearthnet": "landcover.yaml",
         "demo": "demo.yaml",
         "eurosat": "eurosat.yaml",
         "photos": "presets/photos-small.yaml",

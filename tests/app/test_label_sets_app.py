@@ -34,7 +34,7 @@ CLASSES = ClassTable(
 CHANCES, THRESHOLDS = (0.83, 0.55, 0.2), (0.5, 0.4, 0.3)
 WRONG = (
     *("share of all recordings", "share of recordings", "a share of ", "Share of the recordings"),
-    *("recorded here: <b>", "Most recorded", "no percentage"),
+    *("here: <b>often", "here: <b>sometimes", "here: <b>rarely", "Most recorded", "no percentage"),
 )
 
 Open = Callable[..., AppTest]

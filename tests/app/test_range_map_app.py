@@ -14,6 +14,7 @@ from PIL import Image
 from rasterio.io import MemoryFile
 from streamlit.testing.v1 import AppTest
 
+from csp_core.files import ASSETS
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, given_threshold, heatmap
@@ -656,3 +657,10 @@ def test_a_name_of_two_species_is_refused_with_both(open_app: Open, tmp_path: Pa
     # Written just as it is, a name is its own.
     app = open_app(folder=tmp_path / "twins", taxon=NAMES[0].upper())
     assert app.selectbox(key="taxon_box").value == NAMES[0].upper() and not app.error
+
+
+def test_a_map_of_one_kind_of_land(open_app: Open) -> None:
+    app = open_app(folder=ASSETS / "models", model="landcover", taxon="Agro-forestry areas")
+    assert not app.exception and not app.error
+    assert app.selectbox(key="taxon_box").value == "Agro-forestry areas"
+    assert "kind" in app.title[0].value or "Agro-forestry areas" in app.header[0].value

@@ -83,7 +83,7 @@ def test_about_lists_all_words_and_folds_the_cards(open_app: Open) -> None:
         assert explain(term) in shown, term
     folded = {box.label: box.proto.expanded for box in app.expander}
     assert not any(folded.values())
-    for name in ("birds", "demo", "eurosat"):
+    for name in ("birds", "demo", "eurosat", "landcover"):
         assert any(label.startswith(name) for label in folded)
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
     assert links == ["", "range-map", "photo", "clusters", "train"]
@@ -99,6 +99,16 @@ def test_explore_speaks_plainly(open_app: Open, model: str, place: dict[str, str
     assert set(re.findall(r"within ([\d,]+) km", shown)) == {"250"}
     told = set(re.findall("recorded here: <b>(.+?)</b>", shown))
     assert told == {UNKNOWN} if "○○○ **Hardly recorded**" in shown else OFTEN in told
+
+
+def test_explore_tells_the_set_of_kinds_of_land(open_app: Open) -> None:
+    app = open_app(model="landcover")
+    assert not app.exception and not app.error
+    shown = said(app)
+    assert not JARGON.findall(shown)
+    assert "**The label set of a patch here:**" in shown and "Well recorded" in shown
+    assert re.search(r"in the label set of a patch here: <b>[\d.]+ %</b>", shown)
+    assert "Salzburg" in app.header[0].value
 
 
 @pytest.mark.parametrize(

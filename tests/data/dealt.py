@@ -11,8 +11,8 @@ import numpy as np
 from csp_core.data.sets.fmow import LAYOUT as FMOW
 from csp_core.data.sets.inat2018 import LAYOUT as INAT
 from csp_core.data.sets.published import Layout
+from tests.data.sets import bigearthnet, tiles
 from tests.data.sets import photos as pictures
-from tests.data.sets import tiles
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
 PEOPLE = ("Ada", "ada ", "Bo", "Cy", "Di | Ed", "", "Flo", "Gus")
@@ -110,8 +110,18 @@ def inat2018(folder: Path) -> Path:
     return _published(folder, INAT)
 
 
+def sets(folder: Path) -> Path:
+    """Write the table of a BigEarthNet of 120 patches without images, in seven tiles."""
+    rows = [
+        (f"T31U{'ABCDEFG'[row % 7]}A", lon, lat, bigearthnet.NAMES_19[row % 4 : row % 4 + 2])
+        for row, (lon, lat) in enumerate(_places(120, "sets"))
+    ]
+    return bigearthnet.write_metadata(folder, rows)
+
+
 # Data set to what writes its folder, and the options without which its images would be read.
 FOLDERS = {
+    "bigearthnet": (sets, {"images": False, "split_method": "random"}),
     "demo": (lambda folder: None, {"size": 400, "images": False}),
     "eurosat": (patches, {"images": False}),
     "fmow": (fmow, {"images": False}),

@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader
 from csp_core.data import DATASETS, collate, load_dataset
 from csp_core.data.records import count_classes
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
-from tests.data.sets import eurosat, fmow, inat2018, occurrences, photos, tiles
+from tests.data.sets import bigearthnet, eurosat, fmow, inat2018, occurrences, photos, tiles
 
 OPTIONS = {
+    "bigearthnet": bigearthnet.options,
     "demo": lambda folder: {"size": 60},
     "eurosat": eurosat.options,
     "fmow": fmow.options,

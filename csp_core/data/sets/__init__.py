@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from csp_core.data.records import RecordDataset
+from csp_core.data.sets.bigearthnet import load_bigearthnet
 from csp_core.data.sets.demo import load_demo
 from csp_core.data.sets.eurosat import load_eurosat
 from csp_core.data.sets.fmow import load_fmow
@@ -18,6 +19,7 @@ from csp_core.data.sets.tiles import load_tiles
 from csp_core.errors import ConfigError, UnknownNameError
 
 DATASETS: dict[str, Callable[..., RecordDataset]] = {
+    "bigearthnet": load_bigearthnet,
     "demo": load_demo,
     "eurosat": load_eurosat,
     "fmow": load_fmow,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from csp_core.losses import class_cross_entropy
+from csp_core.losses.consistency import known_binary_cross_entropy
 from csp_core.objectives.semisup.policy import Judged, Policy
 
 
@@ -65,3 +67,20 @@ def network_loss(
         total = total if taken is None else total - weight * taken
     further = policy.further_loss(seen.unlabelled, judged, state)
     return (total if further is None else total + further), parts
+
+
+def plain_loss(logits: Tensor, target: Tensor, *, several: bool) -> Tensor:
+    """Compute what is measured: the cross-entropy of what is known, without anything of a method.
+
+    Args:
+        logits: ``(N, K)``.
+        target: ``(N,)`` labels, -1 where unknown, or ``(N, K)`` label sets.
+        several: Which of these.
+
+    Returns:
+        Scalar, nats.
+    """
+    if several:
+        return known_binary_cross_entropy(logits, target)
+    known = target >= 0
+    return class_cross_entropy(logits[known], target[known]) if known.any() else logits.sum() * 0.0

@@ -19,15 +19,14 @@ from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.streams import Stream, TwoStreams, Unlabelled
 from csp_core.errors import ConfigError
-from csp_core.losses import class_cross_entropy
-from csp_core.losses.consistency import draw_towards, known_binary_cross_entropy
+from csp_core.losses.consistency import draw_towards
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.rows import change_images, join_times, times
 from csp_core.objectives.semisup.policy import Policy
-from csp_core.objectives.semisup.seen import Seen, network_loss
+from csp_core.objectives.semisup.seen import Seen, network_loss, plain_loss
 from csp_core.objectives.semisup.start import check_records, make_policy
 from csp_core.objectives.semisup.teacher import Labeller, classify, white_logits
 
@@ -226,7 +225,8 @@ class SemiSupervised(Objective):
         """
         target = batch["labels"] if self.policy.several else batch["label"]
         if not self.training:
-            return {"loss": self._measured(batch, target)}
+            logits = self.model.image_logits(batch["image"])
+            return {"loss": plain_loss(logits, target, several=self.policy.several)}
         target, judged = gather_rows(target)[0], None
         state: dict[str, Tensor] = {}
         if self.policy.unlabelled:
@@ -261,15 +261,6 @@ class SemiSupervised(Objective):
             own = self._ask(batch["unlabelled"]["image"])[0]
         self.stash(model_weak=own)
         return self.own_policy, self.own_policy.after(gather_rows(own)[0])
-
-    def _measured(self, batch: Batch, target: Tensor) -> Tensor:
-        logits = self.model.image_logits(batch["image"])
-        if self.policy.several:
-            return known_binary_cross_entropy(logits, target)
-        known = target >= 0
-        if not known.any():
-            return logits.sum() * 0.0
-        return class_cross_entropy(logits[known], target[known])
 
     def _ask(self, pixels: Tensor, *place: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Ask the model, which looks at no place."""

@@ -445,7 +445,10 @@ FEW = replace(DATA, label=torch.where(DATA.label < 2, DATA.label, -1))
     ("name", "data", "options", "says"),
     [
         ("cap", DATA, {}, r"CAP is made for several labels .* take fixmatch, freematch"),
-        ("fixmatch", DATA, {"distil": "mse"}, r"a teacher knows .*: give teacher: metadata, or"),
+        (
+            "fixmatch", DATA, {"distil": "mse"},
+            r"a teacher knows .*: give teacher: metadata, or distil: none",
+        ),
         (
             "fixmatch", DATA, {"distil": "mse", "teacher": "metadata", "image": CONVNET},
             r"takes no further token: .*vision.*distil: none",
