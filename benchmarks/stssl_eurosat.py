@@ -256,7 +256,7 @@ def with_place(outcome: Outcome) -> Outcome:
 
 
 def settle(options: argparse.Namespace) -> None:
-    """Set when no further cell begins; let worker processes know where this machine has its data, keeps its cells and computes."""
+    """Set until when cells begin, and let worker processes know what belongs to this machine."""
     options.until = time.monotonic() + (options.seconds or 0.0)
     for name in ("root", "cells", "device"):
         value = getattr(options, name)
