@@ -46,13 +46,13 @@ class World:
     """
 
     seed: int = 0
-    amplitude: float = 8.0
-    noise: float = 20.0
-    latitude: float = 30.0
-    spread: float = 12.0
+    amplitude: float = 9.0
+    noise: float = 16.0
+    latitude: float = 45.0
+    spread: float = 15.0
 
     def patterns(self) -> Tensor:
-        """Give the bright patterns, ``(KINDS, BANDS, SIDE, SIDE)``."""
+        """Give the bright patterns, ``(KINDS, BANDS, SIDE, SIDE)`` float64."""
         generator = torch.Generator().manual_seed(self.seed)
         phase = 2 * math.pi * torch.rand(KINDS, BANDS, len(BRIGHT), generator=generator)
         waves = torch.cos(_angles(BRIGHT) + phase[..., None, None])
@@ -79,7 +79,7 @@ class World:
         grating = torch.cos(waves[direction + len(COARSE) * (label % 2)] + phase)
         noise = torch.randn(len(label), BANDS, SIDE, SIDE, generator=generator)
         bright = self.patterns()[label // 2]
-        return bright + self.amplitude * grating[:, None] + self.noise * noise
+        return (bright + self.amplitude * grating[:, None] + self.noise * noise).float()
 
     def places(self, label: Tensor, generator: torch.Generator) -> Tensor:
         """Draw places of classes.
@@ -126,11 +126,11 @@ class World:
             ``(N, CLASSES)`` float64; exact but for rounding, which counts as noise.
         """
         variance = self.noise**2 + ROUNDING
-        image, patterns = image.double(), self.patterns().double()
-        rest = image[:, None] - patterns
+        image = image.double()
+        rest = image[:, None] - self.patterns()
         kinds = -rest.square().sum(dim=(2, 3, 4)) / (2 * variance)
         # The bright patterns have no part in the waves of the gratings.
-        waves = torch.exp(-1j * _angles(COARSE + FINE).double()).flatten(1)
+        waves = torch.exp(-1j * _angles(COARSE + FINE)).flatten(1)
         size = (image.sum(dim=1).flatten(1).to(waves.dtype) @ waves.T).abs()
         each = log_bessel(self.amplitude * size / variance)
         looks = each.view(len(image), 2, -1).logsumexp(dim=2)
@@ -189,10 +189,10 @@ def load_stssl_world(
     test_size: int = 2000,
     labels: int = 2,
     permuted: bool = False,
-    amplitude: float = 8.0,
-    noise: float = 20.0,
-    latitude: float = 30.0,
-    spread: float = 12.0,
+    amplitude: float = 9.0,
+    noise: float = 16.0,
+    latitude: float = 45.0,
+    spread: float = 15.0,
     val_fraction: float = 0.0,
 ) -> RecordDataset:
     """Load records of the world, drawn on the spot.
@@ -245,5 +245,5 @@ def few(label: Tensor, labels: int) -> Tensor:
 def _angles(waves: tuple[tuple[int, int], ...]) -> Tensor:
     """Give the angle of each wave at each pixel, ``(len(waves), SIDE, SIDE)``."""
     row, column = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
-    number = torch.tensor(waves)[:, :, None, None]
+    number = torch.tensor(waves, dtype=torch.float64)[:, :, None, None]
     return 2 * math.pi * (number[:, 0] * column + number[:, 1] * row) / SIDE

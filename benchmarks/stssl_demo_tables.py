@@ -1,0 +1,184 @@
+"""The table of the world of look-alikes: its rows, its aims, and what each row shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import mean
+from typing import Any
+
+from report import markdown, spread
+from stssl_common import Outcome
+from stssl_tables import differences, interval, told_interval
+
+FLOOR, PLAIN, IMAGES = "labels alone", "FixMatch, one network", "teacher without place"
+PERMUTED, KNOWS, AT_TEST = "teacher, places permuted", "teacher knows places", "places also at test"
+CEILING = "labels alone, all of them"
+# How much the student of the knowing teacher is to gain, in points.
+AIM = 5.0
+VERDICTS = {True: "met", False: "**missed**", None: "not judged"}
+MEASURES = {
+    "top1": "top-1",
+    "look": "look-alike, given the kind",
+    "shifted": "top-1, places shifted",
+    "pseudo": "pseudo-labels right",
+    "kept": "pseudo-labels kept",
+}
+# Rows of what could be known at best, and what stands in which column.
+BEST = {
+    "image alone": {"top1": "image", "look": "look"},
+    "place alone": {"top1": "place"},
+    "image and place": {"top1": "image + place"},
+}
+SHOWN = (FLOOR, PLAIN, IMAGES, PERMUTED, AT_TEST, KNOWS, CEILING)
+
+
+def with_teachers(outcome: Outcome) -> Outcome:
+    """Add the row of the teacher itself, which is measured in the runs of its student.
+
+    Args:
+        outcome: The trained rows.
+
+    Returns:
+        All rows.
+    """
+    planned, found = list(outcome.planned), dict(outcome.found)
+    for cell in outcome.planned:
+        if cell.row != KNOWS:
+            continue
+        taught = replace(cell, row=AT_TEST)
+        planned.append(taught)
+        if cell.key in outcome.found:
+            told = outcome.found[cell.key]
+            own = {k.removeprefix("taught_"): v for k, v in told.items() if "taught_" in k}
+            found[taught.key] = own
+    return Outcome(tuple(planned), found, outcome.failed)
+
+
+def points(outcome: Outcome, column: str, row: str, measure: str = "top1") -> list[float]:
+    """Pair a row with the teacher that knows no place, in points."""
+    pairs = differences(outcome.found, row, IMAGES, [column], measure)
+    return [100 * value for value in pairs]
+
+
+def moves(outcome: Outcome, column: str, row: str) -> list[float]:
+    """Tell how far a row's top-1 moves when the test places are shifted, in points."""
+    told = [outcome.found.get(cell.key) for cell in outcome.planned if cell.row == row]
+    return [100 * (one["shifted"] - one["top1"]) for one in told if one]
+
+
+def judge(outcome: Outcome, column: str) -> tuple[str, dict[str, Any]]:
+    """Say of each aim whether it is met.
+
+    Args:
+        outcome: All rows.
+        column: The column.
+
+    Returns:
+        Markdown, and aim to the differences and whether it is met (None where it was not run).
+    """
+    knows, permuted = (points(outcome, column, row) for row in (KNOWS, PERMUTED))
+    falls, stays = (moves(outcome, column, row) for row in (AT_TEST, KNOWS))
+    aims = {
+        f"*{KNOWS}* is above *{IMAGES}* by {AIM:g} points or more, its interval above 0": (
+            knows,
+            lambda mid, low, high: mid >= AIM and low > 0,
+        ),
+        f"*{PERMUTED}*: nothing is gained over *{IMAGES}*, the interval does not lie above 0": (
+            permuted,
+            lambda mid, low, high: low <= 0,
+        ),
+        f"*{AT_TEST}* falls when the test places are shifted, the interval below 0": (
+            falls,
+            lambda mid, low, high: high < 0,
+        ),
+        f"the student of *{KNOWS}* does not move then": (
+            stays,
+            lambda mid, low, high: low == high == 0,
+        ),
+    }
+    rows, data = [], {}
+    for aim, (values, holds) in aims.items():
+        met = bool(holds(*interval(values))) if len(values) > 1 else None
+        rows.append(
+            [aim, told_interval(values), {True: "met", False: "**missed**", None: "—"}[met]]
+        )
+        data[aim] = {"points": values, "met": met}
+    return markdown(["aim", "points", ""], rows), data
+
+
+def table(outcome: Outcome, column: str, best: Mapping[str, list[float]]) -> str:
+    """Write the rows, and under them what could be known at best.
+
+    Args:
+        outcome: All rows.
+        column: The column.
+        best: As ``best_known`` returned.
+
+    Returns:
+        Markdown.
+    """
+    rows = []
+    for row in SHOWN:
+        keys = [cell.key for cell in outcome.planned if cell.row == row]
+        told = [outcome.found[key] for key in keys if key in outcome.found]
+        texts = []
+        for measure in MEASURES:
+            values = [100 * one[measure] for one in told if measure in one]
+            texts.append(spread(values, 1) if values else "n/a" if told else "not run")
+        less = "" if row == IMAGES else told_interval(points(outcome, column, row))
+        rows.append([row, *texts, less])
+    for title, shares in BEST.items():
+        texts = dict.fromkeys(MEASURES, "n/a")
+        for measure, name in shares.items():
+            rate, error = (100 * value for value in best[name])
+            texts[measure] = f"{rate:.2f} (± {error:.2f})"
+        rows.append([f"*best possible: {title}*", *texts.values(), ""])
+    head = [f"{column}, %", *MEASURES.values(), f"top-1 less *{IMAGES}*, points"]
+    return markdown(head, rows)
+
+
+# What a row is, and what its numbers show; {measure} stands for a mean in per cent.
+READING = {
+    FLOOR: "what the labels teach without any other image: the kinds (top-1 {top1:.1f}), and of"
+    " two look-alikes the right one in {look:.1f} of 100 cases, where guessing gives 50.",
+    PLAIN: "the network labels for itself; of two look-alikes it finds {look:.1f} %.",
+    IMAGES: "two networks of images, as many weights and steps as below, so this is what the"
+    " knowing teacher is compared with; {pseudo:.1f} % of the pseudo-labels that count are right,"
+    " and the student cannot be better than what it is told ({top1:.1f}).",
+    PERMUTED: "the same networks as in the row of the knowing teacher, but training records have"
+    " each other's places: {pseudo:.1f} % of its pseudo-labels are right, so it is the link of"
+    " place and image that counts, not the further weights.",
+    AT_TEST: "the teacher of the knowing row itself, asked with the true places of the test:"
+    " {top1:.1f}; with each look-alike where the other one lived it says {shifted:.1f}, as it"
+    " goes by the place and not by the image.",
+    KNOWS: "images alone at test, yet {top1:.1f}: {pseudo:.1f} % of the pseudo-labels were right,"
+    " and these taught it the grating; with shifted places {shifted:.1f}, as it is given none.",
+    CEILING: "the same network with the labels of all training images; no row of few labels can"
+    " be expected above it.",
+}
+
+
+def reading(outcome: Outcome) -> str:
+    """Say of each row that was run what it is and what it shows.
+
+    Args:
+        outcome: All rows.
+
+    Returns:
+        Markdown.
+    """
+    lines = []
+    for row in SHOWN:
+        keys = [cell.key for cell in outcome.planned if cell.row == row]
+        told = [outcome.found[key] for key in keys if key in outcome.found]
+        if told:
+            means = {
+                name: 100 * mean(one[name] for one in told if name in one)
+                if any(name in one for one in told)
+                else math.nan
+                for name in MEASURES
+            }
+            lines.append(f"- *{row}*: {READING[row].format(**means)}")
+    return "\n".join(lines)
