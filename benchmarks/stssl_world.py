@@ -42,14 +42,14 @@ class World:
         amplitude: Of the gratings, in the units of 8-bit pixels.
         noise: Standard deviation of the noise of each pixel and band.
         latitude: Where one of two look-alikes lives on average, degrees; the other at its negative.
-        spread: Standard deviation of latitudes there, degrees.
+        spread: Standard deviation of latitudes and longitudes there, degrees.
     """
 
     seed: int = 0
     amplitude: float = 9.0
     noise: float = 16.0
     latitude: float = 45.0
-    spread: float = 15.0
+    spread: float = 12.0
 
     def patterns(self) -> Tensor:
         """Give the bright patterns, ``(KINDS, BANDS, SIDE, SIDE)`` float64."""
@@ -89,11 +89,11 @@ class World:
             generator: Where chance comes from.
 
         Returns:
-            ``(N, 2)`` degrees; longitudes say nothing.
+            ``(N, 2)`` degrees; longitudes are about 0 and say nothing.
         """
-        north = self.homes()[label] + self.spread * torch.randn(len(label), generator=generator)
-        east = 360 * torch.rand(len(label), generator=generator) - 180
-        return torch.stack((east, north.clamp(-MOST_LATITUDE, MOST_LATITUDE)), dim=1)
+        scatter = self.spread * torch.randn(len(label), 2, generator=generator)
+        north = (self.homes()[label] + scatter[:, 1]).clamp(-MOST_LATITUDE, MOST_LATITUDE)
+        return torch.stack((scatter[:, 0], north), dim=1)
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Draw records, as many of each class.
@@ -187,12 +187,12 @@ def load_stssl_world(
     seed: int = 0,
     size: int = 3000,
     test_size: int = 2000,
-    labels: int = 2,
+    labels: int = 1,
     permuted: bool = False,
     amplitude: float = 9.0,
     noise: float = 16.0,
     latitude: float = 45.0,
-    spread: float = 15.0,
+    spread: float = 12.0,
     val_fraction: float = 0.0,
 ) -> RecordDataset:
     """Load records of the world, drawn on the spot.

@@ -1,4 +1,4 @@
-"""The invented world of look-alikes: its likelihoods are those of brute force, its cue is weak."""
+"""The invented world of look-alikes and its table: likelihoods are those of brute force."""
 
 from __future__ import annotations
 
@@ -111,3 +111,48 @@ def test_permuted_and_shifted_places(home):
     assert not (image[0] == batches[0]["image"]).flatten(1).all(dim=1).any()
     again = home.load_stssl_world("test", seed=4, size=300, test_size=100, permuted=True)
     assert torch.equal(again.lonlat, test.lonlat)
+
+
+def outcome_of(tables, common, gains, shifted):
+    """Make an outcome in which the knowing teacher's student gains so much, draw by draw."""
+    rows = {tables.IMAGES: 0.6, tables.PERMUTED: 0.58, tables.KNOWS: 0.6}
+    cells = [common.Cell(row, "1", draw, {}) for draw in range(len(gains)) for row in rows]
+    found = {}
+    for cell in cells:
+        top = rows[cell.row] + (gains[cell.draw] if cell.row == tables.KNOWS else 0.0)
+        found[cell.key] = {"top1": top, "look": top, "shifted": top, "pseudo": top, "kept": 0.9}
+        if cell.row == tables.KNOWS:
+            found[cell.key] |= {"taught_top1": 0.9, "taught_look": 0.9, "taught_shifted": shifted}
+    return tables.with_teachers(common.Outcome(tuple(cells), found))
+
+
+@pytest.mark.parametrize(
+    ("gains", "shifted", "expected"),
+    [
+        ([0.3, 0.2, 0.25], 0.1, [True, True, True, True]),
+        ([0.03, 0.02, 0.04], 0.1, [False, True, True, True]),
+        ([0.5, -0.2, -0.1], 0.95, [False, True, False, True]),
+        ([0.3], 0.1, [None] * 4),
+    ],
+)
+def test_aims_are_judged_by_paired_draws(home, gains, shifted, expected):
+    tables, common = (importlib.import_module(f"stssl_{n}") for n in ("demo_tables", "common"))
+    outcome = outcome_of(tables, common, gains, shifted)
+    text, data = tables.judge(outcome, "1")
+    assert [one["met"] for one in data.values()] == expected
+    assert text.count("**missed**") == expected.count(False)
+    best = {key: [0.9, 0.001] for key in ("image", "look", "place", "image + place")}
+    page = tables.table(outcome, "1", best)
+    assert f"| {tables.AT_TEST} | 90.0" in page and f"| {tables.FLOOR} | not run" in page
+    told = tables.reading(outcome)
+    assert tables.AT_TEST in told and "nan" not in told and tables.FLOOR not in told
+
+
+def test_the_student_that_moves_with_the_places_would_be_told(home):
+    tables, common = (importlib.import_module(f"stssl_{n}") for n in ("demo_tables", "common"))
+    outcome = outcome_of(tables, common, [0.3, 0.2], 0.1)
+    for key, told in outcome.found.items():
+        if key[0] == tables.KNOWS:
+            told["shifted"] -= 0.0005
+    _, data = tables.judge(outcome, "1")
+    assert [one["met"] for one in data.values()] == [True, True, True, False]
