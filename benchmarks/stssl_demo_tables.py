@@ -101,9 +101,7 @@ def judge(outcome: Outcome, column: str) -> tuple[str, dict[str, Any]]:
     rows, data = [], {}
     for aim, (values, holds) in aims.items():
         met = bool(holds(*interval(values))) if len(values) > 1 else None
-        rows.append(
-            [aim, told_interval(values), {True: "met", False: "**missed**", None: "—"}[met]]
-        )
+        rows.append([aim, told_interval(values), VERDICTS[met]])
         data[aim] = {"points": values, "met": met}
     return markdown(["aim", "points", ""], rows), data
 
@@ -139,24 +137,25 @@ def table(outcome: Outcome, column: str, best: Mapping[str, list[float]]) -> str
     return markdown(head, rows)
 
 
-# What a row is, and what its numbers show; {measure} stands for a mean in per cent.
+# What a row is, and what its numbers show: a measure's name stands for its mean in per cent.
 READING = {
-    FLOOR: "what the labels teach without any other image: the kinds (top-1 {top1:.1f}), and of"
-    " two look-alikes the right one in {look:.1f} of 100 cases, where guessing gives 50.",
-    PLAIN: "the network labels for itself; of two look-alikes it finds {look:.1f} %.",
-    IMAGES: "two networks of images, as many weights and steps as below, so this is what the"
-    " knowing teacher is compared with; {pseudo:.1f} % of the pseudo-labels that count are right,"
-    " and the student cannot be better than what it is told ({top1:.1f}).",
-    PERMUTED: "the same networks as in the row of the knowing teacher, but training records have"
-    " each other's places: {pseudo:.1f} % of its pseudo-labels are right, so it is the link of"
-    " place and image that counts, not the further weights.",
-    AT_TEST: "the teacher of the knowing row itself, asked with the true places of the test:"
-    " {top1:.1f}; with each look-alike where the other one lived it says {shifted:.1f}, as it"
-    " goes by the place and not by the image.",
-    KNOWS: "images alone at test, yet {top1:.1f}: {pseudo:.1f} % of the pseudo-labels were right,"
-    " and these taught it the grating; with shifted places {shifted:.1f}, as it is given none.",
-    CEILING: "the same network with the labels of all training images; no row of few labels can"
-    " be expected above it.",
+    FLOOR: "what the labels teach without any other image: {top1:.1f}, and of two look-alikes the"
+    " right one in {look:.1f} of 100 cases, where guessing gives 50.",
+    PLAIN: "the network labels for itself: {pseudo:.1f} % of the pseudo-labels that count are"
+    " right, and of two look-alikes it finds {look:.1f} %.",
+    IMAGES: "two networks of images, what the knowing teacher is compared with: {pseudo:.1f} % of"
+    " the pseudo-labels that count are right, and the student is at {top1:.1f}.",
+    PERMUTED: "the networks of the knowing row, but training records have each other's places:"
+    " {pseudo:.1f} % of the pseudo-labels that count are right, and the student is at {top1:.1f};"
+    " further weights and numbers beside the image are worth nothing by themselves.",
+    AT_TEST: "the teacher of the knowing row itself, given the places of the test: {top1:.1f}; with"
+    " each look-alike where the other one lived {shifted:.1f}. So far it goes by the place, and"
+    " against the image.",
+    KNOWS: "its student, which sees images alone: {top1:.1f}, and the same to the last image with"
+    " shifted places ({shifted:.1f}), as it is given none; {pseudo:.1f} % of the pseudo-labels that"
+    " count were right.",
+    CEILING: "the same network with the labels of all training images, as many of them in a step as"
+    " others see with and without a label: {top1:.1f}.",
 }
 
 
