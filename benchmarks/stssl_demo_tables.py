@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from report import markdown, spread
-from stssl_common import Outcome
+from stssl_common import Measures, Outcome
 from stssl_tables import differences, interval, told_interval
 
 FLOOR, PLAIN, IMAGES = "labels alone", "FixMatch, one network", "teacher without place"
@@ -64,8 +64,7 @@ def points(outcome: Outcome, column: str, row: str, measure: str = "top1") -> li
 
 def moves(outcome: Outcome, column: str, row: str) -> list[float]:
     """Tell how far a row's top-1 moves when the test places are shifted, in points."""
-    told = [outcome.found.get(cell.key) for cell in outcome.planned if cell.row == row]
-    return [100 * (one["shifted"] - one["top1"]) for one in told if one]
+    return [100 * (one["shifted"] - one["top1"]) for one in told_of(outcome, row)]
 
 
 def judge(outcome: Outcome, column: str) -> tuple[str, dict[str, Any]]:
@@ -119,8 +118,7 @@ def table(outcome: Outcome, column: str, best: Mapping[str, list[float]]) -> str
     """
     rows = []
     for row in SHOWN:
-        keys = [cell.key for cell in outcome.planned if cell.row == row]
-        told = [outcome.found[key] for key in keys if key in outcome.found]
+        told = told_of(outcome, row)
         texts = []
         for measure in MEASURES:
             values = [100 * one[measure] for one in told if measure in one]
@@ -147,15 +145,14 @@ READING = {
     " the pseudo-labels that count are right, and the student is at {top1:.1f}.",
     PERMUTED: "the networks of the knowing row, but training records have each other's places:"
     " {pseudo:.1f} % of the pseudo-labels that count are right, and the student is at {top1:.1f};"
-    " further weights and numbers beside the image are worth nothing by themselves.",
+    " it is the link of place and image that the knowing row lives on.",
     AT_TEST: "the teacher of the knowing row itself, given the places of the test: {top1:.1f}; with"
     " each look-alike where the other one lived {shifted:.1f}. So far it goes by the place, and"
     " against the image.",
-    KNOWS: "its student, which sees images alone: {top1:.1f}, and the same to the last image with"
-    " shifted places ({shifted:.1f}), as it is given none; {pseudo:.1f} % of the pseudo-labels that"
-    " count were right.",
+    KNOWS: "its student, which sees images alone: {top1:.1f}, and {shifted:.1f} with shifted"
+    " places, as it is given none; {pseudo:.1f} % of the pseudo-labels that count were right.",
     CEILING: "the same network with the labels of all training images, as many of them in a step as"
-    " others see with and without a label: {top1:.1f}.",
+    " others see with and without a label: {top1:.1f}. With so few steps it is no bound.",
 }
 
 
@@ -170,14 +167,27 @@ def reading(outcome: Outcome) -> str:
     """
     lines = []
     for row in SHOWN:
-        keys = [cell.key for cell in outcome.planned if cell.row == row]
-        told = [outcome.found[key] for key in keys if key in outcome.found]
+        told = told_of(outcome, row)
         if told:
-            means = {
-                name: 100 * mean(one[name] for one in told if name in one)
-                if any(name in one for one in told)
-                else math.nan
-                for name in MEASURES
-            }
+            means = {name: _mean(told, name) for name in MEASURES}
             lines.append(f"- *{row}*: {READING[row].format(**means)}")
+    alone, own = (told_of(outcome, row) for row in (FLOOR, IMAGES))
+    if alone and own:
+        more = _mean(own, "top1") - _mean(alone, "top1")
+        lines.append(
+            f"- Without places, pseudo-labels {'help' if more > 0 else 'do not help'} here: *{IMAGES}*"
+            f" is at {more:+.1f} points from *{FLOOR}*."
+        )
     return "\n".join(lines)
+
+
+def told_of(outcome: Outcome, row: str) -> list[Measures]:
+    """List what the draws of a row measured, as far as they were run."""
+    keys = [cell.key for cell in outcome.planned if cell.row == row]
+    return [outcome.found[key] for key in keys if key in outcome.found]
+
+
+def _mean(told: list[Measures], name: str) -> float:
+    """Average a measure over the draws that have it, in per cent; NaN where none has."""
+    values = [100 * one[name] for one in told if name in one]
+    return mean(values) if values else math.nan
