@@ -175,8 +175,8 @@ def reading(outcome: Outcome) -> str:
     if alone and own:
         more = _mean(own, "top1") - _mean(alone, "top1")
         lines.append(
-            f"- Without places, pseudo-labels {'help' if more > 0 else 'do not help'} here: *{IMAGES}*"
-            f" is at {more:+.1f} points from *{FLOOR}*."
+            f"- Without places, pseudo-labels {'help' if more > 0 else 'do not help'} here:"
+            f" *{IMAGES}* is at {more:+.1f} points from *{FLOOR}*."
         )
     return "\n".join(lines)
 
