@@ -37,6 +37,7 @@ NAMES = {
     "val_macro_f1": "F1, mean of classes",
     "val_micro_f1": "F1, all classes together",
     "val_ece": "calibration error",
+    "kept": "labels given that count, share",
     "learning_rate": "learning rate",
     "samples_per_second": "records per second",
     "memory_bytes": "memory, bytes",

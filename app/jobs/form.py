@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from csp_core.config.presets import PRESETS
+from csp_core.config.presets import presets_of
 from csp_core.config.schema import (
     FAMILIES,
     Option,
@@ -28,6 +28,7 @@ from shared.words import escape_markdown
 
 MOST_YAML = 200_000
 NONE = "none"
+THRESHOLDS = "thresholds"
 # The keys of training that every run has to think of; the others stand below.
 FIRST = ("epochs", "batch_size", "learning_rate", "device", "precision", "watch")
 NAME = Option("name", "text", "model", help="Letters, digits, dots, dashes; a time is added to it.")
@@ -55,14 +56,14 @@ def draw_start() -> None:
         key=key,
         on_change=partial(_begin, key, None),
     )
-    key = draft.key_of("preset")
+    key, presets = draft.key_of("preset"), presets_of(data_set)
     middle.selectbox(
         "Start from the preset",
-        PRESETS,
-        list(PRESETS).index(name) if name else None,
+        presets,
+        list(presets).index(name) if name else None,
         placeholder="settings of a run or file",
         key=key,
-        help="\n".join(f"- **{k}**: {v}" for k, v in PRESETS.items()),
+        help="\n".join(f"- **{k}**: {v}" for k, v in presets.items()),
         on_change=partial(_begin, None, key),
     )
     with right.popover("Settings from a file", width="stretch"):
@@ -83,7 +84,7 @@ def _begin(set_key: str | None, preset_key: str | None) -> None:
     data_set, name = draft.base()
     data_set = st.session_state[set_key] if set_key else data_set
     name = st.session_state[preset_key] if preset_key else name
-    draft.begin(data_set, name or draft.DEFAULT_PRESET)
+    draft.begin(data_set, name if name in presets_of(data_set) else draft.DEFAULT_PRESET)
 
 
 def _upload() -> None:
@@ -119,7 +120,7 @@ def draw_settings() -> None:
             draw_option("data.root", option, of=data_set, label="Folder or file of the data")
         draw_options("data", data, of=data_set, skip=("root",))
     with st.expander("Objective: what is learned"):
-        draw_component("objective", "objective", "Objective", offered=_objectives())
+        draw_objective()
     with st.expander("Location encoder"):
         draw_location()
     with st.expander("Image encoder"):
@@ -143,19 +144,26 @@ def _objectives() -> list[str]:
     return [name for name, one in OBJECTIVES.items() if teachers or not one.taught or name == now]
 
 
-def draw_component(
-    path: str,
-    family: str,
-    label: str,
-    *,
-    offered: Iterable[str] | None = None,
-    may_be_none: bool = False,
-) -> None:
+def draw_component(path: str, family: str, label: str, *, may_be_none: bool = False) -> None:
     """Draw the box that picks a component of a table, with its sentence and its options."""
-    name = _pick(path, offered or FAMILIES[family][0], label, may_be_none=may_be_none)
+    name = _pick(path, FAMILIES[family][0], label, may_be_none=may_be_none)
     if name:
         st.caption(escape_markdown(summary(family, name)))
         draw_options(path, options(family, name), of=name)
+
+
+def draw_objective() -> None:
+    """Draw the objective; what decides which pseudo-labels count has boxes of its own."""
+    path = "objective"
+    name = _pick(path, _objectives(), "Objective")
+    if not name:
+        return
+    st.caption(escape_markdown(summary(path, name)))
+    below = options(THRESHOLDS, name) if name in FAMILIES[THRESHOLDS][0] else None
+    draw_options(path, options(path, name), of=name, skip=() if below is None else (THRESHOLDS,))
+    if below:
+        st.caption("Which labels count that it gives to pictures without one:")
+        draw_options(f"{path}.{THRESHOLDS}", below, of=name)
 
 
 def draw_location() -> None:

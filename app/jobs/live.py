@@ -17,6 +17,7 @@ from jobs import charts, listing
 from jobs.control import RESUMABLE, draw_controls, draw_notices
 from jobs.film import draw_film
 from jobs.start import settings_text
+from shared.glossary import GLOSSARY
 from shared.words import escape_markdown
 
 TAIL_LINES = 50
@@ -129,9 +130,18 @@ def draw_curves(job: Job) -> None:
             )
         else:
             st.caption("No validation numbers yet.")
+    draw_kept(rows, axis)
     if said := listing.said_of_cut(job.path):
         st.caption(said)
     draw_machine(rows, axis)
+
+
+def draw_kept(rows: charts.Rows, axis: str) -> None:
+    """Draw how many labels count of those that a run gives to pictures without one."""
+    if any("kept" in row for row in rows):
+        title = charts.name_of("kept").capitalize()
+        charts.draw_chart(title, charts.points(rows, ("kept",), axis), axis, height=160)
+        st.caption(GLOSSARY["labels given that count"])
 
 
 def draw_machine(rows: charts.Rows, axis: str) -> None:

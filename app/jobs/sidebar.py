@@ -8,7 +8,7 @@ import time
 
 import streamlit as st
 
-from csp_core.config.presets import PRESETS, preset
+from csp_core.config.presets import preset, presets_of
 from csp_core.data import DATASETS
 from csp_core.errors import CspError
 from csp_core.runs.jobs import Job
@@ -43,12 +43,13 @@ def draw_launcher() -> None:
     """Draw the few boxes that a first run needs."""
     st.markdown("#### Train a model")
     data_set = st.selectbox("Data set", DATASETS, list(DATASETS).index(DEFAULT_SET), key="jobs-set")
+    presets = presets_of(data_set)
     name = st.selectbox(
         "Preset",
-        PRESETS,
-        list(PRESETS).index(DEFAULT_PRESET),
+        presets,
+        list(presets).index(DEFAULT_PRESET),
         key="jobs-preset",
-        help="\n".join(f"- **{key}**: {value}" for key, value in PRESETS.items()),
+        help="\n".join(f"- **{key}**: {value}" for key, value in presets.items()),
     )
     if data_set not in WITHOUT_FILES:
         st.text_input("Folder or file of the data", key="jobs-root", placeholder="path")

@@ -77,6 +77,16 @@ GLOSSARY = {
         "Places that the model sees as alike: what is recorded at one tends to be recorded at the"
         " others."
     ),
+    "labels given that count": (
+        "A method for few labels guesses the label of each picture that has none, and learns from"
+        " a guess where it is sure enough. This is the part that it is sure of; whether the guesses"
+        " are right, the validation numbers say."
+    ),
+    "teacher and model": (
+        "The teacher is a network that helps in training and may know where and when a picture was"
+        " taken. The model, which stays, sees the picture alone, so it works where nothing is known"
+        " of places."
+    ),
     "model": (
         "A file that has learned from recordings which {many} to expect where. Each has its own"
         " {many}, its own gaps and its own licence."

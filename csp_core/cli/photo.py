@@ -26,6 +26,7 @@ from csp_core.model import LEVEL_MEANING, DualEncoder
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
 FIT = 2048
+PLACELESS = "This model looks at no place: its answer is that of the picture alone."
 # Of a longer set only the size is told.
 MOST_NAMED = 8
 
@@ -88,7 +89,11 @@ def predict_photo(
     lines = [known or f"No place: {photo.why_no_place}"]
     if report:
         lines += [support_line(model, report), *_day_line(model, when, own=found.own_date)]
-    _print(answer, [*lines, *_set_lines(answer, report), *photo.notes])
+    elif model.classifier is None:
+        # A place that the file happens to hold is not what the answer rests on.
+        lines = [PLACELESS]
+    told = [*lines, *_set_lines(answer, report), *photo.notes]
+    _print(answer, told, placeless=model.classifier is None)
 
 
 def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
@@ -147,7 +152,21 @@ def _set_lines(answer: PhotoAnswer, report: PlaceReport | None) -> list[str]:
     return [f"9 times in 10 the truth is among: {told}."]
 
 
-def _print(answer: PhotoAnswer, lines: list[str]) -> None:
+def _print(answer: PhotoAnswer, lines: list[str], *, placeless: bool) -> None:
+    if placeless:
+        table = Table("rank", "image alone", "")
+        for one in answer.image_only:
+            name = f"{one.taxon} {one.common_name}".strip()
+            table.add_row(*map(Text, (str(one.rank), name, f"{one.value:.1%}")))
+    else:
+        table = _both(answer)
+    out.print(table)
+    for line in lines if answer.fits else [*lines, answer.fits_reason]:
+        out.print(line, markup=False, highlight=False)
+
+
+def _both(answer: PhotoAnswer) -> Table:
+    """Put the two rankings of a picture beside each other."""
     table = Table("rank", "image alone", "", "image and place", "", "was", "why")
     for alone, both in zip(answer.image_only, answer.combined, strict=True):
         first, second = (f"{line.taxon} {line.common_name}".strip() for line in (alone, both))
@@ -158,6 +177,4 @@ def _print(answer: PhotoAnswer, lines: list[str]) -> None:
         )
         # Names may hold brackets, which are no markup.
         table.add_row(*map(Text, cells))
-    out.print(table)
-    for line in lines if answer.fits else [*lines, answer.fits_reason]:
-        out.print(line, markup=False, highlight=False)
+    return table

@@ -16,8 +16,11 @@ PRESETS = {
     "seconds": "A small encoder, for a first look; about half a minute on the invented world.",
     "small": "Settings that do well on one machine; minutes to an hour.",
     "paper": "The values of the CSP paper, as far as it states them; hours on large data.",
+    "few labels": "Some labels and many pictures without any; seconds on the invented world,"
+    " minutes on patches of land.",
 }
-# By preset, of data sets that have a file of their own; "" is for all others.
+# By preset, of data sets that have a file of their own; "" is for all others. A preset without that
+# one is for the data sets named alone.
 _FILES = {
     "seconds": {
         "": "presets/seconds.yaml",
@@ -37,7 +40,37 @@ _FILES = {
         "fmow": "csp-fmow-code.yaml",
         "inat2018": "csp-inat2018-paper.yaml",
     },
+    "few labels": {
+        "bigearthnet": "stssl/bigearthnet_fixmatch_cpu.yaml",
+        "demo": "presets/few-labels-seconds.yaml",
+        "eurosat": "stssl/eurosat_fixmatch_cpu.yaml",
+        "photos": "presets/photos-few-labels.yaml",
+    },
 }
+
+
+def presets_of(data_set: str) -> dict[str, str]:
+    """List the presets that there are for a data set.
+
+    Args:
+        data_set: A name in ``DATASETS``.
+
+    Returns:
+        Those of ``PRESETS``, each with its sentence.
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+
+    Example:
+        >>> list(presets_of("occurrences"))
+        ['seconds', 'small', 'paper']
+    """
+    lookup("data set", DATASETS, data_set)
+    return {
+        name: told
+        for name, told in PRESETS.items()
+        if data_set in (files := _FILES[name]) or "" in files
+    }
 
 
 def preset_file(data_set: str, name: str) -> Path:
@@ -51,12 +84,12 @@ def preset_file(data_set: str, name: str) -> Path:
         A configuration that ``csp train`` takes.
 
     Raises:
-        UnknownNameError: If there is no such data set or preset.
+        UnknownNameError: If there is no such data set, or no such preset for it.
         ConfigError: If the file is not there.
     """
-    lookup("data set", DATASETS, data_set)
-    files = lookup("preset", _FILES, name)
-    path = CONFIGS / files.get(data_set, files[""])
+    lookup("preset", presets_of(data_set), name)
+    files = _FILES[name]
+    path = CONFIGS / (files[data_set] if data_set in files else files[""])
     if not path.is_file():
         raise ConfigError(f"No file {path}: presets stand in the clone of the repository.")
     return path
@@ -84,7 +117,7 @@ def preset(data_set: str, name: str) -> dict[str, Any]:
         places_alone = {"images": False} if "images" in option_names(DATASETS[data_set]) else {}
         data = {"name": data_set, **places_alone}
     data.pop("root", None)
-    return {**tree, "name": f"{data_set}-{name}", "data": data}
+    return {**tree, "name": f"{data_set}-{name}".replace(" ", "-"), "data": data}
 
 
 def settings_of(path: Path) -> dict[str, Any]:

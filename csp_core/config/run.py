@@ -302,6 +302,8 @@ def set_key(
         inner = tree.setdefault(section, {})
         if isinstance(inner, str):  # a component given by its name alone
             tree[section] = inner = {"name": inner}
+        elif inner is None:  # written out where there was none
+            tree[section] = inner = {}
         if not isinstance(inner, dict):
             raise ConfigError(f"{given!r}: {section!r} is not a section.")
         tree = inner

@@ -19,6 +19,7 @@ from csp_core.data import DATASETS
 from csp_core.image import IMAGE_ENCODERS
 from csp_core.location import ENCODINGS, INPUTS, NETWORKS
 from csp_core.objectives import OBJECTIVES
+from csp_core.objectives.semisup.thresholds import POLICIES
 from csp_core.tables import lookup, option_names
 
 # Family to its table and how many leading parameters are no options.
@@ -29,7 +30,11 @@ FAMILIES: dict[str, tuple[Mapping[str, Callable[..., Any]], int]] = {
     "network": (NETWORKS, 2),
     "input": (INPUTS, 0),
     "image": (IMAGE_ENCODERS, 0),
+    # What ``objective.thresholds`` of the objective of that name takes.
+    "thresholds": (POLICIES, 1),
 }
+# What a component's owner gives it, so that nobody is asked for it.
+GIVEN = {"thresholds": ("several", "frequency", "steps")}
 KINDS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text", Path: "text"}
 
 
@@ -100,6 +105,7 @@ def options(family: str, name: str) -> tuple[Option, ...]:
     return tuple(
         _option(key, hints.get(key, Any), default, sentences.get(key, ""))
         for key, default in option_names(constructor, given=given).items()
+        if key not in GIVEN.get(family, ())
     )
 
 
@@ -139,7 +145,9 @@ def _sentences(constructor: Callable[..., Any]) -> dict[str, str]:
     bases = inspect.getmro(constructor) if isinstance(constructor, type) else (constructor,)
     for base in bases:
         for name, sentence in _arguments(inspect.cleandoc(base.__doc__ or "")):
-            found.setdefault(name, sentence)
+            # What a base explains is explained there.
+            if not re.fullmatch(r"As of \w+\.", sentence):
+                found.setdefault(name, sentence)
     return found
 
 

@@ -147,3 +147,25 @@ def test_a_failure_says_why_where_it_was_started(folder: Path, open_page: OpenPa
         settle(page)
         page.locator(".st-key-jobs-train button").click()
         expect(sidebar(page).get_by_text("data may lie", exact=False)).to_be_visible()
+
+
+def test_few_labels_are_learned_from_and_the_model_is_used(
+    folder: Path, open_page: OpenPage
+) -> None:
+    """A preset from the sidebar, followed to its end; its model looks at pictures alone."""
+    with running_app(folder) as address:
+        page = open_page(address)
+        settle(page)
+        page.locator(".st-key-jobs-preset [role=combobox]").click()
+        page.get_by_role("option", name="few labels").click()
+        page.locator(".st-key-jobs-name input").fill("first")
+        page.keyboard.press("Enter")
+        settle(page)
+        page.locator(".st-key-jobs-train button").click()
+        sidebar(page).get_by_role("link", name=re.compile("^first-")).click()
+        expect(main(page).get_by_text("✔ finished")).to_be_visible(timeout=SLOW)
+        expect(main(page).get_by_text("Labels given that count, share")).to_be_visible()
+        main(page).locator(".st-key-train-use-this-model button").click()
+        page.goto(f"{address}photo?model={one_run(folder).name}")
+        settle(page)
+        expect(page.get_by_role("combobox", name="Model")).to_have_value(one_run(folder).name)

@@ -13,7 +13,7 @@ from csp_core.errors import ConfigError, CspError, DataNotFoundError
 from tests import small
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SHIPPED = sorted(set(CONFIGS.glob("*.yaml")) - set(CONFIGS.glob("sweep*.yaml")))
+SHIPPED = sorted(set(CONFIGS.rglob("*.yaml")) - set(CONFIGS.glob("sweep*.yaml")))
 
 
 @pytest.fixture

@@ -1,18 +1,25 @@
 import pytest
 
 from csp_core.config import load_config, parse_config
-from csp_core.config.presets import CONFIGS, PRESETS, preset, preset_file, settings_of
+from csp_core.config.presets import (
+    CONFIGS,
+    PRESETS,
+    preset,
+    preset_file,
+    presets_of,
+    settings_of,
+)
 from csp_core.data import DATASETS
 from csp_core.errors import UnknownNameError
 
-PAIRS = [(data_set, name) for data_set in DATASETS for name in PRESETS]
+PAIRS = [(data_set, name) for data_set in DATASETS for name in presets_of(data_set)]
 
 
 @pytest.mark.parametrize(("data_set", "name"), PAIRS)
 def test_every_data_set_has_every_preset(data_set: str, name: str) -> None:
     tree = preset(data_set, name)
     config = parse_config(tree)
-    assert config.name == f"{data_set}-{name}" and config.data.name == data_set
+    assert config.name == f"{data_set}-{name}".replace(" ", "-") and config.data.name == data_set
     assert config.data.root is None and config.card.title == ""
     load_config(preset_file(data_set, name))
 
@@ -25,6 +32,17 @@ def test_a_preset_for_any_data_set_reads_no_images() -> None:
 def test_every_file_of_presets_is_used() -> None:
     used = {preset_file(*pair) for pair in PAIRS}
     assert set((CONFIGS / "presets").glob("*.yaml")) <= used
+    assert {name for _, name in PAIRS} == set(PRESETS)
+
+
+def test_few_labels_is_offered_where_there_are_pictures_without_one() -> None:
+    assert "few labels" not in presets_of("occurrences")
+    with pytest.raises(UnknownNameError, match="small"):
+        preset("occurrences", "few labels")
+    for data_set in ("demo", "eurosat", "photos"):
+        config = parse_config(preset(data_set, "few labels"))
+        assert config.data.options["unlabelled"] and config.model.location is None
+        assert config.objective.options["teacher"] == "metadata"
 
 
 def test_settings_are_given_anew() -> None:

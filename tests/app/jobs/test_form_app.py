@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from csp_core.config import parse_config
-from csp_core.config.presets import PRESETS
+from csp_core.config.presets import presets_of
 from csp_core.config.schema import FAMILIES, options, summary
 from csp_core.data import DATASETS
 from tests.app.jobs.conftest import Open, texts
@@ -43,7 +43,12 @@ def test_every_objective_is_offered_with_all_its_options(open_train: Open) -> No
     for name in FAMILIES["objective"][0]:
         box(app, "selectbox", "objective-name").select(name).run()
         assert not app.exception
-        assert keys(app, "objective") == {o.name for o in options("objective", name)}
+        wanted = {o.name for o in options("objective", name)}
+        if name in FAMILIES["thresholds"][0]:
+            # Boxes of their own in place of one for a mapping.
+            wanted -= {"thresholds"}
+            wanted |= {f"thresholds.{o.name}" for o in options("thresholds", name)}
+        assert keys(app, "objective") == wanted
         assert summary("objective", name) in texts(app)
 
 
@@ -65,11 +70,12 @@ def test_every_encoding_is_offered_with_a_picture_of_its_basis(open_train: Open)
 def test_every_data_set_and_preset_begins_anew(open_train: Open) -> None:
     app = open_train(new="1")
     assert box(app, "selectbox", "data-set").options == list(DATASETS)
-    assert box(app, "selectbox", "preset").options == list(PRESETS)
+    assert box(app, "selectbox", "preset").options == list(presets_of("demo"))
     for name in DATASETS:
         box(app, "selectbox", "data-set").select(name).run()
         assert not app.exception
         assert keys(app, "data") == {o.name for o in options("data", name)}
+        assert box(app, "selectbox", "preset").options == list(presets_of(name))
     box(app, "selectbox", "preset").select("paper").run()
     assert box(app, "text_input", "name").value == f"{name}-paper"
     assert parse_config(app.session_state["train-draft"]).data.name == name
@@ -219,3 +225,28 @@ def test_the_command_names_the_file_that_the_run_reads(
     box(app, "selectbox", "data-set").select("occurrences").run()
     box(app, "text_input", "data.root").set_value("mine.csv").run()
     assert not app.error and str(home / "data here" / "mine.csv") in app.code[0].value
+
+
+def test_few_labels_are_set_up_without_a_line_of_yaml(open_train: Open) -> None:
+    app = open_train(new="1")
+    box(app, "selectbox", "preset").select("few labels").run()
+    assert not app.error and not app.button(key="train-start").disabled
+    assert box(app, "selectbox", "objective.teacher").value == "metadata"
+    box(app, "text_input", "objective.thresholds.threshold").set_value("0.9").run()
+    box(app, "selectbox", "objective.distil").select("mse").run()
+    config = parse_config(app.session_state["train-draft"])
+    assert config.objective.options["thresholds"] == {"threshold": 0.9}
+    assert config.objective.options["distil"] == "mse"
+    assert "objective.thresholds.threshold=0.9" in texts(app)
+    # A place is given to the teacher by any encoder, in the words of the configuration.
+    box(app, "text_input", "objective.metadata").set_value("{name: grid, num_scales: 8}").run()
+    assert app.session_state["train-draft"]["objective"]["metadata"]["num_scales"] == 8
+    # Settings with defaults written out have none there.
+    written = b"objective: {name: fixmatch, thresholds: null}\nmodel: {image: small_convnet}\n"
+    generation = app.session_state["train-generation"]
+    app.file_uploader(key=f"train-{generation}-upload").upload("a.yaml", written, "text/yaml").run()
+    box(app, "text_input", "objective.thresholds.threshold").set_value("0.7").run()
+    assert app.session_state["train-draft"]["objective"]["thresholds"] == {"threshold": 0.7}
+    # A data set of places alone has no such preset.
+    box(app, "selectbox", "data-set").select("occurrences").run()
+    assert not app.exception

@@ -54,6 +54,25 @@ def test_a_run_is_started_followed_and_finishes(open_train: Open, home: Path) ->
     assert (path / "model" / "model.safetensors").is_file()
 
 
+def test_few_labels_are_learned_from_or_refused_in_a_sentence(open_train: Open, home: Path) -> None:
+    app = open_train(new="1")
+    preset = next(
+        one for one in app.selectbox if str(one.key).endswith("-preset") and one.key[0] == "t"
+    )
+    preset.select("few labels").run()
+    labels = next(one for one in app.text_input if str(one.key).endswith("-data.labels"))
+    labels.set_value("12").run()
+    assert not app.error
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    (path,) = (home / "runs").glob("demo-few-labels-*")
+    assert finish(path)["state"] == "failed"
+    time.sleep(1.6)  # the list's age
+    app.run()
+    said = texts(app)
+    assert "12 labels" in said and "24" in said and "Traceback" not in said
+
+
 def test_two_presses_start_one_run(open_train: Open, home: Path) -> None:
     app = open_train()
     app.text_input(key="jobs-name").set_value("my first run").run()
