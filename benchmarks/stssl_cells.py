@@ -78,7 +78,7 @@ def train_cell(tree: Mapping[str, Any], folder: Path) -> Trained:
     config = parse_config(copy.deepcopy(dict(tree)))
     torch.set_num_threads(config.training.threads or 1)
     run, accelerator = RunDir(folder), make_accelerator(config)
-    run.path.mkdir(parents=True, exist_ok=True)
+    run.create()
     plan = plan_stages(config, run)[-1]
     stage = Stage(plan, run, accelerator)
     began = time.monotonic()

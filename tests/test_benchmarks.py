@@ -36,6 +36,7 @@ BENCHMARKS = {
     "landcover": (LAND, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),
+    "stssl_demo": (None, ["--cells", "cells"]),
     "app_load": (ROOT / "app/static/node_modules/leaflet", ["--cells", "cells", "--profile"]),
 }
 

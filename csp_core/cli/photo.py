@@ -92,8 +92,8 @@ def predict_photo(
     elif model.classifier is None:
         # A place that the file happens to hold is not what the answer rests on.
         lines = [PLACELESS]
-    lines += [*_set_lines(answer, report), *photo.notes]
-    _print(answer, lines, placeless=model.classifier is None)
+    said = [*lines, *_set_lines(answer, report), *photo.notes]
+    _print(answer, said, placeless=model.classifier is None)
 
 
 def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:

@@ -27,7 +27,7 @@ from csp_core.data.sets.bigearthnet_tables import (
     read_metadata,
     read_splits,
 )
-from csp_core.data.splits import Split, deal
+from csp_core.data.splits import Split, deal, keep_labels
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.geo import check_lonlat
 from csp_core.tables import lookup
@@ -62,6 +62,10 @@ def load_bigearthnet(
     block_degrees: float = 1.0,
     buffer_km: float = 0.0,
     seed: int = 0,
+    label_fraction: float = 1.0,
+    label_seed: int | None = None,
+    labels: int | None = None,
+    unlabelled: bool = False,
 ) -> ImageDataset:
     """Load BigEarthNet: patches of 120 pixels a side of 10 m, several classes in each.
 
@@ -89,6 +93,11 @@ def load_bigearthnet(
         buffer_km: Training records this near to one of validation or test are left out; not for
             ``official``.
         seed: Seed of the split.
+        label_fraction: Part of the training patches whose labels are seen, in (0, 1].
+        label_seed: Seed of that choice; that of the split if omitted.
+        labels: Training patches in all whose labels are seen, each class in two of them at least;
+            None for as many as ``label_fraction`` says.
+        unlabelled: Whether the other training patches stay, without their labels.
 
     Returns:
         The records of the part, each with a label set and no label; classes are sorted by name and
@@ -108,6 +117,10 @@ def load_bigearthnet(
         block_degrees=block_degrees,
         buffer_km=buffer_km,
         seed=seed,
+        label_fraction=label_fraction,
+        label_seed=label_seed,
+        labels=labels,
+        keep_unlabelled=unlabelled,
     )
     if root is None:
         raise ConfigError("The data set 'bigearthnet' needs root: the folder of its patches.")
@@ -115,31 +128,31 @@ def load_bigearthnet(
     found = _find(folder, version, wanted, in_memory=in_memory)
     found = _chosen(found, folder, classes, snow=without_snow, clouds=without_clouds)
     lonlat, date = _columns(found.table)
-    labels = label_sets(found.table[f"labels_{classes}"], names)
-    dealt = _deal(how, split_method, found.table, lonlat)
+    sets = label_sets(found.table[f"labels_{classes}"], names)
+    dealt = _deal(how, split_method, found.table, lonlat, sets, names)
     if published_labels is not None:
-        lists = read_labelled(folder, published_labels, classes)
-        dealt, labels = _unlabelled(dealt, labels, found.table, *lists)
+        dealt = _unlabelled(dealt, found.table, *read_labelled(folder, published_labels, classes))
     found.info["left_out_by_buffer"] = dealt.near
     found.info["split"] = _words(how, split, split_method, published_labels)
-    return _part(found, split, dealt, names, lonlat=lonlat, labels=labels, date=date)
+    return _part(found, split, dealt, names, lonlat=lonlat, labels=sets, date=date)
 
 
 def _part(
     found: _Found, split: str, dealt: Dealt, names: tuple[str, ...], **columns: Tensor
 ) -> ImageDataset:
     """Give the records of one part."""
-    rows, train, labels = dealt.rows(split), dealt.rows("train"), columns["labels"]
+    rows, train = dealt.rows(split), dealt.rows("train")
+    told, labels = columns["labels"], dealt.shown(columns["labels"])
     patches = found.table["patch_id"].to_list()
     return ImageDataset(
-        **{name: column[rows] for name, column in columns.items()},
+        **{name: column[rows] for name, column in {**columns, "labels": labels}.items()},
         label=torch.full((len(rows),), -1),
         classes=recounted(ClassTable(names), torch.full((len(train),), -1), labels[train]),
         name="bigearthnet",
         info={**SOURCE, **found.info},
         store=found.store,
         rows=found.kept[rows] if found.store is not None else found.kept,
-        test_hash=dealt.test_hash(names, columns["lonlat"], labels, files=patches),
+        test_hash=dealt.test_hash(names, columns["lonlat"], told, files=patches),
     )
 
 
@@ -257,9 +270,15 @@ def _columns(table: pl.DataFrame) -> tuple[Tensor, Tensor]:
     return lonlat, torch.from_numpy(date).float()
 
 
-def _deal(how: Split, method: str, table: pl.DataFrame, lonlat: Tensor) -> Dealt:
+def _deal(
+    how: Split,
+    method: str,
+    table: pl.DataFrame,
+    lonlat: Tensor,
+    labels: Tensor,
+    names: tuple[str, ...],
+) -> Dealt:
     """Deal the patches: by their published parts, by tiles, or as others are dealt."""
-    label = torch.full((len(table),), -1)
     if method == "official":
         if "part" not in table.columns:
             raise ConfigError(
@@ -267,23 +286,24 @@ def _deal(how: Split, method: str, table: pl.DataFrame, lonlat: Tensor) -> Dealt
                 f" {', '.join(name for name in METHODS if name != 'official')}."
             )
         parts = torch.from_numpy(table["part"].to_numpy(writable=True))
-        return Dealt(parts, torch.ones_like(parts, dtype=torch.bool))
+        kept = keep_labels(how, parts, labels, names)
+        if not how.keep_unlabelled:
+            parts = torch.where((parts == PARTS["train"]) & ~kept, LEFT_OUT, parts)
+        return Dealt(parts, kept)
     if method != "tile":
-        return deal(how, lonlat, label)
+        return deal(how, lonlat, labels, names=names)
     if "tile" not in table.columns or table["tile"].null_count():
         raise ConfigError(
             "Not every patch says its tile, which the names of v2 and the JSON files of v1 do; give"
             " split_method block."
         )
-    names = sorted(table["tile"].unique().to_list())
-    number = {name: row for row, name in enumerate(names)}
+    tiles = sorted(table["tile"].unique().to_list())
+    number = {name: row for row, name in enumerate(tiles)}
     tile = table["tile"].replace_strict(number, return_dtype=pl.Int64).to_numpy(writable=True)
-    return deal(how, lonlat, label, recorder=torch.from_numpy(tile))
+    return deal(how, lonlat, labels, recorder=torch.from_numpy(tile), names=names)
 
 
-def _unlabelled(
-    dealt: Dealt, labels: Tensor, table: pl.DataFrame, known: pl.Series, unknown: pl.Series
-) -> tuple[Dealt, Tensor]:
+def _unlabelled(dealt: Dealt, table: pl.DataFrame, known: pl.Series, unknown: pl.Series) -> Dealt:
     """Take the labels of the training patches that a published list leaves without."""
     named, others = (
         torch.from_numpy(table["patch_id"].is_in(names.to_list()).to_numpy().copy())
@@ -294,4 +314,4 @@ def _unlabelled(
         raise BadRecordError("No training patch is in the published list of labelled ones.")
     parts = dealt.parts.masked_fill(train & ~named & ~others, LEFT_OUT)
     bare = train & ~named & others
-    return Dealt(parts, dealt.labelled & ~bare, dealt.near), labels.masked_fill(bare[:, None], -1)
+    return Dealt(parts, dealt.labelled & ~bare, dealt.near)

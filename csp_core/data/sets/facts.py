@@ -35,7 +35,7 @@ _PUBLISHED = frozenset(
 FACTS = {
     # Published labels fit published parts alone; `classes` changes which label sets are empty.
     "bigearthnet": Facts(
-        keeps_test=frozenset({"published_labels", "buffer_km"}),
+        keeps_test=frozenset({"published_labels", "buffer_km"}) | _LABELS,
         reads=frozenset({"images", "in_memory"}),
     ),
     # Its records follow from its options, so their test has no hash; their last digits would differ

@@ -262,3 +262,18 @@ def test_the_whole_table_and_real_patches():
     second = torch.cat([part.lonlat for part in parts])
     near = torch.cdist(data.lonlat.double(), second.double()).min(dim=1).values
     assert (near < 1e-4).sum() >= 6
+
+
+@pytest.mark.parametrize("method", ["official", "tile"])
+def test_few_labels_are_seen_and_the_other_patches_stay_without(tmp_path, method):
+    root = bigearthnet.make(tmp_path)
+    options = {"images": False, "split_method": method, "label_fraction": 0.5}
+    whole = load(root, "train", **{**options, "label_fraction": 1.0})
+    few = load(root, "train", **options, unlabelled=True)
+    alone = load(root, "train", **options)
+    assert len(few) == len(whole) and len(alone) == int(few.labelled().sum()) < len(whole)
+    assert (few.labels[~few.labelled()] == -1).all()
+    assert torch.equal(few.labels[few.labelled()], alone.labels)
+    assert few.classes.records == len(alone) and few.classes.counts == alone.classes.counts
+    tests = [load(root, "test", **options), load(root, "test", **options, unlabelled=True)]
+    assert all(one.labelled().all() and one.test_hash == whole.test_hash for one in tests)

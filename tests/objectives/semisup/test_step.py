@@ -256,7 +256,7 @@ def test_the_loss_is_that_of_the_publications(name, several, options):
     if name in FIXED:
         given["threshold"] = PAIR if several else ONE
     objective = made(name, data, thresholds=given, **options).double()
-    slow = Slow(name, several, objective.policy.frequency)
+    slow, own = (Slow(name, several, objective.policy.frequency) for _ in range(2))
     model, teacher = objective.model, objective.teacher
     for step, batch in enumerate(batches(objective, data, 3)):
         target = batch["labels" if several else "label"].numpy()
@@ -270,7 +270,9 @@ def test_the_loss_is_that_of_the_publications(name, several, options):
         labels = by["label"] if objective.follower is None else asked(objective, batch)
         slow.update(labels)
         judged = slow.judge(labels, white)
-        want = slow.loss(pupil, by, target, judged)
+        # Means of UDAL are those of the network that learns; others are of the one that labels.
+        own.update(pupil["label"])
+        want = (own if name == "udal" else slow).loss(pupil, by, target, judged)
         if teacher is not None:
             want += slow.loss(by, by, target, judged)
             gap = torch.cat(tokens) - torch.cat(drawn)
@@ -280,7 +282,7 @@ def test_the_loss_is_that_of_the_publications(name, several, options):
         if name in ("fixmatch", "freematch", "cdmad", "cap"):
             assert 0 < judged[1].mean()
         objective.finish_step(step)
-        slow.step += 1
+        slow.step = own.step = step + 1
     assert objective.policy.step == 3
 
 
@@ -484,7 +486,7 @@ def test_softmatch_needs_two_unlabelled_rows():
     batch = next(objective.stream(DATA, 1).batches(
         lambda _: torch.Generator().manual_seed(1), 0, 0, 1))  # fmt: skip
     drawn = objective.draw(batch, BatchRandom(torch.Generator().manual_seed(0), 0, 1, 1))
-    with pytest.raises(ConfigError, match=r"SoftMatch measures .* it has 1; give at least 2"):
+    with pytest.raises(ConfigError, match=r"has 1 unlabelled .*SoftMatch needs at least 2"):
         objective(drawn)
 
 
