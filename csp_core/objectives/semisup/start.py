@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
@@ -18,6 +18,7 @@ from csp_core.tables import check_options
 
 log = logging.getLogger(__name__)
 NAMED = 5
+LOOKED_AT = 512
 
 
 def make_policy(
@@ -134,3 +135,42 @@ def _check_places(dataset: RecordDataset) -> None:
                 f"{total:,}",
                 what,
             )
+
+
+@torch.no_grad()
+def report_far(image: Any, dataset: RecordDataset) -> tuple[int, int]:
+    """Say how many unlabelled pictures lie far from all labelled ones: they may show other classes.
+
+    Far is farther, by the cosine of what the network sees as it starts, than any labelled picture
+    lies from the labelled one next to it. Up to 512 of either are looked at.
+
+    Args:
+        image: The image encoder, as it starts.
+        dataset: The training records.
+
+    Returns:
+        How many lie far, and how many were looked at.
+    """
+    known, training = dataset.labelled(), image.training
+    if int(known.sum()) < 2 or bool(known.all()):
+        return 0, 0
+    image.eval()
+    own, others = (_seen(image, dataset, rows.nonzero().flatten()) for rows in (known, ~known))
+    image.train(training)
+    apart = 1 - own @ own.T
+    limit = apart.fill_diagonal_(torch.inf).amin(dim=1).max()
+    far = int(((1 - others @ own.T).amin(dim=1) > limit).sum())
+    if far:
+        log.info(
+            "%d of %d unlabelled pictures lie farther from every labelled one than any of these lies"
+            " from the next: they may show other classes, and get pseudo-labels all the same",
+            far,
+            len(others),
+        )
+    return far, len(others)
+
+
+def _seen(image: Any, dataset: RecordDataset, rows: Tensor) -> Tensor:
+    chosen = rows[torch.linspace(0, len(rows) - 1, min(LOOKED_AT, len(rows))).long()]
+    found = [image(dataset.__getitems__(some.tolist())["image"]) for some in chosen.split(128)]
+    return nn.functional.normalize(torch.cat(found).float(), dim=1)

@@ -27,7 +27,7 @@ from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.rows import change_images, join_times, times
 from csp_core.objectives.semisup.policy import Policy
 from csp_core.objectives.semisup.seen import Seen, network_loss, plain_loss
-from csp_core.objectives.semisup.start import check_records, make_policy
+from csp_core.objectives.semisup.start import check_records, make_policy, report_far
 from csp_core.objectives.semisup.teacher import Labeller, classify, white_logits
 
 Teacher = Literal["none", "images", "metadata"]
@@ -103,9 +103,8 @@ class SemiSupervised(Objective):
     ) -> None:
         super().__init__(model)
         several = model.prior_kind == SEVERAL
-        self.policy = make_policy(
-            type(self).__name__, self.policy_class, model, several, thresholds
-        )
+        name, kind = type(self).__name__, self.policy_class
+        self.policy = make_policy(name, kind, model, several, thresholds)
         self._check(teacher, distil, distil_weight, ratio, follow)
         for name in (weak, strong):
             find_augmentation(name)
@@ -172,13 +171,14 @@ class SemiSupervised(Objective):
         for policy in self._policies():
             policy.take_frequency(frequency)
         self.sides = tuple(dataset[0]["image"].shape[1:])
+        report_far(self.model.image, dataset)
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Give labelled and unlabelled records in each step, as ``TwoStreams`` does."""
         return TwoStreams(dataset, batch_size, self.ratio, self.unlabelled)
 
     def plan_steps(self, total: int) -> None:
-        """Tell the policy how many steps there are."""
+        """Tell the policies how many steps there are."""
         for policy in self._policies():
             policy.steps = total
 

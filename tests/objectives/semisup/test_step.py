@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import ConfigError, CspError
 from csp_core.image import make_image_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.objectives.semisup import METHODS
+from csp_core.objectives.semisup.start import report_far
 from csp_core.objectives.semisup.teacher import classify, white_logits
 from csp_core.training.average import Average
 from csp_core.training.validate import validate
@@ -494,3 +496,25 @@ def test_a_model_without_pixels_is_refused():
     features = DualEncoder(make_image_encoder("features", 5), None, classes=("a", "b"))
     with pytest.raises(ConfigError, match=r"learns from images of pixels .* small_convnet"):
         make_objective("fixmatch", features)
+
+
+def test_pictures_unlike_all_labelled_ones_are_told(caplog):
+    bright = torch.full((40, 3, 16, 16), 250, dtype=torch.uint8)
+    bright[:, 0] = torch.arange(200, 240, dtype=torch.uint8)[:, None, None]
+    bright[30:] = 0
+    bright[30:, 2] = 255  # another kind of picture, none of which has a label
+    label = torch.arange(40) % 2
+    label[10:] = -1
+    data = RecordDataset(
+        torch.zeros(40, 2), label, ClassTable(("a", "b")), image=bright.contiguous()
+    )
+
+    class Colours(torch.nn.Module):
+        def forward(self, image):
+            return image.float().mean(dim=(2, 3)) / 255 - 0.3
+
+    with caplog.at_level("INFO", logger="csp_core"):
+        far, seen = report_far(Colours(), data)
+    assert seen == 30 and 10 <= far < 30
+    assert f"{far} of 30 unlabelled pictures lie farther" in caplog.text
+    assert report_far(Colours(), replace(data, label=torch.zeros(40).long())) == (0, 0)
