@@ -162,8 +162,8 @@ def report_far(image: Any, dataset: RecordDataset) -> tuple[int, int]:
     far = int(((1 - others @ own.T).amin(dim=1) > limit).sum())
     if far:
         log.info(
-            "%d of %d unlabelled pictures lie farther from every labelled one than any of these lies"
-            " from the next: they may show other classes, and get pseudo-labels all the same",
+            "%d of %d unlabelled pictures lie farther from every labelled one than any of these"
+            " lies from the next: they may show other classes, and get pseudo-labels all the same",
             far,
             len(others),
         )
