@@ -143,7 +143,7 @@ def test_aims_are_judged_by_paired_draws(home, gains, shifted, expected):
     assert text.count("**missed**") == expected.count(False)
     best = {key: [0.9, 0.001] for key in ("image", "look", "place", "image + place")}
     page = tables.table(outcome, "1", best)
-    assert f"| {tables.AT_TEST} | 90.0" in page and f"| {tables.FLOOR} | not run" in page
+    assert f"| {tables.AT_TEST} | 90.0" in page and tables.FLOOR not in page
     told = tables.reading(outcome)
     assert tables.AT_TEST in told and "nan" not in told and tables.FLOOR not in told
 
@@ -156,3 +156,18 @@ def test_the_student_that_moves_with_the_places_would_be_told(home):
             told["shifted"] -= 0.0005
     _, data = tables.judge(outcome, "1")
     assert [one["met"] for one in data.values()] == [True, True, True, False]
+
+
+def test_what_was_not_run_is_told_and_columns_stand_apart(home):
+    tables, common = (importlib.import_module(f"stssl_{n}") for n in ("demo_tables", "common"))
+    outcome = outcome_of(tables, common, [0.3, 0.2], 0.1)
+    for draw in range(2):
+        del outcome.found[tables.PERMUTED, "1", draw]
+    text, data = tables.judge(outcome, "1")
+    assert [one["met"] for one in data.values()] == [True, None, True, True]
+    assert "not judged" in text
+    best = {key: [0.9, 0.001] for key in ("image", "look", "place", "image + place")}
+    assert f"| {tables.PERMUTED} | not run" in tables.table(outcome, "1", best)
+    other = tables.part_of(outcome, "2")
+    assert not other.planned and not other.found and not tables.reading(other)
+    assert tables.part_of(outcome, "1").found == outcome.found
