@@ -23,7 +23,11 @@ def takes_token(net: nn.Module) -> bool:
     Returns:
         Whether it is.
     """
-    return all(hasattr(net, part) for part in PARTS)
+    kinds = [(kind.__module__.split(".")[0], kind.__name__) for kind in type(net).__mro__]
+    # Others, with rotating positions, have the same parts and need more than these are given.
+    return ("timm", "VisionTransformer") in kinds and all(
+        callable(getattr(net, part, None)) for part in PARTS
+    )
 
 
 def make_token(net: nn.Module) -> nn.Parameter:

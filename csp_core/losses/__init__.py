@@ -9,7 +9,6 @@ from csp_core.losses.classes import (
 )
 from csp_core.losses.consistency import (
     asymmetric_loss,
-    known_binary_cross_entropy,
     weighted_binary_cross_entropy,
     weighted_cross_entropy,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "feature_regression",
     "geo_prior",
     "info_nce",
-    "known_binary_cross_entropy",
     "negative_weight",
     "nt_xent",
     "similarities",

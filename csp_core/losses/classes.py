@@ -56,7 +56,7 @@ def binary_cross_entropy(
     Returns:
         Scalar, nats, sum over what is known divided by how much that is; 0 where nothing is.
     """
-    known = labels >= 0
+    known, logits = labels >= 0, logits.float() if logits.itemsize < 4 else logits
     each = F.binary_cross_entropy_with_logits(
         logits, labels.clamp_min(0).to(logits.dtype), weight=class_weight, reduction="none"
     )

@@ -63,22 +63,6 @@ def weighted_binary_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor
     return (weight * terms).mean()
 
 
-def known_binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of label sets of which some entries are unknown.
-
-    Args:
-        logits: ``(N, K)``.
-        target: ``(N, K)``: 1 has the label, 0 has not, -1 unknown.
-
-    Returns:
-        Scalar, nats, mean over the known entries; 0 where none is known.
-    """
-    logits, known = precise(logits), target >= 0
-    labels = target.clamp(min=0).to(logits.dtype)
-    terms = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return (terms * known).sum() / known.sum().clamp(min=1)
-
-
 def asymmetric_loss(
     logits: Tensor,
     target: Tensor,
@@ -108,7 +92,9 @@ def asymmetric_loss(
     share = logits.sigmoid()
     absent = (1 - share + margin).clamp(max=1)
     present_term = -((1 - share) ** gamma_positive) * F.logsigmoid(logits)
-    absent_term = -((1 - absent) ** gamma_negative) * absent.log()
+    # Without a margin it may be 0, whose logarithm has no gradient even where it is not taken.
+    sure = absent.clamp(min=torch.finfo(absent.dtype).tiny)
+    absent_term = -((1 - absent) ** gamma_negative) * sure.log()
     terms = present_term.where(target > 0.5, absent_term)
     total = weight.sum()
     return (weight * terms).sum() / total.where(total > 0, torch.ones_like(total))
@@ -156,10 +142,9 @@ def fairness_of_sets(logits: Tensor, weight: Tensor, model: Tensor, guessed: Ten
     """
     shares = precise(logits).sigmoid()
     hot = shares >= 0.5
-    expected = _likelier(model, guessed)
-    seen = _likelier(_masked_mean(shares, weight), _masked_mean(hot, weight))
-    terms = expected * (seen + LOG_EPSILON).log()
-    terms = terms + (1 - expected) * (1 - seen + LOG_EPSILON).log()
+    expected, beside = _likelier(model, guessed)
+    seen, unseen = _likelier(_masked_mean(shares, weight), _masked_mean(hot, weight))
+    terms = expected * (seen + LOG_EPSILON).log() + beside * (unseen + LOG_EPSILON).log()
     return (terms * (weight.sum(dim=0) > 0)).sum()
 
 
@@ -178,10 +163,14 @@ def _inverse(values: Tensor) -> Tensor:
     return (1 / values).nan_to_num(posinf=0.0)
 
 
-def _likelier(model: Tensor, guessed: Tensor) -> Tensor:
-    """Tell how a probability stands to how often it was guessed, against that of its absence."""
-    present = model * _inverse(guessed)
-    return present / _not_zero(present + (1 - model) * _inverse(1 - guessed))
+def _likelier(model: Tensor, guessed: Tensor) -> tuple[Tensor, Tensor]:
+    """Tell how a probability and that of its absence stand to how often they were guessed.
+
+    Both are divided by their sum; as 1 less the other, what is 0 would have a gradient of rounding.
+    """
+    present, absent = model * _inverse(guessed), (1 - model) * _inverse(1 - guessed)
+    total = _not_zero(present + absent)
+    return present / total, absent / total
 
 
 def align(shares: Tensor, target: Tensor, model: Tensor) -> Tensor:

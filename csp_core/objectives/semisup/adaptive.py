@@ -101,10 +101,6 @@ class FreeMatch(Policy):
             strong, judged.weight, state["model"], state["guessed"]
         )
 
-    def ready(self) -> bool:
-        """Tell whether the first steps, with labelled records alone, are over."""
-        return self.warmup_steps == 0 or int(self.step) >= self.warmup_steps
-
 
 class SoftMatch(Policy):
     """All pseudo-labels count, less the further their confidence lies below the mean.

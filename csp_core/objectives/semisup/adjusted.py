@@ -174,10 +174,6 @@ class CDMAD(FixMatch):
             raise ConfigError("CDMAD judges by the logits of a white picture too: give `white`.")
         return super()._judge(debias(logits, white), state, None)
 
-    def ready(self) -> bool:
-        """Tell whether the first steps, with labelled records alone, are over."""
-        return self.warmup_steps == 0 or int(self.step) >= self.warmup_steps
-
 
 def debias(logits: Tensor, white: Tensor) -> Tensor:
     """Take the logits of a white picture off.

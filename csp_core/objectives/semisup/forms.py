@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from csp_core.losses import consistency
+from csp_core.losses import binary_cross_entropy, consistency
 from csp_core.losses.classes import class_cross_entropy
 
 
@@ -133,7 +133,7 @@ class LabelSets:
     align = staticmethod(consistency.align_sets)
     flatten = staticmethod(consistency.flatten_sets)
     loss = staticmethod(consistency.weighted_binary_cross_entropy)
-    labelled = staticmethod(consistency.known_binary_cross_entropy)
+    labelled = staticmethod(binary_cross_entropy)
     fairness = staticmethod(consistency.fairness_of_sets)
 
 

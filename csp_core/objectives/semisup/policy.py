@@ -57,6 +57,7 @@ class Policy(nn.Module):
         ConfigError: If an option is out of range, or the policy has no form for one label.
     """
 
+    warmup_steps: int = 0
     several_only: ClassVar[bool] = False
     averaged: ClassVar[bool] = False
     white: ClassVar[bool] = False
@@ -269,8 +270,8 @@ class Policy(nn.Module):
         return None
 
     def ready(self) -> bool:
-        """Tell whether unlabelled rows count in the present step."""
-        return self.unlabelled
+        """Tell whether unlabelled rows count in the present step, after what it warms up in."""
+        return self.unlabelled and (not self.warmup_steps or int(self.step) >= self.warmup_steps)
 
 
 def moved(old: Tensor, new: Tensor, momentum: float) -> Tensor:

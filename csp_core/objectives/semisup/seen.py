@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csp_core.losses import class_cross_entropy
-from csp_core.losses.consistency import known_binary_cross_entropy
+from csp_core.losses import binary_cross_entropy, class_cross_entropy
 from csp_core.objectives.semisup.policy import Judged, Policy
 
 
@@ -81,6 +80,6 @@ def plain_loss(logits: Tensor, target: Tensor, *, several: bool) -> Tensor:
         Scalar, nats.
     """
     if several:
-        return known_binary_cross_entropy(logits, target)
+        return binary_cross_entropy(logits, target)
     known = target >= 0
     return class_cross_entropy(logits[known], target[known]) if known.any() else logits.sum() * 0.0

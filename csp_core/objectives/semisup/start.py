@@ -109,13 +109,18 @@ def _frequency(dataset: RecordDataset) -> Tensor:
 def _check_classes(dataset: RecordDataset, frequency: Tensor) -> None:
     labelled, names = int(dataset.labelled().sum()), dataset.classes.names
     missing = [name for name, share in zip(names, frequency.tolist(), strict=True) if not share]
-    if labelled and missing:
-        told = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
-        raise ConfigError(
-            f"{len(missing)} of {len(names)} classes have no label among {labelled:,} labelled"
-            f" training records ({told}), so nothing could ever name them: label one image of each"
-            " at least, or leave the classes out."
-        )
+    if not labelled or not missing:
+        return
+    told = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
+    said = (
+        f"{len(missing)} of {len(names)} classes have no label among {labelled:,} labelled training"
+        f" records ({told}), so nothing could ever name them"
+    )
+    if dataset.labels is not None and len(missing) < len(names):
+        # Of many classes the rarest are easily in none of a few label sets, as in published lists.
+        log.warning("%s; the model will say that they are absent", said)
+        return
+    raise ConfigError(f"{said}: label one image of each at least, or leave the classes out.")
 
 
 def _check_places(dataset: RecordDataset) -> None:
@@ -172,5 +177,7 @@ def report_far(image: Any, dataset: RecordDataset) -> tuple[int, int]:
 
 def _seen(image: Any, dataset: RecordDataset, rows: Tensor) -> Tensor:
     chosen = rows[torch.linspace(0, len(rows) - 1, min(LOOKED_AT, len(rows))).long()]
-    found = [image(dataset.__getitems__(some.tolist())["image"]) for some in chosen.split(128)]
+    found = [
+        image(dataset.__getitems__(some.tolist())["image"]) for some in torch.split(chosen, 128)
+    ]
     return nn.functional.normalize(torch.cat(found).float(), dim=1)

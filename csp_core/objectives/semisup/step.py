@@ -1,8 +1,7 @@
 """One step of semi-supervised learning: labelled and unlabelled images, and a network that labels.
 
-Every method is this step with another policy of thresholds. What labels is the network itself, a
-second network beside it, or one that is given place and date as well; only the model, which sees
-images alone, is kept.
+Every method is this step with another policy. What labels is the network itself, a second network,
+or one that is given place and date as well; only the model, which sees images alone, is kept.
 """
 
 from __future__ import annotations
@@ -207,6 +206,8 @@ class SemiSupervised(Objective):
         own: Batch = {**batch, "image": change_images(batch["image"], self.weak, random)}
         if self.policy.labelled_strong:
             own["strong"] = change_images(batch["image"], self.strong, random)
+        if not self.policy.unlabelled:
+            return own
         changed: Batch = {**other, "image": change_images(other["image"], self.weak, beside)}
         if self.policy.strong:
             changed["strong"] = change_images(other["image"], self.strong, beside)
@@ -216,12 +217,11 @@ class SemiSupervised(Objective):
         """Compute the loss of the model and, where there is one, that of its teacher.
 
         Args:
-            batch: ``image`` and ``label`` or ``labels``, and in training ``unlabelled`` with
-                ``image`` and ``strong``, and ``lonlat``, ``date`` and ``hour`` of both.
+            batch: ``image`` and ``label`` or ``labels``; in training, as ``draw`` gives it, with
+                ``lonlat``, ``date`` and ``hour``.
 
         Returns:
-            ``{"loss"}``, nats; in training also the model's parts ``"labelled"`` and
-            ``"unlabelled"``, and ``"distilled"``.
+            ``{"loss"}``, nats; in training also parts, ``"labelled"``, ``"unlabelled"``, …
         """
         target = batch["labels"] if self.policy.several else batch["label"]
         if not self.training:
@@ -233,10 +233,10 @@ class SemiSupervised(Objective):
             own = self._label(batch["unlabelled"])
             weak = gather_rows(own)[0]
             state = self.policy.after(weak)
-            judged = self.policy.judge(weak, state, white=self._white())
-            self.stash(weak=own, counted=(judged.weight > 0).float().mean().expand(len(own)))
-        if not self.policy.ready():
-            judged = None
+            if self.policy.ready():
+                judged = self.policy.judge(weak, state, white=self._white())
+            counted = weak.new_zeros(()) if judged is None else judged.weight.mean()
+            self.stash(weak=own, counted=counted.expand(len(own)))
         seen = self._see(batch, self._ask)
         if self.teacher is None:
             total, parts = self._loss(self.policy, seen, seen, target, judged, state)
@@ -245,7 +245,7 @@ class SemiSupervised(Objective):
         policy, own_state = self._of_model(batch, state)
         total, parts = self._loss(policy, seen, knows, target, judged, own_state)
         total = total + self._loss(self.policy, knows, knows, target, judged, state)[0]
-        if seen.token is not None and knows.token is not None:
+        if self.distil != "none" and seen.token is not None and knows.token is not None:
             parts["distilled"] = draw_towards(seen.token, knows.token, how=self.distil)
             total = total + self.distil_weight * parts["distilled"]
         return {"loss": total, **parts}

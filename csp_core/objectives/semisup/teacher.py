@@ -23,8 +23,9 @@ class FourNumbers(nn.Module):
     """Place and date as the four numbers of the publication, with learned ones where unknown.
 
     Latitude / 90, longitude / 180, and sine and cosine of the day of the year; a place beside the
-    antimeridian is far from one across it. Where the publication would have no number, as without
-    a date, two learned ones stand.
+    antimeridian is far from one across it. In a leap year days are counted as 365, so that its last
+    is that of any year, where the publication has one more. Where the publication would have no
+    number, as without a date, two learned ones stand.
 
     Source:
         Bernhard et al. 2024, the encoding of metadata.
@@ -242,6 +243,9 @@ class Labeller(nn.Module):
 def white_logits(image: Any, classifier: Any, sides: tuple[int, ...]) -> Tensor:
     """Score the classes of a picture in which there is nothing: 1 everywhere, once normalised.
 
+    Networks are asked in evaluation mode and left in the mode that they had: one such picture is no
+    batch to take statistics from.
+
     Args:
         image: The image encoder, of pixels.
         classifier: Behind it.
@@ -250,5 +254,12 @@ def white_logits(image: Any, classifier: Any, sides: tuple[int, ...]) -> Tensor:
     Returns:
         ``(1, K)`` logits.
     """
-    pixels = (image.mean + image.std)[None].expand(1, -1, *sides)
-    return classify(image, classifier, pixels)[0]
+    modes = [(part, part.training) for part in (*image.modules(), *classifier.modules())]
+    image.eval()
+    classifier.eval()
+    try:
+        pixels = (image.mean + image.std)[None].expand(1, -1, *sides)
+        return classify(image, classifier, pixels)[0]
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from csp_core.losses import class_cross_entropy
 from csp_core.model import SIDES, DualEncoder, Side
+from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.supervised.sides import Mode, TwoSides
 from csp_core.objectives.supervised.softmax import class_weight
 
@@ -70,6 +71,8 @@ class ImageSoftmax(TwoSides):
         Returns:
             Scalar, nats; 0 without a label.
         """
+        if self.training:  # of one process's rows more may be labelled than of another's
+            logits, truth = gather_rows(logits)[0], gather_rows(truth)[0]
         rows = truth >= 0
         if not rows.any():
             return logits.sum() * 0.0

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from csp_core.losses import binary_cross_entropy
 from csp_core.model import SIDES, DualEncoder, Side
+from csp_core.objectives.gather import gather_rows
 from csp_core.objectives.supervised.sides import Mode, TwoSides
 from csp_core.objectives.supervised.softmax import class_weight
 
@@ -67,4 +68,6 @@ class LabelSets(TwoSides):
         """
         # Weights are part of learning, not of what is measured.
         weight = self.class_weight if self.training else None
+        if self.training:  # what is known may be more of one process's rows than of another's
+            logits, truth = gather_rows(logits)[0], gather_rows(truth)[0]
         return binary_cross_entropy(logits, truth, class_weight=weight)

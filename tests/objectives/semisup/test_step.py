@@ -518,3 +518,39 @@ def test_pictures_unlike_all_labelled_ones_are_told(caplog):
     assert seen == 30 and 10 <= far < 30
     assert f"{far} of 30 unlabelled pictures lie farther" in caplog.text
     assert report_far(Colours(), replace(data, label=torch.zeros(40).long())) == (0, 0)
+
+
+def test_asking_about_white_moves_no_running_statistics():
+    objective = made("cdmad", image={**CONVNET, "norm": "batch"})
+    buffers = {name: value.clone() for name, value in objective.named_buffers()}
+    modes = [part.training for part in objective.modules()]
+    objective._white()
+    assert all(torch.equal(value, buffers[name]) for name, value in objective.named_buffers())
+    assert [part.training for part in objective.modules()] == modes
+
+
+def test_a_student_with_a_token_is_trained_on_without_distilling():
+    objective = made(teacher="metadata", distil="mse")
+    again = make_objective("fixmatch", objective.model, teacher="images", ratio=RATIO)
+    again.fit(DATA)
+    again.plan_steps(STEPS)
+    (batch,) = batches(again.train().double(), number=1)
+    assert again(batch)["loss"].isfinite() and "distilled" not in again(batch)
+
+
+def test_nothing_counts_while_a_method_warms_up():
+    objective = made("freematch", thresholds={"warmup_steps": 1}).double()
+    counted = []
+    for step, batch in enumerate(batches(objective)):
+        objective(batch)
+        objective.finish_step(step)
+        counted.append(objective.told()["kept"])
+    assert counted[0] == 0 < counted[1]
+
+
+def test_kept_is_the_weight_that_pseudo_labels_have():
+    objective = made("softmatch", thresholds={"momentum": 0.0}).double()
+    (batch,) = batches(objective, number=1)
+    objective(batch)
+    objective.finish_step(0)
+    assert 0 < objective.told()["kept"] < 1
