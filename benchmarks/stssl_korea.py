@@ -26,8 +26,7 @@ METHODS = {FLOOR: "supervised", "FixMatch": "fixmatch", "CAP": "cap", "UDAL": "u
 LABELS = 20
 SIZES: dict[str, Any] = {"batch_size": 10, "ratio": 4, "epochs": 20, "learning_rate": 2.0e-3}
 QUICK: dict[str, Any] = {**SIZES, "epochs": 1}
-MEASURES = {"macro_ap": "macro average precision", "micro_ap": "micro average precision",
-            "macro_f1": "macro F1"}  # fmt: skip
+MEASURES = {"macro_ap": "macro average precision", "micro_ap": "micro average precision"}
 
 
 def cells_of(options: argparse.Namespace) -> list[Cell]:
@@ -120,8 +119,7 @@ PAGE = """\\
 Per cent on test crops of ground that no other part shows, mean ± standard deviation over draws of
 20 labelled crops (every class in two at least), the number of draws in brackets. A small
 convolutional network from chance, 10 labelled and 40 unlabelled crops a step, 480 steps, averaged
-weights, the last step; thresholds of the classes are fitted to the validation crops. Methods have
-their published settings for label sets.
+weights, the last step. Methods have their published settings for label sets.
 
 {tables}
 
