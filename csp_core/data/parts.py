@@ -26,27 +26,38 @@ class Dealt:
         labelled: ``(N,)`` bool: which records have a label that may be seen. Of a record of
             training without one, nothing but its image, place and date is learned from.
         near: How many of those left out were too near to a record held out.
+        beside: How many records without a label were left out as they share a block, or site or
+            recorder, with a record held out, or lie outside.
     """
 
     parts: Tensor
     labelled: Tensor
     near: int = 0
+    beside: int = 0
 
     def rows(self, part: str) -> Tensor:
         """Find the records of one part, as ``rows_of`` does."""
         return rows_of(self.parts, part)
 
     def shown(self, label: Tensor) -> Tensor:
-        """Hide the labels that are not to be seen.
+        """Hide the labels that are not to be seen: those of records trained on without them.
 
         Args:
             label: ``(N,)`` labels, or ``(N, K)`` label sets.
 
         Returns:
-            The same, -1 where a label is hidden.
+            The same, -1 where a label is hidden. Records that are left out keep theirs.
         """
-        hidden = ~self.labelled if label.ndim == 1 else ~self.labelled[:, None]
-        return label.masked_fill(hidden, -1)
+        hidden = (self.parts == PARTS["train"]) & ~self.labelled
+        return label.masked_fill(hidden if label.ndim == 1 else hidden[:, None], -1)
+
+    def left_out(self) -> dict[str, object]:
+        """Tell what was left out for the sake of records held out.
+
+        Returns:
+            Facts for ``info``: ``left_out_by_buffer`` and ``left_out_with_block``.
+        """
+        return {"left_out_by_buffer": self.near, "left_out_with_block": self.beside}
 
     def counts(self, label: Tensor, classes: int) -> tuple[int, ...]:
         """Count the labelled training records of each class.

@@ -177,17 +177,19 @@ def deal(
     first = chosen & dealt & ~outside
     parts[outside & dealt] = PARTS["outside"]
     parts[first] = _assign(split, lonlat[first], groups[first])
+    aside = torch.zeros_like(chosen)
     if not dealt.all():
         # Those without a label are trained on where they belong to nothing that is held out.
         shared = torch.isin(groups, groups[chosen & (parts > PARTS["train"])])
-        parts[chosen & ~dealt & ~outside & ~shared] = PARTS["train"]
+        aside = chosen & ~dealt & (outside | shared)
+        parts[chosen & ~dealt & ~aside] = PARTS["train"]
     if outside.any() or not dealt.all():
         parts[chosen] = _with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
-    near = int((parts[chosen] == LEFT_OUT).sum())
+    near = int((parts[chosen & ~aside] == LEFT_OUT).sum())
     kept = keep_labels(split, parts, label, names)
     if not split.keep_unlabelled:
         parts = torch.where((parts == PARTS["train"]) & ~kept, LEFT_OUT, parts)
-    return Dealt(parts, kept & known, near)
+    return Dealt(parts, kept & known, near, int(aside.sum()))
 
 
 def _outside(split: Split, lonlat: Tensor, chosen: Tensor) -> Tensor:

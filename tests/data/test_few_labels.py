@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -135,6 +137,56 @@ def test_records_without_a_label_keep_away_from_those_held_out(method):
     if method == "block":
         cells = cell_ids(lonlat, 20.0)
         assert not torch.isin(cells[kept.parts == 0], cells[kept.parts > 0]).any()
+
+
+def test_what_is_left_out_with_a_block_is_told_apart_from_what_the_buffer_leaves_out():
+    lonlat = torch.rand(300, 2, generator=torch.Generator().manual_seed(1)) * 20
+    label = torch.arange(300) % 3
+    label[200:] = -1
+    how = {"val": 0.2, "test": 0.2, "block_degrees": 2.0, "keep_unlabelled": True, "labels": 6}
+    cells = cell_ids(lonlat, 2.0)
+    for buffer_km in (0.0, 60.0):
+        dealt = deal(Split("block", buffer_km=buffer_km, **how), lonlat, label)
+        shared = torch.isin(cells, cells[dealt.parts > 0]) & (label < 0)
+        gone = dealt.parts == LEFT_OUT
+        assert dealt.beside == int(shared.sum()) > 0 and gone[shared].all()
+        assert dealt.near == int((gone & ~shared).sum()) and (dealt.near > 0) == (buffer_km > 0)
+        told = {"left_out_by_buffer": dealt.near, "left_out_with_block": dealt.beside}
+        assert dealt.left_out() == told
+    # Those outside are left out for no buffer either.
+    dealt = deal(Split(val=0.2, split_longitude=10.0, keep_unlabelled=True, labels=6),
+                 lonlat, label)  # fmt: skip
+    assert dealt.near == 0 and dealt.beside == int((lonlat[200:, 0] >= 10).sum()) > 0
+
+
+SMALLER = [("label_fraction", 0.3), ("labels", 9), ("max_per_class", 3)]
+
+
+@pytest.mark.parametrize(("option", "value"), SMALLER)
+def test_in_all_the_records_left_out_keep_their_labels(option, value):
+    lonlat, label = places(300), torch.arange(300) % 3
+    sets = torch.nn.functional.one_hot(label, 3).to(torch.int8)
+    how = Split(val=0.2, test=0.2, buffer_km=50.0, **{option: value})
+    few = deal(how, lonlat, label)
+    assert (few.parts == LEFT_OUT).sum() > 100
+    assert torch.equal(few.shown(label), label) and torch.equal(few.shown(sets), sets)
+    kept = deal(replace(how, keep_unlabelled=True), lonlat, label)
+    hidden = (kept.parts == 0) & ~kept.labelled
+    assert hidden.any() and torch.equal(kept.shown(label), label.masked_fill(hidden, -1))
+    assert few.counts(label, 3) == kept.counts(label, 3)
+
+
+@pytest.mark.parametrize("name", sorted(dealt.FOLDERS))
+def test_all_of_a_data_set_has_its_labels_however_few_are_learned_from(tmp_path, name):
+    make, options = dealt.FOLDERS[name]
+    root = make(tmp_path)
+    options = options | {"root": root}
+    whole = load_dataset(name, "all", **options)
+    few = load_dataset(name, "all", **options, label_fraction=0.3)
+    assert torch.equal(few.label, whole.label) and torch.equal(few.labelled(), whole.labelled())
+    assert (few.labels is None) == (whole.labels is None)
+    assert few.labels is None or torch.equal(few.labels, whole.labels)
+    assert sum(few.classes.counts) < sum(whole.classes.counts)
 
 
 # Photos that never had a label

@@ -132,7 +132,7 @@ def load_bigearthnet(
     dealt = _deal(how, split_method, found.table, lonlat, sets, names)
     if published_labels is not None:
         dealt = _unlabelled(dealt, found.table, *read_labelled(folder, published_labels, classes))
-    found.info["left_out_by_buffer"] = dealt.near
+    found.info.update(dealt.left_out())
     found.info["split"] = _words(how, split, split_method, published_labels)
     return _part(found, split, dealt, names, lonlat=lonlat, labels=sets, date=date)
 
@@ -314,4 +314,4 @@ def _unlabelled(dealt: Dealt, table: pl.DataFrame, known: pl.Series, unknown: pl
         raise BadRecordError("No training patch is in the published list of labelled ones.")
     parts = dealt.parts.masked_fill(train & ~named & ~others, LEFT_OUT)
     bare = train & ~named & others
-    return Dealt(parts, dealt.labelled & ~bare, dealt.near)
+    return replace(dealt, parts=parts, labelled=dealt.labelled & ~bare)

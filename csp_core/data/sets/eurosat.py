@@ -157,7 +157,7 @@ def _part(
         info={
             **SOURCE,
             **found.info,
-            "left_out_by_buffer": dealt.near,
+            **dealt.left_out(),
             **told,
             "split": f"{split} of {told['split']}",
         },

@@ -166,6 +166,7 @@ def _part(
             **found.info,
             **_told(found.listed, found.scanned, lonlat),
             **_without_label(label, dealt),
+            **dealt.left_out(),
             "split": how.words(split),
         },
         store=found.store,

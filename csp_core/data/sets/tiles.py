@@ -135,7 +135,7 @@ def _part(
             **crops.info,
             "min_cover": min_cover,
             "crops_without_a_class": int((sets == 0).all(dim=1).sum()),
-            "left_out_by_buffer": dealt.near,
+            **dealt.left_out(),
             "overlaps_between_parts": overlaps(crops.cells, dealt.parts),
             # Blocks are of crops here, not of degrees.
             "split": how.words(split).replace(f"{how.block_degrees:g}°", f"{side} crops a side"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from csp_core.data import load_dataset
 from csp_core.data.labels import few_sets
+from csp_core.data.tiles.crops import overlapping_pairs, overlaps
 from csp_core.data.tiles.files import list_tiles, read_mask
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from tests.data.sets import tiles
@@ -80,6 +82,34 @@ def test_no_crops_of_different_parts_overlap(options, method, seed):
     assert data[0].info["of_them_with_another_mask"] == 0
     assert data[0].info["crops_of_one_ground_and_date_left_out"] > 0
     assert data[0].info["pairs_of_tiles_that_overlap"] >= 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlaps_are_counted_as_pair_by_pair(seed):
+    chance = np.random.default_rng(seed)
+    places = np.concatenate((chance.integers(-9, 9, (60, 2)), chance.integers(1, 6, (60, 2))), 1)
+    top, left, height, width = places.T
+    meet = (top[:, None] < top + height) & (top < (top + height)[:, None])
+    meet &= (left[:, None] < left + width) & (left < (left + width)[:, None])
+    wanted = (int(meet.sum()) - len(places)) // 2
+    assert overlapping_pairs([tuple(row) for row in places.tolist()]) == wanted > 0
+    cells = torch.from_numpy(chance.integers(0, 5, (200, 2)))
+    parts = torch.from_numpy(chance.integers(-1, 3, 200))
+    same = (cells[:, None] == cells).all(dim=2) & (parts[:, None] != parts)
+    same &= (parts >= 0)[:, None] & (parts >= 0)
+    assert overlaps(cells, parts) == int(same.sum()) // 2 > 0
+
+
+def test_tens_of_thousands_of_crops_are_counted_at_once():
+    number = 64_000
+    # All of one ground, in two parts: pair by pair these would be 4 billion.
+    cells, parts = torch.zeros(number, 2, dtype=torch.int64), torch.arange(number) % 2
+    begun = time.process_time()
+    assert overlaps(cells, parts) == (number // 2) ** 2
+    cells[:, 0] = torch.arange(number)
+    assert overlaps(cells, parts) == 0
+    assert overlapping_pairs([(0, 10 * row, 5, 11) for row in range(number)]) == number - 1
+    assert time.process_time() - begun < 5  # seconds; it takes a fifth of one
 
 
 def test_tiles_that_overlap_share_no_ground_between_parts_but_would_by_tile(options):
