@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from csp_core.data.inert import Node, keep, read_inert
+from csp_core.data.inert import FAULTS, Node, keep, read_inert, said
+from csp_core.data.pickle_steps import Built
 from csp_core.errors import BadRecordError
 
 # Booleans, whole numbers, floating-point numbers, bytes and text; objects stand in lists.
@@ -18,16 +19,24 @@ KINDS = re.compile(r"[<>|=]?(?:[biuf][1248]|[SU]\d{1,4}|O8?|\?)")
 MOST_COLUMNS = 10_000
 
 
-class _Type:
+def _known(value: Any, *kinds: type[Any]) -> Any:
+    """Give a value of known kind; of others only the kind is told, as they may be endless."""
+    if type(value) not in kinds:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"a {type(value).__name__} where {wanted} stands in tables")
+    return value
+
+
+class _Type(Built):
     """A kind of number, as NumPy writes it in pickles."""
 
     def __init__(self, name: str, *_: Any) -> None:
-        if not isinstance(name, str) or not KINDS.fullmatch(name):
-            raise ValueError(f"a column of kind {str(name)[:20]!r}")
+        if not KINDS.fullmatch(_known(name, str)):
+            raise ValueError(f"a column of kind {name[:20]!r}")
         self.name = name
 
     def take(self, state: tuple[Any, ...]) -> None:
-        order = str(state[1])
+        order = _known(state[1], str)
         self.name = (order if order in "<>|=" else "") + self.name.lstrip("<>|=")
 
     @property
@@ -35,11 +44,14 @@ class _Type:
         return np.dtype(self.name.replace("O8", "O"))
 
 
-class _Array:
+class _Array(Built):
     """An array that is filled by its state."""
 
     def __init__(self, *_: Any) -> None:
         self.values: npt.NDArray[Any] = np.empty(0)
+
+    def __len__(self) -> int:
+        return int(self.values.size)
 
     def take(self, state: tuple[Any, ...]) -> None:
         shape, kind, by_columns, content = state[-4:]
@@ -49,23 +61,30 @@ class _Array:
 def _filled(content: Any, kind: _Type, shape: Any, order: str) -> npt.NDArray[Any]:
     found: npt.NDArray[Any]
     if kind.kind.hasobject:
-        found = np.empty(len(content), dtype=object)
-        found[:] = [_plain(one) for one in content]
+        found = _objects([_plain(one) for one in _known(content, list)])
     else:
-        raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
-        found = np.frombuffer(raw, kind.kind)
-    return found.reshape(tuple(int(side) for side in shape), order=_order(order))
+        found = np.frombuffer(_letters(content), kind.kind)
+    sides = tuple(_known(side, int) for side in _known(shape, tuple))
+    return found.reshape(sides, order=_order(order))
+
+
+def _objects(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Put values into ``(N,)`` objects, arrays among them as one each."""
+    found = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        found[row] = value
+    return found
 
 
 def _order(order: str) -> Any:
-    return "F" if order == "F" else "C"
+    return "F" if _known(order, str) == "F" else "C"
 
 
 def _buffer(content: Any, kind: _Type, shape: Any, order: str = "C", axes: Any = None) -> _Array:
     made = _Array()
     made.values = _filled(content, kind, shape, "C" if order is None else order)
     if axes is not None:
-        made.values = made.values.transpose([int(axis) for axis in axes])
+        made.values = made.values.transpose([_known(axis, int) for axis in axes])
     return made
 
 
@@ -73,35 +92,59 @@ def _scalar(kind: _Type, content: Any) -> Any:
     return _plain(content) if kind.kind.hasobject else _filled(content, kind, (1,), "C")[0].item()
 
 
-def _strings(reduced: tuple[Any, ...]) -> list[str | None]:
+def _strings(reduced: tuple[Any, ...]) -> _Array:
     """Read an Arrow array of text: bits of what is there, where each text begins, all letters."""
-    kind, length, _, first, buffers = reduced[:5]
-    there, starts, letters = ([*buffers, None, None, None])[:3]
-    wide = kind in ("large_string", "large_utf8")
+    kind, length, _, first, buffers = _known(reduced, tuple)[:5]
+    there, starts, letters = ([*_known(buffers, list, tuple), None, None, None])[:3]
+    wide = _known(kind, str) in ("large_string", "large_utf8")
     if not wide and kind not in ("string", "utf8", "str"):
-        raise ValueError(f"an Arrow column of {kind}")
-    at = np.frombuffer(starts, "<i8" if wide else "<i4")[first : first + length + 1].tolist()
+        raise ValueError(f"an Arrow column of {kind[:20]}")
+    rows = slice(_known(first, int), first + _known(length, int))
+    raw = b"" if letters is None else _letters(letters)
+    at = np.frombuffer(_letters(starts), "<i8" if wide else "<i4")[rows.start : rows.stop + 1]
+    # One text begins where that before it ends, so that none has more letters than there are.
+    if min(first, length) < 0 or len(at) != length + 1 or (at[1:] < at[:-1]).any():
+        raise ValueError(f"{length} texts whose beginnings do not fit")
+    if at[0] < 0 or at[-1] > len(raw):
+        raise ValueError(f"texts beyond their {len(raw)} letters")
     known = np.ones(length, dtype=bool)
     if there is not None:
-        known = np.unpackbits(np.frombuffer(there, np.uint8), bitorder="little")
-        known = known[first : first + length].astype(bool)
-    raw = b"" if letters is None else bytes(letters)
-    return [raw[start:end].decode("utf-8") if here else None
-            for start, end, here in zip(at[:-1], at[1:], known.tolist(), strict=True)]  # fmt: skip
+        known = np.unpackbits(np.frombuffer(_letters(there), np.uint8), bitorder="little")
+        known = known[rows].astype(bool)
+    ends = at.tolist()
+    texts = zip(ends[:-1], ends[1:], known.tolist(), strict=True)
+    made = _Array()
+    made.values = _objects([raw[a:b].decode("utf-8") if here else None for a, b, here in texts])
+    return made
+
+
+def _chunked(parts: Any, kind: Any = None) -> _Array:
+    """Put the parts of an Arrow column of text one behind the other."""
+    made = _Array()
+    arrays = [_known(part, _Array).values for part in _known(parts, list, tuple)]
+    made.values = _objects([one for array in arrays for one in array.tolist()])
+    return made
 
 
 def _text(value: Any, encoding: str = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"text encoded as {encoding}")
-    return str(value).encode("latin1")
+    if _known(encoding, str) not in ("latin1", "latin-1"):
+        raise ValueError(f"text encoded as {encoding[:20]}")
+    return bytes(_known(value, str).encode("latin1"))
 
 
 def _letters(content: Any = b"", encoding: str = "latin1") -> bytes:
-    return _text(content) if isinstance(content, str) else bytes(content)
+    """Give bytes of bytes or text; a number would be so many zeros."""
+    if isinstance(content, str):
+        return _text(content, encoding)
+    return bytes(_known(content, bytes, bytearray))
 
 
 def _part(*args: Any) -> slice:
-    return slice(*(None if one is None else int(one) for one in args))
+    return slice(*(_known(one, int, type(None)) for one in args))
+
+
+def _place(place: Any) -> Any:
+    return _known(place, slice, _Array)
 
 
 _INDEXES = ("Index", "Int64Index", "UInt64Index", "Float64Index", "NumericIndex", "RangeIndex")
@@ -130,7 +173,7 @@ ALLOWED: dict[str, Callable[..., Any]] = {
     },
     "pandas._libs.internals._unpickle_block": keep("block"),
     "pandas.core.internals.blocks.new_block": keep("block"),
-    "pandas._libs.internals.BlockPlacement": lambda place: place,
+    "pandas._libs.internals.BlockPlacement": _place,
     "pandas.core.indexes.base._new_Index": keep("index"),
     **{f"{home}.{name}": keep("index") for home in _INDEX_HOMES for name in _INDEXES},
     "pandas.arrays.ArrowStringArray": keep("strings"),
@@ -139,9 +182,9 @@ ALLOWED: dict[str, Callable[..., Any]] = {
     "pandas.StringDtype": keep("kind"),
     "pandas.core.arrays.string_.StringDtype": keep("kind"),
     "pyarrow.lib._restore_array": _strings,
-    "pyarrow.lib.chunked_array": lambda parts, kind=None: [one for part in parts for one in part],
-    "pyarrow.lib.type_for_alias": lambda name: name,
-    "pyarrow.lib.py_buffer": lambda content: content,
+    "pyarrow.lib.chunked_array": _chunked,
+    "pyarrow.lib.type_for_alias": lambda name: _known(name, str),
+    "pyarrow.lib.py_buffer": _letters,
 }
 
 
@@ -164,38 +207,50 @@ def read_frame(path: str | Path) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(f"a {type(top).__name__}, not a table of pandas")
         state = top.state
         return _columns(state.get("_mgr", state.get("_data")))
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
-            ) as error:  # fmt: skip
-        raise BadRecordError(f"no table that can be read ({error})", file=Path(path).name
+    except FAULTS as error:
+        raise BadRecordError(f"no table that can be read ({said(error)})", file=Path(path).name
                              ) from error  # fmt: skip
 
 
 def _columns(manager: Node) -> dict[str, npt.NDArray[Any]]:
     if manager.args:
         blocks, axes = manager.args[:2]
-        parts = [(one.args[0], one.args[1]) for one in blocks]
+        parts = [(one.args[0], one.args[1]) for one in _known(blocks, tuple, list)]
     else:  # before pandas 1.3
-        said = manager.state[3]["0.14.1"]
-        axes, parts = said["axes"], [(one["values"], one["mgr_locs"]) for one in said["blocks"]]
-    names = [str(name) for name in _index(axes[0])]
+        told = manager.state[3]["0.14.1"]
+        axes, parts = told["axes"], [(one["values"], one["mgr_locs"]) for one in told["blocks"]]
+    names = [str(_known(name, str, int)) for name in _index(axes[0])]
+    if len(names) > MOST_COLUMNS or len(parts) > len(names):
+        raise ValueError(f"{len(names)} columns in {len(parts)} blocks")
     found: dict[str, npt.NDArray[Any]] = {}
     for values, where in parts:
         array = _plain(values)
+        if array.ndim not in (1, 2):
+            raise ValueError(f"a block of {array.ndim} dimensions")
         rows = array if array.ndim == 2 else array[None]
-        places = np.arange(len(names))[where if isinstance(where, slice) else _plain(where)]
-        for place, row in zip(places.tolist(), rows, strict=True):
+        for place, row in zip(_places(where, len(names)), rows, strict=True):
             found[names[place]] = row
     if len(found) != len(names) or len({len(column) for column in found.values()}) > 1:
         raise ValueError("columns are missing or differ in length")
     return {name: found[name] for name in names}
 
 
+def _places(where: Any, number: int) -> list[int]:
+    """Find the places of a block's columns among so many names."""
+    if not isinstance(where, slice):
+        where = _known(where, _Array).values
+        if where.dtype.kind not in "iu" or where.ndim != 1 or len(where) > number:
+            raise ValueError(f"a block of columns {where.dtype} {where.shape}")
+    found: list[int] = np.arange(number)[where].tolist()
+    return found
+
+
 def _index(node: Node) -> list[Any]:
-    said = node.args[1] if len(node.args) == 2 and isinstance(node.args[1], dict) else node.state
-    if "data" in said:
-        values: list[Any] = _plain(said["data"]).tolist()
+    told = node.args[1] if len(node.args) == 2 and isinstance(node.args[1], dict) else node.state
+    if "data" in told:
+        values: list[Any] = _plain(told["data"]).tolist()
         return values
-    numbers = range(int(said["start"]), int(said["stop"]), int(said["step"]))
+    numbers = range(*(_known(told[name], int) for name in ("start", "stop", "step")))
     if len(numbers) > MOST_COLUMNS:
         raise ValueError(f"{len(numbers)} columns")
     return list(numbers)
@@ -210,10 +265,5 @@ def _plain(value: Any) -> Any:
         values = state.get("_pa_array", state.get("_ndarray", state.get("_data")))
         if values is None:
             raise ValueError("text in a form that is not known")
-        held = _plain(values)
-        if isinstance(held, list):
-            array = np.empty(len(held), dtype=object)
-            array[:] = held
-            return array
-        return held
+        return _known(values, _Array).values
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from csp_core.data.frames import read_frame
+from csp_core.data.inert import FAULTS, said
 from csp_core.data.sets.bigearthnet_labels import ORDERS
 from csp_core.errors import BadRecordError
 from csp_core.files import atomic_path
@@ -23,6 +25,8 @@ TEXTS = {
     "original_split": "original_split",
 }
 PLACES = {"lng": "lon", "lat": "lat"}
+ROWS = 4096  # patches whose labels are looked at together
+MOST = 1000  # numbers of a label vector that are looked at
 
 
 def convert_split(pickle: str | Path, out: str | Path) -> dict[str, object]:
@@ -56,7 +60,7 @@ def convert_split(pickle: str | Path, out: str | Path) -> dict[str, object]:
     table: dict[str, pl.Series] = {}
     for name, column in found.items():
         if name in TEXTS:
-            table[TEXTS[name]] = _texts(column)
+            table[TEXTS[name]] = _texts(name, column, source.name)
         elif name in PLACES:
             table[PLACES[name]] = pl.Series(_numbers(name, column, source.name))
         elif name in vectors:
@@ -69,30 +73,66 @@ def convert_split(pickle: str | Path, out: str | Path) -> dict[str, object]:
     return {"rows": len(found["patch"]), "columns": [*table], "left_out": left_out}
 
 
-def _texts(column: npt.NDArray[Any]) -> pl.Series:
-    there = [None if one is None or one != one else str(one) for one in column.tolist()]
-    return pl.Series(there, dtype=pl.String)
+def _texts(name: str, column: npt.NDArray[Any], file: str) -> pl.Series:
+    """Give a column of text; numbers that are NaN stand for none, and other kinds are refused."""
+    cells: list[Any] = column.tolist()
+    odd = [one for one in cells if not (one is None or isinstance(one, str) or _is_nan(one))]
+    if odd:
+        raise BadRecordError(f"{name} holds a {type(odd[0]).__name__}, not only text", file=file)
+    try:
+        return pl.Series([one if isinstance(one, str) else None for one in cells], dtype=pl.String)
+    except ValueError as error:  # half a character
+        raise BadRecordError(f"{name} holds text that is none ({said(error)})", file=file
+                             ) from error  # fmt: skip
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _numbers(name: str, column: npt.NDArray[Any], file: str) -> npt.NDArray[np.float64]:
     try:
+        cells = column.tolist() if column.dtype.hasobject else []
+        if odd := {type(one) for one in cells} - {int, float, bool, type(None)}:
+            raise TypeError(f"a {odd.pop().__name__} in it")
         return column.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadRecordError(f"{name} is no column of numbers ({error})", file=file) from error
+    except FAULTS as error:
+        raise BadRecordError(f"{name} is no column of numbers ({said(error)})", file=file
+                             ) from error  # fmt: skip
 
 
 def _stacked(column: npt.NDArray[Any], number: int, file: str) -> npt.NDArray[np.bool_]:
     """Put label vectors one below the other: ``(N, K)``."""
-    try:
-        hot = np.stack([np.asarray(row, dtype=np.float64) for row in column])
-    except (TypeError, ValueError) as error:
-        raise BadRecordError(f"label vectors differ in length ({error})", file=file) from error
-    if hot.shape != (len(column), number) or not np.isin(hot, (0, 1)).all():
+    vectors = [_vector(row, number, file) for row in column]
+    shapes = {row.shape for row in vectors}
+    if len(shapes) > 1:
+        raise BadRecordError(f"label vectors differ in length ({len(shapes)} shapes)", file=file)
+    hot = np.zeros((len(column), number), dtype=bool)
+    # A few at a time: many rows may be one vector that the file holds once.
+    for start in range(0, len(column), ROWS):
+        some = np.stack(vectors[start : start + ROWS])
+        if some.shape[1:] != (number,) or not np.isin(some, (0, 1)).all():
+            raise BadRecordError(
+                f"label vectors are of shape {(len(column), *some.shape[1:])}; give {number}"
+                " numbers 0 or 1 a patch",
+                file=file,
+            )
+        hot[start : start + ROWS] = some
+    return hot
+
+
+def _vector(row: Any, number: int, file: str) -> npt.NDArray[Any]:
+    """Give a label vector of an array or a list of numbers; nothing else is looked into."""
+    if isinstance(row, list) and len(row) == number:
+        numbers = all(isinstance(one, (int, float)) for one in row)
+        row = np.array([one if one in (0, 1) else 2 for one in row]) if numbers else row
+    # Vectors that are much too long are not put together at all.
+    if not isinstance(row, np.ndarray) or row.dtype.kind not in "biuf" or row.size > MOST:
         raise BadRecordError(
-            f"label vectors are of shape {hot.shape}; give {number} numbers 0 or 1 a patch",
+            f"a {type(row).__name__} stands where a vector of {number} numbers 0 or 1 does",
             file=file,
         )
-    return hot.astype(bool)
+    return row
 
 
 def _named(hot: npt.NDArray[np.bool_], names: tuple[str, ...]) -> pl.Series:

@@ -244,7 +244,7 @@ def _array(path: Path) -> np.ndarray:
     try:
         # Nothing in such a file is run.
         found = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, MemoryError, OverflowError) as error:
         raise BadRecordError(f"no array of whole numbers ({error})", file=path.name) from error
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "iu":
         raise BadRecordError("no array of whole numbers in one dimension", file=path.name)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import pickletools
+import struct
+import subprocess
+import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -177,3 +182,116 @@ def test_lists_that_do_not_fit(tmp_path, changed, said):
         convert_split(tmp_path / "x.pkl", tmp_path / "x.parquet")
     with pytest.raises(DataNotFoundError):
         convert_split(tmp_path / "none.pkl", tmp_path / "x.parquet")
+
+
+# Small files that ask for much time or memory
+
+
+def framed(column: object) -> bytes:
+    """Pickle a list of patches whose countries are given."""
+    countries = np.empty(3, dtype=object)
+    countries[:] = [column] * 3
+    return pickle.dumps(table().assign(country=pandas.Series(countries, dtype="object")))
+
+
+DOUBLED = b"]q\x00K\x01a" + b"".join(
+    b"](h%ch%ceq%c" % (level, level, level + 1) for level in range(60)
+)
+KEYED = b"}" + b")" + b"\x85" * 1_000_000 + b"K\x01s."
+HEAP = b"\x80\x04"
+TEXT = b"X\x06\x00\x00\x00latin1"
+HUGE = struct.pack("<Q", 2**40)
+# What each asked for, once: hours, all memory, or the end of the process.
+HOSTILE = {
+    "text of lists doubled 60 times": HEAP + DOUBLED + b"0c_codecs\nencode\nh\x3c" + TEXT
+    + b"\x86R.",
+    "text of lists doubled 60 times, in a name": HEAP + DOUBLED + b"0h\x3ch\x3c\x93.",
+    "kind of lists doubled 60 times": HEAP + DOUBLED + b"0cnumpy\ndtype\nh\x3c\x85R.",
+    "encoding of lists doubled 60 times": HEAP + DOUBLED + b"0c_codecs\nencode\n" + TEXT
+    + b"h\x3c\x86R.",
+    "key of a million levels": HEAP + KEYED,
+    "levels added to what lies within": HEAP + b"]q\x00]q\x01a0h\x01]q\x02a.",
+    "bytes by number": HEAP + b"cbuiltins\nbytearray\nL60000000000L\n\x85R.",
+    "bytes of more than the file": HEAP + b"\x8e" + HUGE + b"abc.",
+    "letters of more than the file": HEAP + b"\x8d" + HUGE + b"abc.",
+    "more bytes to change than the file": b"\x80\x05\x96" + HUGE + b"abc.",
+    "lists 20,000 deep": HEAP + b"]" * 20_000 + b"a" * 19_999 + b".",
+    "a list in itself": HEAP + b"]q\x00h\x00a.",
+    "a list filled again and again": HEAP + b"cnumpy.core.multiarray\n_reconstruct\nq\x00]q\x01("
+    + b"K\x01" * 9_000 + b"e0" + b"cnumpy\ndtype\nX\x01\x00\x00\x00O\x85Rq\x020"
+    + b"h\x00)R(K\x01M\x28\x23\x85h\x02\x89h\x01tb" * 2_000 + b".",
+    "keys of one hash": HEAP + b"}("
+    + b"".join(b"\x8a\x0a%bN" % (n * (2**61 - 1)).to_bytes(10, "little") for n in range(20_000))
+    + b"u.",
+    "cells of lists": framed([[1]]),
+    "half a character": framed("\ud800"),
+}  # fmt: skip
+SAID = {
+    "text of lists doubled 60 times": "a list where str stands",
+    "key of a million levels": "more than 100 levels",
+    "levels added to what lies within": "a change of list",
+    "bytes by number": "a int where bytes",
+    "bytes of more than the file": "only 4 remain",
+    "lists 20,000 deep": "more than 100 levels",
+    "a list filled again and again": "more than 16 times what the file holds",
+    "keys of one hash": "a key of type int",
+    "cells of lists": "country holds a list",
+}
+READ = """
+import json, resource, sys, time
+from csp_core.data.sets.bigearthnet_pickles import convert_split
+from csp_core.errors import BadRecordError
+for path in sys.argv[1:]:
+    begun = time.process_time()
+    try:
+        told = str(convert_split(path, path + ".parquet"))
+    except BadRecordError as error:
+        told = f"refused: {error}"
+    print(json.dumps([path, told, time.process_time() - begun]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """Read the files in a process of their own, which may hang or end."""
+    folder = tmp_path_factory.mktemp("hostile")
+    paths = {str(folder / f"{row}.pkl"): name for row, name in enumerate(HOSTILE)}
+    for path, name in paths.items():
+        with open(path, "wb") as stream:
+            stream.write(HOSTILE[name])
+    try:
+        done = subprocess.run([sys.executable, "-c", READ, *paths], capture_output=True,
+                              text=True, timeout=90, check=False)  # fmt: skip
+        said = done.stdout
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode()
+    return {paths[path]: rest for path, *rest in map(json.loads, said.splitlines())}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_small_files_that_ask_for_much_are_refused_at_once(hostile, name):
+    told, seconds = hostile[name]
+    assert told.startswith("refused: ") and len(told) < 400 and "\n" not in told
+    assert SAID.get(name, "") in told and seconds < 3
+
+
+def test_memory_and_depth_that_run_out_are_told_in_a_sentence(tmp_path):
+    (tmp_path / "x.pkl").write_bytes(b"cmore\nthan\n)R.")
+    for error, match in ((MemoryError, "more memory than there is"), (RecursionError, "depth")):
+
+        def fail(error=error):
+            raise error("depth exceeded")
+
+        with pytest.raises(BadRecordError, match=match):
+            read_inert(tmp_path / "x.pkl", {"more.than": fail})
+
+
+def test_a_long_list_of_patches_is_read(tmp_path):
+    number = 3000
+    frame = pandas.concat([table()] * (number // 3), ignore_index=True)
+    for protocol in (2, 5):
+        frame.to_pickle(tmp_path / "long.pkl", protocol=protocol)
+        begun = time.process_time()
+        convert_split(tmp_path / "long.pkl", tmp_path / "long.parquet")
+        assert time.process_time() - begun < 20
+        assert pl.read_parquet(tmp_path / "long.parquet")["labels_43"].list.len().sum() == number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import numpy as np
@@ -177,6 +178,14 @@ def test_a_class_without_a_label_is_told(tmp_path):
         load_dataset("eurosat", root=root, index_file=tmp_path / "mine.npy", **PUBLISHED)
 
 
+def header(shape):
+    """Write the head of a file of an array that is not there."""
+    stream = io.BytesIO()
+    head = {"descr": "<i8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, head)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [
@@ -187,6 +196,8 @@ def test_a_class_without_a_label_is_told(tmp_path):
         (np.array([0.5]), "whole numbers"),
         (np.array([{"a": 1}], dtype=object), "no array of whole numbers"),
         (b"not an array", "no array of whole numbers"),
+        (header((10**13,)), "no array of whole numbers"),
+        (header((10**30,)), "no array of whole numbers"),
     ],
 )
 def test_lists_that_do_not_fit(whole, tmp_path, content, match):
