@@ -11,7 +11,7 @@ from csp_core.raster import common_area_km2
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
 from shared import widgets
-from shared.words import escape_markdown, times
+from shared.words import escape_markdown, reworded, times
 
 
 def one_area(layer: Layer) -> None:
@@ -35,7 +35,7 @@ def one_area(layer: Layer) -> None:
     elif layer.model.support is not None:
         beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
         words += f" Another {write_area(beyond)} are a guess, where there are too few recordings."
-    st.caption(words)
+    st.caption(reworded(words, layer.info))
 
 
 def two_areas(first: Layer, other: Layer) -> None:
@@ -117,7 +117,8 @@ def draw_reading(reading: Reading, title: str) -> None:
     row, limit = reading.row, reading.layer.threshold
     rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
     if not reading.has_value:
-        st.markdown(f"{head}**too few recordings to say**; the model would guess {rank}.")
+        few = reworded("too few recordings to say", reading.layer.info)
+        st.markdown(f"{head}**{few}**; the model would guess {rank}.")
         return
     facts = [f"**{reading.short}**"]
     if row.lift is not None:
@@ -139,4 +140,4 @@ def draw_support(reading: Reading) -> None:
             "Nobody can say how well recorded: this model came without counts of its recordings."
         )
     else:
-        widgets.support_line(reading.report)
+        widgets.support_line(reading.report, reading.layer.info)
