@@ -96,6 +96,13 @@ def read_at(place: tuple[float, float], layer: Layer, date: float | None) -> Rea
     return Reading(report, next(row for row in report.results if row.taxon == layer.taxon), layer)
 
 
+def rank_of(reading: Reading) -> int:
+    """Rank a class, of label sets by its value alone: their lists begin with those in the set."""
+    if reading.report.kind != "probability":
+        return reading.row.rank
+    return 1 + sum(row.value > reading.row.value for row in reading.report.results)
+
+
 def write_difference(first: Reading, other: Reading) -> str:
     """Write by how much one value is above another."""
     if not (first.has_value and other.has_value):
@@ -115,7 +122,7 @@ def draw_reading(reading: Reading, title: str) -> None:
     """
     head = f"{escape_markdown(title)}: " if title else ""
     row, limit = reading.row, reading.layer.threshold
-    rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
+    rank = f"rank {rank_of(reading):,} of {len(reading.report.results):,}"
     if not reading.has_value:
         few = reworded("too few recordings to say", reading.layer.info)
         st.markdown(f"{head}**{few}**; the model would guess {rank}.")
@@ -128,6 +135,8 @@ def draw_reading(reading: Reading, title: str) -> None:
         )
         facts.append(f"{times(row.lift)} {whole}")
     facts.append(rank)
+    if row.in_set is not None:
+        facts.append("in the label set" if row.in_set else "not in the label set")
     if limit is not None:
         facts.append("above the threshold" if row.value >= limit.value else "below the threshold")
     st.markdown(head + " · ".join(facts))

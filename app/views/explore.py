@@ -185,7 +185,8 @@ def draw_list(view: View, report: PlaceReport) -> None:
 def draw_label_set(report: PlaceReport) -> None:
     """Name the classes that reach their threshold at a place."""
     named = [escape_markdown(row.common_name or row.taxon) for row in report.label_set]
-    held = ", ".join(named) or "no class reaches its threshold"
+    # Names of classes hold commas themselves.
+    held = "; ".join(named) or "no class reaches its threshold"
     st.markdown(f"**The label set of a patch here:** {held}.")
     st.caption("Each class stands by itself; the probabilities need not sum to 100 %.")
 
