@@ -11,7 +11,7 @@ from csp_core.store import ModelInfo
 from jobs.listing import allowed
 from shared import address, greeted, resources, style, visits, widgets
 from shared.tour import TOUR, Stop
-from shared.words import escape_markdown
+from shared.words import escape_markdown, reworded
 
 
 def run(
@@ -40,17 +40,18 @@ def run(
         st.error(escape_markdown(str(error)))
 
 
-def title(text: str, info: ModelInfo | None = None) -> None:
+def title(text: str, info: ModelInfo | None = None, *, of: ModelInfo | None = None) -> None:
     """Draw the page's title, what its model knows, and at a first visit what the page is for.
 
     Args:
         text: The title, in the app's own words.
         info: The model in use; None where the page names it elsewhere or has none.
+        of: The model in whose words the page is greeted, where it is named elsewhere.
     """
     st.title(text, anchor=False)
     if info is not None:
         widgets.model_chip(info)
-    greet(st.session_state.get(visits.PAGE, ""))
+    greet(st.session_state.get(visits.PAGE, ""), info or of)
 
 
 def tour() -> dict[str, Stop]:
@@ -58,7 +59,7 @@ def tour() -> dict[str, Stop]:
     return {name: stop for name, stop in TOUR.items() if name != "train" or allowed()}
 
 
-def greet(page: str) -> None:
+def greet(page: str, info: ModelInfo | None) -> None:
     """Say what a page is for, until that is closed, and where the tour goes on."""
     stops = tour()
     greeted.remember(list(stops))
@@ -70,7 +71,9 @@ def greet(page: str) -> None:
     label = f"Next: {following.title if following else 'About'} →"
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="welcome"):
         # On a phone the rest goes below the sentences.
-        st.markdown(stops[page].says, width=620)
+        says, own = stops[page].says, info is not None and info.introduction.record
+        says = stops[page].of_records or says if own else says
+        st.markdown(reworded(says, info), width=620)
         st.page_link(path, label=label)
         st.button(
             "Close", key="welcome-close", type="tertiary", on_click=greeted.close, args=(page,)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from clusters.region import inside, read_bounds
+from clusters.region import home_of, inside, read_bounds
 from csp_core.errors import CspError
 from csp_core.grid import Bounds
 from csp_core.store import ModelInfo, read_model_config
@@ -40,6 +40,7 @@ class View:
         points: Places in the sample.
         bounds: West, south, east and north end of the region, degrees.
         edges: The same as the boxes hold them, which may be no region.
+        home: The same where the address names none.
         seed: Of everything that chance decides.
         shown: A key of ``SHOWN``.
         cluster: The cluster that is highlighted, or None.
@@ -64,6 +65,7 @@ class View:
     points: int
     bounds: Bounds
     edges: Bounds
+    home: Bounds
     seed: int
     shown: str
     cluster: int | None
@@ -104,10 +106,12 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
     place = None if lon is None or lat is None else tidy(lon, lat, notices, problems)
     lon, lat = place or (lon, lat)
     points = _read_whole("points", POINT, (POINTS[0], POINTS[-1]), problems)
-    bounds, edges = read_bounds(problems)
+    info = _read_model(known, problems)
+    home = home_of(info)
+    bounds, edges = read_bounds(problems, home)
     number = read_number("cluster", None, problems)
     return View(
-        info=_read_model(known, problems),
+        info=info,
         method=read_word("method", METHODS, problems),
         count=_read_whole("count", COUNT, COUNTS, problems),
         size=_read_whole("size", default_size(points), SIZES, problems),
@@ -116,6 +120,7 @@ def read_clusters(known: Sequence[ModelInfo]) -> View:
         points=points,
         bounds=bounds,
         edges=edges,
+        home=home,
         seed=_read_whole("seed", 0, SEEDS, problems),
         shown=read_word("show", SHOWN, problems),
         cluster=None if number is None else int(number),

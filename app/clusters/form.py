@@ -95,7 +95,7 @@ def draw_controls(view: View, known: Sequence[ModelInfo], *, seasons: bool) -> N
             on_change=on_box,
             args=("show",),
         )
-    region.draw(view.bounds, view.edges)
+    region.draw(view.bounds, view.edges, view.home)
     widgets.messages(view.problems, view.notices)
 
 

@@ -20,7 +20,7 @@ from csp_core.inference import (
 )
 from csp_core.store import ModelInfo
 from shared import widgets
-from shared.words import count_of, escape_markdown, of_recordings, percent, plural, times
+from shared.words import count_of, escape_markdown, of_recordings, percent, plural, reworded, times
 
 # How many of three strokes stand before a word.
 STROKES = {OFTEN: 3, SOMETIMES: 2, RARELY: 1, UNKNOWN: 0}
@@ -114,7 +114,8 @@ def ranked_list(
                     args=(row.ranked.taxon,),
                 )
                 named = escape_markdown(name)
-                where = f"Where {named} is recorded, on a map of the world"
+                recorded = reworded("recorded", info)
+                where = f"Where {named} is {recorded}, on a map of the world"
                 # The styles hide what is slanted from the eye: ears need to know which of ten.
                 widgets.range_link(f"Range map *of {named}*", row.ranked.taxon, link, where)
             st.html(_row_html(row, report, info, scale, by_lift=by_lift))
@@ -147,7 +148,7 @@ def _row_html(
     )
     of_sets = report.kind == "probability"
     if row.said:
-        said = f"recorded here: <b>{row.said}</b>"
+        said = reworded(f"recorded here: <b>{row.said}</b>", info)
     elif of_sets:
         said = f"in the label set of a patch here: <b>{percent(ranked.value)}</b>"
     else:

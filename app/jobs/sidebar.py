@@ -11,9 +11,10 @@ import streamlit as st
 from csp_core.config.presets import preset, presets_of
 from csp_core.data import DATASETS
 from csp_core.errors import CspError
+from csp_core.files import parse_yaml
 from csp_core.runs.jobs import Job
 from jobs import listing
-from jobs.draft import DEFAULT_PRESET, DEFAULT_SET
+from jobs.draft import DEFAULT_PRESET, DEFAULT_SET, flow
 from jobs.sparks import losses, spark
 from jobs.start import launch
 from shared import style
@@ -22,6 +23,8 @@ from shared.words import escape_markdown
 
 # Data sets that are drawn on the spot.
 WITHOUT_FILES = ("demo",)
+# What the numbers in masks of tiles mean, which no preset can know: by option, with its label.
+MASKS = {"classes": "Classes: number in the masks, name", "ignored": "Numbers that are no class"}
 SHOWN = 5
 # The same settings asked for twice within this many seconds are one press too many.
 TWICE = 5.0
@@ -53,6 +56,9 @@ def draw_launcher() -> None:
     )
     if data_set not in WITHOUT_FILES:
         st.text_input("Folder or file of the data", key="jobs-root", placeholder="path")
+    for option in MASKS if data_set == "tiles" else ():
+        usual = flow(preset(data_set, name)["data"][option])
+        st.text_input(MASKS[option], usual, key=f"jobs-{option}")
     st.text_input("Name", key="jobs-name", placeholder=f"{data_set}-{name}")
     st.button("Train", key="jobs-train", type="primary", width="stretch", on_click=_train)
     st.page_link(TRAIN_PAGE, label="More settings", query_params={"new": "1"})
@@ -66,6 +72,12 @@ def _train() -> None:
     state.pop(PROBLEM, None)
     data_set, name = state["jobs-set"], state["jobs-preset"]
     tree = preset(data_set, name)
+    try:
+        for option in MASKS if data_set == "tiles" else ():
+            tree["data"][option] = parse_yaml(state[f"jobs-{option}"], MASKS[option])
+    except CspError as error:
+        state[PROBLEM] = str(error)
+        return
     if given := state.get("jobs-name", "").strip():
         tree["name"] = re.sub(r"\s+", "-", given)
     if data_set not in WITHOUT_FILES:

@@ -56,7 +56,8 @@ class Scale:
 EDGES = {
     "share": (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     "relative": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-    "probability": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    # Of a rare class most values are below a few hundredths.
+    "probability": (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0),
 }
 # The same as in the files.
 DIFFERENCES = {kind.removesuffix(" difference"): ends for kind, ends in STEPS.items()}

@@ -11,6 +11,7 @@ from csp_core.data.pictures import Photo
 from csp_core.errors import CspError
 from csp_core.inference import PhotoAnswer, RankedAnswer, answer_photo, describe_place
 from csp_core.model import DualEncoder
+from csp_core.store import ModelInfo
 from photo import chart
 from photo.address import MOST_WEIGHT, PhotoView, link_to
 from photo.files import Chosen
@@ -125,12 +126,13 @@ def _on_weight(fitted: float) -> None:
     address.set_param("weight", None if abs(value - fitted) < 1e-6 else f"{value:g}")
 
 
-def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
+def explain(answer: PhotoAnswer, model: DualEncoder, info: ModelInfo, where: Where) -> None:
     """Offer why ranks moved, what the place's part rests on, and all classes, folded.
 
     Args:
         answer: What the model says.
         model: The model.
+        info: Its line in the list.
         where: Place and time.
     """
     timed = (model.uses_date and where.date is not None) or (
@@ -146,7 +148,7 @@ def explain(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
                     " its records."
                 )
             else:
-                widgets.support_line(describe_place(model, *where.counts))
+                widgets.support_line(describe_place(model, *where.counts), info)
     chart.table(answer, season)
 
 

@@ -16,7 +16,7 @@ from photo.address import set_model
 from photo.place import Where
 from photo.verdict import why_alone
 from shared import address, resources, widgets
-from shared.words import escape_markdown, place_title, plural, value_meaning
+from shared.words import escape_markdown, place_title, plural, reworded, value_meaning
 
 PLACE_ROWS, MOST_BUTTONS = 10, 2
 # The one of docs/photos.md, which says how to ask it.
@@ -112,8 +112,9 @@ def place_by_itself(known: Sequence[ModelInfo], where: Where) -> None:
     info = address.model_of_places(list(known))
     st.subheader("What the place says by itself", anchor=False)
     model = resources.model(info)
+    recorded = reworded("recorded", info)
     st.markdown(
-        f"{place_title(*where.counts)[0]}: the {plural(info)} that are recorded there, by"
+        f"{place_title(*where.counts)[0]}: the {plural(info)} that are {recorded} there, by"
         f" **{escape_markdown(info.title)}**, the model of the Explore page. The picture has no"
         " part in it."
     )
@@ -139,9 +140,9 @@ def place_list(model: DualEncoder, info: ModelInfo, where: Where) -> None:
     """
     assert where.counts is not None
     report = describe_place(model, *where.counts, date=where.date, hour=where.hour)
-    widgets.support_line(report)
+    widgets.support_line(report, info)
     if report.extrapolates:
-        st.warning("Too few recordings lie near this place: the order is a guess.")
+        st.warning(reworded("Too few recordings lie near this place: the order is a guess.", info))
     else:
         st.caption(value_meaning(info, report.kind))
     rows = [(row.rank, row.taxon, row.common_name, row.value) for row in report.results]

@@ -99,7 +99,8 @@ def label_set(rows: Sequence[tuple[RankedAnswer, float]]) -> str:
     if all(row.in_set is None for row, _ in rows):
         return "no set was fitted for this weight of the place"
     named = [f"{name_of(row)} {percent(value)}" for row, value in rows if row.in_set]
-    return ", ".join(named) or "no class reaches its threshold"
+    # Names of classes hold commas themselves.
+    return "; ".join(named) or "no class reaches its threshold"
 
 
 def at(lon: float, lat: float) -> str:

@@ -146,7 +146,7 @@ def draw_maps(
         ends = f"more of {other}", f"more of {first}"
         with boxes[0], st.container(key="range-legend"):
             legend(scale, line="", hatched=_hatched(raster, None), guesses=view.guesses, ends=ends,
-                   dots=False, counted=True)  # fmt: skip
+                   dots=False, counted=True, info=view.info)  # fmt: skip
         return
     wire = st.session_state.setdefault(own("wire"), uuid.uuid4().hex) if len(layers) == 2 else None
     names = titles(*layers) if len(layers) == 2 else ("",)
@@ -165,7 +165,7 @@ def draw_maps(
             line += "" if layer.threshold is None else write_value(kind, layer.threshold.value)
             hatched, counted = _hatched(layer.raster, layer), layer.model.support is not None
             legend(scale, line=line, hatched=hatched, guesses=layer.guesses, ends=None,
-                   dots=view.dots and counted, counted=counted)  # fmt: skip
+                   dots=view.dots and counted, counted=counted, info=layer.info)  # fmt: skip
 
 
 def _hatched(raster: Raster, layer: Layer | None) -> bool:

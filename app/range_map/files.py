@@ -13,7 +13,7 @@ import streamlit as st
 from csp_core.raster import WRITERS, Credit, heatmap
 from range_map.layer import Layer, difference_of, titles
 from shared import resources
-from shared.words import escape_markdown
+from shared.words import escape_markdown, reworded
 
 KINDS = {
     ".tif": ("GeoTIFF", "image/tiff"),
@@ -43,7 +43,8 @@ def downloads(layers: list[Layer], *, difference: bool) -> None:
         offered = {".tif": "", ".geojson": missing, ".png": ""}
         _buttons(_stem(layer), str(number), partial(file_of, layer=layer), offered)
     st.caption(
-        "GeoTIFF: all values, with a second band that marks where too little was recorded to say."
+        "GeoTIFF: all values, with a second band that marks where"
+        f" {reworded('too little was recorded to say', layers[0].info)}."
         " GeoJSON: the line on the map. PNG: a picture with legend. Each names model, unit, licence"
         " and whose records it rests on."
     )

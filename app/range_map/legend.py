@@ -6,8 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from mapping.values import Scale, legend_steps
+from csp_core.store import ModelInfo
+from mapping.values import TITLES, Scale, legend_steps
 from shared import style
+from shared.words import reworded
 
 
 def legend(
@@ -19,6 +21,7 @@ def legend(
     ends: tuple[str, str] | None,
     dots: bool,
     counted: bool,
+    info: ModelInfo,
 ) -> None:
     """Explain the colours, the hatching and the line.
 
@@ -30,6 +33,7 @@ def legend(
         ends: What the lower and the upper end of a difference mean, or None.
         dots: Whether dots stand where the species was recorded.
         counted: Whether it is known where there are recordings.
+        info: The model, in whose words recordings are spoken of.
     """
     palette = style.palette()
     boxes = "".join(
@@ -52,7 +56,8 @@ def legend(
     keys.append(f'<span><i style="{quiet}"></i>{_quiet(scale, ends is not None, counted)}</span>')
     if hatched:
         ink = palette.text if guesses else palette.hatch
-        what = "a guess" if guesses else "nobody looked enough"
+        what = "too little to learn from" if info.introduction.record else "nobody looked enough"
+        what = "a guess" if guesses else what
         stripes = f"repeating-linear-gradient(135deg,{ink} 0 1px,transparent 1px 5px)"
         keys.append(
             f'<span><i style="background:{stripes}"></i>{what}: fewer than 10 recordings of'
@@ -65,7 +70,7 @@ def legend(
         f'<div class="csp-scale" role="img" aria-label="{escape(_spoken(scale))}">'
         f"<div>{escape(scale.title)}{unit}</div>"
         f'<div class="csp-steps">{boxes}</div><div class="csp-ticks">{labels}</div>{words}</div>'
-        f'<div class="csp-legend csp-small">{"".join(keys)}</div>'
+        f'<div class="csp-legend csp-small">{reworded("".join(keys), info)}</div>'
     )
 
 
@@ -75,6 +80,8 @@ def _quiet(scale: Scale, difference: bool, counted: bool) -> str:
         size = f"{100 * least:g} points" if scale.unit else f"{least:g}"
         return f"differ by less than {size}"
     first = f"{scale.labels()[1]} {scale.unit}".strip()
+    if scale.title == TITLES["probability"]:  # that a class is rare is no matter of who looked
+        return f"hardly likely: below {first}"
     return f"{'looked, and hardly or never recorded: ' if counted else ''}below {first}"
 
 

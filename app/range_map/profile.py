@@ -14,7 +14,7 @@ from csp_core.store import ModelInfo
 from mapping.evidence import Evidence, read_evidence
 from range_map.layer import Layer
 from shared import resources
-from shared.words import count_of, escape_markdown, knows_species, plural
+from shared.words import count_of, escape_markdown, knows_species, plural, reworded
 
 MOST_COUNTRIES = 4
 AT_SEA = "the sea"
@@ -99,7 +99,8 @@ def draw_profile(layer: Layer) -> None:
         most = ", ".join(f"{escape_markdown(where)} ({n:,})" for where, n in found[:MOST_COUNTRIES])
         rest = sum(where != AT_SEA for where, _ in found[MOST_COUNTRIES:])
         more = f" and {count_of(rest, 'more country', 'more countries')}" if rest > 0 else ""
-        lines.append(f"Recorded most in {most}{more}, counted by cells of {degrees:g}°.")
+        how = reworded("Recorded most", layer.info)
+        lines.append(f"{how} in {most}{more}, counted by cells of {degrees:g}°.")
     if links := links_of(layer.info):
         listed = " · ".join(f"[{PLACES[key][0]}]({PLACES[key][1](taxon)})" for key in links)
         lines.append(f"Look it up on the net: {listed}")

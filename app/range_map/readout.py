@@ -11,7 +11,7 @@ from csp_core.raster import common_area_km2
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
 from shared import widgets
-from shared.words import escape_markdown, times
+from shared.words import escape_markdown, reworded, times
 
 
 def one_area(layer: Layer) -> None:
@@ -35,7 +35,7 @@ def one_area(layer: Layer) -> None:
     elif layer.model.support is not None:
         beyond = layer.raster.area_km2(layer.threshold.value, extrapolated=True)
         words += f" Another {write_area(beyond)} are a guess, where there are too few recordings."
-    st.caption(words)
+    st.caption(reworded(words, layer.info))
 
 
 def two_areas(first: Layer, other: Layer) -> None:
@@ -96,6 +96,13 @@ def read_at(place: tuple[float, float], layer: Layer, date: float | None) -> Rea
     return Reading(report, next(row for row in report.results if row.taxon == layer.taxon), layer)
 
 
+def rank_of(reading: Reading) -> int:
+    """Rank a class, of label sets by its value alone: their lists begin with those in the set."""
+    if reading.report.kind != "probability":
+        return reading.row.rank
+    return 1 + sum(row.value > reading.row.value for row in reading.report.results)
+
+
 def write_difference(first: Reading, other: Reading) -> str:
     """Write by how much one value is above another."""
     if not (first.has_value and other.has_value):
@@ -115,9 +122,10 @@ def draw_reading(reading: Reading, title: str) -> None:
     """
     head = f"{escape_markdown(title)}: " if title else ""
     row, limit = reading.row, reading.layer.threshold
-    rank = f"rank {row.rank:,} of {len(reading.report.results):,}"
+    rank = f"rank {rank_of(reading):,} of {len(reading.report.results):,}"
     if not reading.has_value:
-        st.markdown(f"{head}**too few recordings to say**; the model would guess {rank}.")
+        few = reworded("too few recordings to say", reading.layer.info)
+        st.markdown(f"{head}**{few}**; the model would guess {rank}.")
         return
     facts = [f"**{reading.short}**"]
     if row.lift is not None:
@@ -127,6 +135,8 @@ def draw_reading(reading: Reading, title: str) -> None:
         )
         facts.append(f"{times(row.lift)} {whole}")
     facts.append(rank)
+    if row.in_set is not None:
+        facts.append("in the label set" if row.in_set else "not in the label set")
     if limit is not None:
         facts.append("above the threshold" if row.value >= limit.value else "below the threshold")
     st.markdown(head + " · ".join(facts))
@@ -139,4 +149,4 @@ def draw_support(reading: Reading) -> None:
             "Nobody can say how well recorded: this model came without counts of its recordings."
         )
     else:
-        widgets.support_line(reading.report)
+        widgets.support_line(reading.report, reading.layer.info)

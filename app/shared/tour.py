@@ -14,12 +14,15 @@ class Stop:
         title: What it is called.
         invites: What to do there, in a sentence of the tour.
         says: Three sentences for the first visit.
+        of_records: The same for a model whose records are no recordings, where that differs by more
+            than their name.
     """
 
     path: str
     title: str
     invites: str
     says: str
+    of_records: str = ""
 
 
 # In the order of the tour, by the name in the address.
@@ -30,6 +33,8 @@ TOUR = {
         "Click the map: what is recorded there most?",
         "Click the map or type a place, and the list says what is recorded there. Its words rest on"
         " recordings that people made, not on a survey. Open a line of the list for its numbers.",
+        "Click the map or type a place, and the list says what is likely there. It rests on the"
+        " recordings near that place, which are counted. Open a line of the list for its numbers.",
     ),
     "range-map": Stop(
         "views/range_map.py",

@@ -19,6 +19,7 @@ from shared.words import (
     headline,
     licence,
     plural,
+    reworded,
     species_label,
 )
 
@@ -75,22 +76,27 @@ def messages(problems: Sequence[str], notices: Sequence[str]) -> None:
             draw(lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines))
 
 
-def support_line(report: PlaceReport, before: str = "", listed: ModelInfo | None = None) -> None:
+def support_line(
+    report: PlaceReport, info: ModelInfo, before: str = "", *, listed: bool = False
+) -> None:
     """Say in words, with a mark, how many recordings lie near a place.
 
     Args:
         report: What the model says of the place.
+        info: The model.
         before: Markdown in front of it.
-        listed: The model, where the line says of how many of its classes they are.
+        listed: Whether the line says of how many of its classes they are.
     """
     near = count_of(report.records_within, "recording", "recordings")
-    if listed is not None and report.records_within:
-        near += f" of {report.taxa_within:,} {plural(listed)}"
+    if listed and report.records_within:
+        near += f" of {report.taxa_within:,} {plural(info)}"
     near += f" within {report.radius_km:,.0f} km"
     if report.nearest_km is not None and report.records_within == 0:
         near += f", the nearest about {report.nearest_km:,.0f} km away"
     mark, level = LEVELS[report.level]
-    st.markdown(f"{before}{mark} **{level}**: {near}.", help=explain("well recorded", listed))
+    said = reworded(f"**{level}**: {near}.", info)
+    ours = listed or info.introduction.record
+    st.markdown(f"{before}{mark} {said}", help=explain("well recorded", info if ours else None))
 
 
 def live(text: str) -> None:

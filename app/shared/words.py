@@ -16,6 +16,7 @@ from shared.glossary import GLOSSARY, LICENSES
 
 # Of a text that is drawn as Markdown; the longest card of the bundled models has a tenth.
 MOST_MARKDOWN, MOST_LINES, MOST_MARKS, MOST_NESTED = 64 << 10, 2000, 1000, 60
+RECORDING = re.compile(r"\b(?:recordings?|recorded)\b", re.IGNORECASE)
 MARKS = re.compile(r"[\[\]*_<>~`$!&:]")
 
 
@@ -130,6 +131,28 @@ def singular(info: ModelInfo) -> str:
     return "species" if knows_species(info) else "class"
 
 
+def reworded(text: str, info: ModelInfo | None) -> str:
+    """Speak of a model's records in its card's words, where these are no recordings.
+
+    Args:
+        text: What is said of recordings, and of what was recorded.
+        info: The model; None for recordings.
+
+    Returns:
+        The same of, say, patches, and of what was mapped.
+    """
+    said = None if info is None else info.introduction
+    if said is None or not said.record:
+        return text
+    words = {"recording": said.record, "recordings": said.records, "recorded": said.recorded}
+
+    def other(found: re.Match[str]) -> str:
+        word = words[found[0].casefold()]
+        return word[0].upper() + word[1:] if found[0][0].isupper() else word
+
+    return re.sub(RECORDING, other, text)
+
+
 def explain(term: str, info: ModelInfo | None = None) -> str:
     """Explain a word of the glossary.
 
@@ -141,7 +164,7 @@ def explain(term: str, info: ModelInfo | None = None) -> str:
         One or two sentences.
     """
     one, many = ("species", "species") if info is None else (singular(info), plural(info))
-    return GLOSSARY[term].format(one=one, many=many)
+    return reworded(GLOSSARY[term].format(one=one, many=many), info)
 
 
 def value_meaning(info: ModelInfo, kind: str) -> str:

@@ -17,6 +17,8 @@ from mapping import deck
 from shared import clicks, resources, style, typed, visits, widgets
 from shared.words import escape_markdown
 
+TITLE = "Which places does the model see as alike?"
+
 
 def draw_map(view: View, found: Study, lit: list[bool] | None) -> DeltaGenerator:
     """Draw the map, and give where its legend comes."""
@@ -75,11 +77,11 @@ def draw_place(view: View, model: DualEncoder, found: Study) -> None:
 def page() -> None:
     """Draw the page."""
     known = resources.models()
-    shell.title("Which places does the model see as alike?")
-    if not whole(known):
+    view = read_clusters(known) if whole(known) else None
+    shell.title(TITLE, of=view.info if view else None)
+    if view is None:
         widgets.no_models(known)
         return
-    view = read_clusters(known)
     model = resources.model(view.info)
     widgets.model_chip(view.info)
     draw_controls(view, known, seasons=model.uses_date)

@@ -23,6 +23,7 @@ from shared.words import (
     not_known,
     place_name,
     plural,
+    reworded,
     singular,
     species_label,
 )
@@ -32,7 +33,7 @@ ROWS = 10
 SHOWN = "explore-rows"
 # How the list may be ordered.
 MOST, MORE = "Most recorded", "More here than elsewhere"
-LIKELY = "Most likely"
+LIKELY, MORE_LIKELY = "Most likely", "More likely here"
 
 
 def on_model() -> None:
@@ -47,7 +48,8 @@ def on_species() -> None:
 
 def on_order() -> None:
     """Take over how the list is ordered."""
-    set_param("sort", BY_LIFT if st.session_state["order_box"] == MORE else None)
+    by_lift = st.session_state["order_box"] in (MORE, MORE_LIKELY)
+    set_param("sort", BY_LIFT if by_lift else None)
 
 
 def on_wanted() -> None:
@@ -114,7 +116,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
                 if abs(view.place[1]) > EDGE
                 else "Click the map to choose a place. The dashed circle marks"
-                f" {LEVEL_RADIUS_KM:.0f} km around it, within which recordings are counted."
+                f" {LEVEL_RADIUS_KM:.0f} km around it, within which"
+                f" {reworded('recordings', view.info)} are counted."
             )
         else:
             layers = deck.evidence_layers(evidence, colours)
@@ -126,14 +129,14 @@ def draw_map(view: View, model: DualEncoder) -> None:
             )
     with st.container(key="records-box"):
         widgets.species_picker(
-            "Show on the map where this was recorded",
+            reworded("Show on the map where this was recorded", view.info),
             model.classes,
             view.taxon,
             on_species,
             placeholder=f"Pick a {singular(view.info)} here or in the list",
         )
         if evidence and view.taxon:
-            evidence_legend(evidence, species_label(model.classes, view.taxon))
+            evidence_legend(evidence, species_label(model.classes, view.taxon), view.info)
         if view.taxon:
             name = escape_markdown(species_label(model.classes, view.taxon))
             widgets.range_link(f"Range map of {name} →", view.taxon, _link(view))
@@ -149,11 +152,11 @@ def draw_list(view: View, report: PlaceReport) -> None:
     """Draw what the model says of the place."""
     place, where = place_name(report.lon, report.lat)
     st.header(escape_markdown(place), anchor=False)
-    widgets.support_line(report, where, view.info)
+    widgets.support_line(report, view.info, where, listed=True)
     if report.extrapolates:
+        few = "Too few recordings to say: fewer than 10 lie near this place."
         st.warning(
-            "Too few recordings to say: fewer than 10 lie near this place. The order below is a"
-            " guess, so there are no numbers."
+            f"{reworded(few, view.info)} The order below is a guess, so there are no numbers."
         )
     elif report.kind == "probability":
         draw_label_set(report)
@@ -182,7 +185,8 @@ def draw_list(view: View, report: PlaceReport) -> None:
 def draw_label_set(report: PlaceReport) -> None:
     """Name the classes that reach their threshold at a place."""
     named = [escape_markdown(row.common_name or row.taxon) for row in report.label_set]
-    held = ", ".join(named) or "no class reaches its threshold"
+    # Names of classes hold commas themselves.
+    held = "; ".join(named) or "no class reaches its threshold"
     st.markdown(f"**The label set of a patch here:** {held}.")
     st.caption("Each class stands by itself; the probabilities need not sum to 100 %.")
 
@@ -197,9 +201,9 @@ def draw_order(view: View, report: PlaceReport) -> None:
         with st.popover("What do the words mean?", type="tertiary"):
             draw_words(view, report)
     if ranked.can_compare(report):
-        usual = LIKELY if report.kind == "probability" else MOST
-        state["order_box"] = MORE if view.by_lift else usual
-        st.segmented_control("Order of the list", [usual, MORE], key="order_box", required=True,
+        usual, more = (LIKELY, MORE_LIKELY) if report.kind == "probability" else (MOST, MORE)
+        state["order_box"] = more if view.by_lift else usual
+        st.segmented_control("Order of the list", [usual, more], key="order_box", required=True,
                              label_visibility="collapsed", on_change=on_order)  # fmt: skip
 
 
@@ -212,7 +216,10 @@ def draw_words(view: View, report: PlaceReport) -> None:
         terms = ["probability", "label set", "more likely here", *terms]
     elif not report.extrapolates:
         terms = ["score", *terms]
-    lines = [f"- **{term.capitalize()}.** {explain(term, view.info)}" for term in terms]
+    lines = [
+        f"- **{reworded(term.capitalize(), view.info)}.** {explain(term, view.info)}"
+        for term in terms
+    ]
     if report.set_size is not None and not report.extrapolates:
         first = "the first" if report.set_size == 1 else f"one of the first {report.set_size}"
         lines.append(f"- **Here: {first} in 9 of 10 cases.** {explain('9 of 10', view.info)}")
@@ -223,7 +230,7 @@ def say_changed(view: View, report: PlaceReport, place: str, rows: list[ranked.R
     """Tell those who hear the page that the list is another."""
     known = f"{report.taxa_within:,} {plural(view.info)}"
     if report.extrapolates:
-        known = "too few recordings to say"
+        known = reworded("too few recordings to say", view.info)
     first = rows[0].ranked if rows else None
     name = f"first {first.common_name or first.taxon}" if first else "no name found"
     widgets.live(f"{place}: {known}, {name}.")
@@ -250,7 +257,8 @@ def page() -> None:
     if known is None:
         return
     view = read_view(known)
-    shell.title(f"Which {plural(view.info)} are recorded here?", view.info)
+    recorded = reworded("recorded", view.info)
+    shell.title(f"Which {plural(view.info)} are {recorded} here?", view.info)
     model = resources.model(view.info)
     check_taxon(view, model)
     draw_controls(view, known, model)

@@ -98,7 +98,7 @@ def draw_answer(
     photo.answer.truth_set(answer, model, where)
     if model.classifier is not None and not where.ignored:
         photo.answer.weigh(model, view.weight)
-    photo.answer.explain(answer, model, where)
+    photo.answer.explain(answer, model, view.info, where)
     photo.answer.downloads(answer, view, where, chosen)
     return world
 

@@ -18,7 +18,7 @@ from range_map.address import RangeView, link_to, read_range
 from range_map.layer import Layer, titles
 from range_map.profile import draw_profile
 from range_map.readout import Reading
-from shared import address, clicks, months, resources, typed, visits, widgets
+from shared import address, clicks, months, resources, typed, visits, widgets, words
 from shared.address import set_param
 from shared.words import escape_markdown, explain, not_known, place_title, singular, value_meaning
 
@@ -235,7 +235,8 @@ def draw_options(view: RangeView, layers: list[Layer], at_sea: bool) -> None:
         if any(layer.model.support is not None for layer in layers):
             if not view.difference:
                 st.session_state["dots_box"] = view.dots
-                st.toggle("Dots where it was recorded", key="dots_box", on_change=on_dots)
+                where = words.reworded("Dots where it was recorded", view.info)
+                st.toggle(where, key="dots_box", on_change=on_dots)
             st.session_state["guesses_box"] = view.guesses
             st.toggle(
                 "Colour the hatched area too",
@@ -325,7 +326,8 @@ def page() -> None:
     if known is None:
         return
     view = read_range(known)
-    shell.title(f"Where is a {singular(view.info)} recorded?", view.info)
+    asked = words.reworded("recorded?", view.info)
+    shell.title(f"Where is a {singular(view.info)} {asked}", view.info)
     model = resources.model(view.info)
     other = resources.model(view.other_info)
     taxon = check_taxa(view, model, other)

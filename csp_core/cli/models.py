@@ -143,10 +143,22 @@ def predict(
     if as_json:
         print_json(report.to_dict())
         return
-    _say(report, loaded, date, hour)
+    _say(report, loaded, date, hour, named=_column_of(model))
 
 
-def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
+def _column_of(model: str) -> str:
+    """Head the column of names: ``class`` where they are known to be no taxa."""
+    from csp_core.data.sets.facts import names_taxa
+    from csp_core.store import find_model, read_model_config
+
+    try:
+        name = read_model_config(find_model(model))["provenance"]["config"]["data"]["name"]
+    except (KeyError, TypeError):  # nobody knows what it was trained on
+        return "taxon"
+    return "taxon" if names_taxa(name) else "class"
+
+
+def _say(report: Any, loaded: Any, date: str | None, hour: str | None, *, named: str) -> None:
     """Print a place's ranking, what it means and what it rests on."""
     from csp_core.cli.photo import set_line, support_line
     from csp_core.inference import VALUE_MEANING, set_meaning
@@ -157,7 +169,7 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None) -> None:
     of_sets = report.kind == "probability" and not hidden
     marks = ("in set",) if of_sets else ()
     table = Table(
-        *("rank", *marks, "taxon", "common name", heading, "lift"),
+        *("rank", *marks, named, "common name", heading, "lift"),
         f"records within {report.radius_km:g} km",
     )
     for line in report.results:

@@ -109,7 +109,7 @@ def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
     named = [f"{one.common_name or one.taxon} ({one.value:.0%})" for one in lines if one.in_set]
     if not named:
         return f"The label set {where}: no class reaches its threshold."
-    return f"The label set {where}: {', '.join(named)}."
+    return f"The label set {where}: {'; '.join(named)}."
 
 
 def support_line(model: DualEncoder, report: PlaceReport) -> str:
@@ -167,13 +167,16 @@ def _print(answer: PhotoAnswer, lines: list[str], *, placeless: bool) -> None:
 
 def _both(answer: PhotoAnswer) -> Table:
     """Put the two rankings of a picture beside each other."""
-    table = Table("rank", "image alone", "", "image and place", "", "was", "why")
+    # Ranks of label sets are those of the set first, so they tell nothing of who gained.
+    moves = () if answer.kind == "probability" else ("was", "why")
+    table = Table("rank", "image alone", "", "image and place", "", *moves)
     for alone, both in zip(answer.image_only, answer.combined, strict=True):
         first, second = (f"{line.taxon} {line.common_name}".strip() for line in (alone, both))
         why = both.reason.partition(": ")[2] if both.rank != both.image_rank else ""
         cells = (
             *(str(alone.rank), first, f"{alone.value:.1%}"),
-            *(second, f"{both.value:.1%}", str(both.image_rank), why),
+            *(second, f"{both.value:.1%}"),
+            *((str(both.image_rank), why) if moves else ()),
         )
         # Names may hold brackets, which are no markup.
         table.add_row(*map(Text, cells))

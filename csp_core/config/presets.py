@@ -7,6 +7,7 @@ from typing import Any
 
 from csp_core.config.paths import anchor
 from csp_core.data import DATASETS
+from csp_core.data.sets.facts import facts_of
 from csp_core.errors import ConfigError
 from csp_core.files import ASSETS, read_yaml
 from csp_core.tables import lookup, option_names
@@ -19,13 +20,14 @@ PRESETS = {
     "few labels": "Some labels and many pictures without any; seconds on the invented world,"
     " minutes on patches of land.",
 }
-# By preset, of data sets that have a file of their own; "" is for all others. A preset without that
-# one is for the data sets named alone.
+# By preset, of data sets that have a file of their own; "" is for all others with one label a
+# record. A preset without that one is for the data sets named alone.
 _FILES = {
     "seconds": {
         "": "presets/seconds.yaml",
         "bigearthnet": "presets/landcover-seconds.yaml",
         "demo": "presets/demo-seconds.yaml",
+        "tiles": "presets/tiles-seconds.yaml",
     },
     "small": {
         "": "occurrences.yaml",
@@ -33,6 +35,7 @@ _FILES = {
         "demo": "demo.yaml",
         "eurosat": "eurosat.yaml",
         "photos": "presets/photos-small.yaml",
+        "tiles": "presets/tiles-small.yaml",
     },
     "paper": {
         "": "presets/paper.yaml",
@@ -45,6 +48,7 @@ _FILES = {
         "demo": "presets/few-labels-seconds.yaml",
         "eurosat": "stssl/eurosat_fixmatch_cpu.yaml",
         "photos": "presets/photos-few-labels.yaml",
+        "tiles": "presets/tiles-few-labels.yaml",
     },
 }
 
@@ -64,13 +68,13 @@ def presets_of(data_set: str) -> dict[str, str]:
     Example:
         >>> list(presets_of("occurrences"))
         ['seconds', 'small', 'paper']
+        >>> "paper" in presets_of("bigearthnet")
+        False
     """
     lookup("data set", DATASETS, data_set)
-    return {
-        name: told
-        for name, told in PRESETS.items()
-        if data_set in (files := _FILES[name]) or "" in files
-    }
+    # Settings for any data set learn one label a record: of label sets they could only fail.
+    fitting = {data_set} if facts_of(data_set).label_sets else {data_set, ""}
+    return {name: told for name, told in PRESETS.items() if fitting & _FILES[name].keys()}
 
 
 def preset_file(data_set: str, name: str) -> Path:

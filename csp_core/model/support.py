@@ -231,6 +231,29 @@ class Support:
         """
         return self._centres, self._records
 
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """Find what surrounds all cells with records, a degree around and in whole degrees.
+
+        Returns:
+            West, south, east and north end, degrees, within the world; None without a record.
+
+        Example:
+            >>> Support.from_records(torch.tensor([[8.5, 47.5]]), torch.tensor([0]), 1).bounds()
+            (7.0, 46.0, 10.0, 49.0)
+        """
+        if not len(self._centres):
+            return None
+        room = 1 + self.cell_degrees / 2
+        (west, south), (east, north) = (
+            end.tolist() for end in (self._centres.amin(0) - room, self._centres.amax(0) + room)
+        )
+        return (
+            float(max(math.floor(west), -180)),
+            float(max(math.floor(south), -90)),
+            float(min(math.ceil(east), 180)),
+            float(min(math.ceil(north), 90)),
+        )
+
     def most_recorded(self) -> tuple[float, float] | None:
         """Find where the most records of any class were made.
 

@@ -14,7 +14,9 @@ MOST_HEADLINE, MOST_NOUN, MOST_NAME, MOST_EXAMPLES = 120, 40, 40, 6
 # A noun stands in the middle of sentences, so it holds nothing that could be read as markup.
 NOUN = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 LINKS = ("gbif", "inaturalist", "ebird", "xeno-canto")
-KEYS = ("headline", "singular", "plural", "examples", "links")
+# What a record is called, several of them, and what was done with what is in one.
+RECORD = ("record", "records", "recorded")
+KEYS = ("headline", "singular", "plural", "examples", "links", *RECORD)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Introduction:
         plural: What several are.
         examples: Places to look at; a page opens at the first.
         links: Where a class can be looked up, of ``LINKS``; None if the card does not say.
+        record: What one of its records is, such as ``"patch"``, where that is no recording.
+        records: What several are.
+        recorded: What was done there with a class, such as ``"mapped"``.
     """
 
     headline: str = ""
@@ -49,6 +54,9 @@ class Introduction:
     plural: str = ""
     examples: tuple[Example, ...] = ()
     links: tuple[str, ...] | None = None
+    record: str = ""
+    records: str = ""
+    recorded: str = ""
 
 
 def check_introduction(given: Any) -> Introduction:
@@ -75,6 +83,9 @@ def check_introduction(given: Any) -> Introduction:
     singular, plural = (_noun(given.get(key, ""), key) for key in ("singular", "plural"))
     if bool(singular) != bool(plural):
         raise ConfigError("The introduction needs both singular and plural, or neither.")
+    words = {key: _noun(given.get(key, ""), key) for key in RECORD}
+    if any(words.values()) and not all(words.values()):
+        raise ConfigError(f"The introduction needs all of {', '.join(RECORD)}, or none.")
     examples = given.get("examples", ())
     if not isinstance(examples, (list, tuple)) or len(examples) > MOST_EXAMPLES:
         raise ConfigError(f"The introduction takes a list of up to {MOST_EXAMPLES} examples.")
@@ -87,6 +98,7 @@ def check_introduction(given: Any) -> Introduction:
         plural=plural,
         examples=tuple(map(_example, examples)),
         links=None if links is None else tuple(dict.fromkeys(links)),
+        **words,
     )
 
 

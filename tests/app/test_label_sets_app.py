@@ -113,7 +113,7 @@ def check_words(app: AppTest) -> str:
 def test_explore_lists_probabilities_and_the_set(open_app: Open) -> None:
     app = open_app("explore", model="sets", **NAIROBI)
     said = check_words(app)
-    assert "**The label set of a patch here:** Broad-leaved forest, Pastures." in said
+    assert "**The label set of a patch here:** Broad-leaved forest; Pastures." in said
     assert "in the label set of a patch here: <b>83." in said
     assert "need not sum to 100 %" in said
     assert GLOSSARY["probability"].format(one="class") in said
@@ -191,7 +191,7 @@ def test_a_photo_has_a_set_by_itself_and_with_its_place(open_app: Open) -> None:
     app = open_app("photo", model="sets", **NAIROBI)
     app = app.file_uploader(key="photo_files").set_value([("a.png", photo(), "image/png")]).run()
     said = check_words(app)
-    assert "Image alone: Broad-leaved forest 8" in said and ", Pastures 5" in said
+    assert "Image alone: Broad-leaved forest 8" in said and "; Pastures 5" in said
     assert "each by its own threshold" in said and "9 times in 10" not in said
     # Nobody wins where classes stand beside each other.
     assert "Where would the answer change" not in said
@@ -201,3 +201,16 @@ def test_clusters_tell_what_is_typical(open_app: Open) -> None:
     app = open_app("clusters", model="sets", points="500", count="3")
     said = check_words(app)
     assert "by lift" in said
+
+
+def test_the_map_ranks_by_the_value_alone(open_app: Open, models: Path) -> None:
+    model = make_model("turned")
+    # The most likely class misses its threshold, so lists begin with the others.
+    model.calibration = Calibration(thresholds=(0.9, 0.4, 0.1))
+    save_model(model, models / "turned")
+    assert describe_place(model, 36.8, -1.3).results[0].taxon == "Pastures"
+    app = open_app("range_map", model="turned", taxon="Pastures", **NAIROBI)
+    said = check_words(app)
+    assert "rank 2 of 3 · in the label set" in said
+    app = open_app("range_map", model="turned", taxon="Broad-leaved forest", **NAIROBI)
+    assert "rank 1 of 3 · not in the label set" in check_words(app)

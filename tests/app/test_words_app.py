@@ -10,10 +10,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from csp_core.errors import ConfigError
 from csp_core.files import ASSETS
 from csp_core.inference import OFTEN, RARELY, SOMETIMES, UNKNOWN
 from csp_core.model import LEVEL_MEANING, LEVEL_RADIUS_KM
-from csp_core.store import catalog
+from csp_core.store import catalog, check_introduction
 from shared.glossary import GLOSSARY, LEVELS, LICENSES
 from shared.tour import TOUR
 from shared.words import explain, headline, licence
@@ -106,7 +107,7 @@ def test_explore_tells_the_set_of_kinds_of_land(open_app: Open) -> None:
     assert not app.exception and not app.error
     shown = said(app)
     assert not JARGON.findall(shown)
-    assert "**The label set of a patch here:**" in shown and "Well recorded" in shown
+    assert "**The label set of a patch here:**" in shown and "Well mapped" in shown
     assert re.search(r"in the label set of a patch here: <b>[\d.]+ %</b>", shown)
     assert "Salzburg" in app.header[0].value
 
@@ -224,3 +225,56 @@ def test_every_page_speaks_plainly(open_app: Open, page: str, place: dict[str, s
     app.switch_page(f"views/{page}.py").run()
     assert not app.exception and not app.error
     assert not JARGON.findall(said(app))
+
+
+def test_land_is_mapped_in_patches(open_app: Open) -> None:
+    app = open_app(model="landcover")
+    shown = said(app)
+    assert app.title[0].value == "Which kinds of land are mapped here?"
+    assert "**Well mapped**: " in shown and " patches of " in shown
+    assert "within which patches are counted" in shown and "what is likely there" in shown
+    assert "**Too few patches to say.** Fewer than 10 patches of any kind of land" in shown
+    assert not re.search(r"[Rr]ecording|[Rr]ecorded|survey", shown)
+    order = next(box for box in app.get("button_group") if box.key == "order_box")
+    assert [one.content for one in order.proto.options] == ["Most likely", "More likely here"]
+    app.segmented_control(key="order_box").set_value("More likely here").run()
+    assert "as likely as elsewhere" in said(app)
+    shown = said(open_app(model="landcover", lat="0", lon="20"))
+    assert "mapped here: <b>too few patches to say</b>" in shown
+    assert not re.search(r"[Rr]ecording|[Rr]ecorded", shown)
+
+
+def test_the_map_of_a_kind_of_land_speaks_of_chances(open_app: Open) -> None:
+    app = open_app(page="explore")
+    app.query_params["model"], app.query_params["taxon"] = "landcover", "Beaches, dunes, sands"
+    app.query_params["lat"], app.query_params["lon"] = "38.57", "-7.91"
+    app.switch_page("views/range_map.py").run()
+    shown = said(app)
+    assert not app.exception and app.title[0].value == "Where is a kind of land mapped?"
+    assert "hardly likely: below 0.5 %" in shown and "fewer than 10 patches of anything" in shown
+    assert "looked, and hardly" not in shown and "Mapped most in" in shown
+    assert not re.search(r"[Rr]ecording|[Rr]ecorded", shown)
+
+
+def test_clusters_of_a_part_of_the_world_open_there(open_app: Open) -> None:
+    app = open_app()
+    app.query_params["model"], app.query_params["points"] = "landcover", "500"
+    app.switch_page("views/clusters.py").run()
+    assert not app.exception and not app.error
+    assert app.number_input(key="clusters-west").value == -10.0
+    assert app.number_input(key="clusters-north").value == 70.0
+    assert "they are what it made of the patches" in said(app)
+    app.button(key="clusters-world").click().run()
+    assert not app.exception and "-180,-90,180,90" in app.query_params["bounds"]
+    app = open_app()
+    app.query_params["model"], app.query_params["points"] = "eurosat", "500"
+    app.switch_page("views/clusters.py").run()
+    assert app.number_input(key="clusters-west").value == -180.0
+    assert "they are what it made of the recordings" in said(app)
+
+
+def test_the_words_for_records_go_together() -> None:
+    told = check_introduction({"record": "patch", "records": "patches", "recorded": "mapped"})
+    assert (told.record, told.records, told.recorded) == ("patch", "patches", "mapped")
+    with pytest.raises(ConfigError, match="all of record, records, recorded"):
+        check_introduction({"record": "patch"})

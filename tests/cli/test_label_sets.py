@@ -118,6 +118,8 @@ def test_predict_a_picture(csp, of_images, tmp_path):
     out = " ".join(ok(csp("predict", of_images, "--image", file, *PLACE)).split())
     assert "The label set of the image alone: " in out and "The label set with the place: " in out
     assert "each class by itself" in out and "9 times in 10" not in out
+    # Their ranks are those of the set first, so they tell of no gain.
+    assert " was " not in out.partition("The label set")[0]
 
 
 def test_the_card_tells_of_each_class(of_places, of_images):
@@ -138,3 +140,17 @@ def test_models_lists_its_kind(csp, of_places, monkeypatch, tmp_path):
     monkeypatch.setenv("CSP_MODELS", str(tmp_path / "models"))
     rows = json.loads(ok(csp("models", "--json")))
     assert next(row for row in rows if row["name"] == "sets")["kind"] == "probability"
+
+
+def test_names_with_commas_stand_apart_and_classes_of_land_are_no_taxa(csp):
+    place = ("--lon", "13.05", "--lat", "47.8")
+    out = ok(csp("predict", "landcover", *place))
+    head = out.splitlines()[1]
+    assert "class" in head and "taxon" not in head
+    said = " ".join(out.split())
+    told = said.partition("The label set here: ")[2]
+    assert "%); " in told and "%), " not in told
+    report = json.loads(ok(csp("predict", "landcover", *place, "--json")))
+    assert "taxon" in report["results"][0]
+    head = ok(csp("predict", "birds", *place)).splitlines()[1]
+    assert "taxon" in head

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from csp_core.config import load_config, parse_config
@@ -10,7 +12,11 @@ from csp_core.config.presets import (
     settings_of,
 )
 from csp_core.data import DATASETS
+from csp_core.data.sets.facts import facts_of
 from csp_core.errors import UnknownNameError
+from csp_core.objectives import OBJECTIVES
+from csp_core.training import train
+from tests.data.sets import tiles
 
 PAIRS = [(data_set, name) for data_set in DATASETS for name in presets_of(data_set)]
 
@@ -43,6 +49,35 @@ def test_few_labels_is_offered_where_there_are_pictures_without_one() -> None:
         config = parse_config(preset(data_set, "few labels"))
         assert config.data.options["unlabelled"] and config.model.location is None
         assert config.objective.options["teacher"] == "metadata"
+
+
+@pytest.mark.parametrize(("data_set", "name"), PAIRS)
+def test_the_objective_of_a_preset_learns_what_the_data_set_has(data_set: str, name: str) -> None:
+    config = parse_config(preset(data_set, name))
+    assert config.objective is not None
+    taken = OBJECTIVES[config.objective.name].label_sets
+    assert taken in (None, facts_of(data_set).label_sets)
+
+
+def test_label_sets_are_offered_settings_of_their_own() -> None:
+    assert list(presets_of("tiles")) == ["seconds", "small", "few labels"]
+    assert list(presets_of("bigearthnet")) == ["seconds", "small", "few labels"]
+    with pytest.raises(UnknownNameError, match="seconds"):
+        preset_file("bigearthnet", "paper")
+
+
+@pytest.mark.parametrize("name", ["seconds", "small", "few labels"])
+def test_the_presets_of_tiles_learn(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("rasterio")
+    tree = preset("tiles", name)
+    data = tiles.options(tmp_path / "tiles")
+    more = {key: value for key, value in data.items() if key not in ("classes", "ignored")}
+    tree["data"] = {**tree["data"], **more}
+    if name == "few labels":
+        tree["data"]["labels"] = 12
+    tree["training"] |= {"epochs": 1, "device": "cpu"}
+    result = train(parse_config(tree), run_dir=tmp_path / "run")
+    assert result.state == "finished"
 
 
 def test_settings_are_given_anew() -> None:

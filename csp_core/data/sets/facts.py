@@ -16,11 +16,13 @@ class Facts:
         reads: Options of reading, which change the test only where files cannot be read: whether
             they did, the hash of the test tells.
         taxa: Whether its classes are known to be taxa.
+        label_sets: Whether a record has a set of labels rather than one.
     """
 
     keeps_test: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     taxa: bool = False
+    label_sets: bool = False
 
 
 # Which labels are seen, and what is learned from without them.
@@ -37,6 +39,7 @@ FACTS = {
     "bigearthnet": Facts(
         keeps_test=frozenset({"published_labels", "buffer_km"}) | _LABELS,
         reads=frozenset({"images", "in_memory"}),
+        label_sets=True,
     ),
     # Its records follow from its options, so their test has no hash; their last digits would differ
     # from one kind of machine to another.
@@ -55,7 +58,7 @@ FACTS = {
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
-    "tiles": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
+    "tiles": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, label_sets=True),
 }
 
 

@@ -76,8 +76,8 @@ def test_every_data_set_and_preset_begins_anew(open_train: Open) -> None:
         assert not app.exception
         assert keys(app, "data") == {o.name for o in options("data", name)}
         assert box(app, "selectbox", "preset").options == list(presets_of(name))
-    box(app, "selectbox", "preset").select("paper").run()
-    assert box(app, "text_input", "name").value == f"{name}-paper"
+    box(app, "selectbox", "preset").select("small").run()
+    assert box(app, "text_input", "name").value == f"{name}-small"
     assert parse_config(app.session_state["train-draft"]).data.name == name
 
 

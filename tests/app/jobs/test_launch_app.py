@@ -194,3 +194,20 @@ def test_why_nothing_started_stands_beside_the_button(
     app = open_train(new="1")
     app.button(key="train-start").click().run()
     assert [error.value.replace("\\", "") for error in app.error] == ["As many runs wait as may."]
+
+
+def test_tiles_ask_what_the_numbers_in_their_masks_mean(open_train: Open, home: Path) -> None:
+    app = open_train()
+    app.selectbox(key="jobs-set").select("tiles").run()
+    assert app.selectbox(key="jobs-preset").options == ["seconds", "small", "few labels"]
+    assert "building" in app.text_input(key="jobs-classes").value
+    app.text_input(key="jobs-classes").set_value("{1: water").run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception and "Classes" in app.error[0].value and not list_jobs()
+    app.text_input(key="jobs-classes").set_value("{1: water, 2: wood}").run()
+    app.text_input(key="jobs-root").set_value("none").run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception
+    (job,) = list_jobs()
+    assert finish(job.path)["state"] == "failed"
+    assert "1: water" in (job.path / "asked.yaml").read_text()
