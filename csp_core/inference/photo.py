@@ -83,6 +83,8 @@ class RankedAnswer:
 
     @property
     def _moved_against(self) -> str:
+        if self.in_set is not None:  # a set stands before what is not in it, whatever the values
+            return ""
         total = self.log_odds.place + self.log_odds.season
         if self.rank < self.image_rank and total < 0:
             return "less than against others"
