@@ -166,6 +166,8 @@ def test_the_card_tells_of_each_class(of_places, of_images):
         assert f"Each class ({splits[0]}):" in card
         assert "| class | records | AP | F1 | threshold |" in card
         assert card.count("share") == 0
+        assert "none below that of all classes together" in card
+        assert "fitted to these very records" in card
         assert f"training records: {load_model(folder).classes.records}" in card
     assert "picture's log-odds" in read_card(of_images)
 
