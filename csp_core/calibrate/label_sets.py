@@ -98,6 +98,30 @@ def fit_thresholds(probs: Tensor, labels: Tensor) -> Tensor:
     return torch.where(present[:, 0] > 0, middle, NO_THRESHOLD).clamp(0, 1)
 
 
+def fit_set_thresholds(probs: Tensor, labels: Tensor) -> Tensor:
+    """Find, for each class, the threshold of a set: its own, but none below that of all together.
+
+    The threshold of the highest F1 of a rare class that nothing foretells lies where all
+    probabilities lie, and would put it in every set. That of all classes and records in one, which
+    rests on many more, is what any class must reach.
+
+    Args:
+        probs: ``(N, K)`` probabilities on held-out records.
+        labels: ``(N, K)`` label sets, 1, 0, or -1 where unknown.
+
+    Returns:
+        ``(K,)`` float64 in [0, 1].
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.02], [0.8, 0.01], [0.4, 0.02], [0.1, 0.03]])
+        >>> labels = torch.tensor([[1, 0], [1, 0], [1, 1], [0, 0]])
+        >>> [round(value, 3) for value in fit_set_thresholds(probs, labels).tolist()]
+        [0.25, 0.25]
+    """
+    own = fit_thresholds(probs, labels)
+    return own.maximum(fit_thresholds(probs.reshape(-1, 1), labels.reshape(-1, 1)))
+
+
 class SortedClasses:
     """The scores of each class from the highest down, with what counting along them gives.
 

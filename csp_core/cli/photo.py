@@ -75,7 +75,7 @@ def predict_photo(
             "file": file.name,
             "shape": list(photo.stored or photo.image.shape),
             "place_source": source,
-            "why_no_place": "" if where else photo.why_no_place,
+            "why_no_place": _why_no_place(model, "" if where else photo.why_no_place),
             "radius_km": found.radius_km,
             "day": when.day,
             "date": when.date,
@@ -106,10 +106,16 @@ def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
     Returns:
         One line.
     """
+    if all(one.in_set is None for one in lines):
+        return f"The label set {where} is not known: no thresholds were fitted to such an answer."
     named = [f"{one.common_name or one.taxon} ({one.value:.0%})" for one in lines if one.in_set]
     if not named:
         return f"The label set {where}: no class reaches its threshold."
     return f"The label set {where}: {'; '.join(named)}."
+
+
+def _why_no_place(model: DualEncoder, why: str) -> str:
+    return PLACELESS if model.classifier is None else why
 
 
 def support_line(model: DualEncoder, report: PlaceReport) -> str:
@@ -140,8 +146,8 @@ def _set_lines(answer: PhotoAnswer, report: PlaceReport | None) -> list[str]:
     The latter only where what it was fitted on is like this.
     """
     if answer.kind == "probability":
-        said = [set_line("of the image alone", answer.image_only)]
-        if report is not None:
+        said = [set_line("of the image alone", answer.image_only)] if answer.fits else []
+        if report is not None and answer.fits and not report.extrapolates:
             said.append(set_line("with the place", answer.combined))
         return [*said, VALUE_MEANING[answer.kind].replace(" here", "", 1)]
     size = answer.set_size

@@ -40,8 +40,8 @@ def evaluate_images(
         prior: Whether the place is used; without it the image's answer alone is measured.
 
     Returns:
-        Metrics of ``image``, of ``place`` (of the records with a place, if there are any) and of
-        ``image+place``.
+        Metrics of ``image`` and, of a model that knows places, of ``place`` (of the records with a
+        place, if there are any) and of ``image+place``.
 
     Raises:
         BadRecordError: If no record is left.
@@ -82,12 +82,13 @@ def watch_images(model: DualEncoder, val_set: RecordDataset) -> dict[str, float]
         val_set: Records held out.
 
     Returns:
-        Each metric of both together, some of each side, and ``calibrated_log_loss``.
+        Each metric of both together or, without places, of the image, some of each side, and
+        ``calibrated_log_loss``.
     """
     scores = score(model, val_set)
     loss = fit_calibration(model, scores)
     found = measure(model, scores)
-    values = found[BOTH].to_dict()
+    values = found.get(BOTH, found[IMAGE]).to_dict()
     for name in (IMAGE, PLACE):
         if name in found:
             values |= {f"{name}_{key}": getattr(found[name], key) for key in SHOWN}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from csp_core.calibrate import fit_class_temperatures, fit_set_weight, fit_thresholds
+from csp_core.calibrate import fit_class_temperatures, fit_set_thresholds, fit_set_weight
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.evaluation.measure import Fitted, Measure
@@ -158,7 +158,7 @@ def fit_sets(model: DualEncoder, scores: SetScores) -> None:
         weight = fit_set_weight(found[IMAGE][0][placed], found[PLACE][0], labels[placed], frequency)
         model.calibration = replace(model.calibration, place_weight=weight)
     thresholds = {
-        name: fit_thresholds(probs, truth).tolist()
+        name: fit_set_thresholds(probs, truth).tolist()
         for name, (probs, truth) in answer_sets(model, scores).items()
     }
     model.calibration = model.calibration.with_sets({}, thresholds)

@@ -15,6 +15,8 @@ from csp_core.store import find_model, load_model
 
 # The data set that a file of records is.
 FILE = "occurrences"
+# Which labels training saw: whatever is asked to be measured has all of its own.
+OF_LABELS = ("label_fraction", "label_seed", "labels", "unlabelled", "published_labels")
 SEEN = {
     "all": "every record given",
     "train": "the records it learned from",
@@ -48,7 +50,10 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     whole: dict[str, Any] = {"min_records": 1, "val_fraction": 0.0, "test_fraction": 0.0}
     # Which names are classes the model says.
     whole["species_only"] = False
-    sets = {"all": load_dataset(name, "all", root=place, **(whole if name == FILE else {}))}
+    if name == FILE:
+        sets = {"all": load_dataset(name, "all", root=place, **whole)}
+    else:
+        sets = {"all": _whole(provenance, name, place)}
     sets |= _trained_splits(provenance, name, place)
     splits, said = {}, {}
     for split, records in sets.items():
@@ -57,6 +62,8 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
             if found := cautions_of(model, records):
                 said[split] = found
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
+    if "train" in splits and (bare := int((~sets["train"].labelled()).sum())):
+        known += f". Of those, {bare:,} have no labels, and only the others are measured"
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
@@ -69,16 +76,42 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     }
 
 
-def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:
-    """Deal the records out as in training; empty unless the training part is the very same."""
+def _whole(provenance: Any, name: str, place: Path | None) -> RecordDataset:
+    """Load all records of a data set, read as in training where the model learned from that one."""
+    settings = _settings(provenance, name)
+    for label in OF_LABELS:
+        settings.pop(label, None)
+    if settings:
+        try:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                return load_dataset(name, "all", root=place, **settings)
+        except CspError:
+            # Other records of that name, which these settings do not suit.
+            pass
+    return load_dataset(name, "all", root=place)
+
+
+def _settings(provenance: Any, name: str) -> dict[str, Any]:
+    """Give the options that a model's data were loaded with; none if those were other data."""
     try:
         settings = dict(provenance["config"]["data"])
-        wanted = provenance["data"]["hash"]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return {}
     if settings.pop("name", None) != name:
         return {}
     settings.pop("root", None)
+    return settings
+
+
+def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:
+    """Deal the records out as in training; empty unless the training part is the very same."""
+    settings = _settings(provenance, name)
+    try:
+        wanted = provenance["data"]["hash"]
+    except (KeyError, TypeError):
+        return {}
+    if not settings:
+        return {}
     try:
         # That a buffer leaves out much of other records is no news of these.
         with warnings.catch_warnings(action="ignore", category=UserWarning):

@@ -129,7 +129,7 @@ def fit_calibration(model: DualEncoder, scores: Scores) -> float:
         scores: What it says of records that it was not fitted to.
 
     Returns:
-        Log-loss of image and place together on these records, nats.
+        Log-loss of image and place together, or of the image alone, on these records, nats.
     """
     label, placed, place = scores.label, scores.placed, scores.place
     fitted = replace(model.calibration, image_temperature=fit_temperature(scores.image, label))
@@ -146,7 +146,7 @@ def fit_calibration(model: DualEncoder, scores: Scores) -> float:
     answers = answer(model, scores)
     levels = {name: fit_set_level(*given, SET_COVERAGE) for name, given in answers.items()}
     model.calibration = fitted.with_levels(levels)
-    share, truth = answers[BOTH]
+    share, truth = answers.get(BOTH, answers[IMAGE])
     own = share.gather(1, truth[:, None]).double().clamp_min(1e-30)
     return float(-own.log().mean()) if len(own) else float("nan")
 
@@ -161,12 +161,12 @@ def answer(model: DualEncoder, scores: Scores) -> dict[str, tuple[Tensor, Tensor
     Returns:
         ``image``, ``place`` (of the records with a place) and ``image+place`` (of all; without a
         place the image's own answer), each ``(n, K)`` shares with the ``(n,)`` true classes. A
-        model that knows no places answers by the image alone.
+        model that knows no places has the first alone.
     """
     label, placed = scores.label, scores.placed
     image = (scores.image / model.calibration.image_temperature).softmax(dim=1)
     if scores.place is None:
-        return {IMAGE: (image, label), BOTH: (image, label)}
+        return {IMAGE: (image, label)}
     prior = (scores.place / model.calibration.temperature).softmax(dim=1)
     both = combine(model, image, prior)
     return {IMAGE: (image, label), PLACE: (prior[placed], label[placed]), BOTH: (both, label)}

@@ -128,7 +128,8 @@ class PhotoAnswer:
 
         Returns:
             ``image_only`` and ``combined``, lists, and what else is known, without the tensors; of
-            label sets also ``kind``, ``image_set`` and ``combined_set``, the names in them.
+            label sets also ``kind``, ``image_set`` and ``combined_set``, the names in them, None
+            where unknown.
         """
         lists = {
             name: [asdict(line) for line in getattr(self, name)]
@@ -139,7 +140,7 @@ class PhotoAnswer:
                 del line[key]
         if self.kind == "probability":
             sides = (("image_set", self.image_only), ("combined_set", self.combined))
-            sets = {name: [line.taxon for line in lines if line.in_set] for name, lines in sides}
+            sets = {name: _named_set(lines) for name, lines in sides}
             lists |= {"kind": self.kind, **sets}  # type: ignore[dict-item]  # names, no lines
         else:
             for line in (*lists["image_only"], *lists["combined"]):
@@ -212,6 +213,13 @@ def answer_photo(
         fits_reason=reason,
         kind=model.prior_kind,
     )
+
+
+def _named_set(lines: Sequence[RankedAnswer]) -> list[str] | None:
+    """Name the classes of a set; None where it is unknown, as with a weight other than fitted."""
+    if all(line.in_set is None for line in lines):
+        return None
+    return [line.taxon for line in lines if line.in_set]
 
 
 def bring(model: DualEncoder, image: Tensor) -> Tensor:

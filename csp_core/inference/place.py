@@ -63,7 +63,8 @@ class RankedTaxon:
         lift: The share over the class frequency, or of label sets the probability over the part of
             the training records that have the class; None for relative scores.
         support: Training records of this taxon within the report's radius.
-        in_set: Whether it is in the label set, by its threshold; None where there are none.
+        in_set: Whether it is in the label set, by its threshold; None where there are none, or
+            where the report extrapolates.
     """
 
     rank: int
@@ -118,13 +119,14 @@ class PlaceReport:
 
         Returns:
             ``model, lon, lat, kind, support, results``, and of label sets ``set``, the names of the
-            classes in it.
+            classes in it, None where it extrapolates.
         """
         values = asdict(self)
         head = {key: values.pop(key) for key in ("model", "lon", "lat", "kind")}
         results = values.pop("results")
         if self.kind == "probability":
-            head["set"] = [row.taxon for row in self.label_set]
+            unknown = all(row.in_set is None for row in self.results)
+            head["set"] = None if unknown else [row.taxon for row in self.label_set]
         else:
             results = [{k: v for k, v in row.items() if k != "in_set"} for row in results]
         return {**head, "support": values, "results": list(results)}
@@ -163,7 +165,7 @@ def describe_place(
     near = _support_near(model, lon, lat, radius_km)
     frequency = class_frequency(model)
     lift = None if frequency is None else value / frequency
-    members = set_members(model, value, PLACE)
+    members = _members(model, value, near)
     most = top if top is None or members is None else max(top, int(members.sum()))
     order = listed(value, members)[:most].tolist()
     names, common = model.classes.names, model.classes.common_names
@@ -249,6 +251,12 @@ def recorded_here(report: PlaceReport) -> tuple[str, ...]:
             found.append(OFTEN if before < OFTEN_UP_TO else SOMETIMES)
         before += row.value
     return tuple(found)
+
+
+def _members(model: Prior, value: Tensor, near: PlaceSupport) -> Tensor | None:
+    # Where nobody looked values are no numbers, and a set would take them for such.
+    hidden = near.extrapolates and model.support is not None
+    return None if hidden else set_members(model, value, PLACE)
 
 
 def _set_size(model: Prior, value: Tensor) -> int | None:

@@ -18,6 +18,7 @@ from csp_core.objectives import OBJECTIVES
 TEST_SETS = "test, "
 # What is told of each class of label sets, and how it is called.
 PER_CLASS = {"n": "records", "ap": "AP", "f1": "F1", "threshold": "threshold"}
+FITTED = "The F1 of val is at thresholds that were fitted to these very records: less is to be had."
 REFITTED = (
     "Measured before the last stage, on records that the model had not seen. The weights in this"
     " folder were then trained anew in the same way on all records, these included, so they cannot"
@@ -75,6 +76,7 @@ def write_card(
         _table(_rows(metrics), {} if measure is None else measure.columns),
         "\n".join(f"- **Mind**: {sentence}" for sentence in cautions),
         REFITTED if refitted else "",
+        FITTED if model.prior_kind == "probability" and "val" in metrics else "",
         "" if measure is None else _sets(model, metrics.get("sets", {}), measure),
         _classes(_rows(metrics)),
         "## How it was made",
@@ -180,8 +182,9 @@ def _meaning_of_sets(model: DualEncoder) -> str:
     )
     return (
         f"{said} Calibrated by one temperature a class, and by a threshold a class for {by}, that"
-        " of the highest F1, both fitted on validation records. A class without a presence and an"
-        " absence there has the temperature common to all."
+        " of the highest F1 but none below that of all classes together, both fitted on validation"
+        " records. A class without a presence and an absence there has the temperature common to"
+        " all."
         f"{weight if both else ''}"
     )
 

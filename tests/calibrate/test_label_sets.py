@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 from csp_core.calibrate import (
     add_place,
     fit_class_temperatures,
+    fit_set_thresholds,
     fit_set_weight,
     fit_thresholds,
 )
@@ -116,3 +117,24 @@ def test_bayes_is_weight_one():
     assert fit_set_weight(sides[0], noise, there.to(torch.int8), frequency) < 0.05
     unknown = torch.full((20000, 1), -1)
     assert fit_set_weight(sides[0], noise, unknown, frequency) == 1.0
+
+
+def test_rare_classes_that_nothing_foretells_are_not_in_every_set():
+    draws = torch.Generator().manual_seed(3)
+    share = torch.rand(4000, 4, generator=draws) ** 2
+    share = torch.cat((share, torch.full((4000, 12), 0.01)), dim=1)
+    labels = (torch.rand(share.shape, generator=draws) < share).to(torch.int8)
+    # What a model says of the rare ones is their frequency and noise.
+    said = torch.cat((share[:, :4], 0.01 + 0.005 * torch.rand(4000, 12, generator=draws)), dim=1)
+    labels[::9, 2] = -1
+    truth = float((labels == 1).sum(dim=1).double().mean())
+
+    def size(thresholds):
+        return float((said.double() >= thresholds).sum(dim=1).double().mean())
+
+    own, found = fit_thresholds(said, labels), fit_set_thresholds(said, labels)
+    assert size(own) > 2 * truth
+    assert truth / 1.6 < size(found) < 1.6 * truth
+    common = fit_thresholds(said.reshape(-1, 1), labels.reshape(-1, 1))
+    assert torch.equal(found, own.maximum(common)) and (found[:4] == own[:4]).any()
+    assert fit_set_thresholds(said[:0], labels[:0]).tolist() == [0.5] * 16

@@ -45,6 +45,12 @@ def test_a_picture_is_ranked_and_the_place_is_said_to_count_for_nothing(csp, stu
     ]
 
 
+def test_plain_data_say_why_the_place_counts_for_nothing(csp, student):
+    for place in ((), ("--lon", "3", "--lat", "4")):
+        told = json.loads(ok(csp("predict", student, "--image", PICTURE, *place, "--json")))
+        assert told["image"]["why_no_place"] == PLACELESS
+
+
 def test_a_place_alone_is_refused_in_a_sentence(csp, student):
     code, _, err = csp("predict", student, "--lon", "3", "--lat", "4")
     assert code != 0 and "by a picture alone" in " ".join(err.split())
@@ -52,5 +58,7 @@ def test_a_place_alone_is_refused_in_a_sentence(csp, student):
 
 def test_it_is_measured_by_its_pictures(csp, student):
     report = json.loads(ok(csp("evaluate", student, "demo", "--json")))
-    measured = report["splits"]["test"]
-    assert measured["image"] == measured["image+place"]
+    # Without a side for places there is one answer alone.
+    assert "have no labels, and only the others are measured" in report["note"]
+    assert report["splits"]["train"]["n"] == 48 and report["splits"]["all"]["n"] == 700
+    assert "top1" in report["splits"]["test"] and "image+place" not in report["splits"]["test"]

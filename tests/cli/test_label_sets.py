@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from PIL import Image
 
+from csp_core.cli.photo import set_line
 from csp_core.config import parse_config
 from csp_core.data import DATASETS
+from csp_core.image.stats import ImageStats
+from csp_core.inference import answer_photo
+from csp_core.model import PlaceSupport
 from csp_core.store import load_model, read_card
 from csp_core.training import train
 from tests import small
@@ -61,6 +66,8 @@ def ok(result):
 def test_a_model_of_places_is_measured(csp, of_places):
     report = json.loads(ok(csp("evaluate", of_places, "demo", "--json")))
     assert set(report["splits"]) >= {"all"}
+    # The records are read as in training: 1,500 and not as many as the data set has by itself.
+    assert report["splits"]["all"]["n"] == 1500
     values = report["splits"]["all"]
     assert {"macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n"} <= set(values)
     assert len(values["classes"]) == 24
@@ -103,6 +110,11 @@ def test_predict_gives_a_set_and_then_the_next(csp, of_places):
 def test_predict_names_no_set_where_nobody_looked(csp, of_places):
     out = ok(csp("predict", of_places, "--lon", "-150", "--lat", "-70"))
     assert "The label set" not in out and "extrapolates" in out
+    report = json.loads(ok(csp("predict", of_places, "--lon", "-150", "--lat", "-70", "--json")))
+    assert report["support"]["extrapolates"] and report["set"] is None
+    assert {row["in_set"] for row in report["results"]} == {None}
+    values = [row["value"] for row in report["results"]]
+    assert values == sorted(values, reverse=True)
 
 
 def test_predict_a_picture(csp, of_images, tmp_path):
@@ -116,10 +128,36 @@ def test_predict_a_picture(csp, of_images, tmp_path):
     assert alone["kind"] == "probability" and alone["image_set"] == alone["combined_set"]
     assert "set" not in alone
     out = " ".join(ok(csp("predict", of_images, "--image", file, *PLACE)).split())
-    assert "The label set of the image alone: " in out and "The label set with the place: " in out
     assert "each class by itself" in out and "9 times in 10" not in out
     # Their ranks are those of the set first, so they tell of no gain.
     assert " was " not in out.partition("The label set")[0]
+
+
+def test_a_set_is_not_named_where_the_share_of_a_species_would_not_be(
+    csp, of_images, tmp_path, monkeypatch
+):
+    file = tmp_path / "patch.png"
+    Image.new("RGB", (40, 40), (90, 140, 60)).save(file)
+    far = ("--lon", "-150", "--lat", "-70")
+    model = load_model(of_images)
+    picture = torch.full((3, 40, 40), 120, dtype=torch.uint8)
+    for fits in (True, False):
+        stats = ImageStats if model.image_stats is None else type(model.image_stats)
+        monkeypatch.setattr(stats, "judge", lambda self, image, fits=fits: (fits, "As it is."))
+        out = " ".join(ok(csp("predict", of_images, "--image", file, *far)).split())
+        assert ("The label set of the image alone: " in out) is fits
+        assert "The label set with the place" not in out
+        with monkeypatch.context() as patch:
+            # The few records of this test are enough for no place.
+            patch.setattr(PlaceSupport, "extrapolates", False)
+            near = " ".join(ok(csp("predict", of_images, "--image", file, *PLACE)).split())
+        assert ("The label set with the place: " in near) is fits
+    # With another weight than the fitted one there are no thresholds.
+    weight = model.calibration.place_weight + 1
+    answer = answer_photo(model, picture, lonlat=(10.0, 50.0), weight=weight)
+    told = answer.to_dict()
+    assert told["combined_set"] is None and told["image_set"] is not None
+    assert "is not known" in set_line("with the place", answer.combined)
 
 
 def test_the_card_tells_of_each_class(of_places, of_images):
@@ -130,6 +168,8 @@ def test_the_card_tells_of_each_class(of_places, of_images):
         assert f"Each class ({splits[0]}):" in card
         assert "| class | records | AP | F1 | threshold |" in card
         assert card.count("share") == 0
+        assert "none below that of all classes together" in card
+        assert "fitted to these very records" in card
         assert f"training records: {load_model(folder).classes.records}" in card
     assert "picture's log-odds" in read_card(of_images)
 

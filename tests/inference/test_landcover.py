@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from csp_core import heatmap, load_model, location_prior
 from csp_core.config import load_config
 from csp_core.data.sets.bigearthnet_labels import classes_of
 from csp_core.files import read_json
+from csp_core.inference import describe_place
 from csp_core.store import find_model, list_models
 from csp_core.store.catalog import model_size
 
@@ -56,3 +58,21 @@ def test_its_map_of_a_class_is_highest_where_the_class_is(model):
     row, column = divmod(int(values.nan_to_num(-1).argmax()), values.shape[1])
     lon, lat = europe[0] + column + 0.5, europe[3] - row - 0.5
     assert -10 < lon < -4 and 36 < lat < 42  # the oaks of Portugal, and of Spain beside it
+
+
+def test_a_kind_that_a_place_does_not_foretell_is_in_no_set(model):
+    inland = describe_place(model, 23.76, 61.5)
+    assert "Coastal wetlands" not in {row.taxon for row in inland.label_set}
+    places = model.support.most_recorded()
+    assert describe_place(model, *places).label_set
+    assert min(model.calibration.thresholds) > 0.2
+
+
+def test_it_is_evaluated_by_the_options_of_its_training(csp):
+    root = ROOT / ".." / "shared" / "data" / "bigearthnet"
+    if not root.is_dir():
+        pytest.skip("The table of BigEarthNet's patches is not there: ../shared/data/bigearthnet.")
+    code, out, err = csp("evaluate", "landcover", "bigearthnet", "--root", root, "--json")
+    assert code == 0, err
+    told = json.loads(out)["splits"]
+    assert told["all"]["n"] > 540_000 and told["all"]["macro_ap"] > 0.35

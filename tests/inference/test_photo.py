@@ -126,7 +126,7 @@ def test_a_model_of_images_alone_is_kept_too(tmp_path):
     model, data = load_model(alone), records()
     assert model.classifier is None
     assert evaluate(model, data) == evaluate(model, data, prior=False)
-    assert set(read_json(alone / "model" / "metrics.json")["val"]) == {"image", "image+place"}
+    assert "top1" in read_json(alone / "model" / "metrics.json")["val"]
     found = answer_photo(model, data.image[0], lonlat=(10.0, 50.0))
     assert torch.equal(found.probs, found.image_probs)
 
