@@ -80,7 +80,7 @@ def fit_thresholds(probs: Tensor, labels: Tensor) -> Tensor:
 
     Example:
         >>> probs = torch.tensor([[0.9], [0.6], [0.4], [0.1]])
-        >>> fit_thresholds(probs, torch.tensor([[1], [0], [1], [0]])).tolist()
+        >>> fit_thresholds(probs, torch.tensor([[1], [0], [1], [0]])).round(decimals=6).tolist()
         [0.25]
     """
     rows = sort_classes(probs, labels)
