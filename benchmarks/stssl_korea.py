@@ -115,7 +115,7 @@ def extend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
 
-PAGE = """\\
+PAGE = """\
 Per cent on test crops of ground that no other part shows, mean ± standard deviation over draws of
 20 labelled crops (every class in two at least), the number of draws in brackets. A small
 convolutional network from chance, 10 labelled and 40 unlabelled crops a step, 480 steps, averaged
