@@ -23,8 +23,8 @@ def set_cautions(classes: ClassTable, labels: Tensor) -> list[str]:
         Sentences; none where nothing is odd.
 
     Example:
-        >>> set_cautions(ClassTable(("a",), ("",), (5,), 9), torch.tensor([[1], [-1], [0]]))
-        ['Only 2 records were measured: these numbers say little.']
+        >>> set_cautions(ClassTable(("a",), ("",), (5,), 9), torch.tensor([[1], [-1], [0]]))[0]
+        'Only 2 records were measured: these numbers say little.'
     """
     labels = labels[(labels >= 0).any(dim=1)]
     if not len(labels):

@@ -168,8 +168,9 @@ def average_precision(rows: SortedClasses) -> Tensor:
 
     Example:
         >>> scores = torch.tensor([[0.8], [0.5], [0.5], [0.2]])
-        >>> average_precision(sort_classes(scores, torch.tensor([[1], [0], [1], [0]]))).tolist()
-        [0.8333333333333334]
+        >>> ranked = sort_classes(scores, torch.tensor([[1], [0], [1], [0]]))
+        >>> [round(value, 6) for value in average_precision(ranked).tolist()]
+        [0.833333]
     """
     row, _ = rows.last.nonzero(as_tuple=True)
     hits, told = rows.hits[rows.last].double(), rows.told[rows.last]

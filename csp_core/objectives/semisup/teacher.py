@@ -51,8 +51,9 @@ class FourNumbers(nn.Module):
 
         Example:
             >>> day = torch.tensor([0.0])
-            >>> FourNumbers()(torch.tensor([[151.2, -33.9]]), day).round(decimals=4).tolist()
-            [[-0.3766999840736389, 0.8399999737739563, 0.017200000584125519, 0.9998000264167786]]
+            >>> (found,) = FourNumbers()(torch.tensor([[151.2, -33.9]]), day).tolist()
+            >>> [round(value, 4) for value in found]
+            [-0.3767, 0.84, 0.0172, 0.9998]
         """
         place = torch.stack((lonlat[:, 1] / 90, lonlat[:, 0] / 180), dim=1)
         angle = 2 * math.pi * (date * DAYS + 1) / DAYS
