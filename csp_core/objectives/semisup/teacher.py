@@ -53,7 +53,7 @@ class FourNumbers(nn.Module):
             >>> day = torch.tensor([0.0])
             >>> (found,) = FourNumbers()(torch.tensor([[151.2, -33.9]]), day).tolist()
             >>> [round(value, 4) for value in found]
-            [-0.3767, 0.84, 0.0172, 0.9998]
+            [-0.3767, 0.84, 0.0172, 0.9999]
         """
         place = torch.stack((lonlat[:, 1] / 90, lonlat[:, 0] / 180), dim=1)
         angle = 2 * math.pi * (date * DAYS + 1) / DAYS
