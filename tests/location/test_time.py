@@ -261,6 +261,7 @@ def _objective(name):
         date=torch.rand(len(records), generator=torch.Generator().manual_seed(5)),
         image=records.image,
     )
+    records = small.label_sets(records) if OBJECTIVES[name].label_sets else records
     network = {"name": "residual_mlp", "hidden_dim": 16, "dropout": 0.2}
     encoder = make_location_encoder("xyz", 8, network=network, time={"missing_rate": 0})
     from csp_core.image import make_image_encoder

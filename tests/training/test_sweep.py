@@ -87,7 +87,7 @@ def test_models_of_images_alone_are_measured(write, tmp_path):
     (row,) = run_sweep(sweep, tmp_path / "out", train=run_cell)
     metrics = json.loads((RunDir(tmp_path / "out" / row["run"]).model / "metrics.json").read_text())
     for split in ("val", "test"):
-        assert row[split] == pytest.approx(metrics[split]["image"])
+        assert row[split] == pytest.approx(metrics[split])
     assert f"{row['val']['mrr']:.4g}" in (tmp_path / "out" / "table.md").read_text()
 
 
