@@ -17,7 +17,11 @@ class Sample(TypedDict, total=False):
     be local time or UTC, NaN when unknown. ``label``: ``()`` int64 class, -1 when unlabelled.
     ``labels``: ``(K,)`` int8, 1 for each class of the record's label set, 0 for the others, -1
     where unknown, present only in data sets of label sets, whose ``label`` is -1. ``image``:
-    ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with images.
+    ``(C, H, W)`` float, or ``(F,)`` precomputed features, present only in data sets with images; in
+    data sets of series ``(T, C, H, W)``. ``days``: ``(T,)`` part of the year of each date of a
+    series, NaN where there is none, present only there. ``mask``: ``(H, W)`` int64 class of each
+    pixel, -1 where unknown or ignored, present only in data sets with masks, whose ``label`` is -1.
+    ``valid``: ``(H, W)`` bool, where the image has data, present only where it may lack some.
     """
 
     lonlat: Tensor
@@ -26,6 +30,9 @@ class Sample(TypedDict, total=False):
     label: Tensor
     labels: Tensor
     image: Tensor
+    days: Tensor
+    mask: Tensor
+    valid: Tensor
 
 
 class Batch(TypedDict, total=False):
@@ -39,7 +46,7 @@ class Batch(TypedDict, total=False):
     ``strong``, a strongly changed view of it.
 
     Added by the loop for an objective of two streams: ``unlabelled``, a batch of other records,
-    which have neither ``label`` nor ``labels``.
+    which have neither ``label`` nor ``labels`` nor ``mask``.
     """
 
     lonlat: Tensor
@@ -48,6 +55,9 @@ class Batch(TypedDict, total=False):
     label: Tensor
     labels: Tensor
     image: Tensor
+    days: Tensor
+    mask: Tensor
+    valid: Tensor
     background: Tensor
     absent: Tensor
     soft_lonlat: Tensor
