@@ -205,6 +205,9 @@ def test_damaged_files_are_left_out_and_named(tmp_path, options):
     told = " ".join(data.info["first_left_out"])
     assert "202309_c.tif: cut short or damaged" in told and "202412_f.tif: cut short" in told
     assert 0 < len(data) < len(whole) and not any("_f" in one for one in data.store.names)
+    lines = data.info["import_report"]
+    assert lines[0].startswith("7 tiles, 2 of them left out; ") and "202309_c.tif" in lines[1]
+    assert sum(line.startswith(("train: ", "val: ", "test: ")) for line in lines) == 3
 
 
 BAD = {
