@@ -137,21 +137,23 @@ def _joined(
 def _told(
     listing: Listing, cutting: Cutting, kept: Sequence[Cut], refused: Mapping[str, str]
 ) -> dict[str, object]:
-    places = [tile.place for tile in listing.tiles]
+    # Those without a place share no ground, whatever their rows and columns.
+    places = [tile.place for tile in listing.tiles] if listing.grid is not None else []
     dated = sum(not math.isnan(tile.source.date) for tile in listing.tiles)
-    tiles = len(listing.tiles) + len(listing.refused)
-    mean = sum(height * width for *_, height, width in places) / len(places)
+    tiles = len(listing.tiles)
+    mean = sum(high * wide for high, wide in (tile.size for tile in listing.tiles)) / tiles
     return {
-        "tiles": tiles,
+        "tiles": tiles + len(listing.refused),
         "tiles_left_out": len(refused),
         "first_left_out": list(refused.values())[:FIRST],
-        "dates": f"the 15th of the month in the name, for {dated} of {len(places)} tiles",
+        "dates": f"the day in the table, else the 15th of the month in the name, for {dated} of"
+        f" {tiles} tiles",
         "places": "by the reference system of the files"
         if listing.grid is not None
         else "none: no file has a reference system (CRS); tiles are taken to share no ground",
         "pairs_of_tiles_that_overlap": overlapping_pairs(places),
-        "most_tiles_joined_by_overlaps": largest_overlap(places),
-        "ground_in_tiles": round(covered(places) / mean, 1),
+        "most_tiles_joined_by_overlaps": largest_overlap(places) if places else 1,
+        "ground_in_tiles": round(covered(places) / mean, 1) if places else float(tiles),
         **listing.info,
         "crops_with_holes_left_out": cutting.holes,
         "crops_of_one_ground_and_date_left_out": cutting.twice,

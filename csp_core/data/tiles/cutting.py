@@ -104,7 +104,10 @@ class Cutting:
         if mask is None:
             return None
         values, known = mask.rows(*rows, mask.header.bands)
-        found = np.full(known.shape, UNKNOWN, dtype=self.masks.dtype)
+        # Many files call their background no data; where it is a class, it is one.
+        nodata = mask.header.nodata
+        usual = self.legend.numbers.index(nodata) if nodata in self.legend.numbers else UNKNOWN
+        found = np.full(known.shape, usual, dtype=self.masks.dtype)
         found[known] = self.legend.number(values[0][known], f"masks/{mask.header.name}")
         return found
 

@@ -318,6 +318,19 @@ def test_pixels_without_data_have_no_class(tmp_path, options):
     assert not gone and data.info["crops_with_holes_left_out"] >= 4
 
 
+def test_a_class_may_be_what_a_file_calls_no_data(tmp_path, options):
+    import rasterio
+
+    root = tiles.make(tmp_path)
+    for path in (root / "masks").iterdir():
+        with rasterio.open(path, "r+") as file:
+            file.nodata = 100
+    data = load(options, root=root)
+    assert torch.equal(data.masks, load(options).masks)
+    bare = load(options, root=root, classes=tiles.CLASSES, ignored=[100])
+    assert torch.equal(bare.masks, load(options, classes=tiles.CLASSES, ignored=[100]).masks)
+
+
 def test_one_class_and_ignored_pixels(tmp_path, options):
     root = tiles.make(tmp_path)
     tiles.write(root / "masks" / "undated.tif", np.full((1, 64, 64), 70, np.uint8), 130, 130)
