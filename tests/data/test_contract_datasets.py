@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from csp_core.data import DATASETS, collate, load_dataset
+from csp_core.data.counts import pixels
 from csp_core.data.records import count_classes
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
 from tests.data.sets import bigearthnet, eurosat, fmow, inat2018, occurrences, photos, tiles
@@ -25,10 +26,16 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(params=sorted(DATASETS))
+MASKED = "tiles with masks"
+
+
+@pytest.fixture(params=[*sorted(DATASETS), MASKED])
 def loader(request, tmp_path):
-    options = OPTIONS[request.param](tmp_path)
-    return lambda split="train", **more: load_dataset(request.param, split, **options, **more)
+    name, make = request.param, OPTIONS.get(request.param)
+    if request.param == MASKED:
+        name, make = "tiles", lambda folder: tiles.masked(folder) | {"gap": 0}
+    options = make(tmp_path)
+    return lambda split="train", **more: load_dataset(name, split, **options, **more)
 
 
 def test_every_sample_has_the_schema(loader):
@@ -36,7 +43,10 @@ def test_every_sample_has_the_schema(loader):
     assert len(data) > 0 and data.name and data.info["split"]
     for i in range(len(data)):
         sample = data[i]
-        assert set(sample) <= {"lonlat", "date", "hour", "label", "labels", "image"}
+        assert set(sample) <= {
+            *("lonlat", "date", "hour", "label", "labels"),
+            *("image", "days", "mask", "valid"),
+        }
         assert sample["lonlat"].shape == (2,) and sample["lonlat"].dtype == torch.float32
         lon, lat = sample["lonlat"].tolist()
         known = not (math.isnan(lon) or math.isnan(lat))
@@ -47,6 +57,11 @@ def test_every_sample_has_the_schema(loader):
             sets = sample["labels"]
             assert sets.shape == (len(data.classes),) and sets.dtype == torch.int8
             assert set(sets.tolist()) <= {-1, 0, 1} and sample["label"] == -1
+        if "mask" in sample:
+            mask, size = sample["mask"], sample["image"].shape[-2:]
+            assert mask.shape == size and mask.dtype == torch.int64 and sample["label"] == -1
+            assert -1 <= mask.min() and mask.max() < len(data.classes)
+            assert sample["valid"].shape == size and (mask[~sample["valid"]] == -1).all()
         for name in ("date", "hour"):
             time = sample[name].item()
             assert sample[name].dtype == torch.float32 and (math.isnan(time) or 0 <= time < 1)
@@ -69,6 +84,8 @@ def test_parts_make_up_the_whole(loader):
 def test_classes_are_the_same_in_every_part_and_counted_in_training(loader):
     train = loader("train")
     counted = list(count_classes(train.label, train.labels, len(train.classes)))
+    if "mask" in train[0]:
+        counted = list(pixels(train.masks, len(train.classes)))
     for split in ("train", "val", "test", "all"):
         assert loader(split).classes == train.classes
     assert list(train.classes.counts) == counted
