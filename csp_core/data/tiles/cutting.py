@@ -193,5 +193,6 @@ def _check_memory(pixels: int, each: int, listing: Listing) -> None:
     if needed > there:
         raise BadRecordError(
             f"The crops of {len(listing.tiles):,} tiles take {needed / 1e9:.0f} GB, and this"
-            f" machine has {there / 1e9:.0f}; give fewer tiles or choose some bands (bands: [1, 2, 3])."
+            f" machine has {there / 1e9:.0f}; give fewer tiles, or choose some bands (bands: [1, 2,"
+            " 3])."
         )
