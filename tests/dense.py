@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from csp_core.data import counts as counting
 from csp_core.data.images import ImageDataset, MemoryImages
-from csp_core.data.records import ClassTable
+from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.image import ImageEncoder, to_unit
 from csp_core.model import DualEncoder, Heads
 
@@ -76,3 +80,32 @@ def pictures(
         name="fields",
         info={"background": "ground"},
     )
+
+
+def masked(records: RecordDataset) -> ImageDataset:
+    """Give records with images masks in place of labels: how bright each pixel is, in classes."""
+    image = records.__getitems__(range(len(records)))["image"]
+    size = len(records.classes)
+    masks = (to_unit(image).mean(dim=1) * size).long().clamp(0, size - 1)
+    classes = replace(records.classes, counts=counting.pixels(masks, size))
+    return ImageDataset(
+        lonlat=records.lonlat,
+        label=torch.full_like(records.label, -1),
+        classes=classes,
+        date=records.date,
+        name=records.name,
+        info=records.info,
+        store=MemoryImages(image),
+        rows=torch.arange(len(image)),
+        masks=masks,
+    )
+
+
+def of_masks(loader: Callable[..., RecordDataset]) -> Callable[..., RecordDataset]:
+    """Give a data set's loader whose records have masks in place of labels."""
+
+    @wraps(loader)
+    def load(*args: Any, **options: Any) -> RecordDataset:
+        return masked(loader(*args, **options))
+
+    return load
