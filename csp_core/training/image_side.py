@@ -52,7 +52,7 @@ def fit_bands(model: DualEncoder, train_set: RecordDataset) -> None:
     rows = torch.linspace(0, len(train_set) - 1, _most(encoder, train_set, SAMPLE)).long()
     batch = train_set.__getitems__(rows.tolist())
     image = batch.get("image")
-    if image is not None and image.ndim in ((4, 5) if encoder.takes_series else (4,)):
+    if image is not None and image.ndim >= 4:
         encoder.fit_bands(image, batch.get("days"), batch.get("valid"))
 
 
