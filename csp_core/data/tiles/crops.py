@@ -26,6 +26,7 @@ class Crops(MemoryImages):
 
     Args:
         masks: ``(N, side, side)`` int8 or int16 class of each pixel, -1 where unknown or ignored.
+        pixels: ``(N, K)`` int64, how many pixels of each a class has.
         valid: ``(N, side, side)`` bool, where there is data; None where there is everywhere.
         masked: ``(N,)`` bool, whether the tile of each has a mask.
         cells: ``(N, 2)`` int64, row and column in the lattice.
@@ -38,6 +39,7 @@ class Crops(MemoryImages):
     """
 
     masks: Tensor = field(default_factory=lambda: torch.empty(0))
+    pixels: Tensor = field(default_factory=lambda: torch.empty(0))
     valid: Tensor | None = None
     masked: Tensor = field(default_factory=lambda: torch.empty(0))
     cells: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -60,17 +62,13 @@ class Crops(MemoryImages):
         found = self.array[rows]
         return found.to(torch.int32) if found.dtype == torch.uint16 else found
 
-    def shares(self, classes: int) -> Tensor:
+    def shares(self) -> Tensor:
         """Tell which part of each crop a class covers.
 
-        Args:
-            classes: How many classes there are.
-
         Returns:
-            ``(N, classes)`` float64.
+            ``(N, K)`` float64.
         """
-        each = [(self.masks == number).double().mean(dim=(1, 2)) for number in range(classes)]
-        return torch.stack(each, dim=1) if each else torch.zeros(len(self.masks), 0)
+        return self.pixels.double() / (self.masks.shape[1] * self.masks.shape[2])
 
 
 def cut_tiles(listing: Listing, side: int, legend: Legend, *, least: float = 1.0) -> Crops:
@@ -123,6 +121,7 @@ def _joined(
     return Crops(
         torch.from_numpy(cutting.array),
         masks=torch.from_numpy(cutting.masks),
+        pixels=torch.from_numpy(cutting.pixels),
         valid=None if valid is None or bool(valid.all()) else valid,
         masked=torch.tensor([one.tile.source.mask is not None for one in kept]),
         cells=cells,

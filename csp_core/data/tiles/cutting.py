@@ -58,6 +58,7 @@ class Cutting:
         kind = np.int8 if len(legend.names) < 128 else np.int16
         self.masks: Pixels = np.zeros((number, *square), dtype=kind)
         self.valid = np.zeros((number, *square), dtype=np.bool_) if least < 1 else None
+        self.pixels = np.zeros((number, len(legend.names)), dtype=np.int64)
         self._score = np.full(number, -1, dtype=np.int64)
         self._of: list[Cut | None] = [None] * number
         self._first: dict[tuple[int, int], int] = {}
@@ -133,6 +134,8 @@ class Cutting:
             return
         self.array[at], self._of[at], self._score[at] = image, cut, score
         self.masks[at] = UNKNOWN if mask is None else mask
+        known: Pixels = self.masks[at][self.masks[at] >= 0]
+        self.pixels[at] = np.bincount(known, minlength=self.pixels.shape[1])
         if self.valid is not None:
             self.valid[at] = inside
 
@@ -164,12 +167,14 @@ class Cutting:
             What is kept, a row of the arrays each.
         """
         kept = [at for at, cut in enumerate(self._of) if cut is not None]
-        arrays = [self.array, self.masks, *([] if self.valid is None else [self.valid])]
+        arrays = [self.array, self.masks, self.pixels]
+        arrays += [] if self.valid is None else [self.valid]
         for new, old in enumerate(kept):
             if new != old:
                 for array in arrays:
                     array[new] = array[old]
         self.array, self.masks = self.array[: len(kept)], self.masks[: len(kept)]
+        self.pixels = self.pixels[: len(kept)]
         self.valid = None if self.valid is None else self.valid[: len(kept)]
         np.maximum(self.masks, UNKNOWN, out=self.masks)
         return [cut for cut in self._of if cut is not None]
