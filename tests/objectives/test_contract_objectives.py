@@ -20,18 +20,22 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom, heads_for, make_objective
 from csp_core.objectives.background import BACKGROUNDS
+from csp_core.objectives.dense import DenseContrast
 from csp_core.objectives.semisup import SemiSupervised
 from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.training import train
 from csp_core.training.loop import Stage
-from tests import small
+from tests import dense_model, small
 
 NAMES = sorted(OBJECTIVES)
 SCATTERING = [n for n in NAMES if "jitter_km" in inspect.signature(OBJECTIVES[n]).parameters]
 DATA = small.pictures()
 SETS = small.label_sets(DATA, unknown=False)
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
+# These compare cells, of which an encoder has to give a map.
+DENSE = [n for n in NAMES if issubclass(OBJECTIVES[n], DenseContrast)]
+MAPS = {"name": "tiny_dense", "dim": 8}
 NETWORK = {"name": "residual_mlp", "hidden_dim": 16}
 PLACES = {"name": "rff_sphere", "num_features": 32, "kernel_variance": [10.0, 100.0]}
 # Each step of these has unlabelled records beside the labelled ones.
@@ -40,12 +44,20 @@ TWO_STREAMS = [n for n in NAMES if issubclass(OBJECTIVES[n], SemiSupervised)]
 EASY = {"thresholds": {"threshold": 0.2}}
 TRIED = {
     "cdmad": EASY,
+    "dense_contrast": {"negatives": "queue", "queue_size": 200, "target": "ema",
+                       "image_weight": 0.5},
     "defixmatch": {"teacher": "metadata", **EASY},
     "fixmatch": {"teacher": "images", **EASY},
     "freematch": {"teacher": "metadata"},
     "pseudo_label": {"thresholds": {"threshold": 0.2, "ramp": 0.0}},
     "udal": EASY,
-}
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def maps_in_the_table():
+    with dense_model.in_the_table():
+        yield
 
 
 def sees(name):
@@ -53,6 +65,10 @@ def sees(name):
 
 
 UNPLACED = [n for n in TWO_STREAMS if TRIED.get(n, {}).get("teacher") != "metadata"]
+
+
+def pictures_of(name):
+    return MAPS if name in DENSE else PIXELS
 
 
 def example(name):
@@ -70,7 +86,7 @@ def objective(name, dropout=0.2, **options):
     if not dropout and "dropout_weight" in inspect.signature(kind).parameters:
         options["dropout_weight"] = 0.0
     location = make_location_encoder(dim=16, **PLACES, network={**NETWORK, "dropout": dropout})
-    image = make_image_encoder(**PIXELS) if sees(name) else None
+    image = make_image_encoder(**pictures_of(name)) if sees(name) else None
     classes = DATA.classes if "labels" in kind.learns_from else None
     answers = "probability" if kind.label_sets else "share"
     model = DualEncoder(image, location, dim=16, classes=classes, prior_kind=answers)
@@ -251,7 +267,7 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
             "model": {
                 "dim": 8,
                 "location": {**PLACES, "network": {**NETWORK, "dropout": 0.2}},
-                "image": PIXELS if sees(name) else None,
+                "image": pictures_of(name) if sees(name) else None,
             },
             "objective": {"name": name, **example(name)},
             "teachers": ["class_frequency"] if kind.taught else [],
