@@ -152,14 +152,14 @@ def _shade(pixels: Tensor, brightness: Tensor, contrast: Tensor, saturation: Ten
 
 
 def as_kind(pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Write floating-point pixels as numbers of the kind that the images had.
+    """Bring changed pixels back to the kind of numbers that they had.
 
     Args:
-        pixels: Of any shape.
-        dtype: The kind; whole numbers are rounded and kept in its range.
+        pixels: Floating-point numbers of any shape.
+        dtype: The kind.
 
     Returns:
-        The same shape.
+        The same shape; whole numbers are rounded and kept within their range.
     """
     if dtype.is_floating_point:
         return pixels.to(dtype)

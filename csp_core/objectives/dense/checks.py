@@ -103,16 +103,14 @@ def check_pixels(name: str, image: nn.Module | None, dataset: RecordDataset) -> 
         dataset: The training records.
 
     Raises:
-        ConfigError: If they have none, or series where it takes one date, or the other way about.
+        ConfigError: If they have none, or series where it takes one date.
     """
     found, series = dataset[0].get("image"), bool(getattr(image, "takes_series", False))
     if found is None or found.ndim not in (3, 4):
         what = "no images" if found is None else "features in the place of images"
         raise ConfigError(f"The data set {dataset.name!r} has {what}; {name} compares pixels.")
-    if (found.ndim == 4) != series:
-        has, takes = ("series of dates", "one date")[:: -1 if series else 1]
-        hint = "model.image.name unet" if series else "model.image.name over_dates or unet3d"
+    if found.ndim == 4 and not series:
         raise ConfigError(
-            f"The data set {dataset.name!r} has images of {has}, and the image encoder takes"
-            f" {takes}: take {hint}."
+            f"The data set {dataset.name!r} has series of dates, and the image encoder takes one"
+            " date: take model.image.name over_dates or unet3d."
         )

@@ -45,7 +45,7 @@ class CSCL(Objective):
 
     learns_from = ("labels", "images")
     trains = ("image",)
-    label_sets: ClassVar[bool | None] = None
+    masks = True
     example_options: ClassVar[Mapping[str, Any]] = {"dim": 16}
 
     def __init__(
@@ -95,11 +95,6 @@ class CSCL(Objective):
         """
         super().fit(dataset, teacher)
         check_pixels("cscl", self.model.image, dataset)
-        if "mask" not in dataset[0]:
-            raise ConfigError(
-                f"The data set {dataset.name!r} has no masks, and cscl learns from the classes of"
-                " pixels: give data with masks, or take dense_contrast, which needs none."
-            )
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Flip and turn images with their masks, in training.

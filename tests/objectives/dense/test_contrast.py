@@ -243,8 +243,6 @@ def test_series_are_compared_across_their_dates():
     assert first.isfinite() and first > 0
     with pytest.raises(ConfigError, match="series of dates, and the image encoder takes one date"):
         make(data=Series())
-    with pytest.raises(ConfigError, match="one date, and the image encoder takes series of dates"):
-        make(TinyDense(8, takes_series=True))
 
 
 @pytest.mark.parametrize(
