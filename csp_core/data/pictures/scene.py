@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from csp_core.data.pictures.geotiff import Narrowed, check_blocks
+from csp_core.data.pictures.geotiff import check_blocks
 from csp_core.data.pictures.limits import MAX_MEGAPIXELS, TIFF_MARKS
 from csp_core.data.pictures.scale import holes
 from csp_core.errors import BadRecordError, DataNotFoundError
@@ -43,7 +43,8 @@ class SceneFacts:
         bands: Channels, without one of transparency.
         height: Rows.
         width: Columns.
-        kind: Kind of number of the values as read: ``uint8``, ``int16`` or ``float32``.
+        kind: Kind of number of the values as read: ``uint8``, ``int16``, ``int32`` or
+            ``float32``.
         stored: Kind of number in the file.
         crs: Reference system as WKT, or None where the pixels lie on no known grid.
         transform: ``a, b, c, d, e, f``: x = a column + b row + c, y = d column + e row + f.
@@ -71,7 +72,7 @@ class HeldScene:
 
     Args:
         facts: What its file says.
-        values: ``(bands, H, W)`` uint8, int16 or float32, 0 where there is no data.
+        values: ``(bands, H, W)`` uint8, int16, int32 or float32, 0 where there is no data.
         valid: ``(H, W)`` bool, where there is data.
     """
 
@@ -117,9 +118,9 @@ class Scene:
             width: Columns; all within the scene.
 
         Returns:
-            ``(bands, height, width)``: uint8; other whole numbers as int16, values beyond 32,767
-            set to it; or float32; 0 where there is no data; and ``(height, width)`` bool, where
-            there is data in some band.
+            ``(bands, height, width)`` of the kinds of number that an image encoder takes: uint8 and
+            int16 as they are, other whole numbers as int32, others as float32; 0 where there is no
+            data; and ``(height, width)`` bool, where there is data in some band.
 
         Raises:
             BadRecordError: If the file is damaged there.
@@ -137,13 +138,14 @@ class Scene:
             raise _damaged(self.facts.name, error) from error
         if self.palette is not None:
             return np.ascontiguousarray(self.palette[values[0]].transpose(2, 0, 1)), valid
-        nodata = self.file.nodata
-        empty = holes(values, nodata)
+        empty = holes(values, self.file.nodata)
         # One band of NaN spoils a pixel; one that equals the value for no data need not.
         valid &= ~empty.all(axis=0)
         if values.dtype.kind == "f":
             valid &= np.isfinite(values).all(axis=0)
-        return Narrowed(nodata).apply(values), valid
+        values = _taken(values)
+        values[empty | ~valid] = 0
+        return values, valid
 
     def hold(self, most_pixels: int) -> HeldScene:
         """Read all of it.
@@ -241,8 +243,7 @@ def _make(file: Any, name: str) -> Scene:
         for number, colour in colours.items():
             palette[number % 256] = colour[:3]
     check_blocks(file, name)
-    kind = "uint8" if palette is not None else str(Narrowed(None).apply(
-        np.empty(0, stored)).dtype)  # fmt: skip
+    kind = "uint8" if palette is not None else str(_taken(np.empty(0, stored)).dtype)
     scene = Scene(
         SceneFacts(
             name=name,
@@ -266,6 +267,18 @@ def _make(file: Any, name: str) -> Scene:
             )
         scene.whole = scene.hold(MAX_MEGAPIXELS * 1_000_000)
     return scene
+
+
+def _taken(values: Array) -> Array:
+    """Turn values to a kind of number that an image encoder takes, in an array of their own."""
+    if values.dtype in (np.uint8, np.int16):
+        return values.copy()
+    if values.dtype.kind == "f":
+        return values.astype(np.float32)
+    if values.dtype.itemsize > 2:
+        limits = np.iinfo(np.int32)
+        values = values.clip(limits.min, limits.max)
+    return values.astype(np.int16 if values.dtype == np.int8 else np.int32)
 
 
 def _place(file: Any) -> dict[str, Any]:
