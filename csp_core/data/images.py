@@ -21,6 +21,8 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, CspError
 
 HASHED_IMAGES = 64
+# What a record may have beside its image.
+COLUMNS = ("masks", "days", "valid")
 # A member of an archive that unpacks to more is no picture that is read here.
 MOST_BYTES = 500_000_000
 
@@ -264,10 +266,18 @@ class ImageDataset(RecordDataset):
     Args:
         store: The images of all parts of the data set, or None for records without images.
         rows: ``(N,)`` int64 number of each record's image in the store.
+        masks: ``(N, H, W)`` class of each pixel, -1 where unknown or ignored, of any kind of whole
+            number; None for data without masks.
+        days: ``(N, T)`` part of the year of each date of a series, NaN where there is none; None
+            for data of one date.
+        valid: ``(N, H, W)`` bool, where the image has data; None where it has all.
     """
 
     store: ImageStore | None = None
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    masks: Tensor | None = None
+    days: Tensor | None = None
+    valid: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check that every record has its image."""
@@ -276,12 +286,34 @@ class ImageDataset(RecordDataset):
             raise BadRecordError(
                 f"{len(self.rows)} images for {len(self.lonlat)} records; give one each."
             )
+        for name in COLUMNS:
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.lonlat):
+                raise BadRecordError(
+                    f"{name} has {len(column)} rows for {len(self.lonlat)} records; give one each."
+                )
+        if self.masks is not None and (self.label >= 0).any():
+            raise BadRecordError("A record has a label or a mask; leave label at -1.")
+
+    def labelled(self) -> Tensor:
+        """Tell which records have a label, or a mask in which some pixel has one.
+
+        Returns:
+            ``(N,)`` bool.
+        """
+        return super().labelled() if self.masks is None else (self.masks >= 0).flatten(1).any(dim=1)
 
     def __getitem__(self, index: int) -> Sample:
         """Return one record."""
         sample = super().__getitem__(index)
         if self.store is not None:
             sample["image"] = self.store.take(self.rows[index][None])[0]
+        if self.masks is not None:
+            sample["mask"] = self.masks[index].long()
+        if self.days is not None:
+            sample["days"] = self.days[index]
+        if self.valid is not None:
+            sample["valid"] = self.valid[index]
         return sample
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
@@ -289,12 +321,23 @@ class ImageDataset(RecordDataset):
         batch = super().__getitems__(indices)
         if self.store is not None:
             batch["image"] = self.store.take(self.rows[torch.as_tensor(indices, dtype=torch.int64)])
+        if self.masks is not None:
+            batch["mask"] = self.masks[torch.as_tensor(indices, dtype=torch.int64)].long()
+        if self.days is not None:
+            batch["days"] = self.days[torch.as_tensor(indices, dtype=torch.int64)]
+        if self.valid is not None:
+            batch["valid"] = self.valid[torch.as_tensor(indices, dtype=torch.int64)]
         return batch
 
     def joined_columns(self, other: RecordDataset) -> dict[str, Any]:
         """Put the columns of two parts of one data set, with one store, one below the other."""
-        rows = torch.cat((self.rows, other.rows)) if isinstance(other, ImageDataset) else self.rows
-        return {**super().joined_columns(other), "rows": rows}
+        joined = {**super().joined_columns(other), "rows": self.rows}
+        if isinstance(other, ImageDataset):
+            joined["rows"] = torch.cat((self.rows, other.rows))
+            for name in COLUMNS:
+                if (own := getattr(self, name)) is not None:
+                    joined[name] = torch.cat((own, getattr(other, name)))
+        return joined
 
     def content_hash(self) -> str:
         """Return a SHA-256 over places, dates, labels and class names, and a few of the images.
@@ -303,6 +346,10 @@ class ImageDataset(RecordDataset):
             64 hexadecimal digits.
         """
         own = super().content_hash()
+        for name in COLUMNS:
+            if (column := getattr(self, name)) is not None:
+                told = own.encode() + column.contiguous().numpy().tobytes()
+                own = hashlib.sha256(told).hexdigest()
         if self.store is None or not len(self.rows):
             return own
         # All of them may be gigabytes on a disk; 64 tell one set of images from another.

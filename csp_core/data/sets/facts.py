@@ -58,6 +58,7 @@ FACTS = {
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
+    "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     "tiles": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, label_sets=True),
 }
 
