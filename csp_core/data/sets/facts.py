@@ -57,6 +57,8 @@ FACTS = {
     "occurrences": Facts(
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
+    # It has no hash, for the reason that demo has none.
+    "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     "tiles": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, label_sets=True),
