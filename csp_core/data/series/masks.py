@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from csp_core.data import counts
+from csp_core.data.images import has_pixels
 from csp_core.data.parts import PARTS, Dealt
 
 
@@ -24,8 +26,7 @@ def patch_sets(mask: Tensor, classes: int) -> Tensor:
         [[1, 0, 1], [-1, -1, -1]]
     """
     sets = torch.stack([(mask == k).flatten(1).any(dim=1) for k in range(classes)], dim=1)
-    bare = ~(mask >= 0).flatten(1).any(dim=1)
-    return sets.to(torch.int8).masked_fill(bare[:, None], -1)
+    return sets.to(torch.int8).masked_fill(~has_pixels(mask)[:, None], -1)
 
 
 def shown_masks(mask: Tensor, dealt: Dealt) -> Tensor:
@@ -53,9 +54,4 @@ def count_shown(mask: Tensor, dealt: Dealt, classes: int) -> tuple[int, ...]:
     Returns:
         A number for each class.
     """
-    learned = mask[(dealt.parts == PARTS["train"]) & dealt.labelled]
-    counts = torch.zeros(classes, dtype=torch.int64)
-    # One after another: as int64 all of them would take eight times their memory.
-    for one in learned:
-        counts += torch.bincount(one[one >= 0].long(), minlength=classes)
-    return tuple(counts.tolist())
+    return counts.pixels(mask[(dealt.parts == PARTS["train"]) & dealt.labelled], classes)

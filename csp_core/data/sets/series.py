@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset
+from csp_core.data.image_files import FileImages
+from csp_core.data.images import ImageDataset
 from csp_core.data.parts import Dealt
 from csp_core.data.records import ClassTable
 from csp_core.data.series.stack import ENDINGS, Stack, read_stack
