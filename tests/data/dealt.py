@@ -127,7 +127,7 @@ FOLDERS = {
     "fmow": (fmow, {"images": False}),
     "inat2018": (inat2018, {"images": False}),
     "occurrences": (table, {}),
-    "pastis": (pastis.make, {}),
+    "pastis": (pastis.make, {"split_method": "random"}),
     "phenology": (lambda folder: None, {"size": 60, "side": 8, "dates": 2, "parcels": 3}),
     "photos": (photos, {"size": 8}),
     "series": (series.make, {}),

@@ -43,7 +43,6 @@ OTHERS: dict[str, Any] = {
         "eurosat": 6,
         "fmow": 4,
         "inat2018": 4,
-        "pastis": 10,
         "phenology": 8,
         "photos": 8,
         "series": 6,
@@ -60,7 +59,11 @@ OTHERS: dict[str, Any] = {
 }
 # Lists that go with published parts, and a number that a fake folder has too few patches of each
 # class for, are shown where these data sets are tested.
-LISTS = {"eurosat": {"index_file"}, "bigearthnet": {"published_labels", "labels"}}
+LISTS = {
+    "eurosat": {"index_file"},
+    "bigearthnet": {"published_labels", "labels"},
+    "pastis": {"labels"},
+}
 DECLARED = [
     (name, option)
     for name, facts in FACTS.items()

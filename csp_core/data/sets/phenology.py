@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from csp_core.data.images import ImageDataset, MemoryImages
 from csp_core.data.records import ClassTable
@@ -91,7 +92,13 @@ def load_phenology(
     )
     landscape = Landscape(side, dates, parcels, noise, clouds)
     _check(landscape, size)
-    store, days, mask, lonlat = _drawn(landscape, size, world_seed)
+    return _part(split, how, *_drawn(landscape, size, world_seed))
+
+
+def _part(
+    split: str, how: Split, store: MemoryImages, days: Tensor, mask: Tensor, lonlat: Tensor
+) -> ImageDataset:
+    """Deal the tiles, and give those of one part."""
     names = tuple(CURVES)
     dealt = deal(how, lonlat, patch_sets(mask, len(names)), names=names)
     rows = dealt.rows(split)
@@ -130,7 +137,7 @@ def _check(landscape: Landscape, size: int) -> None:
 @functools.lru_cache(maxsize=1)
 def _drawn(
     landscape: Landscape, size: int, seed: int
-) -> tuple[MemoryImages, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[MemoryImages, Tensor, Tensor, Tensor]:
     """Draw images, days, masks and places."""
     generator = torch.Generator().manual_seed(seed)
     grown = grow(landscape, size, generator)
