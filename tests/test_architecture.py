@@ -67,15 +67,16 @@ CONFINED = {
         *(
             "data.pictures.geotiff",
             "data.pictures.georeference",
+            "data.pictures.scene",
             "location.surfaces",
             "location.warped",
         ),
-        *("raster.geotiff", "raster.polygons"),
+        *("raster.geotiff", "raster.polygons", "raster.scenes.files", "raster.scenes.outlines"),
         "inference.clusters.geotiff",
     },
     "umap": {"inference.clusters.projection"},
     "hdbscan": set(),
-    "geopandas": {"inference.clusters.tables"},
+    "geopandas": {"inference.clusters.tables", "raster.scenes.outlines"},
     **{name: set() for name in ("streamlit", "folium", "streamlit_folium", "pydeck", "app")},
     **{name: set() for name in ("pickle", "dill", "joblib", "marshal", "shelve")},
 }
