@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from rasterio import Affine
 from rasterio import open as open_raster
+from rasterio.errors import NotGeoreferencedWarning
 from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
@@ -77,6 +79,8 @@ def write(
     profile |= {"height": values.shape[1], "width": values.shape[2], "dtype": values.dtype}
     if grid is not None:
         profile["transform"] = Affine(*grid)
-    with open_raster(path, "w", crs=crs, **{**profile, **options}) as file:
-        file.write(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with open_raster(path, "w", crs=crs, **{**profile, **options}) as file:
+            file.write(values)
     return path
