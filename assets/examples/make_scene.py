@@ -52,7 +52,9 @@ def valley(at: Floats) -> Floats:
     return 0.5 + 0.17 * np.sin(2.3 * np.pi * at + 0.4) + 0.06 * np.sin(6 * np.pi * at)
 
 
-def lines(draw: list[ImageDraw.ImageDraw], side: int) -> list[tuple[list[tuple[float, float]], float]]:
+def lines(
+    draw: list[ImageDraw.ImageDraw], side: int
+) -> list[tuple[list[tuple[float, float]], float]]:
     """Draw the roads.
 
     Args:

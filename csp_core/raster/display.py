@@ -53,7 +53,9 @@ class Layout:
     def pixel(self, lon: float, lat: float) -> tuple[int, int] | None:
         """Give the row and column of the pixel at a place; None beside the scene."""
         found = _pixels(self, np.array([lon]), np.array([lat]))
-        return None if found[0] < 0 else (int(found[0]) // self.size[1], int(found[0]) % self.size[1])
+        return (
+            None if found[0] < 0 else (int(found[0]) // self.size[1], int(found[0]) % self.size[1])
+        )
 
     def pixel_metres(self) -> float:
         """Give the side of a pixel in the middle of the scene on the ground, metres.
