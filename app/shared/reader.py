@@ -84,6 +84,15 @@ def read_photo(content: bytes, name: str, fit: int) -> Answer:
     return head, np.ascontiguousarray(pixels).data
 
 
+def read_scene(content: bytes, name: str) -> Answer:
+    """Read a scene: its pixels, and behind them, eight a byte, where there is data."""
+    from csp_core.data.pictures import describe_scene
+
+    pixels, valid, told = describe_scene(content, name)
+    head = {"scene": told, "shape": pixels.shape, "kind": pixels.dtype.str}
+    return head, np.ascontiguousarray(pixels).tobytes() + np.packbits(valid).tobytes()
+
+
 def read_columns(content: bytes, path: str) -> Answer:
     """Name the columns of a file of records, and what they are taken for."""
     from csp_core.data.reading.columns import guess_columns
@@ -111,6 +120,7 @@ def read_records(
 
 TASKS: dict[str, Callable[..., Answer]] = {
     "photo": read_photo,
+    "scene": read_scene,
     "columns": read_columns,
     "records": read_records,
 }

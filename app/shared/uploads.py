@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 
 from csp_core.child import end_child, start_child
-from csp_core.data.pictures import Photo, make_photo
+from csp_core.data.pictures import Photo, Scene, make_photo, make_scene
 from csp_core.errors import BadRecordError
 from shared.reader import SECONDS, TOO_MUCH_MEMORY, receive, send
 
@@ -230,6 +230,28 @@ def read_photo(content: bytes, name: str, fit: int) -> Photo:
     told, found = READERS.run("photo", options, content, tick=still_wanted)
     pixels = np.frombuffer(found, dtype=np.dtype(told["kind"])).reshape(told["shape"])
     return make_photo(pixels, told["photo"])
+
+
+def read_scene(content: bytes, name: str) -> Scene:
+    """Read an uploaded scene in a child process.
+
+    Args:
+        content: The upload.
+        name: The file's name.
+
+    Returns:
+        The scene.
+
+    Raises:
+        BadRecordError: If it cannot be read within the limits; one sentence.
+    """
+    told, found = READERS.run("scene", {"name": name}, content, tick=still_wanted)
+    kind, shape = np.dtype(told["kind"]), tuple(told["shape"])
+    size = math.prod(shape)
+    pixels = np.frombuffer(found, kind, size).reshape(shape)
+    bits = np.frombuffer(found, np.uint8, offset=size * kind.itemsize)
+    valid = np.unpackbits(bits, count=math.prod(shape[1:])).astype(bool)
+    return make_scene(pixels, valid.reshape(shape[1:]), told["scene"])
 
 
 def read_columns(path: str) -> tuple[list[str], dict[str, str]]:

@@ -21,7 +21,7 @@ from csp_core.data.shapes import to_wgs84
 from csp_core.errors import BadRecordError
 
 # Pixels of a scene that is looked at as a whole, and what its values may take, megabytes.
-MOST_MEGAPIXELS, MOST_VALUES = 4.2, 200
+SCENE_MEGAPIXELS, MOST_VALUES = 4.2, 200
 KINDS = ("uint8", "uint16", "int16", "float32")
 Grid = tuple[float, float, float, float, float, float]
 
@@ -74,7 +74,7 @@ def read_scene(path_or_bytes: str | Path | bytes, name: str = "") -> Scene:
 
     Raises:
         DataNotFoundError: If there is no such file.
-        BadRecordError: If it is no picture, is damaged or larger than ``MOST_MEGAPIXELS``, which
+        BadRecordError: If it is no picture, is damaged or larger than ``SCENE_MEGAPIXELS``, which
             is asked of its header, before anything is decoded; one sentence.
     """
     pixels, valid, told = describe_scene(path_or_bytes, name)
@@ -130,9 +130,9 @@ def _check_picture(content: bytes, name: str) -> None:
 
 
 def _check_pixels(wide: int, high: int, name: str) -> None:
-    if wide * high > MOST_MEGAPIXELS * 1_000_000:
+    if wide * high > SCENE_MEGAPIXELS * 1_000_000:
         raise BadRecordError(
-            f"The scene has {wide:,} × {high:,} pixels; up to {MOST_MEGAPIXELS:g} million are taken"
+            f"The scene has {wide:,} × {high:,} pixels; up to {SCENE_MEGAPIXELS:g} million are taken"
             " here. `csp segment MODEL SCENE OUT` takes scenes of any size.",
             file=name or None,
         )
