@@ -36,6 +36,7 @@ class ModelInfo:
         sees_images: Whether it says anything of a picture itself.
         knows_places: Whether it says anything of a place itself.
         introduction: What its card says of it to people.
+        sees_pixels: Whether it tells the class of each pixel of a picture.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ModelInfo:
     sees_images: bool = False
     knows_places: bool = True
     introduction: Introduction = field(default_factory=Introduction)
+    sees_pixels: bool = False
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -168,6 +170,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         sees_images="image" in contents.heads.classifiers,
         knows_places=contents.config.get("location") is not None,
         introduction=read_introduction(front),
+        sees_pixels=contents.heads.pixels,
     )
 
 

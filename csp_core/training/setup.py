@@ -190,8 +190,8 @@ def initialise(model: DualEncoder, source_name: str) -> None:
                 f" model.{side} and model.dim the values in its config.json."
             ) from error
     same = source.classes.names == model.classes.names
-    heads = ("image_head", "location_head", *(("classifier", "image_classifier") if same else ()))
-    for name in heads:
+    of_classes = ("classifier", "image_classifier", "pixel_classifier") if same else ()
+    for name in ("image_head", "location_head", *of_classes):
         own, other = getattr(model, name), getattr(source, name)
         if own is None or other is None:
             continue
