@@ -8,6 +8,7 @@ No torch is imported, so that it is small and starts at once.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -84,13 +85,14 @@ def read_photo(content: bytes, name: str, fit: int) -> Answer:
     return head, np.ascontiguousarray(pixels).data
 
 
-def read_scene(content: bytes, name: str) -> Answer:
-    """Read a scene: its pixels, and behind them, eight a byte, where there is data."""
-    from csp_core.data.pictures import describe_scene
+def read_scene(content: bytes, name: str, most: int) -> Answer:
+    """Read a scene of at most so many pixels: its values, and eight a byte where there is data."""
+    from csp_core.data.pictures.scene import open_scene
 
-    pixels, valid, told = describe_scene(content, name)
-    head = {"scene": told, "shape": pixels.shape, "kind": pixels.dtype.str}
-    return head, np.ascontiguousarray(pixels).tobytes() + np.packbits(valid).tobytes()
+    with open_scene(content, name) as scene:
+        held = scene.hold(most)
+    head = {"facts": dataclasses.asdict(held.facts), "shape": held.values.shape}
+    return head, np.ascontiguousarray(held.values).tobytes() + np.packbits(held.valid).tobytes()
 
 
 def read_columns(content: bytes, path: str) -> Answer:

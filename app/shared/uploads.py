@@ -21,7 +21,8 @@ import numpy as np
 import streamlit as st
 
 from csp_core.child import end_child, start_child
-from csp_core.data.pictures import Photo, Scene, make_photo, make_scene
+from csp_core.data.pictures import Photo, make_photo
+from csp_core.data.pictures.scene import HeldScene, SceneFacts
 from csp_core.errors import BadRecordError
 from shared.reader import SECONDS, TOO_MUCH_MEMORY, receive, send
 
@@ -232,12 +233,13 @@ def read_photo(content: bytes, name: str, fit: int) -> Photo:
     return make_photo(pixels, told["photo"])
 
 
-def read_scene(content: bytes, name: str) -> Scene:
+def read_scene(content: bytes, name: str, most: int) -> HeldScene:
     """Read an uploaded scene in a child process.
 
     Args:
         content: The upload.
         name: The file's name.
+        most: Pixels that it may have.
 
     Returns:
         The scene.
@@ -245,13 +247,16 @@ def read_scene(content: bytes, name: str) -> Scene:
     Raises:
         BadRecordError: If it cannot be read within the limits; one sentence.
     """
-    told, found = READERS.run("scene", {"name": name}, content, tick=still_wanted)
-    kind, shape = np.dtype(told["kind"]), tuple(told["shape"])
-    size = math.prod(shape)
-    pixels = np.frombuffer(found, kind, size).reshape(shape)
+    options = {"name": name, "most": most}
+    told, found = READERS.run("scene", options, content, tick=still_wanted)
+    given, shape = told["facts"], tuple(told["shape"])
+    points = tuple(map(tuple, given["points"]))
+    facts = SceneFacts(**{**given, "transform": tuple(given["transform"]), "points": points})
+    kind, size = np.dtype(facts.kind), math.prod(shape)
+    values = np.frombuffer(found, kind, size).reshape(shape)
     bits = np.frombuffer(found, np.uint8, offset=size * kind.itemsize)
     valid = np.unpackbits(bits, count=math.prod(shape[1:])).astype(bool)
-    return make_scene(pixels, valid.reshape(shape[1:]), told["scene"])
+    return HeldScene(facts, values, valid.reshape(shape[1:]))
 
 
 def read_columns(path: str) -> tuple[list[str], dict[str, str]]:

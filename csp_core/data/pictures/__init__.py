@@ -11,13 +11,6 @@ if TYPE_CHECKING:
     from csp_core.data.pictures.limits import MAX_MEGAPIXELS
     from csp_core.data.pictures.photo import Photo, describe_photo, make_photo, read_photo
     from csp_core.data.pictures.position import parts_of_time
-    from csp_core.data.pictures.scene import (
-        SCENE_MEGAPIXELS,
-        Scene,
-        describe_scene,
-        make_scene,
-        read_scene,
-    )
     from csp_core.data.pictures.tensors import Picture, open_picture, open_plain
     from csp_core.data.pictures.thumbnails import LONGEST, thumbnail
 
@@ -28,17 +21,12 @@ _HOMES = {
     "Photo": "csp_core.data.pictures.photo",
     "Picture": "csp_core.data.pictures.tensors",
     "READABLE": "csp_core.data.pictures.decode",
-    "SCENE_MEGAPIXELS": "csp_core.data.pictures.scene",
-    "Scene": "csp_core.data.pictures.scene",
     "describe_photo": "csp_core.data.pictures.photo",
-    "describe_scene": "csp_core.data.pictures.scene",
     "make_photo": "csp_core.data.pictures.photo",
-    "make_scene": "csp_core.data.pictures.scene",
     "open_picture": "csp_core.data.pictures.tensors",
     "open_plain": "csp_core.data.pictures.tensors",
     "parts_of_time": "csp_core.data.pictures.position",
     "read_photo": "csp_core.data.pictures.photo",
-    "read_scene": "csp_core.data.pictures.scene",
     "thumbnail": "csp_core.data.pictures.thumbnails",
 }
 
@@ -47,19 +35,14 @@ __all__ = [
     "LONGEST",
     "MAX_MEGAPIXELS",
     "READABLE",
-    "SCENE_MEGAPIXELS",
     "Photo",
     "Picture",
-    "Scene",
     "describe_photo",
-    "describe_scene",
     "make_photo",
-    "make_scene",
     "open_picture",
     "open_plain",
     "parts_of_time",
     "read_photo",
-    "read_scene",
     "thumbnail",
 ]
 
