@@ -55,7 +55,13 @@ def css(palette: Palette) -> str:
         f".csp-far span{{font-size:10px;opacity:.7;text-shadow:0 0 1px {palette.land},"
         f"0 0 2px {palette.land}}}"
         ".csp-town span{font-size:11px;opacity:.85}"
-        "body{margin:0}"
+        "body{margin:0}" + _swipe(palette)
+    )
+
+
+def _swipe(palette: Palette) -> str:
+    """Give the styles of the slider of a map."""
+    return (
         # The slider takes the width of the map, and lets all but its thumb through.
         ".csp-swipe{position:absolute;left:0;right:0;top:0;bottom:0;z-index:800;width:100%;"
         "margin:0;appearance:none;background:none;pointer-events:none;outline:none}"

@@ -33,9 +33,18 @@ def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
         known: All models.
 
     Returns:
-        Those that are whole and have classes.
+        Those that are whole and have classes, and say more than what single pixels are.
     """
-    return {info.name: info for info in known if info.problem is None and info.num_classes}
+    return {
+        info.name: info
+        for info in known
+        if info.problem is None and info.num_classes and not for_pixels_alone(info)
+    }
+
+
+def for_pixels_alone(info: ModelInfo) -> bool:
+    """Tell whether a model names the pixels of pictures and neither places nor whole pictures."""
+    return info.maps_pixels and not (info.sees_images or info.knows_places)
 
 
 def read_month(problems: list[str]) -> int | None:
@@ -178,7 +187,10 @@ def read_model(
     damaged = [info.problem for info in known if info.name == name and info.problem]
     bare = [info for info in known if info.name == name and not info.problem]
     why = f"cannot be loaded ({damaged[0]})" if damaged else "is not here"
-    why = "has no classes, so it knows no species" if bare else why
+    if bare:
+        why = "has no classes, so it knows no species"
+        if for_pixels_alone(bare[0]):
+            why = "names the pixels of pictures from above, for the Segment page"
     problems.append(
         f"Model {name} {why}. Models: {', '.join(choice)}. Showing {first.name} instead."
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 
 from csp_core.child import end_child, start_child
 from csp_core.data.pictures import Photo, make_photo
@@ -189,6 +190,15 @@ class Readers:
 
 READERS = Readers()
 atexit.register(READERS.end)
+
+
+def keep_in_memory(megabytes: int) -> None:
+    """Have the server hold uploads in memory alone, which it would spill to a file past 1 MB.
+
+    Args:
+        megabytes: What one may have at the most.
+    """
+    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, 2 * megabytes << 20)
 
 
 def still_wanted() -> None:
