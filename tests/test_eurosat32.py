@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from csp_core.data.images import FileImages
+from csp_core.data.image_files import FileImages
 from csp_core.data.sets.eurosat import load_eurosat
 
 ROOT = Path(__file__).resolve().parents[1]

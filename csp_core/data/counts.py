@@ -1,4 +1,4 @@
-"""What counts of classes say of a record whose place nobody knows."""
+"""Counts of classes: of pixels, and what they say of a record whose place nobody knows."""
 
 from __future__ import annotations
 
@@ -52,3 +52,24 @@ def usual(counts: Tensor, records: int | None = None) -> Tensor:
     if records is not None:
         return (counts.clamp_max(records - 0.5) / records).to(torch.float32)
     return (counts / counts.sum()).to(torch.float32)
+
+
+def pixels(masks: Tensor, classes: int) -> tuple[int, ...]:
+    """Count the pixels of each class.
+
+    Args:
+        masks: ``(N, H, W)`` whole numbers of classes, -1 where unknown or ignored.
+        classes: How many classes there are.
+
+    Returns:
+        A number for each class.
+
+    Example:
+        >>> pixels(torch.tensor([[[0, 1], [1, -1]]]), 3)
+        (1, 2, 0)
+    """
+    # One record after another: as int64 all of them would take eight times their memory.
+    counts = torch.zeros(classes, dtype=torch.int64)
+    for mask in masks:
+        counts += torch.bincount(mask[mask >= 0].long(), minlength=classes)
+    return tuple(counts.tolist())

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import cached_property
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
-from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
 
 from csp_core.data.batch import Batch, Sample
-from csp_core.data.pictures import open_picture, open_plain
 from csp_core.data.records import RecordDataset
-from csp_core.errors import BadRecordError, CspError
+from csp_core.errors import BadRecordError
 
 HASHED_IMAGES = 64
-# A member of an archive that unpacks to more is no picture that is read here.
-MOST_BYTES = 500_000_000
+# Columns of a data set that have a value for each pixel, with their dimensions.
+PIXELS = (("masks", 3), ("valid", 3))
 
 
 class ImageStore(Protocol):
@@ -77,120 +72,6 @@ class MemoryImages:
         return hash_images(self.array)
 
 
-class FileImages:
-    """Images read from files, or from the members of a zip archive, when they are asked for.
-
-    Args:
-        root: A folder, or a zip archive.
-        names: Paths below the folder, or names of members.
-        size: Side in pixels that the middle square of each is brought to.
-    """
-
-    def __init__(self, root: Path, names: Sequence[str], size: int) -> None:
-        self.root, self.names, self.size = root, tuple(names), size
-        self._local = threading.local()
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.names)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the open archive behind: every process opens its own."""
-        return {"root": self.root, "names": self.names, "size": self.size}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over what ``__getstate__`` gave."""
-        self.__init__(**state)  # type: ignore[misc]
-
-    def read(self, row: int) -> Tensor:
-        """Read one image.
-
-        Args:
-            row: Its number.
-
-        Returns:
-            ``(C, size, size)``.
-
-        Raises:
-            BadRecordError: If it cannot be read; one sentence.
-        """
-        name = self.names[row]
-        content = self._bytes(name)
-        plain = open_plain(content, self.size) if name.endswith(".jpg") else None
-        if plain is not None:
-            return plain
-        return open_picture(content, name.rpartition("/")[2], size=self.size).image
-
-    def _bytes(self, name: str) -> bytes:
-        if self.root.is_dir():
-            try:
-                return (self.root / name).read_bytes()
-            except OSError as error:
-                raise BadRecordError(f"cannot be read ({error.strerror})", file=name) from error
-        if not hasattr(self._local, "archive"):
-            self._local.archive = ZipFile(self.root)
-        try:
-            size = self._local.archive.getinfo(name).file_size
-            if size > MOST_BYTES:
-                raise BadRecordError(
-                    f"unpacks to {size:,} bytes; at most {MOST_BYTES:,} are read", file=name
-                )
-            found: bytes = self._local.archive.read(name)
-        except (BadZipFile, KeyError, OSError, EOFError, RuntimeError, zlib.error) as error:
-            raise BadRecordError(f"damaged in {self.root.name} ({error})", file=name) from error
-        return found
-
-    def take(self, rows: Tensor) -> Tensor:
-        """Read images.
-
-        Args:
-            rows: ``(n,)`` int64.
-
-        Returns:
-            ``(n, C, size, size)``.
-
-        Raises:
-            BadRecordError: If one cannot be read.
-        """
-        return torch.stack([self.read(row) for row in rows.tolist()])
-
-    def digest(self) -> str:
-        """Hash names, sizes and times of change of the files, or of the archive, without reading.
-
-        Returns:
-            64 hexadecimal digits.
-        """
-        inside = self.root.is_dir()
-        told = hashlib.sha256(f"{self.root.resolve()}/{self.size}".encode())
-        told.update("\n".join(self.names).encode())
-        for path in (self.root / name for name in self.names) if inside else (self.root,):
-            try:
-                state = path.stat()
-                told.update(f"{state.st_mtime_ns}/{state.st_size}".encode())
-            except OSError:
-                told.update(b"absent")
-        return told.hexdigest()
-
-
-def is_below(name: str) -> bool:
-    """Tell whether a path that a file names stays below the folder it is read from.
-
-    Args:
-        name: The path.
-
-    Returns:
-        Whether it does.
-
-    Example:
-        >>> is_below("a/b.jpg"), is_below("a/../../b.jpg"), is_below("/b.jpg")
-        (True, False, False)
-    """
-    return not any(
-        path.is_absolute() or path.drive or ".." in path.parts
-        for path in (PurePosixPath(name), PureWindowsPath(name))
-    )
-
-
 def hash_images(images: Tensor) -> str:
     """Hash the pixels of images.
 
@@ -205,58 +86,6 @@ def hash_images(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def read_all(store: FileImages) -> MemoryImages:
-    """Read all images of a store into memory; those that cannot be read are told, not raised.
-
-    Args:
-        store: The files.
-
-    Returns:
-        The images, and why some are not there.
-    """
-    array, refused = torch.empty(0), dict[int, str]()
-    for row in range(len(store)):
-        try:
-            image = store.read(row)
-            if not len(array):
-                array = torch.zeros((len(store), *image.shape), dtype=image.dtype)
-            if image.shape != array.shape[1:] or image.dtype != array.dtype:
-                raise BadRecordError(
-                    f"{image.shape[0]} bands of {image.dtype}, others have {array.shape[1]} of"
-                    f" {array.dtype}",
-                    file=store.names[row],
-                )
-            array[row] = image
-        except CspError as error:
-            refused[row] = str(error)
-    return MemoryImages(array, refused)
-
-
-# As long as one part of a data set lives, the next shares its images.
-_SHARED: WeakValueDictionary[str, MemoryImages] = WeakValueDictionary()
-
-
-def read_shared(store: FileImages) -> MemoryImages:
-    """Read all images of a store into memory, or give those that another part holds already.
-
-    Args:
-        store: The files.
-
-    Returns:
-        The images, and why some are not there.
-
-    Raises:
-        BadRecordError: If not one can be read.
-    """
-    key = store.digest()
-    found = _SHARED.get(key)
-    if found is None:
-        found = _SHARED[key] = read_all(store)
-    if len(found.refused) == len(store):
-        raise BadRecordError(f"No image can be read; the first: {found.refused[0]}")
-    return found
-
-
 @dataclass(frozen=True, eq=False)
 class ImageDataset(RecordDataset):
     """Records whose images are in a store.
@@ -264,47 +93,131 @@ class ImageDataset(RecordDataset):
     Args:
         store: The images of all parts of the data set, or None for records without images.
         rows: ``(N,)`` int64 number of each record's image in the store.
+        masks: ``(N, H, W)`` whole numbers of any width, the class of each pixel of a record's
+            image, -1 where it is unknown or ignored; None for data without masks. Where there are
+            masks, every ``label`` is -1, there are no label sets, and ``classes.counts`` are of
+            pixels.
+        days: ``(N, T)`` float32 part of the year of each date of a series, NaN where a series has
+            fewer; None where images have one date.
+        valid: ``(N, H, W)`` bool, where an image has data; None where it has everywhere.
     """
 
     store: ImageStore | None = None
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    masks: Tensor | None = None
+    days: Tensor | None = None
+    valid: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Check that every record has its image."""
+        """Check that every record has its image, and its mask where there are masks."""
         super().__post_init__()
         if self.store is not None and len(self.rows) != len(self.lonlat):
             raise BadRecordError(
                 f"{len(self.rows)} images for {len(self.lonlat)} records; give one each."
             )
+        for name, rank in (*PIXELS, ("days", 2)):
+            found = getattr(self, name)
+            if found is not None and (found.ndim != rank or len(found) != len(self.lonlat)):
+                raise BadRecordError(
+                    f"{name} has shape {tuple(found.shape)} for {len(self.lonlat)} records; give"
+                    f" {rank} dimensions, the first of them the records."
+                )
+        if self.masks is None:
+            return
+        if self.labels is not None or (self.label >= 0).any():
+            raise BadRecordError("A record has a mask, a label set or a label; give one of them.")
+        if self.valid is not None and self.valid.shape != self.masks.shape:
+            raise BadRecordError(
+                f"valid has shape {tuple(self.valid.shape)}, masks have {tuple(self.masks.shape)}."
+            )
+        if len(self.masks) and int(self.masks.max()) >= len(self.classes):
+            raise BadRecordError(
+                f"A mask holds class {int(self.masks.max())}, but there are {len(self.classes)}."
+            )
+
+    @cached_property
+    def _masked(self) -> Tensor:
+        assert self.masks is not None  # whoever asks has looked
+        return has_pixels(self.masks)
+
+    def labelled(self) -> Tensor:
+        """Tell which records have a label, a label set or a pixel whose class is known.
+
+        Returns:
+            ``(N,)`` bool.
+        """
+        return super().labelled() if self.masks is None else self._masked
 
     def __getitem__(self, index: int) -> Sample:
         """Return one record."""
         sample = super().__getitem__(index)
         if self.store is not None:
             sample["image"] = self.store.take(self.rows[index][None])[0]
+        if self.masks is not None:
+            sample["mask"] = self.masks[index].long()
+        if self.days is not None:
+            sample["days"] = self.days[index]
+        if self.valid is not None:
+            sample["valid"] = self.valid[index]
         return sample
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Return many records as a batch at once."""
         batch = super().__getitems__(indices)
+        rows = torch.as_tensor(indices, dtype=torch.int64)
         if self.store is not None:
-            batch["image"] = self.store.take(self.rows[torch.as_tensor(indices, dtype=torch.int64)])
+            batch["image"] = self.store.take(self.rows[rows])
+        if self.masks is not None:
+            batch["mask"] = self.masks[rows].long()
+        if self.days is not None:
+            batch["days"] = self.days[rows]
+        if self.valid is not None:
+            batch["valid"] = self.valid[rows]
         return batch
 
     def joined_columns(self, other: RecordDataset) -> dict[str, Any]:
         """Put the columns of two parts of one data set, with one store, one below the other."""
-        rows = torch.cat((self.rows, other.rows)) if isinstance(other, ImageDataset) else self.rows
-        return {**super().joined_columns(other), "rows": rows}
+        if not isinstance(other, ImageDataset):
+            return {**super().joined_columns(other), "rows": self.rows}
+        columns = {**super().joined_columns(other), "rows": torch.cat((self.rows, other.rows))}
+        for name in ("masks", "days", "valid"):
+            own, others = getattr(self, name), getattr(other, name)
+            if (own is None) != (others is None):
+                raise BadRecordError(
+                    f"Only parts of one data set can be joined: one alone has {name}."
+                )
+            if own is not None:
+                columns[name] = torch.cat((own, others))
+        return columns
 
     def content_hash(self) -> str:
         """Return a SHA-256 over places, dates, labels and class names, and a few of the images.
+
+        Masks, days and where there is data are hashed in whole where there are such.
 
         Returns:
             64 hexadecimal digits.
         """
         own = super().content_hash()
+        found = [getattr(self, name) for name in ("masks", "days", "valid")]
+        for tensor in (each for each in found if each is not None):
+            pixels = hashlib.sha256(f"{own}{tuple(tensor.shape)}".encode())
+            pixels.update(tensor.contiguous().numpy().data)
+            own = pixels.hexdigest()
         if self.store is None or not len(self.rows):
             return own
         # All of them may be gigabytes on a disk; 64 tell one set of images from another.
         few = self.rows[torch.linspace(0, len(self.rows) - 1, HASHED_IMAGES).long()]
         return hashlib.sha256(own.encode() + self.store.take(few).numpy().tobytes()).hexdigest()
+
+
+def has_pixels(masks: Tensor) -> Tensor:
+    """Tell which masks know the class of a pixel.
+
+    Args:
+        masks: ``(N, H, W)`` whole numbers, -1 where unknown or ignored.
+
+    Returns:
+        ``(N,)`` bool.
+    """
+    return (masks >= 0).flatten(1).any(dim=1)

@@ -25,7 +25,8 @@ class ClassTable:
     Args:
         names: Scientific name (or class name) of each class, unique.
         common_names: Common name of each class, ``""`` where there is none.
-        counts: Training records of each class.
+        counts: Training records of each class; of masks their pixels, each ground pixel of a date
+            once.
         records: Training records with a label set, of which each may have several classes; None
             where a record has one class.
     """
@@ -299,21 +300,27 @@ def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
     if first.classes.names != second.classes.names or has[0] != has[1]:
         raise BadRecordError("Only parts of one data set can be joined: classes or images differ.")
     columns = first.joined_columns(second)
-    classes = recounted(first.classes, columns["label"], columns.get("labels"))
-    return replace(first, classes=classes, **columns)
+    label, labels, masks = columns["label"], columns.get("labels"), columns.get("masks")
+    return replace(first, classes=recounted(first.classes, label, labels, masks), **columns)
 
 
-def recounted(classes: ClassTable, label: Tensor, labels: Tensor | None) -> ClassTable:
+def recounted(
+    classes: ClassTable, label: Tensor, labels: Tensor | None, masks: Tensor | None = None
+) -> ClassTable:
     """Count classes anew in training records.
 
     Args:
         classes: The classes.
         label: ``(N,)`` int64, -1 where unlabelled.
         labels: ``(N, K)`` label sets, or None; see ``RecordDataset``.
+        masks: ``(N, H, W)`` whole numbers of classes, -1 where unknown, or None.
 
     Returns:
-        The classes with their counts and, of label sets, the number of records that have one.
+        The classes with their counts, of masks in pixels, and, of label sets, the number of records
+        that have one.
     """
+    if masks is not None:
+        return replace(classes, counts=counting.pixels(masks, len(classes)), records=None)
     records = None if labels is None else max(1, int((labels >= 0).any(dim=1).sum()))
     return replace(classes, counts=count_classes(label, labels, len(classes)), records=records)
 

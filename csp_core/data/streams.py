@@ -16,7 +16,7 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 
 # What a record of the unlabelled stream is not to tell.
-SECRET = ("label", "labels")
+SECRET = ("label", "labels", "mask")
 Unlabelled = Literal["all", "rest"]
 # Makes a generator of random numbers that belongs to a purpose, the same each time.
 Drawn = Callable[[str], torch.Generator]

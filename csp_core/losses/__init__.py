@@ -21,6 +21,7 @@ from csp_core.losses.contrastive import (
     nt_xent,
     similarities,
 )
+from csp_core.losses.pixels import overlap_sums, pixel_cross_entropy, pixel_sums, soft_dice
 from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
 
 __all__ = [
@@ -36,8 +37,12 @@ __all__ = [
     "info_nce",
     "negative_weight",
     "nt_xent",
+    "overlap_sums",
+    "pixel_cross_entropy",
+    "pixel_sums",
     "similarities",
     "soft_cross_entropy",
+    "soft_dice",
     "weighted_binary_cross_entropy",
     "weighted_cross_entropy",
 ]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from csp_core.data.groups import SPLITS
-from csp_core.data.images import ImageDataset, ImageStore, read_shared
+from csp_core.data.image_files import read_shared
+from csp_core.data.images import ImageDataset, ImageStore
 from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
 from csp_core.data.records import ClassTable, recounted
 from csp_core.data.sets.bigearthnet_labels import classes_of, label_sets, to_19

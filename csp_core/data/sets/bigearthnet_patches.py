@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages
+from csp_core.data.image_files import FileImages
 from csp_core.data.pictures.geotiff import Narrowed, opened
 from csp_core.data.shapes import to_wgs84
 from csp_core.errors import BadRecordError, CspError

@@ -12,7 +12,8 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset, ImageStore, read_shared
+from csp_core.data.image_files import FileImages, read_shared
+from csp_core.data.images import ImageDataset, ImageStore
 from csp_core.data.parts import Dealt
 from csp_core.data.records import ClassTable
 from csp_core.data.sets.eurosat_places import georeferences, join_places, patches

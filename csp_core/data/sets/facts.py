@@ -17,12 +17,14 @@ class Facts:
             they did, the hash of the test tells.
         taxa: Whether its classes are known to be taxa.
         label_sets: Whether a record has a set of labels rather than one.
+        masks: Whether its records can have masks of classes, rather than a label or a set.
     """
 
     keeps_test: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     taxa: bool = False
     label_sets: bool = False
+    masks: bool = False
 
 
 # Which labels are seen, and what is learned from without them.
@@ -58,7 +60,9 @@ FACTS = {
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
-    "tiles": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, label_sets=True),
+    "tiles": Facts(
+        keeps_test=frozenset({"buffer_km", "label_crops"}) | _LABELS, label_sets=True, masks=True
+    ),
 }
 
 

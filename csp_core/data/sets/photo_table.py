@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from csp_core.data.images import is_below
+from csp_core.data.image_files import is_below
 from csp_core.data.pictures import parts_of_time
 from csp_core.data.pictures.clock import read_time
 from csp_core.data.reading.cleaning import WORDS

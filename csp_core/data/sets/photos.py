@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset, ImageStore, MemoryImages
+from csp_core.data.image_files import FileImages
+from csp_core.data.images import ImageDataset, ImageStore, MemoryImages
 from csp_core.data.parts import LEFT_OUT, Dealt
 from csp_core.data.pictures import ENDINGS, Photo, read_photo
 from csp_core.data.pictures.raws import ENDINGS as RAWS

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from csp_core.data.features import FeatureDataset, map_features
-from csp_core.data.images import FileImages, ImageDataset, is_below
+from csp_core.data.image_files import FileImages, is_below
+from csp_core.data.images import ImageDataset
 from csp_core.data.parts import Dealt
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.data.splits import Split, deal

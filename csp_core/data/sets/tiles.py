@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from csp_core.data.images import FileImages, ImageDataset
+from csp_core.data.image_files import FileImages
+from csp_core.data.images import ImageDataset
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split, deal
 from csp_core.data.tiles.crops import Crops, blocks_of, cut_tiles, overlaps

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from csp_core.data import load_dataset
-from csp_core.data.images import FileImages
+from csp_core.data.image_files import FileImages
 from csp_core.data.records import join_records
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.geo import great_circle_km
@@ -158,6 +158,6 @@ def test_members_of_archives_are_not_trusted(tmp_path, monkeypatch):
     files = FileImages(tmp_path / "a.zip", names, 64)
     with pytest.raises(BadRecordError, match=r"Forest_1\.jpg: damaged in a\.zip"):
         files.read(0)
-    monkeypatch.setattr("csp_core.data.images.MOST_BYTES", 9_999)
+    monkeypatch.setattr("csp_core.data.image_files.MOST_BYTES", 9_999)
     with pytest.raises(BadRecordError, match="unpacks to 10,000 bytes"):
         files.read(1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from csp_core.data import load_dataset
-from csp_core.data.images import FileImages
+from csp_core.data.image_files import FileImages
 from csp_core.data.sets.photos import _scan
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.sets.photos import encode, exif, gps, pixels, write_folder
