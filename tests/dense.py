@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.images import ImageDataset, MemoryImages
+from csp_core.data.records import ClassTable
 from csp_core.image import ImageEncoder, to_unit
+from csp_core.model import DualEncoder, Heads
 
 NAMES = ("ground", "water", "wood", "roof")
 
@@ -45,29 +45,16 @@ class TinyDense(ImageEncoder):
         return self.dense_maps(image, days).mean(dim=(2, 3))
 
 
-@dataclass(frozen=True, eq=False)
-class MaskedPictures(RecordDataset):
-    """Records with images in memory and a mask each, ``(N, H, W)``."""
-
-    masks: Tensor | None = None
-
-    def labelled(self) -> Tensor:
-        """Tell which records have a pixel of a known class."""
-        return (self.masks >= 0).flatten(1).any(dim=1)
-
-    def __getitem__(self, index: int) -> Any:
-        """Return one record."""
-        return {**super().__getitem__(index), "mask": self.masks[index].long()}
-
-    def __getitems__(self, indices: Sequence[int]) -> Any:
-        """Return many records."""
-        rows = torch.as_tensor(indices, dtype=torch.int64)
-        return {**super().__getitems__(indices), "mask": self.masks[rows].long()}
+def model(classes: Sequence[str] = NAMES) -> DualEncoder:
+    """Make a model that tells the class of each pixel, and has learned nothing."""
+    torch.manual_seed(0)
+    heads = Heads(image=None, classifiers=(), pixels=True)
+    return DualEncoder(TinyDense(8), None, dim=8, classes=classes, heads=heads, name="fields")
 
 
 def pictures(
     number: int = 24, side: int = 16, *, seed: int = 0, unknown: bool = True
-) -> MaskedPictures:
+) -> ImageDataset:
     """Draw fields of four classes, each of its own colour under noise, a fifth of it unknown."""
     draws = torch.Generator().manual_seed(seed)
     coarse = torch.randint(0, 4, (number, side // 4, side // 4), generator=draws)
@@ -79,11 +66,12 @@ def pictures(
     if unknown:
         mask = mask.masked_fill(torch.rand(mask.shape, generator=draws) < 0.2, -1)
     counts = tuple(torch.bincount(mask[mask >= 0], minlength=4).tolist())
-    return MaskedPictures(
+    return ImageDataset(
         lonlat=torch.rand(number, 2, generator=draws) * 4 + torch.tensor([127.0, 36.0]),
         label=torch.full((number,), -1),
         classes=ClassTable(NAMES, counts=counts),
-        image=image,
+        store=MemoryImages(image),
+        rows=torch.arange(number),
         masks=mask.to(torch.int16),
         name="fields",
         info={"background": "ground"},

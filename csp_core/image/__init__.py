@@ -13,13 +13,21 @@ from collections.abc import Callable
 from typing import Any
 
 from csp_core.image.backbones import TimmBackbone
-from csp_core.image.base import ImageEncoder
+from csp_core.image.bands import to_unit
+from csp_core.image.base import FeatureMaps, ImageEncoder
 from csp_core.image.features import PrecomputedFeatures
-from csp_core.image.pixels import PixelEncoder, to_unit
+from csp_core.image.pixels import PixelEncoder
 from csp_core.image.small import SmallConvnet
 from csp_core.tables import construct, option_names
 
-__all__ = ["IMAGE_ENCODERS", "ImageEncoder", "PixelEncoder", "make_image_encoder", "to_unit"]
+__all__ = [
+    "IMAGE_ENCODERS",
+    "FeatureMaps",
+    "ImageEncoder",
+    "PixelEncoder",
+    "make_image_encoder",
+    "to_unit",
+]
 
 IMAGE_ENCODERS: dict[str, Callable[..., ImageEncoder]] = {
     "features": PrecomputedFeatures,

@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from csp_core.errors import CheckpointError, ConfigError, UnknownNameError
+from csp_core.image.base import FeatureMaps
+from csp_core.image.maps import MapPlan, plan_maps, pool_maps, run_to_maps
 from csp_core.image.pixels import PixelEncoder, Trainable
 from csp_core.image.weights import Weights, read_weights
 
@@ -84,6 +86,36 @@ class TimmBackbone(PixelEncoder):
         )
         if found is not None and found.own:
             found.into(self)
+
+    @property
+    def map_channels(self) -> tuple[int, ...]:
+        """Channels of the map of each stage, the last of what is pooled."""
+        return self._plan().channels
+
+    @property
+    def map_strides(self) -> tuple[int, ...]:
+        """Pixels for each step on a map; of a vision transformer the side of its patches."""
+        return self._plan().strides
+
+    def _plan(self) -> MapPlan:
+        plan = plan_maps(self.net)
+        if plan is None:
+            self._without_maps()
+        return plan
+
+    def _net_maps(self, pixels: Tensor) -> FeatureMaps:
+        return run_to_maps(self.net, self._plan(), pixels, self.token)
+
+    def pool(self, maps: FeatureMaps) -> Tensor:
+        """Pool the last map as the model does.
+
+        Args:
+            maps: As ``maps`` gives them.
+
+        Returns:
+            ``(N, num_features)``.
+        """
+        return pool_maps(self.net, maps)
 
 
 def _form(architecture: Mapping[str, float] | None) -> dict[str, float]:

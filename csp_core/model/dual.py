@@ -137,6 +137,10 @@ class DualEncoder(PixelAnswers):
             )
         return nn.Linear(size, len(self.classes))
 
+    def picture_classifiers(self) -> tuple[nn.Module | None, ...]:
+        """List the classifiers behind the image encoder, None for one that is not there."""
+        return self.image_classifier, self.pixel_classifier
+
     @property
     def uses_date(self) -> bool:
         """Whether the location encoder knows the time of the year."""
