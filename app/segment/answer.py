@@ -9,9 +9,18 @@ from typing import Any
 import streamlit as st
 
 from csp_core.errors import BadRecordError
-from csp_core.raster import LearnedScene, SeenScene, check_bands, learn, look, misfits
+from csp_core.raster.scenes import (
+    LearnedScene,
+    SeenScene,
+    check_takes,
+    learn,
+    legend_of,
+    see,
+    unlike,
+)
 from csp_core.store import ModelInfo
 from segment.chosen import Chosen
+from segment.colours import class_colours
 from shared import resources
 from shared.visits import own
 
@@ -34,17 +43,23 @@ class Answer:
     info: ModelInfo
     chosen: Chosen
     problem: str = ""
-    reasons: list[str] = field(default_factory=list)
+    reasons: tuple[str, ...] = ()
     made: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def seen(self) -> SeenScene:
         """Classes, areas and doubt."""
-        model, scene, ground = self._model(), self.chosen.scene, self.chosen.ground
-        facts = scene.facts
+        facts = self.chosen.scene.facts
         said = f"Looking at {facts.width:,} × {facts.height:,} pixels …"
-        seen: SeenScene = self.once("seen", lambda: look(model, scene, ground), said)
+        seen: SeenScene = self.once("seen", self._see, said)
         return seen
+
+    def _see(self) -> SeenScene:
+        model = self._model()
+        legend = legend_of(self.info.directory, model.classes)
+        seen = see(model, self.chosen.scene, self.chosen.ground, legend)
+        # Files shall have the colours of the page.
+        return seen.coloured(class_colours(seen.names))
 
     @property
     def learned(self) -> LearnedScene:
@@ -104,10 +119,9 @@ def _of_example(content: str, scene: str, _info: ModelInfo, _chosen: Chosen) -> 
 
 def _begin(info: ModelInfo, chosen: Chosen) -> Answer:
     model = resources.model(info)
-    metres = None if chosen.layout is None else chosen.layout.metres
     try:
-        check_bands(model, chosen.scene)
+        check_takes(model, chosen.scene)
     except BadRecordError as error:
         return Answer(info, chosen, problem=str(error))
     learned = info.introduction.metres
-    return Answer(info, chosen, reasons=misfits(model, chosen.scene, metres, learned))
+    return Answer(info, chosen, reasons=unlike(model, chosen.scene, chosen.ground, learned))

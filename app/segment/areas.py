@@ -7,8 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from csp_core.inference.segment.areas import INTERVAL_MEANING, LEAST, ClassArea
-from csp_core.raster import SeenScene
+from csp_core.inference.segment import INTERVAL_MEANING, LEAST, ClassArea
+from csp_core.raster.scenes import SeenScene
 from segment.answer import Answer
 from segment.colours import class_colours
 from segment.pixels import INK
@@ -33,9 +33,9 @@ def unit_of(seen: SeenScene) -> tuple[str, float]:
     Returns:
         Its sign, and how many square metres, or pixels of a scene without a place, it has.
     """
-    if not seen.placed:
+    if not seen.report.placed:
         return "pixels", 1.0
-    total = sum(area.counted for area in seen.areas)
+    total = sum(area.counted for area in seen.report.areas)
     return ("ha", 1e4) if total < MOST_HECTARES * 1e4 else ("km²", 1e6)
 
 
@@ -57,7 +57,7 @@ def legend(answer: Answer) -> None:
     colours = class_colours(seen.names)
     keys = [
         f'<span><i style="background:{colours[one]}"></i>{escape(seen.names[one])}</span>'
-        for one in order_of(seen.areas)
+        for one in order_of(seen.report.areas)
     ]
     keys.append(
         f'<span><i style="background:{STRIPES}"></i>doubtful: no class reaches {LEAST:.0%}</span>'
@@ -76,12 +76,12 @@ def summary(answer: Answer) -> str:
         Plain text.
     """
     seen = answer.seen
-    first = [one for one in order_of(seen.areas) if seen.areas[one].pixels][:2]
-    there, doubtful = seen.shares()
-    parts = [f"{percent(seen.areas[one].share)} {seen.names[one]}" for one in first]
+    first = [one for one in order_of(seen.report.areas) if seen.report.areas[one].pixels][:2]
+    empty, doubtful = seen.report.no_data, seen.report.doubtful
+    parts = [f"{percent(seen.report.areas[one].share)} {seen.names[one]}" for one in first]
     said = f"Most of it is {' and '.join(parts)}." if parts else "No pixel of it has data."
-    if there < 0.9995:
-        said += f" {percent(1 - there)} of the picture has no data."
+    if empty > 0.0005:
+        said += f" {percent(empty)} of the picture has no data."
     return f"{said} {percent(doubtful)} is doubtful."
 
 
@@ -91,8 +91,8 @@ def table(answer: Answer) -> None:
     unit, size = unit_of(seen)
     colours = class_colours(seen.names)
     rows = []
-    for one in order_of(seen.areas):
-        area = seen.areas[one]
+    for one in order_of(seen.report.areas):
+        area = seen.report.areas[one]
         counted, expected, low, high, doubtful = (
             number(value / size)
             for value in (area.counted, area.expected, area.low, area.high, area.doubtful)

@@ -11,7 +11,7 @@ from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import HeldScene, open_scene
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
-from csp_core.raster import Layout, lay_out
+from csp_core.raster.scenes import Layout, lay_out
 from shared import uploads
 from shared.quota import release
 from shared.visits import UPLOADS, own

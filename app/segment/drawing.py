@@ -10,7 +10,7 @@ from functools import partial
 import folium
 import streamlit as st
 
-from csp_core.raster import Layout
+from csp_core.raster.scenes import Layout
 from mapping import leaflet
 from mapping.elements import GeoJson, number_group
 from segment import pixels

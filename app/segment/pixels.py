@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from csp_core.data.pictures.scene import HeldScene
-from csp_core.raster import Layout, LearnedScene, SeenScene
+from csp_core.raster.scenes import Layout, LearnedScene, SeenScene
 
 # Parts in a thousand of the values that are left to white and to black.
 LOW, HIGH = 2.0, 98.0
@@ -50,12 +50,25 @@ def scene_picture(scene: HeldScene, cells: NDArray[np.int64]) -> bytes:
     bands = scene.values[:3] if len(scene.values) >= 3 else scene.values[:1]
     shown = bands if bands.dtype == np.uint8 else _stretched(bands, scene.valid)
     flat = np.broadcast_to(shown, (3, *shown.shape[1:])).reshape(3, -1)
-    rgba = np.zeros((*cells.shape, 4), np.uint8)
-    rgba[..., :3] = np.moveaxis(flat[:, cells], 0, -1)
-    rgba[..., 3] = np.where(_there(scene.valid, cells), 255, 0)
+    return _webp(flat[:, _continued(cells)], _there(scene.valid, cells))
+
+
+def _webp(rgb: NDArray[np.uint8], there: NDArray[np.bool_]) -> bytes:
+    rgba = np.empty((*there.shape, 4), np.uint8)
+    rgba[..., :3] = np.moveaxis(rgb, 0, -1)
+    rgba[..., 3] = np.where(there, 255, 0)
     stream = io.BytesIO()
     Image.fromarray(rgba, "RGBA").save(stream, "WEBP", quality=QUALITY, method=2)
     return stream.getvalue()
+
+
+def _continued(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Go on with a scene's last pixel beside it, as the format runs colours into each other."""
+    inside = cells >= 0
+    columns = np.arange(cells.shape[1])
+    left = np.maximum.accumulate(np.where(inside, columns, -1), axis=1)
+    first = np.where(inside.any(axis=1), inside.argmax(axis=1), 0)[:, None]
+    return np.take_along_axis(cells, np.where(left < 0, first, left), axis=1).clip(0)
 
 
 def _stretched(bands: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -109,14 +122,10 @@ def feature_picture(learned: LearnedScene, scene: HeldScene, cells: NDArray[np.i
     Returns:
         A WebP; what has no data is transparent.
     """
-    row, column = (cells.clip(0) // scene.facts.width, cells.clip(0) % scene.facts.width)
-    rgb = learned.colours.numpy()[:, row // learned.cell, column // learned.cell]
-    rgba = np.empty((*cells.shape, 4), np.uint8)
-    rgba[..., :3] = np.moveaxis(rgb, 0, -1)
-    rgba[..., 3] = np.where(_there(scene.valid, cells), 255, 0)
-    stream = io.BytesIO()
-    Image.fromarray(rgba, "RGBA").save(stream, "WEBP", quality=QUALITY, method=2)
-    return stream.getvalue()
+    wide, known = scene.facts.width, _continued(cells)
+    rgb = learned.colours.numpy()
+    rgb = rgb[:, known // wide // learned.cell, known % wide // learned.cell]
+    return _webp(rgb, _there(scene.valid, cells))
 
 
 def over(below: bytes, above: bytes | None, opacity: float) -> bytes:
@@ -157,8 +166,10 @@ def marked(picture: bytes, size: tuple[int, int], spots: Sequence[tuple[str, int
     draw = ImageDraw.Draw(image)
     for text, row, column in spots:
         x, y = (column + 0.5) * image.width / size[1], (row + 0.5) * image.height / size[0]
-        line = {"outline": (255, 255, 255), "width": 2} if text else {"outline": PIN, "width": 4}
-        draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=INK if text else None, **line)
+        edge, wide = ((255, 255, 255), 2) if text else (PIN, 4)
+        draw.ellipse(
+            (x - 8, y - 8, x + 8, y + 8), fill=INK if text else None, outline=edge, width=wide
+        )
         if text:
             draw.text((x, y), text, fill=(255, 255, 255), anchor="mm")
     stream = io.BytesIO()

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from csp_core import gazetteer
-from csp_core.inference.segment.areas import LEAST
+from csp_core.inference.segment import LEAST
 from segment import drawing
 from segment.answer import Answer
 from segment.colours import class_colours
@@ -103,10 +103,7 @@ def spots(answer: Answer, asked: tuple[int, int] | None) -> list[tuple[int, int]
     """
     if asked is None or answer.problem:
         return []
-    facts = answer.chosen.scene.facts
-    found = answer.learned.like(*asked)
-    last = facts.height - 1, facts.width - 1
-    return [(min(one.row, last[0]), min(one.column, last[1])) for one in found]
+    return [(one.row, one.column) for one in answer.learned.like(*asked)]
 
 
 def alike(answer: Answer, found: list[tuple[int, int]]) -> None:

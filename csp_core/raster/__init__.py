@@ -9,7 +9,6 @@ from csp_core.files.writing import check_writable
 from csp_core.grid import Grid, make_grid
 from csp_core.raster.blocks import write_zarr
 from csp_core.raster.compare import common_area_km2, subtract
-from csp_core.raster.display import Layout, lay_out
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.held_out import (
     HeldOut,
@@ -24,7 +23,6 @@ from csp_core.raster.picture import write_png
 from csp_core.raster.polygons import write_geojson
 from csp_core.raster.prior import GridPrior, forget_grids, heatmap
 from csp_core.raster.raster import UNITS, Raster, find_class
-from csp_core.raster.scene import LearnedScene, SeenScene, check_bands, learn, look, misfits
 from csp_core.raster.thresholds import THRESHOLDS, Threshold, fit_threshold, given_threshold
 from csp_core.raster.winners import WinningMap, winning_map
 
@@ -46,13 +44,9 @@ __all__ = [
     "Grid",
     "GridPrior",
     "HeldOut",
-    "Layout",
-    "LearnedScene",
     "Raster",
-    "SeenScene",
     "Threshold",
     "WinningMap",
-    "check_bands",
     "check_writable",
     "common_area_km2",
     "find_class",
@@ -62,11 +56,7 @@ __all__ = [
     "given_threshold",
     "heatmap",
     "land_cells",
-    "lay_out",
-    "learn",
-    "look",
     "make_grid",
-    "misfits",
     "mostly_at_sea",
     "names_known",
     "only_land",
