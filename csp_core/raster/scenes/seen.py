@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import HeldScene
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.inference.segment import suits
-from csp_core.inference.segment.areas import INTERVAL_MEANING, AreaSums
+from csp_core.inference.segment.areas import AreaSums
 from csp_core.inference.segment.ask import Segmented, embed_picture, segment, takes_series
 from csp_core.inference.segment.likeness import LikePlace, component_picture, like_places
 from csp_core.model import DualEncoder
@@ -241,12 +242,13 @@ def write_seen(
     elif path.suffix == ".csv":
         write_areas([report], path)
     elif path.suffix in SEEN_FILES:
-        classes = path.with_suffix(".tif")
-        write_seen(seen, ground, classes, credit)
         about = "; ".join(f"{name}: {text}" for name, text in tags.items())
-        found = outline(classes, report.legend, ground, report.name)
-        write_outlines([found], path, report.legend, f"{about}. {INTERVAL_MEANING}")
-        classes.unlink()
+        # Outlines are those of a file of classes.
+        with tempfile.TemporaryDirectory() as folder:
+            classes = Path(folder, "classes.tif")
+            write_seen(seen, ground, classes, credit)
+            found = outline(classes, report.legend, ground, report.name)
+        write_outlines([found], path, report.legend, about)
     else:
         raise ConfigError(f"{path} has another ending than {', '.join(SEEN_FILES)}.")
 
