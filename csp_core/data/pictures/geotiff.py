@@ -250,8 +250,8 @@ def check_blocks(file: Any, name: str) -> None:
 
 
 @contextmanager
-def opened(content: bytes, name: str) -> Iterator[Any]:
-    """Open a TIFF in memory with GDAL."""
+def opened(content: bytes, name: str, driver: str = "GTiff") -> Iterator[Any]:
+    """Open a TIFF, or a file of another format of GDAL, in memory."""
     from rasterio import Env
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
@@ -263,12 +263,13 @@ def opened(content: bytes, name: str) -> Iterator[Any]:
             with (
                 Env(GDAL_CACHEMAX=CACHE_MEGABYTES << 20),
                 MemoryFile(content) as memory,
-                memory.open(driver="GTiff") as file,
+                memory.open(driver=driver) as file,
             ):
                 yield file
                 return
         except RasterioError as error:
             reason = (str(error).splitlines() or [""])[0][:100]
+    what = "TIFF" if driver == "GTiff" else "raster"
     raise BadRecordError(
-        f"The TIFF is cut short or damaged ({reason}): copy it again.", file=name or None
+        f"The {what} is cut short or damaged ({reason}): copy it again.", file=name or None
     )

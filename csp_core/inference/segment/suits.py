@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 
 from csp_core.errors import BadRecordError
-from csp_core.image.pixels import to_unit
+from csp_core.image import to_unit
 
 # A pixel so many times as large or small as the model's shows other things.
 FAR_METRES = 1.5

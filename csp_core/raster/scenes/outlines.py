@@ -80,10 +80,11 @@ def outline(
     """
     labels, found = [], []
     of_number = {number: label for label, number in enumerate(legend.numbers)}
-    for shape, number in _shapes(path, legend, smallest):
+    for shape, number in _shapes(path, smallest):
         if number in of_number:
             labels.append(of_number[number])
-            found.append(shapely.geometry.shape(shape))
+            rings = shape["coordinates"]
+            found.append(shapely.Polygon(rings[0], rings[1:]))
         if len(found) > MOST:
             raise BadRecordError(
                 f"The map has more than {MOST:,} polygons: give --smallest, such as 10 pixels, or"
@@ -101,17 +102,21 @@ def outline(
     return Outlines(name, which, _lonlat(shapes, ground, DECIMALS), areas, True)
 
 
-def _shapes(path: str | Path, legend: MapLegend, smallest: int) -> Iterator[tuple[Any, int]]:
+def _shapes(path: str | Path, smallest: int) -> Iterator[tuple[Any, int]]:
     """Give each connected part of a map, in columns and rows, with its number."""
     import rasterio
     from rasterio.features import shapes, sieve
 
     with rasterio.open(path, driver="GTiff") as file:
-        source: Any = rasterio.band(file, 1)
         if smallest > 1:
-            source = sieve(source, smallest, mask=file.read_masks(1) > 0)
-        for shape, number in shapes(source, connectivity=4):
-            yield shape, int(number)
+            joined = sieve(rasterio.band(file, 1), smallest, mask=file.read_masks(1) > 0)
+            yield from ((shape, int(number)) for shape, number in shapes(joined, connectivity=4))
+            return
+        # Of a file they come in its own system, and row by row.
+        a, b, c, d, e, f = tuple(~file.transform)[:6]
+        for shape, number in shapes(rasterio.band(file, 1), connectivity=4):
+            rings = [np.asarray(ring) @ [[a, d], [b, e]] + [c, f] for ring in shape["coordinates"]]
+            yield {"type": "Polygon", "coordinates": [np.rint(ring) for ring in rings]}, int(number)
 
 
 def _lonlat(shapes: Any, ground: Ground, decimals: int | None = None) -> npt.NDArray[np.object_]:
