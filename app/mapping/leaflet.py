@@ -26,9 +26,12 @@ from shared.tiles import tiles
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
-# What the slider of a map wipes away: above pictures and below the pin.
-OVER = "over"
-RAISE_OVER = f"here.createPane({json.dumps(OVER)}).style.zIndex = 420;"
+# A picture, and what the slider of the map wipes away of what lies over it; below dots and letters.
+UNDER, OVER = "under", "over"
+RAISE_BOTH = "".join(
+    f"here.createPane({json.dumps(name)}).style.zIndex = {level};"
+    for name, level in ((UNDER, 380), (OVER, 390))
+)
 
 
 # Said by the maps themselves.
@@ -71,7 +74,7 @@ def _base_map(
     figure.header.add_child(Element(f"<style>{css(palette)}</style>"))
     view.add_child(Script(RAISE_PIN))
     if swipe:
-        view.add_child(Script(RAISE_OVER))
+        view.add_child(Script(RAISE_BOTH))
     chosen = tiles()
     if chosen:
         folium.TileLayer(chosen.url, attr=chosen.attribution).add_to(view)
@@ -132,7 +135,7 @@ def picture_group(
     opacity: float = 1.0,
     over: bool = False,
 ) -> folium.FeatureGroup:
-    """Lay a picture of a part of the world on it.
+    """Lay a picture of a part of the world on a map that has a slider.
 
     Args:
         picture: PNG in the map's projection.
@@ -147,7 +150,7 @@ def picture_group(
     west, south, east, north = bounds
     data = "data:image/png;base64," + base64.b64encode(picture).decode()
     options = {"opacity": opacity, "className": "csp-values", "alt": label}
-    options |= {"pane": OVER} if over else {}
+    options["pane"] = OVER if over else UNDER
     group = folium.FeatureGroup(name="over" if over else "picture")
     group.add_child(
         Script(

@@ -21,8 +21,8 @@ MEGABYTES, MOST_PIXELS = 100, 4_200_000
 EXAMPLE = ASSETS / "examples" / "invented-valley.tif"
 TYPES = ("tif", "tiff", "png", "jpg", "jpeg", "jp2")
 TOLD = (
-    "**This is invented**: a script drew fields, forest, houses and roads to look like a picture of"
-    " Sentinel-2, and laid them into the open sea, where there is no such land."
+    "Shown until you give one: an **invented** valley. A script drew it to look like a picture of"
+    " Sentinel-2, and laid it into the open sea, where there is no such land."
 )
 # In the session's state: the scene that was read of the box, and how often the box was emptied.
 READ, ROUND = "read-scene", "round"
@@ -96,7 +96,7 @@ def _say_example() -> Chosen | None:
     if not EXAMPLE.is_file():
         st.markdown("Give a scene to begin.")
         return None
-    st.markdown(f"Until you give one, an example is shown. {TOLD}")
+    st.caption(TOLD)
     return _example()
 
 
