@@ -48,7 +48,8 @@ def number(value: float) -> str:
     """
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+    digits = 1 if value >= 10 else 2
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def legend(answer: Answer) -> None:

@@ -63,24 +63,26 @@ def choose() -> Chosen | None:
     uploads.keep_in_memory(MEGABYTES)
     state = st.session_state
     emptied = state.get(own(ROUND), 0)
-    with st.container(key="segment-input", width=620, gap="small"):
-        given = st.file_uploader(
-            f"A picture from above: GeoTIFF; PNG, JPEG or JPEG 2000; up to {MEGABYTES} MB and"
-            f" {MOST_PIXELS / 1e6:.1f} million pixels",
-            type=list(TYPES),
-            max_upload_size=MEGABYTES,
-            key=f"segment_file{emptied or ''}",
-            help="It stays in this server's memory, is never written to its disk, and is forgotten"
-            " when you leave this page. `csp segment` takes scenes of any size.",
-        )
-        state[own(UPLOADS)] = [] if given is None else [given.file_id]
-        if given is None:
-            state.pop(own(READ), None)
-            return _say_example()
-        chosen = _read(given.file_id, given.name, given.getvalue())
-        if isinstance(chosen, str):
-            st.error(f"**{escape_markdown(given.name)}**: {escape_markdown(chosen)}")
-        st.button("Back to the example", key="segment-remove", on_click=_remove)
+    with st.container(key="segment-input", horizontal=True, gap="medium"):
+        with st.container(width=520, gap="small"):
+            given = st.file_uploader(
+                f"A picture from above: GeoTIFF, PNG, JPEG or JPEG 2000, up to {MEGABYTES} MB and"
+                f" {MOST_PIXELS / 1e6:.1f} million pixels",
+                type=list(TYPES),
+                max_upload_size=MEGABYTES,
+                key=f"segment_file{emptied or ''}",
+                help="It stays in this server's memory, is never written to its disk, and is"
+                " forgotten when you leave this page. `csp segment` takes scenes of any size.",
+            )
+        with st.container(width="stretch", gap="small"):
+            state[own(UPLOADS)] = [] if given is None else [given.file_id]
+            if given is None:
+                state.pop(own(READ), None)
+                return _say_example()
+            chosen = _read(given.file_id, given.name, given.getvalue())
+            if isinstance(chosen, str):
+                st.error(f"**{escape_markdown(given.name)}**: {escape_markdown(chosen)}")
+            st.button("Back to the example", key="segment-remove", on_click=_remove)
     return None if isinstance(chosen, str) else chosen
 
 
