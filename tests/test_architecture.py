@@ -29,7 +29,7 @@ APP_MODULES = {".".join(path.relative_to(APP).with_suffix("").parts): path for p
 APP_ROWS = (
     {"shared"},
     {"mapping"},
-    {"explore", "range_map", "clusters", "photo", "jobs"},
+    {"explore", "range_map", "clusters", "photo", "segment", "jobs"},
     {"shell"},
     {"views"},
     {"main"},
@@ -82,7 +82,10 @@ CONFINED = {
 }
 # Rooms of the app that handle pixels, and nothing else of numbers: colours of a map, and pictures
 # that come from another process as bytes.
-PIXELS = ("mapping.values", "mapping.small", "clusters.pixels", "shared.reader", "shared.uploads")
+PIXELS = (
+    *("mapping.values", "mapping.small", "clusters.pixels", "segment.pixels"),
+    *("shared.reader", "shared.uploads"),
+)
 # What tensors can do and text, numbers, lists and paths cannot.
 PLAIN = (str, bytes, int, float, list, dict, set, tuple, memoryview, Path)
 OF_TENSORS = {name for name in dir(torch.Tensor) if not name.startswith("_")}

@@ -12,7 +12,7 @@ from torch import Tensor
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.images import ImageDataset, hash_images
 from csp_core.data.records import RecordDataset
-from csp_core.image import PixelEncoder
+from csp_core.image import ImageEncoder, PixelEncoder
 from csp_core.image.cache import cache_features
 from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
@@ -44,12 +44,13 @@ def fit_bands(model: DualEncoder, train_set: RecordDataset) -> None:
         model: The model; nothing is done where it looks at no pixels.
         train_set: The training records.
     """
-    if not isinstance(model.image, PixelEncoder) or not len(train_set):
+    if not isinstance(model.image, ImageEncoder) or not len(train_set):
         return
     rows = torch.linspace(0, len(train_set) - 1, min(SAMPLE, len(train_set))).long()
-    image = train_set.__getitems__(rows.tolist()).get("image")
-    if image is not None and image.ndim == 4:
-        model.image.fit_bands(image)
+    found = train_set.__getitems__(rows.tolist())
+    image = found.get("image")
+    if image is not None and image.ndim >= 4 and model.image.sees_pixels:
+        model.image.fit_bands(image, found.get("days"), found.get("valid"))
 
 
 def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
@@ -95,7 +96,9 @@ def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats 
         The description; None where the model looks at no pixels, or there are too few of
         them.
     """
-    if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
+    if not isinstance(model.image, ImageEncoder) or not model.image.sees_pixels:
+        return None
+    if len(train_set) < 2:
         return None
     number = min(DESCRIBED, len(train_set))
     rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
