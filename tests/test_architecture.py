@@ -68,6 +68,7 @@ CONFINED = {
             "data.pictures.geotiff",
             "data.pictures.georeference",
             "data.pictures.scene",
+            "data.tiles.raster",
             "location.surfaces",
             "location.warped",
         ),

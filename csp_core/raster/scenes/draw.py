@@ -157,8 +157,7 @@ class _Work:
         facts = dates[0].facts
         ground = Ground.of(facts)
         notes = self.notes(dates, ground)
-        tags = {"model": self.model.name, "software": f"csp_core {csp_core.__version__}"}
-        tags["source"] = ", ".join(date.facts.name for date in dates)
+        tags = self.tags(dates)
         sums, empty = AreaSums(self.model.classes.names, least=self.drawing.least), 0
         with ExitStack() as files:
             into = files.enter_context(class_file(output, facts, self.legend, tags))
@@ -185,6 +184,17 @@ class _Work:
             no_data=empty / (facts.height * facts.width),
             notes=notes,
         )
+
+    def tags(self, dates: list[Scene]) -> dict[str, str]:
+        credit = self.drawing.credit
+        told = {
+            "model": self.model.name,
+            "software": f"csp_core {csp_core.__version__}",
+            "source": ", ".join(date.facts.name for date in dates),
+            "license": credit.license,
+            "attribution": credit.attribution,
+        }
+        return {name: text for name, text in told.items() if text}
 
     def notes(self, dates: list[Scene], ground: Ground | None) -> tuple[str, ...]:
         told = [] if ground else [f"{dates[0].facts.unplaced} Areas are in pixels."]
