@@ -85,7 +85,8 @@ def segment(
     if takes_series(loaded):
         found, days = _dated(found)
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*shown, TimeRemainingColumn(), console=err, transient=True) as bar, clearing_up():
+    live = {"console": err, "transient": True, "disable": not err.is_terminal}
+    with Progress(*shown, TimeRemainingColumn(), **live) as bar, clearing_up():  # type: ignore[arg-type]
         task = bar.add_task("Windows", total=None)
 
         def tell(name: str, done: int, total: int) -> None:
