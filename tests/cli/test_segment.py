@@ -139,12 +139,12 @@ def test_a_folder(csp, models, scene, tmp_path):
     assert (tmp_path / "out" / "a.tif").is_file()
 
 
-def test_what_cannot_be_drawn(csp, models, scene, model_dir, tmp_path):
+def test_what_cannot_be_drawn(csp, models, scene, tmp_path):
     def draw(*words, model=models / "fields"):
         return csp("segment", model, *words)
 
     out = tmp_path / "m.tif"
-    fails(draw(scene, out, model=model_dir), "no classifier of pixels", "segmentation")
+    fails(draw(scene, out, model="birds"), "no classifier of pixels", "segmentation")
     fails(draw(scene, out, model="nobody"), "nobody")
     fails(draw(tmp_path / "none.tif", out), "No file", "none.tif")
     (tmp_path / "text.tif").write_text("hello")
