@@ -87,7 +87,7 @@ def test_about_lists_all_words_and_folds_the_cards(open_app: Open) -> None:
     for name in ("birds", "demo", "eurosat", "landcover"):
         assert any(label.startswith(name) for label in folded)
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert links == ["", "range-map", "photo", "clusters", "train"]
+    assert links == ["", "range-map", "photo", "segment", "clusters", "train"]
 
 
 @pytest.mark.parametrize("place", [{}, {"lat": "-12", "lon": "-77"}, {"lat": "0", "lon": "-140"}])
@@ -179,7 +179,7 @@ def test_the_tour_leaves_out_what_is_not_there(
     monkeypatch.setenv("CSP_ALLOW_TRAINING", "0")
     app = open_app(page="about")
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert not app.exception and links == ["", "range-map", "photo", "clusters"]
+    assert not app.exception and links == ["", "range-map", "photo", "segment", "clusters"]
     app.switch_page("views/clusters.py").run()
     assert not app.exception and greeting(app, "clusters")
 
