@@ -36,6 +36,9 @@ NAMES = {
     "val_micro_ap": "average precision, all classes in one",
     "val_macro_f1": "F1, mean of classes",
     "val_micro_f1": "F1, all classes together",
+    "val_miou": "IoU, mean of classes",
+    "val_miou_without_background": "IoU, mean without background",
+    "val_overall_accuracy": "pixels right",
     "val_ece": "calibration error",
     "kept": "labels given that count, share",
     "learning_rate": "learning rate",
@@ -53,7 +56,7 @@ SMOOTHED = 20
 NUMBER = {"type": "quantitative"}
 LEGEND = {"orient": "bottom", "columns": 2, "labelLimit": 280}
 # What is shown first, where there is a choice.
-FIRST = ("val_macro_ap", "val_calibrated_log_loss", "val_log_loss", "val_mrr")
+FIRST = ("val_macro_ap", "val_miou", "val_calibrated_log_loss", "val_log_loss", "val_mrr")
 
 
 def name_of(key: str) -> str:

@@ -99,7 +99,7 @@ def crop(image: Tensor, uniform: Tensor) -> Tensor:
     theta = torch.stack((wide, nought, right, nought, high, down), dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     cut = F.grid_sample(image.float(), grid, padding_mode="reflection", align_corners=False)
-    return _as(cut, image.dtype)
+    return as_kind(cut, image.dtype)
 
 
 def colour(image: Tensor, uniform: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def colour(image: Tensor, uniform: Tensor) -> Tensor:
     pixels = _shade(image.float(), factor[:, 0], factor[:, 1], saturation)
     soft = (uniform[:, 4] < BLUR_SHARE).view(-1, 1, 1, 1)
     blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return _as(torch.where(soft, blurred, pixels), image.dtype)
+    return as_kind(torch.where(soft, blurred, pixels), image.dtype)
 
 
 def recolour(image: Tensor, uniform: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def recolour(image: Tensor, uniform: Tensor) -> Tensor:
         The same shape and kind; of a floating-point kind, it may leave [0, 1].
     """
     factor = 1 + SLIGHT_COLOUR * (2 * uniform - 1)
-    return _as(_shade(image.float(), *factor.unbind(1)), image.dtype)
+    return as_kind(_shade(image.float(), *factor.unbind(1)), image.dtype)
 
 
 def _shade(pixels: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
@@ -151,7 +151,16 @@ def _shade(pixels: Tensor, brightness: Tensor, contrast: Tensor, saturation: Ten
     return grey + saturation * (pixels - grey)
 
 
-def _as(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+def as_kind(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bring changed pixels back to the kind of numbers that they had.
+
+    Args:
+        pixels: Floating-point numbers of any shape.
+        dtype: The kind.
+
+    Returns:
+        The same shape; whole numbers are rounded and kept within their range.
+    """
     if dtype.is_floating_point:
         return pixels.to(dtype)
     low = 0.0 if dtype == torch.uint8 else -TOPS[dtype]

@@ -219,9 +219,9 @@ class TrainingConfig(Section):
     patience: int | None = Field(
         None, ge=1, description="End after so many epochs without a better one; none: never."
     )
-    monitor: Literal["auto", "calibrated_log_loss", "log_loss", "mrr", "macro_ap", "loss"] = Field(
-        "auto", description="The validation number that tells which epoch is the best."
-    )
+    monitor: Literal[
+        "auto", "calibrated_log_loss", "log_loss", "mrr", "macro_ap", "miou", "loss"
+    ] = Field("auto", description="The validation number that tells which epoch is the best.")
     keep: Literal["best", "last"] = Field("best", description="Which epoch's weights to keep.")
     refit: bool = Field(
         False,

@@ -221,3 +221,15 @@ def has_pixels(masks: Tensor) -> Tensor:
         ``(N,)`` bool.
     """
     return (masks >= 0).flatten(1).any(dim=1)
+
+
+def has_masks(dataset: RecordDataset) -> bool:
+    """Tell whether the records of a data set have masks, in place of labels.
+
+    Args:
+        dataset: The records.
+
+    Returns:
+        Whether they do.
+    """
+    return getattr(dataset, "masks", None) is not None

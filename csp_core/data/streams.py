@@ -52,20 +52,26 @@ class OneStream:
     Args:
         dataset: The records.
         most: Records of a step; fewer where there are not so many.
+        rows: ``(n,)`` int64 numbers of those that count; None for all.
     """
 
     dataset: RecordDataset
     most: int
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Return how many records count."""
+        return len(self.dataset) if self.rows is None else len(self.rows)
 
     @property
     def batch_size(self) -> int:
         """Records of a step."""
-        return min(self.most, len(self.dataset))
+        return min(self.most, len(self))
 
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return len(self.dataset) // self.batch_size
+        return len(self) // self.batch_size
 
     def batches(self, drawn: Drawn, first: int, start: int, stop: int) -> Iterator[Batch]:
         """Yield batches of an epoch.
@@ -79,7 +85,8 @@ class OneStream:
         Yields:
             The rows, as ``collate`` gives them.
         """
-        order = torch.randperm(len(self.dataset), generator=drawn("order"))
+        order = torch.randperm(len(self), generator=drawn("order"))
+        order = order if self.rows is None else self.rows[order]
         rows = _cut(order, self.batch_size, start, stop)[first : self.steps]
         yield from DataLoader(self.dataset, batch_sampler=rows, collate_fn=collate)
 

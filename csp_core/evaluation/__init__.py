@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from csp_core.data.images import has_masks
 from csp_core.data.records import RecordDataset
 from csp_core.evaluation.cautions import cautions, set_cautions
 from csp_core.evaluation.images import IMAGES, evaluate_images, measure
+from csp_core.evaluation.kinds import check_kinds
 from csp_core.evaluation.measure import Fitted, Measure, Numbers, plain
 from csp_core.evaluation.metrics import Metrics, compute_metrics, mid_ranks
-from csp_core.evaluation.multilabel import LABEL_SETS, check_kinds, matched_sets
+from csp_core.evaluation.multilabel import LABEL_SETS, matched_sets
 from csp_core.evaluation.records import PLACES, records_logits
 from csp_core.evaluation.scores import (
     SET_COVERAGE,
@@ -18,11 +20,14 @@ from csp_core.evaluation.scores import (
     score,
     sees_images,
 )
+from csp_core.evaluation.segmentation import MAPS, confusions, pixel_cautions
+from csp_core.evaluation.segmentation_numbers import SegmentationMetrics, iou_of, mean_iou
 from csp_core.evaluation.set_numbers import LabelSetMetrics, compute_set_metrics
-from csp_core.model import BOTH, IMAGE, PLACE, Prior
+from csp_core.model import BOTH, IMAGE, PIXELS, PLACE, Prior
 
 # The first that applies to a model and records is theirs.
 MEASURES: dict[str, Measure] = {
+    "pixels": MAPS,
     "label_sets": LABEL_SETS,
     "images": IMAGES,
     "places": PLACES,
@@ -75,6 +80,8 @@ def cautions_of(model: Prior, dataset: RecordDataset) -> list[str]:
     Returns:
         Sentences; none where nothing is odd.
     """
+    if has_masks(dataset):
+        return pixel_cautions(model.classes, dataset)
     if dataset.labels is not None:
         return set_cautions(model.classes, matched_sets(model, dataset))
     return cautions(model.classes, matched_labels(model, dataset))
@@ -82,7 +89,7 @@ def cautions_of(model: Prior, dataset: RecordDataset) -> list[str]:
 
 def evaluate(
     model: Prior, dataset: RecordDataset, *, prior: bool = True
-) -> Metrics | LabelSetMetrics:
+) -> Metrics | LabelSetMetrics | SegmentationMetrics:
     """Evaluate a model or baseline on records: image and place together where it sees images.
 
     Classes are matched by scientific name; records of classes that the model does not know, without
@@ -95,7 +102,8 @@ def evaluate(
             the class frequency answers everywhere.
 
     Returns:
-        The metrics; on label sets those of ``LabelSetMetrics``.
+        The metrics; on label sets those of ``LabelSetMetrics``, on masks those of
+        ``SegmentationMetrics``.
 
     Raises:
         BadRecordError: If no record is left.
@@ -103,14 +111,15 @@ def evaluate(
     """
     headline = (find_measure(model, dataset) or PLACES).headline
     found = evaluate_answers(model, dataset, prior=prior)
-    numbers: Metrics | LabelSetMetrics = next(found[name] for name in headline if name in found)  # type: ignore[assignment]
-    return numbers
+    numbers = next(found[name] for name in headline if name in found)
+    return numbers  # type: ignore[return-value]
 
 
 __all__ = [
     "BOTH",
     "IMAGE",
     "MEASURES",
+    "PIXELS",
     "PLACE",
     "SET_COVERAGE",
     "Fitted",
@@ -119,21 +128,26 @@ __all__ = [
     "Metrics",
     "Numbers",
     "Scores",
+    "SegmentationMetrics",
     "answer",
     "cautions",
     "cautions_of",
     "check_kinds",
     "compute_metrics",
     "compute_set_metrics",
+    "confusions",
     "evaluate",
     "evaluate_answers",
     "evaluate_images",
     "find_measure",
     "fit_calibration",
+    "iou_of",
     "matched_labels",
     "matched_sets",
+    "mean_iou",
     "measure",
     "mid_ranks",
+    "pixel_cautions",
     "plain",
     "records_logits",
     "score",

@@ -36,19 +36,28 @@ def set_cautions(classes: ClassTable, labels: Tensor) -> list[str]:
     few = (labels == 1).sum(dim=0) < FEW
     if bool(few.any()):
         said.append(
-            f"{int(few.sum()):,} of {len(classes):,} classes ({_some(classes, few)}) are in fewer"
-            f" than {FEW} of the measured label sets: what is said of each of them is chance."
+            f"{int(few.sum()):,} of {len(classes):,} classes ({name_some(classes, few)}) are in"
+            f" fewer than {FEW} of the measured label sets: what is said of each of them is chance."
         )
     unlearned = torch.tensor(classes.counts) == 0
     if sum(classes.counts) and bool(unlearned.any()):
         said.append(
             f"{int(unlearned.sum()):,} of {len(classes):,} classes are in no label set of the"
-            f" training ({_some(classes, unlearned)}): no model can find them but by chance."
+            f" training ({name_some(classes, unlearned)}): no model can find them but by chance."
         )
     return said
 
 
-def _some(classes: ClassTable, which: Tensor) -> str:
+def name_some(classes: ClassTable, which: Tensor) -> str:
+    """Name the first few of some classes.
+
+    Args:
+        classes: The classes.
+        which: ``(K,)`` bool.
+
+    Returns:
+        Up to three names.
+    """
     names = [name for name, yes in zip(classes.names, which.tolist(), strict=True) if yes]
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
@@ -93,7 +102,7 @@ def cautions(classes: ClassTable, label: Tensor) -> list[str]:
     if int(counts.sum()) and bool(unlearned.any()):
         said.append(
             f"{int(unlearned.sum()):,} of {len(classes):,} classes have no training record after"
-            f" the split ({_some(classes, unlearned)}); {int(present[unlearned].sum()):,} of"
+            f" the split ({name_some(classes, unlearned)}); {int(present[unlearned].sum()):,} of"
             f" {len(label):,} measured records are of them, which no model can get right but by"
             " chance."
         )

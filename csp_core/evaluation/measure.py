@@ -49,6 +49,7 @@ class Measure:
         headline: Answers that stand for all, the first that there is.
         columns: Name of a number to its heading on the card.
         sets_of: What the sets are of, and the heading of their rows, on the card.
+        of_classes: Name of a number of each class to its heading on the card, where there are such.
     """
 
     applies: Callable[[Prior, RecordDataset], bool]
@@ -61,6 +62,7 @@ class Measure:
     rising: frozenset[str] = frozenset()
     check: Callable[[Any, RecordDataset], Fitted] | None = None
     sets_of: tuple[str, str] = ("", "by")
+    of_classes: Mapping[str, str] = field(default_factory=dict)
 
 
 def plain(found: Mapping[str, Numbers]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_class_temperatures, fit_set_thresholds, fit_set_weight
 from csp_core.data.records import RecordDataset
-from csp_core.errors import ConfigError
 from csp_core.evaluation.measure import Fitted, Measure
 from csp_core.evaluation.scores import image_logits, place_logits, sees_images
 from csp_core.evaluation.set_numbers import (
+    SET_CLASS_COLUMNS,
     SET_COLUMNS,
     SET_RISING,
     LabelSetMetrics,
@@ -67,27 +67,6 @@ def answers_sets(model: Prior, dataset: RecordDataset) -> bool:
     if model.prior_kind != "probability" or dataset.labels is None:
         return False
     return _knows_places(model) or sees_images(model, dataset)
-
-
-def check_kinds(model: Prior, dataset: RecordDataset) -> None:
-    """Refuse to measure answers of one kind on labels of the other.
-
-    Args:
-        model: A model or a baseline.
-        dataset: The records.
-
-    Raises:
-        ConfigError: If the model answers with label sets and the records have one label each, or
-            the other way about.
-    """
-    sets = dataset.labels is not None
-    if len(model.classes) and sets != (model.prior_kind == "probability"):
-        kinds = ("one class a record", "label sets")
-        answers, has = kinds[not sets], kinds[sets]
-        raise ConfigError(
-            f"Model {model.name!r} answers with {answers}, and the data set {dataset.name!r} has"
-            f" {has}: give records of its kind, or a model that was trained on such records."
-        )
 
 
 def matched_sets(model: Prior, dataset: RecordDataset) -> Tensor:
@@ -327,4 +306,5 @@ LABEL_SETS = Measure(
     headline=HEADLINE,
     columns=SET_COLUMNS,
     rising=SET_RISING,
+    of_classes=SET_CLASS_COLUMNS,
 )

@@ -26,6 +26,8 @@ SET_COLUMNS = {
     "n": "records",
     "absent_classes": "classes in no set",
 }
+# How the numbers of each class are called there.
+SET_CLASS_COLUMNS = {"n": "records", "ap": "AP", "f1": "F1", "threshold": "threshold"}
 TINY = 1e-7
 
 

@@ -6,13 +6,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from csp_core.errors import CheckpointError, ConfigError, UnknownNameError
+from csp_core.image.base import FeatureMaps
+from csp_core.image.maps import MapPlan, plan_maps, pool_maps, pooling_parts, run_to_maps
 from csp_core.image.pixels import PixelEncoder, Trainable
-from csp_core.image.weights import Weights, read_weights
+from csp_core.image.weights import HUB, Weights, read_weights
+from csp_core.image.wheels import WHEEL, read_wheel
 
-HUB = "pretrained"
 # What of a model's form can be asked for, and its largest value.
 FORM = {
     **{"patch_size": 64, "embed_dim": 2048, "depth": 64, "num_heads": 64},
@@ -28,8 +31,9 @@ class TimmBackbone(PixelEncoder):
         bands: Channels of an image. Pretrained first layers of three bands are spread over others.
         model: Name of the model in timm, with or without the tag of its weights.
         weights: None to start from chance; ``"pretrained"`` for those of the hub, which are
-            fetched; a file, ``.safetensors`` or ``.pth``; a folder that holds
-            ``model.safetensors``, as on the hub; or a model directory of ours.
+            fetched; ``"wheel"`` for those in an installed package; a file, ``.safetensors`` or
+            ``.pth``; a folder that holds ``model.safetensors``, as on the hub; or a model directory
+            of ours.
         mean: Mean of each band, on the scale [0, 1]; None for that which the weights were trained
             with, or, without weights, of the training images.
         std: Standard deviation of each band, likewise.
@@ -66,7 +70,7 @@ class TimmBackbone(PixelEncoder):
         architecture: Mapping[str, float] | None = None,
     ) -> None:
         form = _form(architecture)
-        found = None if weights in (None, HUB) else read_weights(str(weights))
+        found = _read(model, weights)
         net = _make_net(model, bands, size, weights == HUB, found, form)
         if weights is not None and mean is None and std is None:
             mean, std = _trained_bands(net, bands)
@@ -84,6 +88,59 @@ class TimmBackbone(PixelEncoder):
         )
         if found is not None and found.own:
             found.into(self)
+
+    @property
+    def map_channels(self) -> tuple[int, ...]:
+        """Channels of the map of each stage, the last of what is pooled."""
+        return self._plan().channels
+
+    @property
+    def map_strides(self) -> tuple[int, ...]:
+        """Pixels for each step on a map; of a vision transformer the side of its patches."""
+        return self._plan().strides
+
+    def _plan(self) -> MapPlan:
+        plan = plan_maps(self.net)
+        if plan is None:
+            self._without_maps()
+        return plan
+
+    def _net_maps(self, pixels: Tensor) -> FeatureMaps:
+        return run_to_maps(self.net, self._plan(), pixels, self.token)
+
+    def rest_pooling(self) -> None:
+        """Stop training what only pooling uses: processes wait for every gradient asked for."""
+        for part in pooling_parts(self.net):
+            part.requires_grad_(False)
+
+    def pool(self, maps: FeatureMaps) -> Tensor:
+        """Pool the last map as the model does.
+
+        Args:
+            maps: As ``maps`` gives them.
+
+        Returns:
+            ``(N, num_features)``.
+        """
+        return pool_maps(self.net, maps)
+
+
+def _read(model: str, weights: str | None) -> Weights | None:
+    """Read the weights to start from, unless timm fetches them or there are none."""
+    if weights is None or weights == HUB:
+        return None
+    if weights != WHEEL:
+        return read_weights(weights)
+    _check_known(model)
+    with torch.device("meta"):
+        whole: nn.Module = _timm().create_model(model)
+    return read_wheel(model, whole.state_dict())
+
+
+def _check_known(model: str) -> None:
+    timm = _timm()
+    if not timm.is_model(model):
+        raise UnknownNameError("timm model", model, timm.list_models())
 
 
 def _form(architecture: Mapping[str, float] | None) -> dict[str, float]:
@@ -106,9 +163,8 @@ def _make_net(
     found: Weights | None,
     form: Mapping[str, float],
 ) -> nn.Module:
+    _check_known(model)
     timm = _timm()
-    if not timm.is_model(model):
-        raise UnknownNameError("timm model", model, timm.list_models())
     options: dict[str, Any] = {"in_chans": bands, "num_classes": 0, "pretrained": hub, **form}
     if found is not None and not found.own:
         # timm fits the first layer to the bands and drops the classifier.

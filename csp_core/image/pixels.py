@@ -10,16 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
-from csp_core.image.base import ImageEncoder
+from csp_core.image.bands import measure_bands, per_band, to_unit
+from csp_core.image.base import FeatureMaps, ImageEncoder
 from csp_core.image.tokens import make_token, run_with_token, takes_token
 
 Trainable = Literal["all", "last", "none"]
 TRAINABLE = ("all", "last", "none")
 # Images that are embedded at a time where no gradient is asked for, which bounds the memory.
 CHUNK = 256
-# What an integer image is divided by: 8 bits hold 0–255, 16 bits reflectance times 10,000 as
-# Sentinel-2 products have it.
-SCALES = {torch.uint8: 255.0, torch.int16: 10_000.0, torch.int32: 10_000.0}
 
 
 class PixelEncoder(ImageEncoder):
@@ -47,6 +45,7 @@ class PixelEncoder(ImageEncoder):
         ConfigError: If an option is out of range.
     """
 
+    sees_pixels = True
     mean: Tensor
     std: Tensor
     token: nn.Parameter | None
@@ -75,8 +74,8 @@ class PixelEncoder(ImageEncoder):
         self.project = None if dim is None else nn.Linear(features, dim)
         self.register_parameter("token", None)
         self.bands_known = mean is not None or std is not None
-        self.register_buffer("mean", _per_band("mean", mean, bands, 0.5))
-        self.register_buffer("std", _per_band("std", std, bands, 0.25))
+        self.register_buffer("mean", per_band("mean", mean, bands, 0.5))
+        self.register_buffer("std", per_band("std", std, bands, 0.25))
         if not bool((self.std > 0).all()):
             raise ConfigError(f"std is {std}; give numbers above 0.")
         self._freeze(trainable, blocks, last_blocks)
@@ -118,19 +117,20 @@ class PixelEncoder(ImageEncoder):
                     layer.eval()
         return self
 
-    def fit_bands(self, image: Tensor) -> None:
+    def fit_bands(
+        self, image: Tensor, days: Tensor | None = None, valid: Tensor | None = None
+    ) -> None:
         """Take the mean and standard deviation of the bands from images, unless they were given.
 
         Args:
             image: ``(N, bands, H, W)`` of any kind that ``forward`` takes.
+            days: Not used.
+            valid: ``(N, H, W)`` where there are data; None for everywhere.
         """
-        if self.bands_known:
-            return
-        pixels = to_unit(self._checked(image)).transpose(0, 1).flatten(1).double()
-        self.mean.copy_(pixels.mean(dim=1).view(-1, 1, 1))
-        # A band that never changes says nothing; it is left at its scale.
-        spread = pixels.std(dim=1, correction=0).view(-1, 1, 1)
-        self.std.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+        if not self.bands_known:
+            mean, std = measure_bands(self._checked(image), valid)
+            self.mean.copy_(mean)
+            self.std.copy_(std)
 
     @property
     def takes_token(self) -> bool:
@@ -166,8 +166,57 @@ class PixelEncoder(ImageEncoder):
         found: Tensor = self.net(pixels)
         return found
 
+    def maps(self, image: Tensor) -> FeatureMaps:
+        """Compute the backbone's maps of features before it pools them.
+
+        Args:
+            image: ``(N, bands, H, W)``.
+
+        Returns:
+            Maps ``(N, C, H, W)``, finest first; of ``pool`` and ``embed_features`` they become what
+            ``forward`` gives. A vision transformer has one, a step for each patch.
+
+        Raises:
+            ConfigError: If the backbone has none, or the images have another number of bands.
+        """
+        return self.maps_of(self.normalised(image))
+
+    def maps_of(self, pixels: Tensor) -> FeatureMaps:
+        """Compute the maps of pixels whose bands are scaled already.
+
+        Args:
+            pixels: ``(N, bands, H, W)`` as ``normalised`` gives them.
+
+        Returns:
+            As ``maps``.
+        """
+        return self._net_maps(self._resized(pixels))
+
+    def rest_pooling(self) -> None:
+        """Stop training what only pooling uses, for a network that takes the maps alone."""
+
+    def _net_maps(self, pixels: Tensor) -> FeatureMaps:
+        """Run the backbone to its maps; here, one that says nothing of any."""
+        self._without_maps()
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """Bring the bands of images to mean 0 and spread 1.
+
+        Args:
+            image: ``(N, bands, H, W)`` of any kind that ``forward`` takes.
+
+        Returns:
+            The same shape.
+
+        Raises:
+            ConfigError: If the images have another number of bands.
+        """
+        return (to_unit(self._checked(image)).to(self.mean.dtype) - self.mean) / self.std
+
     def _scaled(self, image: Tensor) -> Tensor:
-        pixels = (to_unit(self._checked(image)).to(self.mean.dtype) - self.mean) / self.std
+        return self._resized(self.normalised(image))
+
+    def _resized(self, pixels: Tensor) -> Tensor:
         if self.size is not None and pixels.shape[-2:] != (self.size, self.size):
             side = (self.size, self.size)
             pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
@@ -250,34 +299,3 @@ def add_token(encoder: object) -> None:
             " model.image: {name: timm, model: vit_small_patch16_224}, or objective.distil: none."
         )
     encoder.add_token()
-
-
-def to_unit(image: Tensor) -> Tensor:
-    """Bring the values of images to about [0, 1].
-
-    Args:
-        image: uint8 in 0–255, int16 or int32 in units of 1/10,000, or floating-point numbers, which
-            pass unchanged.
-
-    Returns:
-        The same shape in floating-point numbers.
-
-    Raises:
-        ConfigError: If the numbers are of another kind.
-
-    Example:
-        >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist()
-        [0.0, 0.20000000298023224, 1.0]
-    """
-    if image.is_floating_point():
-        return image
-    if image.dtype not in SCALES:
-        raise ConfigError(f"Images are {image.dtype}; give uint8, int16, int32 or floating point.")
-    return image.float() / SCALES[image.dtype]
-
-
-def _per_band(name: str, values: Sequence[float] | None, bands: int, usual: float) -> Tensor:
-    given = [usual] if values is None else list(values)
-    if len(given) not in (1, bands):
-        raise ConfigError(f"{name} has {len(given)} numbers; give one, or one for each of {bands}.")
-    return torch.tensor(given, dtype=torch.float32).expand(bands).clone().view(bands, 1, 1)

@@ -9,10 +9,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
+from csp_core.image.base import FeatureMaps
+from csp_core.image.layers import check_width, norm_layer
 from csp_core.image.pixels import PixelEncoder, Trainable
 from csp_core.image.weights import read_weights
-
-GROUPS = 8
 
 
 class SmallConvnet(PixelEncoder):
@@ -60,14 +60,13 @@ class SmallConvnet(PixelEncoder):
         trainable: Trainable = "all",
         last_blocks: int = 1,
     ) -> None:
-        if width < GROUPS or width % GROUPS:
-            raise ConfigError(f"width is {width}; give a multiple of {GROUPS}.")
+        check_width(width, norm)
         if not 1 <= cells <= 4:
             raise ConfigError(f"cells is {cells}; give 1 to 4.")
-        if norm not in ("batch", "group"):
-            raise ConfigError(f"norm is {norm!r}; give 'batch' or 'group'.")
         stem = nn.Sequential(
-            nn.Conv2d(bands, width, 3, 2, 1, bias=False), _norm(norm, width), nn.ReLU(inplace=True)
+            nn.Conv2d(bands, width, 3, 2, 1, bias=False),
+            norm_layer(norm, width),
+            nn.ReLU(inplace=True),
         )
         widths = [width * 2**power for power in range(4)]
         blocks = [_Block(i, o, norm) for i, o in itertools.pairwise(widths)]
@@ -84,8 +83,40 @@ class SmallConvnet(PixelEncoder):
             trainable=trainable,
             last_blocks=last_blocks,
         )
+        self._widths = tuple(widths)
         if weights is not None:
             read_weights(weights).into(self)
+
+    @property
+    def map_channels(self) -> tuple[int, ...]:
+        """Channels of the maps behind the first layer and behind each block."""
+        return self._widths
+
+    @property
+    def map_strides(self) -> tuple[int, ...]:
+        """Pixels for each step on a map."""
+        return tuple(2 ** (power + 1) for power in range(len(self._widths)))
+
+    def _net_maps(self, pixels: Tensor) -> FeatureMaps:
+        found = FeatureMaps()
+        for layer in list(self.net.children())[: len(self._widths)]:
+            pixels = layer(pixels)
+            found.append(pixels)
+        return found
+
+    def pool(self, maps: FeatureMaps) -> Tensor:
+        """Average the last map over the cells.
+
+        Args:
+            maps: As ``maps`` gives them.
+
+        Returns:
+            ``(N, num_features)``.
+        """
+        found = maps[-1]
+        for layer in list(self.net.children())[len(self._widths) :]:
+            found = layer(found)
+        return found
 
 
 class _Block(nn.Module):
@@ -95,10 +126,10 @@ class _Block(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(before, after, 3, 2, 1, bias=False),
-            _norm(norm, after),
+            norm_layer(norm, after),
             nn.ReLU(inplace=True),
             nn.Conv2d(after, after, 3, 1, 1, bias=False),
-            _norm(norm, after),
+            norm_layer(norm, after),
         )
         pool = nn.AvgPool2d(2, ceil_mode=True)
         self.skip = nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False))
@@ -106,7 +137,3 @@ class _Block(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         found: Tensor = (self.body(image) + self.skip(image)).relu()
         return found
-
-
-def _norm(name: str, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if name == "batch" else nn.GroupNorm(GROUPS, channels)

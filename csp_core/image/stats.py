@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.image.pixels import to_unit
+from csp_core.image.bands import to_unit
 
 # Distances are to the third nearest of some training images, set apart from those that say which
 # distance 985 of 1000 training images stay below.

@@ -70,9 +70,25 @@ def run_with_token(net: nn.Module, pixels: Tensor, token: Tensor) -> tuple[Tenso
         Bernhard et al. 2024, semi-supervised learning with spatiotemporal metadata, early fusion.
     """
     transformer: Any = net
+    tokens = run_to_tokens(net, pixels, token)
+    features: Tensor = transformer.forward_head(tokens[:, :-1], pre_logits=True)
+    return features, tokens[:, -1]
+
+
+def run_to_tokens(net: nn.Module, pixels: Tensor, token: Tensor) -> Tensor:
+    """Run a vision transformer with one more token up to where it pools.
+
+    Args:
+        net: A vision transformer of timm.
+        pixels: ``(N, bands, H, W)``, normalised.
+        token: ``(N, 1, D)``, or ``(1, 1, D)`` for all alike.
+
+    Returns:
+        ``(N, tokens + 1, D)``: the network's own, those of the patches, the further one.
+    """
+    transformer: Any = net
     tokens = transformer.patch_embed(pixels)
     tokens = transformer.norm_pre(transformer.patch_drop(transformer._pos_embed(tokens)))
     tokens = torch.cat((tokens, token.to(tokens.dtype).expand(len(tokens), -1, -1)), dim=1)
-    tokens = transformer.norm(transformer.blocks(tokens))
-    features: Tensor = transformer.forward_head(tokens[:, :-1], pre_logits=True)
-    return features, tokens[:, -1]
+    found: Tensor = transformer.norm(transformer.blocks(tokens))
+    return found

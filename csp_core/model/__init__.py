@@ -8,9 +8,17 @@ from csp_core.tables import lazily
 
 if TYPE_CHECKING:
     from csp_core.model.baselines import BASELINES, Mixture, make_baseline
-    from csp_core.model.calibration import BOTH, IMAGE, PLACE, Calibration, calibration_of
+    from csp_core.model.calibration import (
+        BOTH,
+        IMAGE,
+        PIXELS,
+        PLACE,
+        Calibration,
+        calibration_of,
+    )
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
+    from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
 
@@ -25,6 +33,7 @@ _HOMES = {
     "LEVEL_MEANING": "csp_core.model.support",
     "LEVEL_RADIUS_KM": "csp_core.model.support",
     "Mixture": "csp_core.model.baselines",
+    "PIXELS": "csp_core.model.calibration",
     "PLACE": "csp_core.model.calibration",
     "PRIOR_KINDS": "csp_core.model.heads",
     "PlaceSupport": "csp_core.model.support",
@@ -33,6 +42,7 @@ _HOMES = {
     "Side": "csp_core.model.heads",
     "Support": "csp_core.model.support",
     "calibration_of": "csp_core.model.calibration",
+    "is_dense": "csp_core.model.pixels",
     "class_frequency": "csp_core.model.prior",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
@@ -45,6 +55,7 @@ __all__ = [
     "LEVELS",
     "LEVEL_MEANING",
     "LEVEL_RADIUS_KM",
+    "PIXELS",
     "PLACE",
     "PRIOR_KINDS",
     "SIDES",
@@ -58,6 +69,7 @@ __all__ = [
     "Support",
     "calibration_of",
     "class_frequency",
+    "is_dense",
     "make_baseline",
     "read_heads",
 ]

@@ -11,12 +11,14 @@ from csp_core.errors import ConfigError
 
 # The answers of a model that sees images: by the image, by its place, by both.
 IMAGE, PLACE, BOTH = "image", "place", "image+place"
+# The answer of a model that tells the class of each pixel.
+PIXELS = "pixels"
 _LEVELS = {IMAGE: "image_set_level", PLACE: "set_level", BOTH: "joint_set_level"}
 # Of label sets, each class is calibrated by itself.
 _DIVISORS = {IMAGE: "image_class_temperatures", PLACE: "class_temperatures"}
 _THRESHOLDS = {IMAGE: "image_thresholds", PLACE: "thresholds", BOTH: "joint_thresholds"}
 _BY_CLASS = (*_DIVISORS.values(), *_THRESHOLDS.values())
-_ONE = {IMAGE: "image_temperature", PLACE: "temperature"}
+_ONE = {IMAGE: "image_temperature", PLACE: "temperature", PIXELS: "pixel_temperature"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Calibration:
             K of them in [0, 1]; empty where none were fitted.
         image_thresholds: The same by the image.
         joint_thresholds: The same by image and place together.
+        pixel_temperature: Divisor of the logits of pixels, above 0.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -56,15 +59,16 @@ class Calibration:
     thresholds: tuple[float, ...] = ()
     image_thresholds: tuple[float, ...] = ()
     joint_thresholds: tuple[float, ...] = ()
+    pixel_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in _LEVELS.values():
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ConfigError(f"the {name} is {getattr(self, name)}")
-        for side, name in _ONE.items():
+        for answer, name in _ONE.items():
             # Beyond these all classes share alike, or none but the first has anything.
-            for divisor in (getattr(self, name), *getattr(self, _DIVISORS[side])):
+            for divisor in (getattr(self, name), *self._by_class(answer)):
                 if not 1e-6 <= divisor <= 1e6:
                     raise ConfigError(f"the {name} is {divisor}")
         for name in _THRESHOLDS.values():
@@ -89,13 +93,16 @@ class Calibration:
         """Give what the logits of an answer are divided by.
 
         Args:
-            answer: ``IMAGE`` or ``PLACE``.
+            answer: ``IMAGE``, ``PLACE`` or ``PIXELS``.
 
         Returns:
             One temperature for all classes, or one for each.
         """
-        found: tuple[float, ...] = getattr(self, _DIVISORS[answer])
-        return found or float(getattr(self, _ONE[answer]))
+        return self._by_class(answer) or float(getattr(self, _ONE[answer]))
+
+    def _by_class(self, answer: str) -> tuple[float, ...]:
+        found: tuple[float, ...] = getattr(self, _DIVISORS[answer]) if answer in _DIVISORS else ()
+        return found
 
     def thresholds_of(self, answer: str) -> tuple[float, ...]:
         """Give the probabilities from which on classes are in the set of an answer.
@@ -155,17 +162,20 @@ class Calibration:
         named: dict[str, Any] = {_LEVELS[answer]: level for answer, level in levels.items()}
         return replace(self, **named)
 
-    def to_dict(self, *, images: bool) -> dict[str, Any]:
+    def to_dict(self, *, images: bool, pixels: bool = False) -> dict[str, Any]:
         """Give plain values, as ``calibration.json`` holds them.
 
         Args:
             images: Whether the model sees images; one that sees none has nothing fitted to them.
+            pixels: Whether it tells the class of each pixel, likewise.
 
         Returns:
             Name to value, without what was not fitted.
         """
         places = ["temperature", "set_level", "class_temperatures", "thresholds"]
-        kept = [f.name for f in fields(self)] if images else places
+        own = _ONE[PIXELS]
+        kept = [f.name for f in fields(self) if f.name != own] if images else places
+        kept += [own] if pixels else []
         return {k: v for k, v in asdict(self).items() if k in kept and v is not None and v != ()}
 
     @classmethod

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,12 @@ from csp_core.image.pixels import add_token
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import IMAGE, PLACE, Calibration
 from csp_core.model.heads import PRIOR_KINDS, Heads
+from csp_core.model.parts import evaluating, out_dim, projection
+from csp_core.model.pixels import PixelAnswers
 from csp_core.model.support import Support
 
 
-class DualEncoder(nn.Module):
+class DualEncoder(PixelAnswers):
     """An image encoder and a location encoder that can be compared, and classes given places.
 
     The location embedding is compared as it is; the image embedding goes through a projection
@@ -68,7 +69,7 @@ class DualEncoder(nn.Module):
         # What a model of these sides usually has is made first, and first in order, also where
         # ``heads`` asks for something else: so a seed gives the weights that it always gave.
         self.image_head: nn.Module | None = (
-            None if image is None else nn.Linear(_out_dim(image), dim)
+            None if image is None else nn.Linear(out_dim(image), dim)
         )
         self.location_head: nn.Linear | None = None
         self.register_parameter("log_scale", None)
@@ -78,6 +79,7 @@ class DualEncoder(nn.Module):
         self.classifier = self._make_classifier()
         self.prior_kind, self.name = prior_kind, name
         self.image_classifier: nn.Linear | None = None
+        self.pixel_classifier = None
         self.calibration = Calibration()
         self.image_stats: ImageStats | None = None
         self.support: Support | None = None
@@ -96,12 +98,13 @@ class DualEncoder(nn.Module):
             prior_kind: What the model's answers are, if that is to change.
 
         Raises:
-            ConfigError: If an image classifier is asked for and there are no images or classes.
+            ConfigError: If a classifier of images or pixels is asked for and there are no images or
+                classes.
         """
         heads = self.heads.beside(heads) if self._chosen else heads
-        size = None if self.image is None else _out_dim(self.image)
+        size = None if self.image is None else out_dim(self.image)
         if heads.image != self.heads.image and size is not None:
-            self.image_head = _projection(heads.image, size, self.dim)
+            self.image_head = projection(heads.image, size, self.dim)
         if heads.location != self.heads.location and size is not None and self.location is not None:
             self.location_head = nn.Linear(self.dim, size) if heads.location else None
         if heads.token:
@@ -113,6 +116,8 @@ class DualEncoder(nn.Module):
         for side, name in (("image", "image_classifier"), ("location", "classifier")):
             if side not in heads.classifiers:
                 setattr(self, name, None)
+        if heads.pixels and self.pixel_classifier is None:
+            self.pixel_classifier = self.make_pixel_classifier()
         if heads.temperatures != self.heads.temperatures:
             scale = -torch.tensor(heads.temperatures or (), dtype=torch.float32).log()
             self.log_scale = nn.Parameter(scale) if heads.temperatures else None
@@ -131,6 +136,10 @@ class DualEncoder(nn.Module):
                 " image classifier needs model.image and labelled records."
             )
         return nn.Linear(size, len(self.classes))
+
+    def picture_classifiers(self) -> tuple[nn.Module | None, ...]:
+        """List the classifiers behind the image encoder, None for one that is not there."""
+        return self.image_classifier, self.pixel_classifier
 
     @property
     def uses_date(self) -> bool:
@@ -182,6 +191,11 @@ class DualEncoder(nn.Module):
             ConfigError: If the model has no location encoder or no classes.
         """
         if self.location is None or self.classifier is None:
+            if self.pixel_classifier is not None:
+                raise ConfigError(
+                    f"Model {self.name!r} tells the class of each pixel of a picture and knows"
+                    " nothing of places: `csp segment` draws its map of one."
+                )
             if self.image_classifier is not None:
                 raise ConfigError(
                     f"Model {self.name!r} has no location classifier: it ranks its classes by a"
@@ -207,6 +221,11 @@ class DualEncoder(nn.Module):
             ConfigError: If the model has no image classifier.
         """
         if self.image is None or self.image_classifier is None:
+            if self.pixel_classifier is not None:
+                raise ConfigError(
+                    f"Model {self.name!r} tells the class of each pixel, not of a whole picture:"
+                    " `csp segment` draws its map of one."
+                )
             raise ConfigError(
                 f"Model {self.name!r} has no image classifier, so it says nothing of a picture:"
                 " train one with the objective image_softmax, or take a model that has one."
@@ -223,7 +242,7 @@ class DualEncoder(nn.Module):
         Returns:
             ``(N, K)`` in [0, 1], on the CPU; rows sum to 1, but for label sets.
         """
-        with _evaluating(self):
+        with evaluating(self):
             first = next(self.parameters())
             logits = self.divided(self.image_logits(image.to(first.device)), IMAGE).float()
             sets = self.prior_kind == "probability"
@@ -296,7 +315,7 @@ class DualEncoder(nn.Module):
         Returns:
             ``(N, K)`` in [0, 1], on the CPU; rows sum to 1 for shares.
         """
-        with _evaluating(self):
+        with evaluating(self):
             first = next(self.parameters())
             date, hour = (t if t is None else t.to(first.device) for t in (date, hour))
             places = lonlat.to(first.device, first.dtype)
@@ -320,29 +339,5 @@ class DualEncoder(nn.Module):
                 self.classifier.bias.copy_(bias)
             if self.image_classifier is not None:
                 self.image_classifier.bias.copy_(bias)
-
-
-def _projection(kind: str | None, size: int, dim: int) -> nn.Module | None:
-    if kind == "two_layers":
-        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, dim))
-    return nn.Linear(size, dim) if kind else None
-
-
-def _out_dim(module: nn.Module) -> int:
-    size = getattr(module, "out_dim", None)
-    if not isinstance(size, int):
-        raise ConfigError("An encoder of your own needs an integer attribute out_dim.")
-    return size
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    training = module.training
-    if training:
-        module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        if training:
-            module.train()
+            if self.pixel_classifier is not None and self.pixel_classifier.bias is not None:
+                self.pixel_classifier.bias.copy_(bias)

@@ -17,6 +17,8 @@ KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 # One for each part of an objective that compares.
 MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
+# Heads that models of earlier versions could not have.
+ADDED = ("token", "pixels")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Heads:
         temperatures: Where learned temperatures of similarities start, each above 0; None where
             none is learned.
         token: Whether the image encoder, a vision transformer, has one more learned token.
+        pixels: Whether each pixel has a linear classifier, behind an image encoder that keeps them.
 
     Raises:
         ConfigError: If there is no such head.
@@ -42,14 +45,16 @@ class Heads:
     classifiers: tuple[Side, ...] = ("location",)
     temperatures: tuple[float, ...] | None = None
     token: bool = False
+    pixels: bool = False
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
         for side, known in KINDS.items():
             if (kind := getattr(self, side)) not in known:
                 raise ConfigError(f"The {side} head is {kind!r}; give one of {known}.")
-        if not isinstance(self.token, bool):
-            raise ConfigError(f"token is {self.token!r}; give true or false.")
+        for name in ADDED:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; give true or false.")
         if len(self.temperatures or ()) > MOST_TEMPERATURES:
             raise ConfigError(f"There are {len(self.temperatures or ())} temperatures; give a few.")
         if not set(self.classifiers) <= set(SIDES):
@@ -60,8 +65,8 @@ class Heads:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a model's ``config.json`` holds them."""
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
-        # Models without one are told as they were before there were any.
-        return found if self.token else {k: v for k, v in found.items() if k != "token"}
+        # Models without them are told as they were before there were any.
+        return {k: v for k, v in found.items() if k not in ADDED or v}
 
     def beside(self, wanted: Heads) -> Heads:
         """Add what is wanted and keep what is there: something was learned with it.
@@ -80,6 +85,7 @@ class Heads:
             classifiers=tuple(s for s in SIDES if s in (*self.classifiers, *wanted.classifiers)),
             temperatures=self.temperatures or wanted.temperatures,
             token=self.token or wanted.token,
+            pixels=self.pixels or wanted.pixels,
         )
 
     @classmethod

@@ -8,10 +8,17 @@ from typing import Any
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import Objective
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
+from csp_core.objectives.dense import CSCL, DenseContrast
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.semisup import METHODS
-from csp_core.objectives.supervised import ImageSoftmax, LabelSets, Softmax, SoftTargets
+from csp_core.objectives.supervised import (
+    ImageSoftmax,
+    LabelSets,
+    Segmentation,
+    Softmax,
+    SoftTargets,
+)
 from csp_core.tables import check_options, construct, lookup, option_names
 
 __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "heads_for", "make_objective"]
@@ -21,6 +28,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "soft_targets": SoftTargets,
     "image_softmax": ImageSoftmax,
     "label_sets": LabelSets,
+    "segmentation": Segmentation,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,
@@ -29,6 +37,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
     "simclr": SimCLR,
+    "dense_contrast": DenseContrast,
+    "cscl": CSCL,
     **METHODS,
 }
 

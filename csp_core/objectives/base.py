@@ -33,7 +33,8 @@ class Objective(nn.Module):
     can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
     says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
-    teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind;
+    teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind, ``masks``
+    whether they are masks of pixels;
     ``prior_kind`` what the model then answers, None where the records decide that;
     ``example_options`` are a small form for trying it out.
 
@@ -60,6 +61,7 @@ class Objective(nn.Module):
     compares: ClassVar[bool] = False
     taught: ClassVar[bool] = False
     label_sets: ClassVar[bool | None] = False
+    masks: ClassVar[bool] = False
     example_options: ClassVar[Mapping[str, Any]] = {}
     augmentation: str | None = "of its own"
 
@@ -111,7 +113,7 @@ class Objective(nn.Module):
                 or if the records have labels of another kind.
         """
         if "labels" in self.learns_from:
-            check_labels(type(self).__name__, self.label_sets, dataset)
+            check_labels(type(self).__name__, self.label_sets, dataset, masks=self.masks)
         if teacher is not None and not self.taught:
             raise ConfigError(
                 f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"
@@ -183,7 +185,7 @@ class Objective(nn.Module):
         """
         model = self.model
         parts = {
-            "image": (model.image, model.image_head, model.image_classifier),
+            "image": (model.image, model.image_head, *model.picture_classifiers()),
             "location": (model.location, model.location_head),
             "classifier": (model.classifier,),
         }
@@ -316,6 +318,19 @@ class Objective(nn.Module):
         """
         losses: dict[str, Tensor] = functional_call(self, dict(weights), (batch,))
         return losses
+
+    def counted(self, batch: Batch) -> int:
+        """Count what the losses of a batch are means over, so that batches can be put together.
+
+        Args:
+            batch: A batch as ``draw`` gave it.
+
+        Returns:
+            The number of known labels or entries of label sets, or of records if it needs none.
+        """
+        if "labels" not in self.learns_from:
+            return len(batch["lonlat"])
+        return int((batch.get("labels", batch["label"]) >= 0).sum())
 
     def measured_weights(
         self, model: DualEncoder, layers: Mapping[str, Tensor]

@@ -100,8 +100,8 @@ def save_model(
             save_tensors(folder / "model.safetensors", _tensors(model, dtype))
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
-            images = model.image_classifier is not None
-            calibration = model.calibration.to_dict(images=images)
+            images, pixels = model.image_classifier is not None, model.pixel_classifier is not None
+            calibration = model.calibration.to_dict(images=images, pixels=pixels)
             write_json(folder / "calibration.json", calibration)
             write_json(folder / "metrics.json", dict(metrics or {}))
             if model.image_stats is not None:
@@ -267,6 +267,7 @@ def _heads(model: DualEncoder) -> Heads:
         classifiers=tuple(side for side in SIDES if has[side] is not None),
         temperatures=tuple(round(1 / scale, 6) for scale in scales) or None,
         token=getattr(model.image, "token", None) is not None,
+        pixels=model.pixel_classifier is not None,
     )
 
 
@@ -290,6 +291,8 @@ def _plain_card(model: DualEncoder) -> str:
     if model.image_classifier is not None:
         several = ", several a picture" if model.prior_kind == "probability" else ""
         what = f"What is in pictures, of {len(model.classes)} classes{several}"
+    elif model.pixel_classifier is not None:
+        what = f"What each pixel of a picture is, of {len(model.classes)} classes"
     body = f"{what}, saved without a card."
     return f"---\n{front}---\n\n# {model.name}\n\n{body}\n"
 

@@ -205,7 +205,7 @@ def _check_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
         raise ConfigError(f"config.json says {classes:,} classes; {MOST_CLASSES:,} are the most")
     if (kind := config.get("prior_kind")) not in PRIOR_KINDS:
         raise ConfigError(f"prior_kind is {str(kind)[:80]!r}; it must be one of {PRIOR_KINDS}")
-    for name in ("classifier.weight", "image_classifier.weight"):
+    for name in ("classifier.weight", "image_classifier.weight", "pixel_classifier.weight"):
         if name in shapes and shapes[name][:1] != (classes,):
             raise ConfigError(
                 f"{name} has the shape {shapes[name]}, but config.json says {classes} classes"

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from csp_core.config import RunConfig
+from csp_core.data.images import has_masks
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import AmbiguousNameError, BadRecordError, ConfigError, UnknownNameError
 from csp_core.evaluation import find_measure, plain
@@ -122,7 +123,7 @@ def write_baselines(run: RunDir, train_set: RecordDataset, val_set: RecordDatase
         val_set: Records held out, or None.
     """
     path = run.artifacts / FILE
-    if path.exists() or val_set is None or not len(train_set.classes):
+    if path.exists() or val_set is None or not len(train_set.classes) or has_masks(val_set):
         return
     found: dict[str, dict[str, float]] = {}
     passed = []

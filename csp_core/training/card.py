@@ -16,8 +16,8 @@ from csp_core.objectives import OBJECTIVES
 
 # What begins the name of a report on sets of the test's records.
 TEST_SETS = "test, "
-# What is told of each class of label sets, and how it is called.
-PER_CLASS = {"n": "records", "ap": "AP", "f1": "F1", "threshold": "threshold"}
+# Classes of pixels whose shares of the training pixels are told one by one.
+MOST_SHARES = 30
 FITTED = "The F1 of val is at thresholds that were fitted to these very records: less is to be had."
 REFITTED = (
     "Measured before the last stage, on records that the model had not seen. The weights in this"
@@ -78,7 +78,7 @@ def write_card(
         REFITTED if refitted else "",
         FITTED if model.prior_kind == "probability" and "val" in metrics else "",
         "" if measure is None else _sets(model, metrics.get("sets", {}), measure),
-        _classes(_rows(metrics)),
+        "" if measure is None else _classes(_rows(metrics), measure.of_classes),
         "## How it was made",
         _making(config),
         "## Licence",
@@ -124,6 +124,8 @@ def _learns_places(config: RunConfig) -> bool:
 
 def _summary(model: DualEncoder, learns_places: bool) -> str:
     several = model.prior_kind == "probability"
+    if model.pixel_classifier is not None:
+        return f"What each pixel of a picture is, of {len(model.classes)} classes."
     if model.image_classifier is not None:
         beside = "" if model.classifier is None else ", and what their places say of them"
         if several:
@@ -138,6 +140,8 @@ def _summary(model: DualEncoder, learns_places: bool) -> str:
 
 
 def _meaning(model: DualEncoder, learns_places: bool) -> str:
+    if model.pixel_classifier is not None:
+        return _meaning_of_pixels(model)
     if model.prior_kind == "probability":
         return _meaning_of_sets(model)
     if model.image_classifier is not None:
@@ -189,6 +193,18 @@ def _meaning_of_sets(model: DualEncoder) -> str:
     )
 
 
+def _meaning_of_pixels(model: DualEncoder) -> str:
+    fitted = model.calibration.pixel_temperature
+    how = f"calibrated by one temperature ({fitted:.3f}), fitted on validation pixels"
+    return (
+        "Shares of the listed classes that a pixel of a picture is of, given that it is of one of"
+        f" them; {'not calibrated' if fitted == 1.0 else how}. IoU of a class: the pixels rightly"
+        " said to be of it, over all that are of it or are said to be. Areas summed from classes"
+        " that rank first are biased where classes are confused: the numbers of each class tell how"
+        " far. Ask for a map by `csp segment`."
+    )
+
+
 def _meaning_of_images(model: DualEncoder) -> str:
     fitted = model.calibration
     image = (
@@ -213,8 +229,19 @@ def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     counts = sum(model.classes.counts) if records is None else records
     head = f"{card.source}\n\n" if card.source else ""
     labels = f"- classes: {len(model.classes)}\n- training records: {counts}\n"
+    if model.pixel_classifier is not None:
+        labels = f"- classes: {len(model.classes)}\n- training pixels of known class: {counts:,}\n"
+        labels += _shares(model)
     known = model.classifier is not None or records is not None
+    known = known or model.pixel_classifier is not None
     return f"{head}{labels if known else ''}{facts}"
+
+
+def _shares(model: DualEncoder) -> str:
+    """Tell how the training pixels are shared between the classes."""
+    shares = zip(model.classes.names, model.classes.frequency().tolist(), strict=True)
+    told = [f"{name} {share:.1%}" for name, share in shares]
+    return f"- of them {', '.join(told)}\n" if len(told) <= MOST_SHARES else ""
 
 
 def _rows(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -257,8 +284,8 @@ def _sets(model: DualEncoder, sets: Mapping[str, Mapping[str, float]], measure: 
     )
 
 
-def _classes(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write the numbers of each class of label sets, of the last split and answer."""
+def _classes(metrics: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Write the numbers of each class, of the last split and answer that has them."""
     measured = [
         (name, values["classes"]) for name, values in metrics.items() if "classes" in values
     ]
@@ -267,12 +294,12 @@ def _classes(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     name, classes = measured[-1]
     rows = "\n".join(
         "| "
-        + " | ".join([one["name"].replace("|", "\\|"), *(_number(one[k]) for k in PER_CLASS)])
+        + " | ".join([one["name"].replace("|", "\\|"), *(_number(one[k]) for k in columns)])
         + " |"
         for one in classes
     )
-    head = " | ".join(PER_CLASS.values())
-    return f"Each class ({name}):\n\n| class | {head} |\n{'|---' * 5}|\n{rows}"
+    head, rule = " | ".join(columns.values()), "|---" * (len(columns) + 1)
+    return f"Each class ({name}):\n\n| class | {head} |\n{rule}|\n{rows}"
 
 
 def _number(value: Any) -> str:

@@ -339,6 +339,6 @@ class Stage:
 
 
 def _line(row: dict[str, Any]) -> str:
-    told = ("calibrated_log_loss", "macro_ap", "mrr", "top5", "objective")
+    told = ("calibrated_log_loss", "macro_ap", "miou", "mrr", "top5", "objective")
     keys = ("loss", *(f"val_{name}" for name in told))
     return ", ".join(f"{key} {row[key]:.4f}" for key in keys if key in row)

@@ -55,7 +55,8 @@ def monitored(
         row: One epoch's line of metrics.
         choice: ``training.monitor``; ``auto`` is what the measure of the model names: the log-loss
             that one temperature leaves for shares, the mean reciprocal rank for relative scores,
-            the macro average precision for label sets; the objective where there is none.
+            the macro average precision for label sets, the mean IoU for masks; the objective
+            where there is none.
         model: What is trained.
         measure: How it is measured on the records held out, or None.
 

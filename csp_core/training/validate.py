@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from csp_core.data.batch import Batch
+from csp_core.data.images import has_masks
 from csp_core.data.records import RecordDataset
 from csp_core.evaluation import find_measure
 from csp_core.model import DualEncoder
+from csp_core.model.pixels import PIXELS_AT_ONCE
 from csp_core.objectives import BatchRandom, Objective
 from csp_core.training.state import derive_seed
 
@@ -59,20 +61,32 @@ def _measured(
     weights = objective.measured_weights(model, layers)
     device = next(model.parameters()).device
     totals: Counter[str] = Counter()
-    chunk = CHUNK if val_set[0].get("image", torch.empty(0)).ndim < 3 else IMAGE_CHUNK
+    counted, chunk = 0, _chunk(val_set)
     for number, rows in enumerate(torch.split(torch.arange(len(val_set)), chunk)):
         draws = torch.Generator().manual_seed(derive_seed(seed, "validate", number))
         random = BatchRandom(draws, 0, len(rows), len(rows))
         batch = objective.draw(val_set.__getitems__(rows.tolist()), random)
         losses = objective.measure(to_device(batch, device), weights)
-        totals.update({key: float(value) * len(rows) for key, value in losses.items()})
+        count = objective.counted(batch)
+        counted += count
+        totals.update({key: float(value) * count for key, value in losses.items()})
     totals["objective"] = totals.pop("loss")
-    values = {f"val_{key}": total / len(val_set) for key, total in totals.items()}
+    values = {f"val_{key}": total / max(1, counted) for key, total in totals.items()}
     measure = find_measure(model, val_set)
     if measure is not None:
         found = measure.watch(model, val_set)
         values |= {f"val_{key}": value for key, value in found.items()}
     return values
+
+
+def _chunk(val_set: RecordDataset) -> int:
+    """Tell how many records are measured at a time, which bounds the memory."""
+    image = val_set[0].get("image", torch.empty(0))
+    if image.ndim < 3:
+        return CHUNK
+    if not has_masks(val_set):
+        return IMAGE_CHUNK
+    return max(1, PIXELS_AT_ONCE * image.shape[-3] // image.numel())
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -12,11 +12,13 @@ from typing import Any
 
 from csp_core.files import spreadsheet_cell, write_json, write_text
 
-METRICS = ("top1", "top3", "top5", "mrr", "macro_ap", "micro_ap", "macro_f1", "log_loss")
+METRICS = ("top1", "top3", "top5", "mrr", "macro_ap", "micro_ap", "macro_f1", "miou", "log_loss")
 NUMBERS = (
     *("epoch", "seconds", "val_objective"),
     *(f"{split} {name}" for split in ("train", "val", "test") for name in METRICS),
 )
+# On records held out, with the sign that makes less better.
+CHOSEN_BY = (("val mrr", -1), ("val macro_ap", -1), ("val miou", -1), ("val_objective", 1))
 Row = Mapping[str, Any]
 
 
@@ -61,7 +63,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
         others = [key for key in keys if key != "seed"]
         parts.append("Means over seeds:\n\n" + _over_seeds(finished, others, numbers))
     # Chosen on records held out, never on those of a test.
-    for name, sign in (("val mrr", -1), ("val macro_ap", -1), ("val_objective", 1)):
+    for name, sign in CHOSEN_BY:
         if found := [i for i, r in enumerate(flat) if r["state"] == "finished" and name in r]:
             best = min(found, key=lambda i: sign * flat[i][name])
             parts.append(f"Best by {name}: {describe(rows[best]['values'])}.")
