@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from csp_core.data.tiles.footprints import check_apart, footprints
+from csp_core.data.tiles.footprints import check_ground, footprints
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.sets import tiles
 from tests.data.sets.tiles import load
@@ -167,7 +167,7 @@ def test_a_table_names_images_masks_days_and_parts(tmp_path, options):
     assert [len(part) for part in data.values()] == [2 * 16 + 8, 16, 32]
     assert int((~data["train"].labelled()).sum()) == 16
     for other in ("val", "test"):
-        check_apart(data["train"], data[other])
+        check_ground(data["train"], data[other])
     assert set((data["val"].date * 365).round().tolist()) == {73.0}
     assert data["val"].info["split"].startswith("val of ground by table")
     assert len(load(given, table="tiles.csv")) == len(load(given))
