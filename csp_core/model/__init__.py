@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from csp_core.tables import lazily
 
 if TYPE_CHECKING:
-    from csp_core.model.baselines import BASELINES, Mixture, make_baseline
+    from csp_core.model.baselines import BASELINES, make_baseline
     from csp_core.model.calibration import BOTH, IMAGE, PLACE, Calibration, calibration_of
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
+    from csp_core.model.mixture import Mixture
     from csp_core.model.prior import Prior, class_frequency
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
 
@@ -24,7 +25,7 @@ _HOMES = {
     "LEVELS": "csp_core.model.support",
     "LEVEL_MEANING": "csp_core.model.support",
     "LEVEL_RADIUS_KM": "csp_core.model.support",
-    "Mixture": "csp_core.model.baselines",
+    "Mixture": "csp_core.model.mixture",
     "PLACE": "csp_core.model.calibration",
     "PRIOR_KINDS": "csp_core.model.heads",
     "PlaceSupport": "csp_core.model.support",

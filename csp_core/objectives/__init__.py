@@ -11,7 +11,13 @@ from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.semisup import METHODS
-from csp_core.objectives.supervised import ImageSoftmax, LabelSets, Softmax, SoftTargets
+from csp_core.objectives.supervised import (
+    ImageSoftmax,
+    LabelSets,
+    SoftLabelSets,
+    Softmax,
+    SoftTargets,
+)
 from csp_core.tables import check_options, construct, lookup, option_names
 
 __all__ = ["OBJECTIVES", "BatchRandom", "Objective", "heads_for", "make_objective"]
@@ -21,6 +27,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "soft_targets": SoftTargets,
     "image_softmax": ImageSoftmax,
     "label_sets": LabelSets,
+    "soft_label_sets": SoftLabelSets,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from csp_core.objectives.supervised.distil import SoftTargets
+from csp_core.objectives.supervised.distil import SoftLabelSets, SoftTargets
 from csp_core.objectives.supervised.image_and_place import ImageSoftmax
 from csp_core.objectives.supervised.multilabel import LabelSets
 from csp_core.objectives.supervised.softmax import Softmax
 
-__all__ = ["ImageSoftmax", "LabelSets", "SoftTargets", "Softmax"]
+__all__ = ["ImageSoftmax", "LabelSets", "SoftLabelSets", "SoftTargets", "Softmax"]
