@@ -45,6 +45,8 @@ class SoftTargets(Softmax):
 
     taught = True
     example_options: ClassVar[Mapping[str, Any]] = {"copies": 2}
+    # Training records around which the teacher is asked, at most; None for all.
+    asked: int | None = None
 
     def __init__(
         self,
@@ -95,20 +97,35 @@ class SoftTargets(Softmax):
                 f"The objective {type(self).__name__} learns {kind}, and its teacher answers with"
                 f" values of the kind {teacher.prior_kind!r}: give teachers of the same kind."
             )
-        size = 2 * self.copies * len(dataset) * len(dataset.classes)
+        rows = self.asked_about(len(dataset))
+        total = self.copies * len(rows)
+        size = 2 * total * len(dataset.classes)
         if size > POOL_BYTES:
             raise ConfigError(
                 f"The teacher's answers would take {size / 1e9:.1f} GB; lower objective.copies"
                 f" (now {self.copies}) to stay under {POOL_BYTES / 1e9:.0f} GB."
             )
-        total = self.copies * len(dataset)
         draws = BatchRandom(torch.Generator().manual_seed(self.seed), 0, total, total)
-        self.places = self.scatter(dataset.lonlat.repeat(self.copies, 1), draws)
+        self.places = self.scatter(dataset.lonlat[rows].repeat(self.copies, 1), draws)
         # A scattered place keeps its record's time: the question is what else lives near it then.
-        self.dates, self.hours = (t.repeat(self.copies) for t in (dataset.date, dataset.hour))
+        self.dates, self.hours = (t[rows].repeat(self.copies) for t in (dataset.date, dataset.hour))
         columns = (self.places, self.dates, self.hours)
         parts = zip(*(torch.split(column, POOL_CHUNK) for column in columns), strict=True)
         self.targets = torch.cat([teacher.prior(*part).half() for part in parts])
+
+    def asked_about(self, number: int) -> Tensor:
+        """Draw the records around which the teacher is asked.
+
+        Args:
+            number: How many training records there are.
+
+        Returns:
+            ``(n,)`` rows, ascending; all of them where ``asked`` is None or more.
+        """
+        if self.asked is None or self.asked >= number:
+            return torch.arange(number)
+        order = torch.randperm(number, generator=torch.Generator().manual_seed(self.seed))
+        return order[: self.asked].sort().values
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Scatter the places and add some that the teacher was asked about.
@@ -208,9 +225,14 @@ class SoftLabelSets(SoftTargets):
         model: The model to train.
         hard_weight: Weight of the labels in [0, 1); the rest is the teacher's.
         copies: Places asked about for each record.
+        asked: Records around which the teacher is asked, at most, drawn anew for each seed; None
+            for all. Many records lie side by side, and some teachers are slow to answer.
         rarity_power: See ``LabelSets``; on the labels' part.
         jitter_km: Scatter of the places, also of those the teacher is asked about.
         seed: Seed of the places asked about.
+
+    Raises:
+        ConfigError: If an option is out of range.
 
     Source:
         Hinton et al. 2015, Distilling the Knowledge in a Neural Network, with the cross-entropy of
@@ -226,6 +248,7 @@ class SoftLabelSets(SoftTargets):
         *,
         hard_weight: float = 0.3,
         copies: int = 2,
+        asked: int | None = None,
         rarity_power: float = 0.0,
         jitter_km: float | tuple[float, float] = (2.0, 100.0),
         seed: int = 0,
@@ -238,6 +261,9 @@ class SoftLabelSets(SoftTargets):
             jitter_km=jitter_km,
             seed=seed,
         )
+        if asked is not None and asked < 1:
+            raise ConfigError(f"asked is {asked}; give at least 1, or null for all records.")
+        self.asked = asked
 
     def mended(self, target: Tensor) -> Tensor:
         """Leave the answers as they are: probabilities of label sets need not sum to 1.

@@ -116,6 +116,21 @@ def test_the_loss_of_label_sets_by_hand():
     assert measured["loss"].item() == pytest.approx(hard, rel=1e-5)
 
 
+def test_a_teacher_is_asked_about_some_of_the_records_alone():
+    teacher = make_baseline("kernel_density", SETS)
+    few, same, all_of_them = (
+        make("soft_label_sets", copies=2, asked=asked, jitter_km=0.0) for asked in (5, 5, 10_000)
+    )
+    for objective in (few, same, all_of_them):
+        objective.fit(SETS, teacher)
+    assert few.places.shape == (10, 2) and torch.equal(few.places, same.places)
+    # Without scatter these are places of records.
+    assert (few.places[:, None] == DATA.lonlat[None]).all(dim=2).any(dim=1).all()
+    assert len(all_of_them.places) == 2 * len(SETS)
+    with pytest.raises(ConfigError, match="asked is 0; give at least 1, or null"):
+        make("soft_label_sets", asked=0)
+
+
 def test_a_teacher_of_the_other_kind_of_labels_is_refused():
     shares, sets = (make_baseline("kernel_density", records) for records in (DATA, SETS))
     with pytest.raises(ConfigError, match="SoftTargets learns one label a record"):
