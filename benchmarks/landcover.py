@@ -37,18 +37,16 @@ SPLITS: dict[str, dict[str, Any]] = {
     "tile + 10 km": {**APART, "buffer_km": 10.0},
     "official": {"split_method": "official", "buffer_km": 0.0},
 }
-SEEDS = {"tile + 10 km": (0, 1, 2), "official": (0,)}
+SEEDS = {"tile + 10 km": (0,), "official": (0,)}
 MODEL = "landcover"
 # Each is tried on validation records; the best by macro average precision is tested.
 GRIDS: dict[str, list[dict[str, Any]]] = {
     "class_frequency": [{}],
     "nearest_records": [
         {"k": k, "mass": mass}
-        for k, mass in itertools.product((10, 100, 300, 1000, 3000), (0.5, 5.0))
+        for k, mass in itertools.product((3, 10, 30, 100, 300, 1000), (0.5, 5.0))
     ],
-    "kernel_density": [
-        {"bandwidths_km": [h], "mass": 1.0} for h in (5.0, 10.0, 30.0, 50.0, 100.0, 200.0)
-    ],
+    "kernel_density": [{"bandwidths_km": h, "mass": 1.0} for h in ([5.0], [10.0], [30.0], [100.0])],
 }
 COLUMNS = {
     "macro_ap": "macro AP",
@@ -323,17 +321,13 @@ def tables(
             numbers[name] = {**columns, "seconds": seconds, "options": chose}
             if name == MODEL:
                 continue
-            pairs = list(zip(recipes[MODEL], runs, strict=True))
-            found = [gains(ours, theirs, draws) for ours, theirs in pairs]
-            numbers[name]["landcover_better_by"] = found
-            better += [
-                [f"than {name}, seed {seed}", *(_interval(gain[key]) for key in COLUMNS)]
-                for seed, gain in zip(SEEDS[split], found, strict=False)
-            ]
+            gain = gains(recipes[MODEL][0], runs[0], draws)
+            numbers[name]["landcover_better_by"] = gain
+            better.append([f"than {name}", *(_interval(gain[key]) for key in COLUMNS)])
         records = recipes[MODEL][0]["records"].tolist()
         parts.append(f"## {split}: learned from {records[0]:,} records, test {records[1]:,}")
         parts.append(markdown([f"{split} split", *COLUMNS.values(), "seconds"], rows))
-        parts.append(markdown([f"{MODEL} better", *COLUMNS.values()], better))
+        parts.append(markdown([f"{MODEL} better, seed 0", *COLUMNS.values()], better))
         parts.append(_verdict(numbers))
         parts.append(_options(numbers))
         data[split] = numbers
