@@ -35,6 +35,7 @@ OTHERS: dict[str, Any] = {
     "features": {"demo": True, "fmow": "pixels", "inat2018": "finetuned"},
     "images": True,
     "in_memory": False,
+    "label_crops": 1,
     "label_fraction": 0.1,
     "label_seed": 5,
     "labels": {
