@@ -11,7 +11,7 @@ import numpy as np
 from csp_core.data.sets.fmow import LAYOUT as FMOW
 from csp_core.data.sets.inat2018 import LAYOUT as INAT
 from csp_core.data.sets.published import Layout
-from tests.data.sets import bigearthnet, tiles
+from tests.data.sets import bigearthnet, pastis, series, tiles
 from tests.data.sets import photos as pictures
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
@@ -127,6 +127,9 @@ FOLDERS = {
     "fmow": (fmow, {"images": False}),
     "inat2018": (inat2018, {"images": False}),
     "occurrences": (table, {}),
+    "pastis": (pastis.make, {"split_method": "random"}),
+    "phenology": (lambda folder: None, {"size": 60, "side": 8, "dates": 2, "parcels": 3}),
     "photos": (photos, {"size": 8}),
+    "series": (series.make, {}),
     "tiles": (tiles.make, {"crop": 8, "classes": tiles.CLASSES, "ignored": [100]}),
 }

@@ -8,10 +8,20 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from csp_core.data import DATASETS, collate, load_dataset
+from csp_core.data import DATASETS, Sample, collate, counts, load_dataset
 from csp_core.data.records import count_classes
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
-from tests.data.sets import bigearthnet, eurosat, fmow, inat2018, occurrences, photos, tiles
+from tests.data.sets import (
+    bigearthnet,
+    eurosat,
+    fmow,
+    inat2018,
+    occurrences,
+    pastis,
+    photos,
+    series,
+    tiles,
+)
 
 OPTIONS = {
     "bigearthnet": bigearthnet.options,
@@ -20,7 +30,10 @@ OPTIONS = {
     "fmow": fmow.options,
     "inat2018": inat2018.options,
     "occurrences": occurrences.options,
+    "pastis": pastis.options,
+    "phenology": lambda folder: {"size": 40, "side": 8, "dates": 4, "parcels": 3},
     "photos": photos.options,
+    "series": series.options,
     "tiles": tiles.options,
 }
 
@@ -36,7 +49,7 @@ def test_every_sample_has_the_schema(loader):
     assert len(data) > 0 and data.name and data.info["split"]
     for i in range(len(data)):
         sample = data[i]
-        assert set(sample) <= {"lonlat", "date", "hour", "label", "labels", "image"}
+        assert set(sample) <= set(Sample.__annotations__)
         assert sample["lonlat"].shape == (2,) and sample["lonlat"].dtype == torch.float32
         lon, lat = sample["lonlat"].tolist()
         known = not (math.isnan(lon) or math.isnan(lat))
@@ -53,8 +66,19 @@ def test_every_sample_has_the_schema(loader):
         if "image" in sample:
             # Pixels (C, H, W), whole or floating-point, or a vector of precomputed features.
             image = sample["image"]
-            assert image.ndim == 3 or (image.ndim == 1 and image.is_floating_point())
+            assert image.ndim == (4 if "days" in sample else 3) or (
+                image.ndim == 1 and image.is_floating_point()
+            )
             assert image.is_floating_point() or image.dtype in (torch.uint8, torch.int16)
+        if "days" in sample:
+            days = sample["days"]
+            assert days.dtype == torch.float32 and days.shape == image.shape[:1]
+            known = days[~days.isnan()]
+            assert len(known) >= 2 and bool(((known >= 0) & (known < 1)).all())
+        if "mask" in sample:
+            mask = sample["mask"]
+            assert mask.dtype == torch.int64 and mask.shape == image.shape[-2:]
+            assert -1 <= mask.min() and mask.max() < len(data.classes) and sample["label"] == -1
 
 
 def test_parts_make_up_the_whole(loader):
@@ -69,11 +93,13 @@ def test_parts_make_up_the_whole(loader):
 def test_classes_are_the_same_in_every_part_and_counted_in_training(loader):
     train = loader("train")
     counted = list(count_classes(train.label, train.labels, len(train.classes)))
+    if (masks := getattr(train, "masks", None)) is not None:
+        counted = list(counts.pixels(masks, len(train.classes)))
     for split in ("train", "val", "test", "all"):
         assert loader(split).classes == train.classes
     assert list(train.classes.counts) == counted
     # Published numbers of classes are kept, so that published predictions fit.
-    if train.name not in ("inat2018", "fmow"):
+    if train.name not in ("inat2018", "fmow", "pastis"):
         assert list(train.classes.names) == sorted(train.classes.names)
 
 

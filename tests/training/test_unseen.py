@@ -36,6 +36,7 @@ OTHERS: dict[str, Any] = {
     "images": True,
     "in_memory": False,
     "label_crops": 1,
+    "dates": 2,
     "label_fraction": 0.1,
     "label_seed": 5,
     "labels": {
@@ -43,7 +44,9 @@ OTHERS: dict[str, Any] = {
         "eurosat": 6,
         "fmow": 4,
         "inat2018": 4,
+        "phenology": 8,
         "photos": 8,
+        "series": 6,
         "tiles": 12,
     },
     "max_per_class": 9,
@@ -57,7 +60,11 @@ OTHERS: dict[str, Any] = {
 }
 # Lists that go with published parts, and a number that a fake folder has too few patches of each
 # class for, are shown where these data sets are tested.
-LISTS = {"eurosat": {"index_file"}, "bigearthnet": {"published_labels", "labels"}}
+LISTS = {
+    "eurosat": {"index_file"},
+    "bigearthnet": {"published_labels", "labels"},
+    "pastis": {"labels"},
+}
 DECLARED = [
     (name, option)
     for name, facts in FACTS.items()
@@ -104,7 +111,7 @@ def test_every_part_tells_the_same_test(fakes, name):
     parts = [load_dataset(name, split, **base) for split in ("train", "val", "test", "all")]
     (found,) = {part.test_hash for part in parts}
     # Invented and published tests follow from the options alone.
-    hashed = ("bigearthnet", "eurosat", "occurrences", "photos", "tiles")
+    hashed = ("bigearthnet", "eurosat", "occurrences", "pastis", "photos", "series", "tiles")
     assert len(found) == (64 if name in hashed else 0)
     assert join_records(*parts[:2]).test_hash == found
     if found:

@@ -73,7 +73,7 @@ def read_bands(content: bytes, name: str = "", fit: int | None = None) -> Found 
         if file.count <= PLAIN_BANDS:
             return None
         _check_size(file, name)
-        _check_blocks(file, name)
+        check_blocks(file, name)
         found = Narrowed(file.nodata)
         pixels = _read(file, list(file.indexes), fit, name, found)
         return pixels, (file.count, file.height, file.width), found.notes()
@@ -96,7 +96,7 @@ def read_as_picture(content: bytes, name: str = "", fit: int | None = None) -> F
     """
     with opened(content, name) as file:
         _check_size(file, name)
-        _check_blocks(file, name)
+        check_blocks(file, name)
         inverted = _check_colours(content, file.dtypes[0], name)
         bands = [1, 2, 3] if file.count >= 3 else [1]
         scale = find_scale(_sampled(file, bands, SAMPLED), file.nodata, name)
@@ -226,8 +226,16 @@ def _check_size(file: Any, name: str) -> None:
         )
 
 
-def _check_blocks(file: Any, name: str) -> None:
-    """Refuse what can only be decoded in large pieces."""
+def check_blocks(file: Any, name: str) -> None:
+    """Refuse what can only be decoded in large pieces.
+
+    Args:
+        file: The open data set of rasterio.
+        name: What to call it.
+
+    Raises:
+        BadRecordError: If it is stored so.
+    """
     from rasterio.enums import Interleaving
 
     kind = np.dtype(file.dtypes[0])
@@ -242,8 +250,8 @@ def _check_blocks(file: Any, name: str) -> None:
 
 
 @contextmanager
-def opened(content: bytes, name: str) -> Iterator[Any]:
-    """Open a TIFF in memory with GDAL."""
+def opened(content: bytes, name: str, driver: str = "GTiff") -> Iterator[Any]:
+    """Open a TIFF, or a file of another format of GDAL, in memory."""
     from rasterio import Env
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
@@ -255,12 +263,13 @@ def opened(content: bytes, name: str) -> Iterator[Any]:
             with (
                 Env(GDAL_CACHEMAX=CACHE_MEGABYTES << 20),
                 MemoryFile(content) as memory,
-                memory.open(driver="GTiff") as file,
+                memory.open(driver=driver) as file,
             ):
                 yield file
                 return
         except RasterioError as error:
             reason = (str(error).splitlines() or [""])[0][:100]
+    what = "TIFF" if driver == "GTiff" else "raster"
     raise BadRecordError(
-        f"The TIFF is cut short or damaged ({reason}): copy it again.", file=name or None
+        f"The {what} is cut short or damaged ({reason}): copy it again.", file=name or None
     )

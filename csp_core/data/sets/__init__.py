@@ -14,7 +14,10 @@ from csp_core.data.sets.eurosat import load_eurosat
 from csp_core.data.sets.fmow import load_fmow
 from csp_core.data.sets.inat2018 import load_inat2018
 from csp_core.data.sets.occurrences import load_occurrences
+from csp_core.data.sets.pastis import load_pastis
+from csp_core.data.sets.phenology import load_phenology
 from csp_core.data.sets.photos import load_photos
+from csp_core.data.sets.series import load_series
 from csp_core.data.sets.tiles import load_tiles
 from csp_core.errors import ConfigError, UnknownNameError
 
@@ -25,7 +28,10 @@ DATASETS: dict[str, Callable[..., RecordDataset]] = {
     "fmow": load_fmow,
     "inat2018": load_inat2018,
     "occurrences": load_occurrences,
+    "pastis": load_pastis,
+    "phenology": load_phenology,
     "photos": load_photos,
+    "series": load_series,
     "tiles": load_tiles,
 }
 

@@ -59,7 +59,12 @@ FACTS = {
     "occurrences": Facts(
         keeps_test=frozenset({"label_fraction", "max_per_class", "buffer_km"}), taxa=True
     ),
+    # Crops are of patches, and these are dealt.
+    "pastis": Facts(keeps_test=frozenset({"buffer_km", "dates"}) | _LABELS, masks=True),
+    # It has no hash, for the reason that demo has none.
+    "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
+    "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     "tiles": Facts(
         keeps_test=frozenset({"buffer_km", "label_crops"}) | _LABELS, label_sets=True, masks=True
     ),

@@ -1,0 +1,1 @@
+"""Series of images through time: their dates, tables, stacks of rasters and curves of growth."""
