@@ -153,8 +153,9 @@ def main() -> None:
     body = (
         f"A U-Net of {weights:,} weights maps invented scenes of three bands by windows of 512"
         f" pixels that share 64: GeoTIFF in, GeoTIFF with overviews and CSV out, {options.threads}"
-        f" thread(s).\n\n{markdown(head, rows)}\n\nAims: {AIM_TILES} tiles a minute, a scene of 10,000"
-        f" × 10,000 in at most {AIM_MB:,} MB, processor seconds a million pixels alike. The largest"
+        f" thread(s).\n\n{markdown(head, rows)}\n\nAims: {AIM_TILES} tiles a minute, a scene of"
+        f" 10,000 × 10,000 in at most {AIM_MB:,} MB, processor seconds a million pixels"
+        " alike. The largest"
         f" scene here took {largest['peak_mb']:,.0f} MB, Python and its libraries counted. Seconds"
         " depend on what else the machine does; processor seconds less so."
     )
