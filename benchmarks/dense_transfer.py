@@ -44,11 +44,13 @@ BLOCKS: dict[str, int | None] = {
 }
 # Passes through what is labelled; a pass of a few blocks has few steps.
 STEPS, BATCH = 400, 16
+# Of the starts, through EuroSAT and through the ground of Korea.
+PASSES = (2, 20)
 RATES = {"small": (1e-3, 3e-3), "larger": (3e-4, 1e-3)}
 MIOU, BARE = "miou", "without background"
 
 
-def starts(root: Path, epochs: int) -> dict[str, dict[str, Any]]:
+def starts(root: Path, passes: tuple[int, int]) -> dict[str, dict[str, Any]]:
     """Give the configurations of what is trained without masks, by name."""
     europe = yaml.safe_load((CONFIGS / "eurosat_contrast_cpu.yaml").read_text())
     korea = yaml.safe_load((CONFIGS / "korea_contrast_cpu.yaml").read_text())
@@ -66,10 +68,7 @@ def starts(root: Path, epochs: int) -> dict[str, dict[str, Any]]:
     for name, tree in found.items():
         tree = found[name] = copy.deepcopy(tree)
         tree["name"] = name.replace(" ", "-").replace(",", "").lower()
-        tree["training"] |= {
-            "epochs": epochs * (10 if name in (ASIA, BOTH) else 1),
-            "device": "cpu",
-        }
+        tree["training"] |= {"epochs": passes[name in (ASIA, BOTH)], "device": "cpu"}
     return found
 
 
@@ -78,12 +77,12 @@ def home(name: str) -> Path:
     return Path(os.environ["DENSE_CELLS"]) / name.replace(" ", "-").replace(",", "").lower()
 
 
-def pretrain(name: str, epochs: int) -> None:
+def pretrain(name: str, passes: tuple[int, int]) -> None:
     """Train a start, where it is not there yet, and keep how long that took."""
     folder = home(name)
     if (folder / "model").is_dir():
         return
-    tree = starts(Path(os.environ["DENSE_ROOT"]), epochs)[name]
+    tree = starts(Path(os.environ["DENSE_ROOT"]), passes)[name]
     if name == BOTH:
         tree["model"]["init_from"] = str(home(EUROPE))
     torch.set_num_threads(1)
@@ -154,6 +153,11 @@ def work(cell: Cell) -> dict[str, float]:
     return {**whole, **found, "rate": rate_of_best, "fit_seconds": time.monotonic() - began}
 
 
+def passes_of(options: argparse.Namespace) -> tuple[int, int]:
+    """Give how often a start sees EuroSAT, and the ground of Korea."""
+    return (1, 1) if options.quick else PASSES
+
+
 def cells_of(options: argparse.Namespace) -> list[Cell]:
     """List the cells, those with few labels first."""
     steps = 10 if options.quick else STEPS
@@ -165,7 +169,7 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
             for row in rows:
                 rates = RATES["larger" if row in (IMAGENET, TWIN) else "small"]
                 settings = {"row": row, "blocks": blocks, "steps": steps, "rates": rates[:1]
-                            if options.quick else rates, "epochs": options.epochs}  # fmt: skip
+                            if options.quick else rates, "passes": passes_of(options)}  # fmt: skip
                 cells.append(Cell(row, column, seed, settings))
     return cells
 
@@ -240,7 +244,6 @@ def extend(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "dense_transfer")
     parser.set_defaults(draws=3)
     parser.add_argument("--root", type=Path, default=ROOT / "../shared/data")
-    parser.add_argument("--epochs", type=int, default=2, help="passes of a start through EuroSAT")
 
 
 def main() -> None:
@@ -249,12 +252,11 @@ def main() -> None:
     os.environ |= {"DENSE_ROOT": str(options.root.resolve()),
                    "DENSE_CELLS": str(options.cells.resolve())}  # fmt: skip
     cells = cells_of(options)
-    if options.quick:
-        options.epochs = 1
     began = time.monotonic()
     if not options.tables_only:
-        for name in [row for row in starts(options.root, 1) if row in {c.row for c in cells}]:
-            pretrain(name, options.epochs)
+        planned = {cell.row for cell in cells}
+        for name in [row for row in starts(options.root, PASSES) if row in planned]:
+            pretrain(name, passes_of(options))
     left = None if options.seconds is None else options.seconds - (time.monotonic() - began)
     outcome = run_cells(cells, work, options.cells, workers=options.workers, seconds=left,
                         tables_only=options.tables_only)  # fmt: skip

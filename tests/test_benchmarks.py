@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 BIRDS = ROOT.parent / "shared" / "data" / "birds"
+KOREA = ROOT.parent / "shared" / "data" / "korea_landcover"
 LAND = ROOT.parent / "shared" / "data" / "bigearthnet"
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "segment_speed": (None, ["--cells", "cells"]),
     "killed_jobs": (None, ["--cells", "cells"]),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
+    "dense_transfer": (KOREA, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),

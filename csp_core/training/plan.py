@@ -137,7 +137,9 @@ def pretrain_config(config: RunConfig) -> RunConfig | None:
     """
     if not config.pretrain:
         return None
-    return derive_config(config, {"training.refit": False, **config.pretrain}, source="pretrain")
+    # What is watched of the fine-tuning is as a rule not measured of another objective.
+    own = {"training.refit": False, "training.monitor": "auto"}
+    return derive_config(config, {**own, **config.pretrain}, source="pretrain")
 
 
 def trained_epochs(directory: Path) -> int | None:
