@@ -63,8 +63,7 @@ def legend(answer: Answer) -> None:
     keys.append(
         f'<span><i style="background:{STRIPES}"></i>doubtful: no class reaches {LEAST:.0%}</span>'
     )
-    st.html(f'<div class="csp-legend" role="list" aria-label="Colours of the classes">'
-            f"{''.join(keys)}</div>")  # fmt: skip
+    st.html(f'<div class="csp-legend">{"".join(keys)}</div>')
 
 
 def summary(answer: Answer) -> str:
