@@ -51,7 +51,14 @@ def scene_picture(scene: HeldScene, cells: NDArray[np.int64]) -> bytes:
     bands = scene.values[:3] if len(scene.values) >= 3 else scene.values[:1]
     shown = bands if bands.dtype == np.uint8 else _stretched(bands, scene.valid)
     flat = np.broadcast_to(shown, (3, *shown.shape[1:])).reshape(3, -1)
-    return _webp(flat[:, _continued(cells)], _there(scene.valid, cells))
+    there = _there(scene.valid, cells)
+    # Browsers round the places of two pictures: a line of this one would stand out below the other.
+    inner = there.copy()
+    for axis in (0, 1):
+        here, beside = np.moveaxis(inner, axis, 0), np.moveaxis(there, axis, 0)
+        here[1:] &= beside[:-1]
+        here[:-1] &= beside[1:]
+    return _webp(flat[:, _continued(cells)], inner)
 
 
 def _webp(rgb: NDArray[np.uint8], there: NDArray[np.bool_]) -> bytes:
