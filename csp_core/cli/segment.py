@@ -72,18 +72,21 @@ def segment(
     Of a model that looks at several dates of one place, IN are these dates, named by their day.
     """
     from csp_core.inference.segment import takes_series
+    from csp_core.raster import read_credit
     from csp_core.raster.scenes import Drawing, Wanted, draw_maps, legend_of, list_scenes
     from csp_core.store import load_model
 
     loaded = load_model(model)
     wanted = Wanted(output, probabilities, polygons, areas, smallest)
-    drawing = Drawing(window, overlap, doubtful, bits, _learned_metres(model), dask)
+    credit = read_credit(model)
+    drawing = Drawing(window, overlap, doubtful, bits, _learned_metres(model), dask, credit)
     found = list_scenes(scenes)
     days: tuple[float | None, ...] = ()
     if takes_series(loaded):
         found, days = _dated(found)
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*shown, TimeRemainingColumn(), console=err, transient=True) as bar, clearing_up():
+    live = {"console": err, "transient": True, "disable": not err.is_terminal}
+    with Progress(*shown, TimeRemainingColumn(), **live) as bar, clearing_up():  # type: ignore[arg-type]
         task = bar.add_task("Windows", total=None)
 
         def tell(name: str, done: int, total: int) -> None:
@@ -107,10 +110,13 @@ def segment(
 
 
 def _learned_metres(model: str) -> float | None:
-    """Read how wide a pixel of the training pictures is, as the model's card tells people."""
+    """Read how wide a pixel of the training pictures is: of the card, else of the data."""
     from csp_core.raster.scenes import told_of_data
+    from csp_core.store import find_model, read_front
+    from csp_core.store.introduction import read_introduction
 
-    metres = told_of_data(model).get("pixel_metres")
+    told = read_introduction(read_front(find_model(model))[0]).metres
+    metres = told_of_data(model).get("pixel_metres") if told is None else told
     known = isinstance(metres, (int, float)) and math.isfinite(metres) and metres > 0
     return float(metres) if known else None  # type: ignore[arg-type]
 

@@ -23,13 +23,13 @@ from csp_core.inference.segment.ask import (
     segment,
     takes_series,
 )
+from csp_core.inference.segment.blend import Read, Strip, count_windows, strips
 from csp_core.inference.segment.likeness import (
     LikePlace,
     component_picture,
     like_places,
     likeness,
 )
-from csp_core.inference.segment.strips import Read, Strip, count_windows, strips
 from csp_core.inference.segment.windows import OVERLAP, SIDE, UNIT, Windows
 
 __all__ = [

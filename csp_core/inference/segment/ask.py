@@ -13,7 +13,7 @@ from torch import Tensor
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.inference.segment.areas import LEAST, classes_of, doubtful
-from csp_core.inference.segment.strips import BATCH, Predict, Read, strips
+from csp_core.inference.segment.blend import BATCH, Predict, Read, strips
 from csp_core.inference.segment.windows import OVERLAP, SIDE, Windows
 
 # Series take as many times the memory as they have dates.
@@ -173,7 +173,8 @@ def segment(
 
     Args:
         model: A model of pixels.
-        image: ``(C, H, W)`` of any kind an image encoder takes; of series ``(T, C, H, W)``.
+        image: ``(C, H, W)`` of any kind an image encoder takes; of series ``(T, C, H, W)``, or one
+            date alone.
         days: ``(T,)`` part of the year of each date, NaN where unknown; only of series.
         valid: ``(H, W)`` bool, where there is data; everywhere if None.
         window: Longest side of a window, pixels; see ``make_windows``.
@@ -189,12 +190,7 @@ def segment(
         BadRecordError: If the picture has another shape.
     """
     check_pixel_model(model)
-    dimensions = 4 if takes_series(model) else 3
-    if image.ndim != dimensions:
-        shape = "(T, C, H, W), a series" if dimensions == 4 else "(C, H, W)"
-        raise BadRecordError(
-            f"The picture has shape {tuple(image.shape)}; {model.name!r} takes {shape}."
-        )
+    image = _dates(model, image)
     windows = make_windows(model, image.shape[-2], image.shape[-1], window, overlap)
     probs = image.new_zeros(len(model.classes), *image.shape[-2:], dtype=torch.float32)
     there = torch.zeros(image.shape[-2:], dtype=torch.bool)
@@ -238,6 +234,7 @@ def embed_picture(
         ``(dim, h, w)`` float32; ``(h, w)`` bool, whether a cell has any data; and how many pixels a
         side a cell has.
     """
+    image = _dates(model, image)
     height, width = image.shape[-2:]
     windows = make_windows(model, height, width, window, overlap)
     cell = max(1, -(-max(height, width) // side))
@@ -258,6 +255,19 @@ def embed_picture(
         counts.index_add_(0, into, strip.valid.flatten().float())
     mean = sums / counts.clamp_min(1)
     return mean.view(dim, high, wide), (counts > 0).view(high, wide), cell
+
+
+def _dates(model: PixelModel, image: Tensor) -> Tensor:
+    """Check the shape of a picture; one alone is a series of one date for a model of series."""
+    series = takes_series(model)
+    if series and image.ndim == 3:
+        return image[None]
+    if image.ndim != 3 + series:
+        shape = "(T, C, H, W), a series" if series else "(C, H, W)"
+        raise BadRecordError(
+            f"The picture has shape {tuple(image.shape)}; {model.name!r} takes {shape}."
+        )
+    return image
 
 
 def _dimensions(model: object) -> int:

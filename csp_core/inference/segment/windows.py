@@ -88,8 +88,10 @@ class Windows:
         return even if number == 1 else max(even, 2 * self.overlap)
 
     def _starts(self, length: int, size: int) -> tuple[int, ...]:
+        if length <= size:
+            return (0,)
         step = size - self.overlap
-        number = max(1, math.ceil((length - self.overlap) / step))
+        number = math.ceil((length - self.overlap) / step)
         return tuple(step * i for i in range(number))
 
     def weights(self, row: int, column: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from csp_core import __version__
+import csp_core
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import Scene, SceneFacts, open_scene
 from csp_core.errors import BadRecordError, ConfigError
@@ -28,7 +28,7 @@ from csp_core.inference.segment.ask import (
     predictor,
     takes_series,
 )
-from csp_core.inference.segment.strips import Read, count_windows, strips
+from csp_core.inference.segment.blend import Read, count_windows, strips
 from csp_core.inference.segment.suits import check_bands, misfits
 from csp_core.inference.segment.windows import Windows
 from csp_core.raster.blocks import in_turn
@@ -157,8 +157,7 @@ class _Work:
         facts = dates[0].facts
         ground = Ground.of(facts)
         notes = self.notes(dates, ground)
-        tags = {"model": self.model.name, "software": f"csp_core {__version__}"}
-        tags["source"] = ", ".join(date.facts.name for date in dates)
+        tags = self.tags(dates)
         sums, empty = AreaSums(self.model.classes.names, least=self.drawing.least), 0
         with ExitStack() as files:
             into = files.enter_context(class_file(output, facts, self.legend, tags))
@@ -185,6 +184,17 @@ class _Work:
             no_data=empty / (facts.height * facts.width),
             notes=notes,
         )
+
+    def tags(self, dates: list[Scene]) -> dict[str, str]:
+        credit = self.drawing.credit
+        told = {
+            "model": self.model.name,
+            "software": f"csp_core {csp_core.__version__}",
+            "source": ", ".join(date.facts.name for date in dates),
+            "license": credit.license,
+            "attribution": credit.attribution,
+        }
+        return {name: text for name, text in told.items() if text}
 
     def notes(self, dates: list[Scene], ground: Ground | None) -> tuple[str, ...]:
         told = [] if ground else [f"{dates[0].facts.unplaced} Areas are in pixels."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,13 +132,17 @@ def _geotiff(
     path: str | Path, facts: SceneFacts, profile: Mapping[str, Any], resampling: str
 ) -> Iterator[Any]:
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.shutil import copy
 
     path = Path(path)
     with writing(path) as temporary:
         # Beside the file, as the disk of temporary files may be small.
-        with tempfile.TemporaryDirectory(dir=temporary.parent, prefix=f".{path.name}.") as folder:
+        with (
+            tempfile.TemporaryDirectory(dir=temporary.parent, prefix=f".{path.name}.") as folder,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
             raw, packed = Path(folder) / "raw.tif", Path(folder) / "packed.tif"
             try:
                 with rasterio.open(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +106,13 @@ def outline(
 def _shapes(path: str | Path, smallest: int) -> Iterator[tuple[Any, int]]:
     """Give each connected part of a map, in columns and rows, with its number."""
     import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.features import shapes, sieve
 
-    with rasterio.open(path, driver="GTiff") as file:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        file = rasterio.open(path, driver="GTiff")
+    with file:
         if smallest > 1:
             joined = sieve(rasterio.band(file, 1), smallest, mask=file.read_masks(1) > 0)
             yield from ((shape, int(number)) for shape, number in shapes(joined, connectivity=4))

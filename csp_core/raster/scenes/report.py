@@ -8,6 +8,7 @@ from typing import Any
 from csp_core.data.pictures.scene import SceneFacts
 from csp_core.errors import ConfigError
 from csp_core.inference.segment.areas import LEAST, ClassArea
+from csp_core.raster.output import NO_CREDIT, Credit
 from csp_core.raster.scenes.files import LEVELS
 from csp_core.raster.scenes.legend import MapLegend
 
@@ -23,6 +24,7 @@ class Drawing:
         bits: Of a stored probability, 8 or 16.
         metres: Side of a pixel of the pictures that the model learned from, or None.
         scheduler: What Dask computes on; None to compute here, without Dask.
+        credit: Whom the files name.
 
     Raises:
         ConfigError: If ``bits`` is another number.
@@ -34,6 +36,7 @@ class Drawing:
     bits: int = 8
     metres: float | None = None
     scheduler: str | None = None
+    credit: Credit = NO_CREDIT
 
     def __post_init__(self) -> None:
         """Check the bits."""
