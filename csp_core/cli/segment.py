@@ -73,14 +73,8 @@ def segment(
     """
     from csp_core.inference.segment import takes_series
     from csp_core.raster import read_credit
-    from csp_core.raster.scenes import (
-        Drawing,
-        Wanted,
-        draw_maps,
-        learned_metres,
-        legend_of,
-        list_scenes,
-    )
+    from csp_core.raster.scenes import Drawing, Wanted, draw_maps, learned_metres
+    from csp_core.raster.scenes import legend_of, list_scenes  # isort: skip
     from csp_core.store import load_model
 
     loaded = load_model(model)
