@@ -69,8 +69,11 @@ def write_scene(path: Path, side: int, seed: int = 0) -> None:
 
 
 def peak_mb() -> float:
-    """Give the most memory that this process has held, megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Give the most memory that this process has held, megabytes.
+
+    It is no less than what its parent held when it began, so it may be told too high.
+    """
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def measure(model: Path, source: Path, threads: int) -> dict[str, float]:
@@ -78,15 +81,13 @@ def measure(model: Path, source: Path, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     loaded = load_model(model)
     scenes = sorted(source.iterdir()) if source.is_dir() else [source]
-    before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         wanted = Wanted(Path(folder) / "maps", areas=Path(folder) / "areas.csv")
         wall, cpu = time.perf_counter(), time.process_time()
         report = draw_maps(loaded, scenes, wanted, make_legend(loaded.classes))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     pixels = sum(area.pixels for one in report.maps for area in one.areas)
-    return {"pixels": pixels, "seconds": wall, "cpu_seconds": cpu,
-            "before_mb": before, "peak_mb": peak_mb()}  # fmt: skip
+    return {"pixels": pixels, "seconds": wall, "cpu_seconds": cpu, "peak_mb": peak_mb()}
 
 
 def cell(name: str, side: int, options: argparse.Namespace, model: Path) -> dict[str, float]:
@@ -125,7 +126,6 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
         f"{60 * tiles / found['seconds']:,.0f}",
         f"{60 * tiles / found['cpu_seconds']:,.0f}",
         f"{found['peak_mb']:,.0f}",
-        f"{found['peak_mb'] - found['before_mb']:,.0f}",
     ]
 
 
@@ -143,7 +143,7 @@ def main() -> None:
         found = {name: cell(name, side, options, model) for name, side in cases.items()}
     head = (
         *("scene", "million pixels", "seconds", "processor seconds", "of these a million pixels"),
-        *(f"tiles of {TILE}² a minute", "of one processor's", "peak MB", "of these for the scene"),
+        *(f"tiles of {TILE}² a minute", "of one processor's", "peak MB"),
     )
     rows = [
         row(f"tiles of {side}²" if name == "tiles" else f"{side:,} × {side:,}", found[name])
@@ -153,11 +153,11 @@ def main() -> None:
     body = (
         f"A U-Net of {weights:,} weights maps invented scenes of three bands by windows of 512"
         f" pixels that share 64: GeoTIFF in, GeoTIFF with overviews and CSV out, {options.threads}"
-        f" threads. {markdown(head, rows)}\n\nAims: {AIM_TILES} tiles a minute, a scene of 10,000 ×"
-        f" 10,000 in at most {AIM_MB:,} MB, processor seconds a million pixels alike. The largest"
+        f" thread(s).\n\n{markdown(head, rows)}\n\nAims: {AIM_TILES} tiles a minute, a scene of 10,000"
+        f" × 10,000 in at most {AIM_MB:,} MB, processor seconds a million pixels alike. The largest"
         f" scene here took {largest['peak_mb']:,.0f} MB, Python and its libraries counted. Seconds"
         " depend on what else the machine does; processor seconds less so."
-    ).replace("threads. |", "threads.\n\n|")
+    )
     write_report("segment_speed", "Maps of scenes: speed and memory", body,
                  {"weights": weights, "cells": found}, options)  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from clusters.region import home_of, inside, read_bounds
+from clusters.region import inside, read_bounds
 from csp_core.errors import CspError
 from csp_core.grid import Bounds
 from csp_core.store import ModelInfo, read_model_config
@@ -20,6 +20,7 @@ from shared.address import (
     read_zoom,
     tidy,
 )
+from shared.home import home_of
 
 METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 PROJECTIONS = {"pca": "PCA", "umap": "UMAP"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from csp_core.files import parse_yaml, printable, read_yaml
 from csp_core.model import BASELINES
 from csp_core.objectives import OBJECTIVES
 
+# Whose keys a stage may change one by one; others are components, which are named anew.
+SECTIONS = ("data", "model", "training", "card")
 # Of an override's key; the configuration has four.
 MOST_SECTIONS = 10
 
@@ -249,10 +251,19 @@ def derive_config(
     tree = config.model_dump(mode="json")
     tree["teachers"], tree["pretrain"] = [], None
     tree["seed"] = config.seed if seed is None else seed
-    for key, value in changes.items():
+    for key, value in _plain_changes(changes):
         *sections, last = key.split(".")
         set_key(tree, sections, last, value, f"{source}: {key}")
     return parse_config(tree, source=source)
+
+
+def _plain_changes(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield changes key by key: a section of which some keys are given keeps its others."""
+    for key, value in changes.items():
+        if key in SECTIONS and isinstance(value, Mapping) and "name" not in value:
+            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
 
 
 def _explain(item: dict[str, Any]) -> str:
@@ -280,6 +291,8 @@ def _override(tree: dict[str, Any], override: str) -> None:
     value = parse_yaml(text, f"The value of {override[:200]!r}")
     *sections, last = key.strip().split(".")
     value = anchor_value(key.strip(), value, Path.cwd(), resolve=True)
+    if sections[:1] == ["pretrain"]:  # its keys are written as those of overrides
+        sections, last = sections[:1], ".".join([*sections[1:], last])
     set_key(tree, sections, last, value, override)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import Objective
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
+from csp_core.objectives.dense import CSCL, DenseContrast
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.semisup import METHODS
@@ -15,6 +16,7 @@ from csp_core.objectives.supervised import (
     ImageSoftmax,
     LabelSets,
     Segmentation,
+    SoftLabelSets,
     Softmax,
     SoftTargets,
 )
@@ -28,6 +30,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "image_softmax": ImageSoftmax,
     "label_sets": LabelSets,
     "segmentation": Segmentation,
+    "soft_label_sets": SoftLabelSets,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,
@@ -36,6 +39,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
     "simclr": SimCLR,
+    "dense_contrast": DenseContrast,
+    "cscl": CSCL,
     **METHODS,
 }
 

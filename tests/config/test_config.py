@@ -194,6 +194,18 @@ def test_paths_of_other_stages_are_relative_to_the_file_and_stay_on_the_machine(
     assert stages.without_folders()["pretrain"]["data.root"] == "start"
 
 
+@pytest.mark.parametrize("given", [{"training": {"epochs": 3}}, {"training.epochs": 3}])
+def test_a_stage_keeps_what_it_is_not_given(write, given):
+    path = write({"training": {"batch_size": 77, "epochs": 9}, "pretrain": given})
+    config = load_config(path)
+    first = derive_config(config, config.pretrain, source="pretrain")
+    assert first.training.epochs == 3 and first.training.batch_size == 77
+    config = load_config(path, ["pretrain.training.epochs=1", "pretrain.model.dim=8"])
+    first = derive_config(config, config.pretrain, source="pretrain")
+    assert first.training.epochs == 1 and first.training.batch_size == 77
+    assert first.model.dim == 8 and config.model.dim != 8 and config.training.epochs == 9
+
+
 def test_an_objective_that_is_taught_needs_teachers(write):
     with pytest.raises(ConfigError) as told:
         load_config(write({"objective": "soft_targets"}))

@@ -36,12 +36,16 @@ OPTIONS = {
     "series": series.options,
     "tiles": tiles.options,
 }
+MASKED = "tiles with masks"
 
 
-@pytest.fixture(params=sorted(DATASETS))
+@pytest.fixture(params=[*sorted(DATASETS), MASKED])
 def loader(request, tmp_path):
-    options = OPTIONS[request.param](tmp_path)
-    return lambda split="train", **more: load_dataset(request.param, split, **options, **more)
+    name, make = request.param, OPTIONS.get(request.param)
+    if request.param == MASKED:
+        name, make = "tiles", lambda folder: tiles.masked(folder) | {"gap": 0}
+    options = make(tmp_path)
+    return lambda split="train", **more: load_dataset(name, split, **options, **more)
 
 
 def test_every_sample_has_the_schema(loader):
@@ -79,6 +83,8 @@ def test_every_sample_has_the_schema(loader):
             mask = sample["mask"]
             assert mask.dtype == torch.int64 and mask.shape == image.shape[-2:]
             assert -1 <= mask.min() and mask.max() < len(data.classes) and sample["label"] == -1
+        if "valid" in sample:
+            assert sample["valid"].dtype == torch.bool and (mask[~sample["valid"]] == -1).all()
 
 
 def test_parts_make_up_the_whole(loader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from csp_core.data.tiles.files import APART, Listing, Tile
 from csp_core.data.tiles.legend import UNKNOWN, Legend
 from csp_core.data.tiles.raster import Raster, open_raster
+from csp_core.errors import BadRecordError
 
 Pixels = npt.NDArray[Any]
 
@@ -53,11 +55,13 @@ class Cutting:
                 self._slot.setdefault((*cut.cell, tile.source.day), len(self._slot))
         number, square = len(self._slot), (side, side)
         bands = len(listing.tiles[0].bands)
+        _check_memory(number * side**2, bands * np.dtype(listing.kind).itemsize, listing)
         # Memory of zeros is taken when something is written there.
         self.array: Pixels = np.zeros((number, bands, *square), dtype=listing.kind)
         kind = np.int8 if len(legend.names) < 128 else np.int16
         self.masks: Pixels = np.zeros((number, *square), dtype=kind)
         self.valid = np.zeros((number, *square), dtype=np.bool_) if least < 1 else None
+        self.pixels = np.zeros((number, len(legend.names)), dtype=np.int64)
         self._score = np.full(number, -1, dtype=np.int64)
         self._of: list[Cut | None] = [None] * number
         self._first: dict[tuple[int, int], int] = {}
@@ -103,7 +107,10 @@ class Cutting:
         if mask is None:
             return None
         values, known = mask.rows(*rows, mask.header.bands)
-        found = np.full(known.shape, UNKNOWN, dtype=self.masks.dtype)
+        # Many files call their background no data; where it is a class, it is one.
+        nodata = mask.header.nodata
+        usual = self.legend.numbers.index(nodata) if nodata in self.legend.numbers else UNKNOWN
+        found = np.full(known.shape, usual, dtype=self.masks.dtype)
         found[known] = self.legend.number(values[0][known], f"masks/{mask.header.name}")
         return found
 
@@ -133,6 +140,8 @@ class Cutting:
             return
         self.array[at], self._of[at], self._score[at] = image, cut, score
         self.masks[at] = UNKNOWN if mask is None else mask
+        known: Pixels = self.masks[at][self.masks[at] >= 0]
+        self.pixels[at] = np.bincount(known, minlength=self.pixels.shape[1])
         if self.valid is not None:
             self.valid[at] = inside
 
@@ -164,12 +173,26 @@ class Cutting:
             What is kept, a row of the arrays each.
         """
         kept = [at for at, cut in enumerate(self._of) if cut is not None]
-        arrays = [self.array, self.masks, *([] if self.valid is None else [self.valid])]
+        arrays = [self.array, self.masks, self.pixels]
+        arrays += [] if self.valid is None else [self.valid]
         for new, old in enumerate(kept):
             if new != old:
                 for array in arrays:
                     array[new] = array[old]
         self.array, self.masks = self.array[: len(kept)], self.masks[: len(kept)]
+        self.pixels = self.pixels[: len(kept)]
         self.valid = None if self.valid is None else self.valid[: len(kept)]
         np.maximum(self.masks, UNKNOWN, out=self.masks)
         return [cut for cut in self._of if cut is not None]
+
+
+def _check_memory(pixels: int, each: int, listing: Listing) -> None:
+    """Refuse crops that take more than the machine has, before any is read."""
+    # A byte for the class, one for whether there is data.
+    needed, there = pixels * (each + 2), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise BadRecordError(
+            f"The crops of {len(listing.tiles):,} tiles take {needed / 1e9:.0f} GB, and this"
+            f" machine has {there / 1e9:.0f}; give fewer tiles, or choose some bands (bands: [1, 2,"
+            " 3])."
+        )
