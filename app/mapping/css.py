@@ -77,6 +77,8 @@ def _swipe(palette: Palette) -> str:
             " stroke='white' stroke-width='2'/%3E%3C/svg%3E\")}"
             for thumb in ("-webkit-slider-thumb", "-moz-range-thumb")
         )
-        + ".csp-swipe:focus-visible::-webkit-slider-thumb{outline:3px solid;outline-offset:2px}"
+        # Beside the buttons, which are as large as a finger there.
+        + "@media (pointer:coarse){.csp-swipe{left:64px;width:calc(100% - 64px)}}"
+        ".csp-swipe:focus-visible::-webkit-slider-thumb{outline:3px solid;outline-offset:2px}"
         ".csp-swipe:focus-visible::-moz-range-thumb{outline:3px solid;outline-offset:2px}"
     )

@@ -17,6 +17,7 @@ from streamlit_folium import st_folium
 from mapping.css import css
 from mapping.elements import GeoJson, Script
 from mapping.evidence import EDGE, Evidence, square, step_of
+from mapping.slider import RAISE_BOTH
 from shared import resources
 from shared.address import MAX_ZOOM
 from shared.palette import Palette
@@ -26,14 +27,6 @@ from shared.tiles import tiles
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
-# A picture, and what the slider of the map wipes away of what lies over it; below dots and letters.
-UNDER, OVER = "under", "over"
-RAISE_BOTH = "".join(
-    f"here.createPane({json.dumps(name)}).style.zIndex = {level};"
-    for name, level in ((UNDER, 380), (OVER, 390))
-)
-
-
 # Said by the maps themselves.
 WORDS = {
     "label": "Map. Arrow keys move it, plus and minus zoom, Enter chooses the place at its centre.",
@@ -55,6 +48,7 @@ def _base_map(
     wire: str | None,
     frame: str,
     closest: int,
+    fit: tuple[float, float, float, float] | None,
     swipe: str | None,
 ) -> folium.Map:
     lon, lat, zoom = start or (0.0, 0.0, 1.0)
@@ -83,7 +77,8 @@ def _base_map(
     colours = {name: getattr(palette, name) for name in ("sea", "land", "border", "river")}
     world = None if chosen else resources.world_urls()
     options = {"words": {**WORDS, "frame": frame}, "start": start, "home": home, "wire": wire,
-               "colours": colours, "world": world, "swipe": swipe}  # fmt: skip
+               "colours": colours, "world": world, "swipe": swipe,
+               "fit": fit and [[fit[1], fit[0]], [fit[3], fit[2]]]}  # fmt: skip
     view.add_child(Script(f"cspMap.begin(here, {json.dumps(options)});"))
     return view
 
@@ -122,41 +117,6 @@ def value_group(picture: bytes, opacity: float, label: str) -> folium.FeatureGro
             "[0, -360, 360].forEach(function (shift) {"
             f" L.imageOverlay({json.dumps(data)}, [[{-EDGE}, shift - 180], [{EDGE}, shift + 180]],"
             f" {json.dumps(options)}).addTo(here); }});"
-        )
-    )
-    return group
-
-
-def picture_group(
-    picture: bytes,
-    bounds: tuple[float, float, float, float],
-    label: str,
-    *,
-    opacity: float = 1.0,
-    over: bool = False,
-) -> folium.FeatureGroup:
-    """Lay a picture of a part of the world on a map that has a slider.
-
-    Args:
-        picture: PNG in the map's projection.
-        bounds: West, south, east and north of it, degrees; east may pass 180.
-        label: What it shows, for those who cannot see it.
-        opacity: 0 to 1.
-        over: Whether the map's slider wipes it away.
-
-    Returns:
-        The layer.
-    """
-    west, south, east, north = bounds
-    data = "data:image/png;base64," + base64.b64encode(picture).decode()
-    options = {"opacity": opacity, "className": "csp-values", "alt": label}
-    options["pane"] = OVER if over else UNDER
-    group = folium.FeatureGroup(name="over" if over else "picture")
-    group.add_child(
-        Script(
-            "[0, -360, 360].forEach(function (shift) {"
-            f" L.imageOverlay({json.dumps(data)}, [[{south}, shift + {west}], [{north}, shift +"
-            f" {east}]], {json.dumps(options)}).addTo(here); }});"
         )
     )
     return group
@@ -310,13 +270,14 @@ def click_map(
     height: int = HEIGHT,
     label: str = "Map",
     closest: int = MAX_ZOOM,
+    fit: tuple[float, float, float, float] | None = None,
     swipe: str | None = None,
 ) -> None:
     """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
-    The base map depends on ``start``, ``home``, ``wire``, ``closest``, ``swipe`` and the theme
-    alone: any change of it would load the map anew. What changes with the place goes into feature
-    groups.
+    The base map depends on ``start``, ``home``, ``fit``, ``wire``, ``closest``, ``swipe`` and the
+    theme alone: any change of it would load the map anew. What changes with the place goes into
+    feature groups.
 
     Args:
         key: Key in the session's state.
@@ -331,10 +292,11 @@ def click_map(
         height: Pixels, where the page's styles say nothing else.
         label: What the map shows, for those who cannot see it.
         closest: The nearest zoom.
-        swipe: What the slider does that wipes away what lies in the pane ``OVER``; None for none.
+        fit: West, south, east and north of what the first view holds, in the place of ``home``.
+        swipe: What the slider of ``mapping.slider`` does; None for a map without one.
     """
     st_folium(
-        _base_map(palette, start, home, halves, wire, label, closest, swipe),
+        _base_map(palette, start, home, halves, wire, label, closest, fit, swipe),
         key=key,
         height=height,
         use_container_width=True,

@@ -123,6 +123,6 @@ def turn_to(scene: str) -> bool:
     said = [name for name in OWN if name in params]
     for name in said:
         params.pop(name)
-    for name in ("clicked", "shown", "looks"):
+    for name in ("clicked", "shown", "looks", "row", "column"):
         state.pop(own(name), None)
     return bool(said)

@@ -14,6 +14,7 @@ from csp_core.raster.scenes import (
     SeenScene,
     check_takes,
     learn,
+    learned_metres,
     legend_of,
     see,
     unlike,
@@ -123,5 +124,5 @@ def _begin(info: ModelInfo, chosen: Chosen) -> Answer:
         check_takes(model, chosen.scene)
     except BadRecordError as error:
         return Answer(info, chosen, problem=str(error))
-    learned = info.introduction.metres
+    learned = learned_metres(info.directory)
     return Answer(info, chosen, reasons=unlike(model, chosen.scene, chosen.ground, learned))

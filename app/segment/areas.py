@@ -11,12 +11,12 @@ from csp_core.inference.segment import INTERVAL_MEANING, LEAST, ClassArea
 from csp_core.raster.scenes import SeenScene
 from segment.answer import Answer
 from segment.colours import class_colours
-from segment.pixels import INK
+from segment.pixels import INK, PAPER
 from shared.words import percent
 
 # Above so many hectares areas are written in square kilometres.
 MOST_HECTARES = 1000
-STRIPES = f"repeating-linear-gradient(135deg,rgb{INK} 0 2px,#ffffff55 2px 6px)"
+STRIPES = f"repeating-linear-gradient(135deg,rgb{INK} 0 2px,rgb{PAPER} 2px 4px,#88888888 4px 8px)"
 
 
 def order_of(areas: Sequence[ClassArea]) -> list[int]:
@@ -63,8 +63,7 @@ def legend(answer: Answer) -> None:
     keys.append(
         f'<span><i style="background:{STRIPES}"></i>doubtful: no class reaches {LEAST:.0%}</span>'
     )
-    st.html(f'<div class="csp-legend" role="list" aria-label="Colours of the classes">'
-            f"{''.join(keys)}</div>")  # fmt: skip
+    st.html(f'<div class="csp-legend">{"".join(keys)}</div>')
 
 
 def summary(answer: Answer) -> str:

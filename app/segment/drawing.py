@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -13,6 +12,7 @@ import streamlit as st
 from csp_core.raster.scenes import Layout
 from mapping import leaflet
 from mapping.elements import GeoJson, number_group
+from mapping.slider import picture_group
 from segment import pixels
 from segment.address import SegmentView
 from segment.answer import Answer
@@ -23,8 +23,6 @@ from shared.address import CLOSEST, FINE_DECIMALS
 from shared.words import escape_markdown
 
 KEY = "segment-map"
-# Pixels of the map that a scene has to fit into at first sight.
-ROOM = 400
 SWIPE = "Swipe: how much of the map, from the left, shows the picture alone"
 SPOT = {"radius": 9, "weight": 2, "color": "#ffffff", "fillColor": "#141414", "fillOpacity": 1,
         "interactive": False, "className": "csp-spot"}  # fmt: skip
@@ -98,25 +96,22 @@ def draw_map(
     """Draw a scene that lies on the map."""
     colours = style.palette()
     below = below_picture(answer)
-    first = look_at(layout.bounds)
     pinned = (*view.place, view.zoom) if view.place and view.zoom is not None else None
-    groups = [leaflet.picture_group(below, layout.bounds, f"The scene {answer.chosen.name}")]
+    groups = [picture_group(below, layout.bounds, f"The scene {answer.chosen.name}")]
     if layer is not None:
         groups.append(
-            leaflet.picture_group(
-                layer, layout.bounds, label, opacity=view.opacity / 100, over=True
-            )
+            picture_group(layer, layout.bounds, label, opacity=view.opacity / 100, over=True)
         )
     groups += spot_groups([layout.place(*spot) for spot in spots])
     groups.append(leaflet.pin_group(view.place, colours))
     leaflet.click_map(
         KEY,
         groups,
-        start=clicks.map_start(pinned or first, colours, answer.chosen.key),
+        start=clicks.map_start(pinned, colours, answer.chosen.key),
         center=clicks.map_center(view.place),
         palette=colours,
         on_change=partial(clicks.on_map, decimals=FINE_DECIMALS),
-        home=first,
+        fit=layout.bounds,
         halves=True,
         label=f"Map of {label[0].lower()}{label[1:]}",
         closest=CLOSEST,
@@ -141,29 +136,6 @@ def spot_groups(places: Sequence[tuple[float, float]]) -> list[folium.FeatureGro
         options = f"{{pointToLayer: (f, at) => L.circleMarker(at, {json.dumps(SPOT)})}}"
         dots.add_child(GeoJson(data, options))
     return [dots, number_group(dict(enumerate(places, start=1)))]
-
-
-def look_at(bounds: tuple[float, float, float, float]) -> tuple[float, float, float]:
-    """Tell how a map shows a scene as a whole.
-
-    Args:
-        bounds: West, south, east and north, degrees.
-
-    Returns:
-        Longitude, latitude and zoom, in halves.
-
-    Example:
-        >>> look_at((129.9997, 37.4669, 130.0399, 37.499))
-        (130.0198, 37.48295, 13.5)
-    """
-    west, south, east, north = bounds
-    low, high = (math.asinh(math.tan(math.radians(lat))) for lat in (south, north))
-    part = max((east - west) / 360, (high - low) / (2 * math.pi), 1e-9)
-    zoom = math.floor(2 * math.log2(ROOM / 256 / part)) / 2
-    lon = (west + east) / 2
-    lat = math.degrees(math.atan(math.sinh((low + high) / 2)))
-    lon = lon - 360 if lon > 180 else lon
-    return round(lon, 6), round(lat, 6), min(float(CLOSEST), max(1.0, zoom))
 
 
 def draw_flat(

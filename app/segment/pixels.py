@@ -15,9 +15,10 @@ from csp_core.raster.scenes import Layout, LearnedScene, SeenScene
 
 # Parts in a thousand of the values that are left to white and to black.
 LOW, HIGH = 2.0, 98.0
-# Of the hatching of doubtful parts: from line to line, and how thick one is, pixels of the picture.
-APART, THICK = 7, 2
-INK, PIN = (20, 20, 20), (213, 94, 0)
+# Of the hatching of doubtful parts: from line to line, and how thick each of its two colours is,
+# which are seen on light classes and on dark ones, pixels of the picture.
+APART, THICK = 8, 2
+INK, PAPER, PIN = (20, 20, 20), (255, 255, 255), (213, 94, 0)
 # Without a map, a picture is made larger up to so many pixels.
 LARGE = 720
 QUALITY = 90
@@ -50,7 +51,14 @@ def scene_picture(scene: HeldScene, cells: NDArray[np.int64]) -> bytes:
     bands = scene.values[:3] if len(scene.values) >= 3 else scene.values[:1]
     shown = bands if bands.dtype == np.uint8 else _stretched(bands, scene.valid)
     flat = np.broadcast_to(shown, (3, *shown.shape[1:])).reshape(3, -1)
-    return _webp(flat[:, _continued(cells)], _there(scene.valid, cells))
+    there = _there(scene.valid, cells)
+    # Browsers round the places of two pictures: a line of this one would stand out below the other.
+    inner = there.copy()
+    for axis in (0, 1):
+        here, beside = np.moveaxis(inner, axis, 0), np.moveaxis(there, axis, 0)
+        here[1:] &= beside[:-1]
+        here[:-1] &= beside[1:]
+    return _webp(flat[:, _continued(cells)], inner)
 
 
 def _webp(rgb: NDArray[np.uint8], there: NDArray[np.bool_]) -> bytes:
@@ -98,16 +106,16 @@ def class_picture(seen: SeenScene, cells: NDArray[np.int64], colours: Sequence[s
     """
     found = seen.found
     labels = np.where(_there(found.valid.numpy(), cells), found.classes.numpy().ravel()[cells], -1)
-    doubt = found.doubtful.numpy().ravel()[cells]
+    doubt = found.doubtful.numpy().ravel()[cells] & (labels >= 0)
     down, right = np.indices(cells.shape)
-    lines = (down + right) % APART < THICK
-    steps = np.where(doubt & lines & (labels >= 0), len(colours), labels)
-    steps = np.where(labels < 0, len(colours) + 1, steps).astype(np.uint8)
+    line, number = (down + right) % APART // THICK, len(colours)
+    steps = np.where(doubt & (line < 2), number + line, labels)
+    steps = np.where(labels < 0, number + 2, steps).astype(np.uint8)
     palette = [bytes.fromhex(colour.removeprefix("#")) for colour in colours]
     image = Image.fromarray(steps, "P")
-    image.putpalette(b"".join([*palette, bytes(INK), b"\0\0\0"]))
+    image.putpalette(b"".join([*palette, bytes(INK), bytes(PAPER), b"\0\0\0"]))
     stream = io.BytesIO()
-    image.save(stream, "PNG", transparency=len(colours) + 1)
+    image.save(stream, "PNG", transparency=number + 2)
     return stream.getvalue()
 
 

@@ -27,7 +27,9 @@ def boxes(answer: Answer, asked: tuple[int, int] | None) -> None:
     ends = (("Row", "row", facts.height, 0), ("Column", "column", facts.width, 1))
     with st.container(horizontal=True, gap="small"):
         for label, name, length, part in ends:
-            st.session_state[f"segment-{name}"] = None if asked is None else asked[part]
+            # One that was typed stays until there is the other.
+            if asked is not None:
+                st.session_state[f"segment-{name}"] = asked[part]
             st.number_input(
                 f"{label}, 0 to {length - 1}",
                 *(0, length - 1),

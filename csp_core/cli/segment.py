@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,13 +73,14 @@ def segment(
     """
     from csp_core.inference.segment import takes_series
     from csp_core.raster import read_credit
-    from csp_core.raster.scenes import Drawing, Wanted, draw_maps, legend_of, list_scenes
+    from csp_core.raster.scenes import Drawing, Wanted, draw_maps, learned_metres
+    from csp_core.raster.scenes import legend_of, list_scenes  # isort: skip
     from csp_core.store import load_model
 
     loaded = load_model(model)
     wanted = Wanted(output, probabilities, polygons, areas, smallest)
-    credit = read_credit(model)
-    drawing = Drawing(window, overlap, doubtful, bits, _learned_metres(model), dask, credit)
+    told = learned_metres(model), dask, read_credit(model)
+    drawing = Drawing(window, overlap, doubtful, bits, *told)
     found = list_scenes(scenes)
     days: tuple[float | None, ...] = ()
     if takes_series(loaded):
@@ -113,18 +113,6 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda name, done, total: bar.update(
             task, description=name, completed=done, total=total
         )
-
-
-def _learned_metres(model: str) -> float | None:
-    """Read how wide a pixel of the training pictures is: of the card, else of the data."""
-    from csp_core.raster.scenes import told_of_data
-    from csp_core.store import find_model, read_front
-    from csp_core.store.introduction import read_introduction
-
-    told = read_introduction(read_front(find_model(model))[0]).metres
-    metres = told_of_data(model).get("pixel_metres") if told is None else told
-    known = isinstance(metres, (int, float)) and math.isfinite(metres) and metres > 0
-    return float(metres) if known else None  # type: ignore[arg-type]
 
 
 def _dated(scenes: Sequence[Path]) -> tuple[list[Path], tuple[float | None, ...]]:

@@ -12,7 +12,7 @@ from shared import resources
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
-PAGES = ("explore", "range_map", "photo", "train", "about")
+PAGES = ("explore", "range_map", "photo", "segment", "train", "about")
 # What the session knows of all pages, and of each while another is open.
 COMMON = {"page", "keeps", "addresses", "giver", "greeted"}
 KEPT = {"explore-rows", "range-map-recent", "photo-current", "photo-letters", "photo-read"}
@@ -77,5 +77,5 @@ def test_no_page_breaks_where_a_model_cannot_be_loaded(
 
     monkeypatch.setattr(resources, "model", broken)
     app.run().switch_page(f"views/{page}.py").run()
-    told = [] if page in ("about", "train") else ["It is gone\\."]
+    told = [] if page in ("about", "segment", "train") else ["It is gone\\."]
     assert not app.exception and [error.value for error in app.error] == told

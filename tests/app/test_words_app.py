@@ -159,7 +159,7 @@ def test_a_hostile_card_is_only_read(open_app: Open, tmp_path: Path) -> None:
     assert "\\<b\\>x" in app.markdown[0].value and "![a]" not in said(app)
 
 
-@pytest.mark.parametrize("page", ["explore", "range_map", "photo", "clusters", "train"])
+@pytest.mark.parametrize("page", ["explore", "range_map", "photo", "segment", "clusters", "train"])
 def test_a_page_says_what_it_is_for_until_that_is_closed(
     open_app: Open, tmp_path: Path, page: str
 ) -> None:
@@ -217,7 +217,7 @@ def test_licences_are_told_in_words() -> None:
 
 
 @pytest.mark.parametrize("place", [{}, {"lat": "-1.3", "lon": "36.8"}, {"lat": "0", "lon": "-140"}])
-@pytest.mark.parametrize("page", ["range_map", "photo", "clusters", "train"])
+@pytest.mark.parametrize("page", ["range_map", "photo", "segment", "clusters", "train"])
 def test_every_page_speaks_plainly(open_app: Open, page: str, place: dict[str, str]) -> None:
     app = open_app()
     for name, value in place.items() if page != "train" else ():

@@ -98,6 +98,10 @@ def _photo(page: Any, address: str) -> None:
     _coloured_map(page, f"{address}photo?example=kite-rockies.png", "Download JSON")
 
 
+def _segment(page: Any, address: str) -> None:
+    _coloured_map(page, f"{address}segment?lat=37.4845&lon=130.018", "CSV of areas")
+
+
 def _train(page: Any, address: str) -> None:
     """Start a run from the sidebar and watch it until the range has a shape."""
     page.goto(address)
@@ -134,12 +138,16 @@ def _about(page: Any, address: str) -> None:
 
 
 def _stand_ins(pages: list[str], folder: Path) -> str:
-    """Train a model that sees pictures where none is bundled, and give the folder it is in."""
+    """Train models that see pictures where none is bundled, and give the folder they are in."""
     from csp_core.files import ASSETS
+    from csp_core.store import list_models
+    from tests.pixel_model import save_pixel_model
     from tests.toy import save_demo_model
 
     if "photo" in pages and not (ASSETS / "models" / "demo" / "config.json").is_file():
         save_demo_model(folder)
+    if "segment" in (pages or PAGES) and not any(info.maps_pixels for info in list_models()):
+        save_pixel_model(folder, steps=150)
     return str(folder)
 
 
@@ -149,6 +157,7 @@ PAGES: dict[str, Callable[[Any, str], None]] = {
     "range-map": _range_map,
     "clusters": _clusters,
     "photo": _photo,
+    "segment": _segment,
     "train": _train,
     "about": _about,
 }

@@ -24,6 +24,7 @@ PAGES = {
     "range-map": "range-map?lat=-1.3&lon=36.8",
     "clusters": "clusters?points=500&count=4&lat=-1.3&lon=36.8",
     "photo": "photo",
+    "segment": "segment",
     "train": "train?all=1",
     "about": "about",
 }

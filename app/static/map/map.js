@@ -217,7 +217,7 @@ window.cspMap = (() => {
     const thumb = 34;
     const clip = () => {
       const { x: wide, y: high } = map.getSize();
-      const at = thumb / 2 + (slider.value / 100) * (wide - thumb);
+      const at = slider.offsetLeft + thumb / 2 + (slider.value / 100) * (slider.offsetWidth - thumb);
       // At its left end nothing is wiped away, not even what lies below the thumb.
       const cut = slider.value > 0 ? at : 0;
       line.style.left = `${at}px`;
@@ -242,12 +242,14 @@ window.cspMap = (() => {
   }
 
   function begin(map, options) {
-    const { words, start, home: first, wire, world, colours, swipe: swiped } = options;
+    const { words, start, home: first, fit, wire, world, colours, swipe: swiped } = options;
     const home = () => {
       if (first) map.setView([first[1], first[0]], first[2], {});
+      else if (fit) map.fitBounds(fit, { padding: [8, 8], animate: false });
       else wholeWorld(map);
     };
-    if (!start) wholeWorld(map);
+    if (!start && fit) home();
+    else if (!start) wholeWorld(map);
     listen(map);
     steadyCentre(map);
     patientClicks(map);

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from csp_core.raster.scenes.display import Layout, lay_out
 from csp_core.raster.scenes.draw import draw_map
-from csp_core.raster.scenes.legend import MapLegend, legend_of, make_legend, told_of_data
+from csp_core.raster.scenes.legend import (
+    MapLegend,
+    learned_metres,
+    legend_of,
+    make_legend,
+    told_of_data,
+)
 from csp_core.raster.scenes.many import MapsReport, Wanted, draw_maps, list_scenes
 from csp_core.raster.scenes.outlines import Outlines, outline, write_outlines
 from csp_core.raster.scenes.report import Drawing, MapReport
@@ -37,6 +43,7 @@ __all__ = [
     "draw_maps",
     "lay_out",
     "learn",
+    "learned_metres",
     "legend_of",
     "list_scenes",
     "make_legend",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import numpy.typing as npt
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import CspError
-from csp_core.store import find_model, read_model_config
+from csp_core.store import find_model, read_front, read_model_config
+from csp_core.store.introduction import read_introduction
 
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 # Of classes whose table names no colour; of more than these, hues around the wheel.
@@ -123,6 +125,24 @@ def told_of_data(model: str | Path) -> Mapping[str, Any]:
     except (CspError, LookupError, TypeError):
         return {}
     return found if isinstance(found, Mapping) else {}
+
+
+def learned_metres(model: str | Path) -> float | None:
+    """Read how wide a pixel of a model's training pictures is: of its card, else of its data.
+
+    Args:
+        model: As for ``load_model``.
+
+    Returns:
+        Metres on the ground, or None where neither says.
+
+    Raises:
+        CspError: If there is no such model, or its card cannot be read.
+    """
+    told = read_introduction(read_front(find_model(model))[0]).metres
+    metres = told_of_data(model).get("pixel_metres") if told is None else told
+    known = isinstance(metres, (int, float)) and math.isfinite(metres) and metres > 0
+    return float(metres) if known else None  # type: ignore[arg-type]
 
 
 def _numbers(names: tuple[str, ...], given: object) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ class SeenScene:
     """What a model says of a scene.
 
     Args:
-        found: Probabilities, classes and doubt of every pixel.
+        found: Probabilities, in float16, classes, in int16, and doubt of every pixel.
         report: How much each class covers, and what is told of the scene.
         names: What to call the classes.
     """
@@ -152,6 +152,8 @@ def see(
         facts=facts,
         no_data=1 - float(found.valid.double().mean()),
     )
+    # It is kept for as long as somebody looks at it, in a quarter of the memory.
+    found = replace(found, probs=found.probs.half(), classes=found.classes.to(torch.int16))
     names = zip(model.classes.names, model.classes.common_names, strict=True)
     return SeenScene(found, report, tuple(common or name for name, common in names))
 
@@ -236,7 +238,7 @@ def write_seen(
     valid = seen.found.valid.numpy()
     if path.name.endswith(PROBABILITIES):
         with probability_file(path, report.facts, report.legend, tags, BITS) as file:
-            file.write(0, 0, stored(seen.found.probs.numpy(), valid, BITS))
+            file.write(0, 0, stored(seen.found.probs.float().numpy(), valid, BITS))
     elif path.suffix == ".tif":
         with class_file(path, report.facts, report.legend, tags) as file:
             file.write(0, 0, report.legend.encode(seen.found.classes.numpy())[None])
