@@ -27,6 +27,16 @@ ABOUT = (
     "Invented: drawn by assets/examples/make_scene.py to look like a contrast-stretched picture of"
     " Sentinel-2. No such land exists; the place is open sea. CC0 1.0."
 )
+# Corners of the pond, parts of the side.
+POND = (
+    (0.80, 0.20),
+    (0.86, 0.17),
+    (0.90, 0.22),
+    (0.95, 0.23),
+    (0.91, 0.27),
+    (0.87, 0.33),
+    (0.83, 0.29),
+)
 
 
 def smooth(side: int, scale: float, generator: np.random.Generator) -> Floats:
@@ -149,9 +159,7 @@ def draw_scene(seed: int = SEED) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     drawn = {name: ImageDraw.Draw(layer) for name, layer in layers.items()}
     roads = lines([drawn["roads"]], fine)
     houses(drawn["houses"], ImageDraw.Draw(roof), roads, generator)
-    drawn["water"].polygon(
-        [(fine * x, fine * y) for x, y in ((0.80, 0.20), (0.86, 0.17), (0.90, 0.22), (0.95, 0.23),
-                                           (0.91, 0.27), (0.87, 0.33), (0.83, 0.29))], fill=255)  # fmt: skip
+    drawn["water"].polygon([(fine * x, fine * y) for x, y in POND], fill=255)
     rows, columns = (np.indices((fine, fine)) + 0.5) / fine
     away = np.abs(columns - valley(rows)) + 0.035 * smooth(fine, 130, generator)
     field, forest = away < 0.11, away > 0.17
