@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from csp_core.config import RunConfig, parse_config
+from csp_core.data import DATASETS
+from csp_core.data import counts as counting
 from csp_core.data.images import ImageDataset, MemoryImages
-from csp_core.data.records import ClassTable
-from csp_core.image import ImageEncoder, to_unit
+from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.image import IMAGE_ENCODERS, ImageEncoder, to_unit
 from csp_core.model import DualEncoder, Heads
 
 NAMES = ("ground", "water", "wood", "roof")
@@ -76,3 +83,85 @@ def pictures(
         name="fields",
         info={"background": "ground"},
     )
+
+
+def masked(records: RecordDataset) -> ImageDataset:
+    """Give records with images masks in place of labels: how bright each pixel is, in classes."""
+    image = records.__getitems__(range(len(records)))["image"]
+    size = len(records.classes)
+    masks = (to_unit(image).mean(dim=1) * size).long().clamp(0, size - 1)
+    classes = replace(records.classes, counts=counting.pixels(masks, size))
+    return ImageDataset(
+        lonlat=records.lonlat,
+        label=torch.full_like(records.label, -1),
+        classes=classes,
+        date=records.date,
+        name=records.name,
+        info=records.info,
+        store=MemoryImages(image),
+        rows=torch.arange(len(image)),
+        masks=masks,
+    )
+
+
+def of_masks(loader: Callable[..., RecordDataset]) -> Callable[..., RecordDataset]:
+    """Give a data set's loader whose records have masks in place of labels."""
+
+    @wraps(loader)
+    def load(*args: Any, **options: Any) -> RecordDataset:
+        return masked(loader(*args, **options))
+
+    return load
+
+
+def load_fields(
+    split: str = "train",
+    *,
+    root: str | None = None,
+    number: int = 32,
+    seed: int = 0,
+    val_fraction: float = 0.25,
+    test_fraction: float = 0.25,
+    label_fraction: float = 1.0,
+) -> ImageDataset:
+    """Load the pictures of ``pictures`` as a data set of parts; some may be without their masks."""
+    whole = pictures(number, seed=seed)
+    ends = [round(number * part) for part in (val_fraction, val_fraction + test_fraction)]
+    parts = {"val": (0, ends[0]), "test": (ends[0], ends[1]), "train": (ends[1], number)}
+    start, stop = parts.get(split, (0, number))
+    masks = whole.masks.clone()
+    kept = ends[1] + max(1, round((number - ends[1]) * label_fraction))
+    masks[kept:] = -1
+    return replace(
+        whole,
+        **{name: getattr(whole, name)[start:stop] for name in ("lonlat", "label", "date", "rows")},
+        hour=whole.hour[start:stop],
+        recorder=whole.recorder[start:stop],
+        masks=(masks if split == "train" else whole.masks)[start:stop],
+        classes=replace(whole.classes, counts=counting.pixels(masks[ends[1] :], 4)),
+    )
+
+
+@contextmanager
+def in_the_tables() -> Iterator[None]:
+    """Let configurations name the encoder and the pictures for a while."""
+    IMAGE_ENCODERS["tiny_dense"], DATASETS["fields"] = TinyDense, load_fields
+    try:
+        yield
+    finally:
+        del IMAGE_ENCODERS["tiny_dense"], DATASETS["fields"]
+
+
+def config(**sections: dict[str, Any]) -> RunConfig:
+    """Give a configuration that learns the pictures in a second."""
+    base: dict[str, Any] = {
+        "name": "fields",
+        "data": {"name": "fields"},
+        "model": {"dim": 8, "location": None, "image": {"name": "tiny_dense", "dim": 8}},
+        "objective": {"name": "segmentation"},
+        "training": {"epochs": 2, "batch_size": 4, "learning_rate": 0.02, "device": "cpu",
+                     "threads": 1},
+    }  # fmt: skip
+    for name, values in sections.items():
+        base[name] = base[name] | values
+    return parse_config(base)

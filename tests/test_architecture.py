@@ -67,6 +67,7 @@ CONFINED = {
         *(
             "data.pictures.geotiff",
             "data.pictures.georeference",
+            "data.tiles.raster",
             "location.surfaces",
             "location.warped",
         ),

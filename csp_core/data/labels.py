@@ -188,8 +188,10 @@ def share_out(number: int, sizes: Sequence[int], names: Sequence[str] = ()) -> i
     return each
 
 
-def few_sets(sets: Tensor, number: int, seed: int = 0, names: Sequence[str] = ()) -> Tensor:
-    """Choose so many label sets that each class is in two of them at least.
+def few_sets(
+    sets: Tensor, number: int, seed: int = 0, names: Sequence[str] = (), *, least: int = LEAST
+) -> Tensor:
+    """Choose so many label sets, with each class in some of them.
 
     Classes are gone through from the rarest to the most common; each gets as many records as it
     still lacks, and the rest are drawn from all.
@@ -199,6 +201,7 @@ def few_sets(sets: Tensor, number: int, seed: int = 0, names: Sequence[str] = ()
         number: How many.
         seed: Seed of the draw.
         names: Names of the classes, for what is said of them.
+        least: In how many of them each class is at least.
 
     Returns:
         ``(number,)`` int64 rows, ascending.
@@ -211,22 +214,22 @@ def few_sets(sets: Tensor, number: int, seed: int = 0, names: Sequence[str] = ()
     rows = rows[is_known(sets[rows])]
     has = sets[rows] == 1
     sizes = has.sum(dim=0)
-    if few := [at for at, size in enumerate(sizes.tolist()) if size < LEAST]:
+    if few := [at for at, size in enumerate(sizes.tolist()) if size < least]:
         told = "; ".join(f"{_name(at, names)} is in {int(sizes[at])}" for at in few[:FIRST])
         raise BadRecordError(
-            f"Labels need {LEAST} training records of each class at least, but {told}. Leave such"
+            f"Labels need {least} training records of each class at least, but {told}. Leave such"
             " classes out, or give another seed or other shares."
         )
     if number > len(rows):
         raise BadRecordError(f"{number} labels of {len(rows)} training records; give fewer.")
     chosen = torch.zeros(len(rows), dtype=torch.bool)
     for at in sizes.argsort(stable=True).tolist():
-        lacking = LEAST - int((chosen & has[:, at]).sum())
+        lacking = least - int((chosen & has[:, at]).sum())
         chosen[(has[:, at] & ~chosen).nonzero().flatten()[: max(0, lacking)]] = True
     needed = int(chosen.sum())
     if needed > number:
         raise ConfigError(
-            f"Fewer labels than classes need: {number} labels cannot hold {LEAST} of each of the"
+            f"Fewer labels than classes need: {number} labels cannot hold {least} of each of the"
             f" {len(sizes)} classes; give {needed} or more."
         )
     chosen[(~chosen).nonzero().flatten()[: number - needed]] = True

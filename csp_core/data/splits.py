@@ -184,7 +184,7 @@ def deal(
         aside = chosen & ~dealt & (outside | shared)
         parts[chosen & ~dealt & ~aside] = PARTS["train"]
     if outside.any() or not dealt.all():
-        parts[chosen] = _with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
+        parts[chosen] = with_buffer(parts[chosen], lonlat[chosen], split.buffer_km)
     near = int((parts[chosen & ~aside] == LEFT_OUT).sum())
     kept = keep_labels(split, parts, label, names)
     if not split.keep_unlabelled:
@@ -293,7 +293,7 @@ def _assign(split: Split, lonlat: Tensor, groups: Tensor) -> Tensor:
     is_test = ~is_val & (before < taken + split.test * len(lonlat))
     part_of_group = torch.zeros(len(found), dtype=torch.int64)
     part_of_group[order] = PARTS["val"] * is_val + PARTS["test"] * is_test
-    parts = _with_buffer(part_of_group[member], lonlat, split.buffer_km)
+    parts = with_buffer(part_of_group[member], lonlat, split.buffer_km)
     _check_left_out(parts, split)
     wanted = {"train": 1.0, "val": split.val, "test": split.test}
     empty = [name for name in wanted if wanted[name] and not (parts == PARTS[name]).any()]
@@ -306,11 +306,20 @@ def _assign(split: Split, lonlat: Tensor, groups: Tensor) -> Tensor:
     return parts
 
 
-def _with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
+def with_buffer(parts: Tensor, lonlat: Tensor, buffer_km: float) -> Tensor:
+    """Leave out training records that are too near to one held out.
+
+    Args:
+        parts: ``(N,)`` the part of each record.
+        lonlat: ``(N, 2)`` degrees; those of NaN are near nothing.
+        buffer_km: How near is too near; 0 leaves out none.
+
+    Returns:
+        ``(N,)`` the part of each, -1 where it is left out.
+    """
     held_out = parts > PARTS["train"]
     if not buffer_km or not held_out.any():
         return parts
-    # Records without a place are near nothing.
     rows = ((parts == PARTS["train"]) & ~lonlat.isnan().any(dim=1)).nonzero().flatten()
     others = lonlat[held_out]
     near = nearest_km(lonlat[rows], others[~others.isnan().any(dim=1)]) <= buffer_km

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_temperature
 from csp_core.data.images import has_masks
+from csp_core.data.names import identity
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.evaluation.cautions import FEW, name_some
@@ -138,7 +139,7 @@ def measure_pixels(
         ece=float((found.bins[:, 0] - found.bins[:, 1]).abs().sum()) / number,
         records=pictures,
         unmatched=len(dataset) - pictures,
-        background=str(dataset.info.get("background") or ""),
+        background=_background(model.classes, dataset),
     )
     return {PIXELS: metrics}
 
@@ -229,8 +230,9 @@ def pixel_cautions(classes: ClassTable, dataset: RecordDataset) -> list[str]:
         pictures = "picture was" if len(rows) == 1 else "pictures were"
         said.append(f"Only {len(rows)} {pictures} measured: these numbers say little.")
     lookup, present = _lookup(classes, dataset), torch.zeros(len(classes), dtype=torch.bool)
+    masks: Tensor = dataset.masks  # type: ignore[attr-defined]
     for row in rows.tolist():
-        found = lookup[torch.unique(dataset[row]["mask"])]
+        found = lookup[torch.unique(masks[row]).long()]
         present[found[found >= 0]] = True
     if not bool(present.all()):
         said.append(
@@ -252,6 +254,12 @@ def _in_evaluation(model: DualEncoder, dataset: RecordDataset) -> PixelTally:
     found = tally(model.eval(), dataset)
     model.train(was_training)
     return found
+
+
+def _background(classes: ClassTable, dataset: RecordDataset) -> str:
+    """Name the class that is the background: that which the data says, or one called so."""
+    called = [name for name in classes.names if identity(name) == "background"]
+    return str(dataset.info.get("background") or next(iter(called), ""))
 
 
 def _labelled(dataset: RecordDataset) -> Tensor:

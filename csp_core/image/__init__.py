@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from csp_core.image.backbones import TimmBackbone
 from csp_core.image.bands import to_unit
 from csp_core.image.base import FeatureMaps, ImageEncoder
+from csp_core.image.dense import DENSE, DenseEncoder
 from csp_core.image.features import PrecomputedFeatures
+from csp_core.image.making import make_from
 from csp_core.image.pixels import PixelEncoder
-from csp_core.image.small import SmallConvnet
-from csp_core.tables import construct, option_names
+from csp_core.image.pooled import POOLED
 
 __all__ = [
     "IMAGE_ENCODERS",
+    "DenseEncoder",
     "FeatureMaps",
     "ImageEncoder",
     "PixelEncoder",
@@ -31,8 +32,8 @@ __all__ = [
 
 IMAGE_ENCODERS: dict[str, Callable[..., ImageEncoder]] = {
     "features": PrecomputedFeatures,
-    "small_convnet": SmallConvnet,
-    "timm": TimmBackbone,
+    **POOLED,
+    **DENSE,
 }
 
 
@@ -55,11 +56,4 @@ def make_image_encoder(
         UnknownNameError: If there is no such encoder.
         ConfigError: If an option is unknown or out of range.
     """
-    given = {**({} if dim is None else {"dim": dim}), "bands": bands, **options}
-    encoder = construct("image encoder", IMAGE_ENCODERS, name, **given)
-    # Defaults are written out, so that a saved model keeps its shape when a default changes.
-    encoder.spec = {"name": name, **option_names(IMAGE_ENCODERS[name]), **given}
-    if "weights" in encoder.spec:
-        # A saved model holds all its weights: it is made again without the files it started from.
-        encoder.spec = {**encoder.spec, "weights": None}
-    return encoder
+    return make_from(IMAGE_ENCODERS, name, dim=dim, bands=bands, **options)

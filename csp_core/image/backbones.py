@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from csp_core.errors import CheckpointError, ConfigError, UnknownNameError
 from csp_core.image.base import FeatureMaps
-from csp_core.image.maps import MapPlan, plan_maps, pool_maps, run_to_maps
+from csp_core.image.maps import MapPlan, plan_maps, pool_maps, pooling_parts, run_to_maps
 from csp_core.image.pixels import PixelEncoder, Trainable
-from csp_core.image.weights import Weights, read_weights
+from csp_core.image.weights import HUB, Weights, read_weights
 
-HUB = "pretrained"
 # What of a model's form can be asked for, and its largest value.
 FORM = {
     **{"patch_size": 64, "embed_dim": 2048, "depth": 64, "num_heads": 64},
@@ -105,6 +104,11 @@ class TimmBackbone(PixelEncoder):
 
     def _net_maps(self, pixels: Tensor) -> FeatureMaps:
         return run_to_maps(self.net, self._plan(), pixels, self.token)
+
+    def rest_pooling(self) -> None:
+        """Stop training what only pooling uses: processes wait for every gradient asked for."""
+        for part in pooling_parts(self.net):
+            part.requires_grad_(False)
 
     def pool(self, maps: FeatureMaps) -> Tensor:
         """Pool the last map as the model does.

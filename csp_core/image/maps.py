@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from csp_core.image.base import FeatureMaps
 from csp_core.image.tokens import run_to_tokens
 
+# What models of timm have behind their maps.
+POOLING = ("head", "fc_norm", "attn_pool", "global_pool", "norm_head")
+
 
 @dataclass(frozen=True)
 class MapPlan:
@@ -92,6 +95,23 @@ def pool_maps(net: nn.Module, maps: FeatureMaps) -> Tensor:
         last = last.permute(0, 2, 3, 1)
     found: Tensor = backbone.forward_head(last)
     return found
+
+
+def pooling_parts(net: nn.Module) -> list[nn.Module]:
+    """List the layers of a backbone that stand behind its maps.
+
+    Args:
+        net: A model of timm.
+
+    Returns:
+        The layers.
+    """
+    backbone: Any = net
+    found = [getattr(backbone, name, None) for name in POOLING]
+    # Some convolve behind the pooling, others of this name before it.
+    if getattr(backbone, "head_hidden_size", None) not in (None, backbone.num_features):
+        found.append(getattr(backbone, "conv_head", None))
+    return [part for part in found if isinstance(part, nn.Module)]
 
 
 def _from_tokens(net: nn.Module, tokens: Tensor, rows: int, columns: int) -> FeatureMaps:

@@ -192,6 +192,9 @@ class PixelEncoder(ImageEncoder):
         """
         return self._net_maps(self._resized(pixels))
 
+    def rest_pooling(self) -> None:
+        """Stop training what only pooling uses, for a network that takes the maps alone."""
+
     def _net_maps(self, pixels: Tensor) -> FeatureMaps:
         """Run the backbone to its maps; here, one that says nothing of any."""
         self._without_maps()

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from csp_core.errors import CheckpointError, ConfigError, DataNotFoundError
 from csp_core.files import load_tensors
+from csp_core.image.base import ImageEncoder
 from csp_core.image.pixels import PixelEncoder
 
+HUB = "pretrained"
 OWN = "image."
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -30,7 +32,7 @@ class Weights:
     tensors: dict[str, Tensor]
     own: bool
 
-    def into(self, encoder: PixelEncoder) -> None:
+    def into(self, encoder: ImageEncoder) -> None:
         """Load the weights of an encoder of ours: the backbone, its bands and the layer behind it.
 
         Args:
@@ -43,10 +45,9 @@ class Weights:
         kept = {
             name: tensor
             for name, tensor in self.tensors.items()
-            if not name.startswith("project.")
-            or (name in wanted and wanted[name].shape == tensor.shape)
+            if not _is_behind(name) or (name in wanted and wanted[name].shape == tensor.shape)
         }
-        missing = [n for n in wanted if n not in kept and not n.startswith("project.")]
+        missing = [n for n in wanted if n not in kept and not _is_behind(n)]
         extra = [name for name in kept if name not in wanted]
         wrong = [n for n in kept if n in wanted and kept[n].shape != wanted[n].shape]
         if missing or extra or wrong:
@@ -56,7 +57,13 @@ class Weights:
                 " give model.image the name and options in that model's config.json."
             )
         encoder.load_state_dict(kept, strict=False)
-        encoder.bands_known = True
+        if isinstance(encoder, PixelEncoder):
+            encoder.bands_known = True
+
+
+def _is_behind(name: str) -> bool:
+    """Tell whether a tensor is of the layer behind the backbone, whose size anybody chooses."""
+    return name.replace("backbone.", "").startswith("project.")
 
 
 def read_weights(path: str | Path) -> Weights:

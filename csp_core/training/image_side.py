@@ -12,7 +12,7 @@ from torch import Tensor
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.images import ImageDataset, hash_images
 from csp_core.data.records import RecordDataset
-from csp_core.image import PixelEncoder
+from csp_core.image import ImageEncoder, PixelEncoder
 from csp_core.image.cache import cache_features
 from csp_core.image.stats import LEAST_SIDE, ImageStats
 from csp_core.model import DualEncoder
@@ -20,6 +20,8 @@ from csp_core.model import DualEncoder
 SAMPLE = 1024
 log = logging.getLogger(__name__)
 DESCRIBED = 4096
+# Numbers in the images that a dense encoder is shown; as float64 they take half a GB.
+MOST_VALUES = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,20 @@ def fit_bands(model: DualEncoder, train_set: RecordDataset) -> None:
         model: The model; nothing is done where it looks at no pixels.
         train_set: The training records.
     """
-    if not isinstance(model.image, PixelEncoder) or not len(train_set):
+    encoder = model.image
+    if not isinstance(encoder, ImageEncoder) or not encoder.sees_pixels or not len(train_set):
         return
-    rows = torch.linspace(0, len(train_set) - 1, min(SAMPLE, len(train_set))).long()
-    image = train_set.__getitems__(rows.tolist()).get("image")
-    if image is not None and image.ndim == 4:
-        model.image.fit_bands(image)
+    rows = torch.linspace(0, len(train_set) - 1, _most(encoder, train_set, SAMPLE)).long()
+    batch = train_set.__getitems__(rows.tolist())
+    image = batch.get("image")
+    if image is not None and image.ndim >= 4:
+        encoder.fit_bands(image, batch.get("days"), batch.get("valid"))
+
+
+def _most(encoder: ImageEncoder, dataset: RecordDataset, number: int) -> int:
+    """Tell how many images to look at: of large ones that keep their pixels not so many."""
+    size = dataset[0].get("image", torch.empty(0)).numel() if encoder.dense else 0
+    return min(number, len(dataset), max(1, MOST_VALUES // max(1, size)))
 
 
 def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
@@ -66,7 +76,10 @@ def compute_once(model: DualEncoder, dataset: RecordDataset) -> RecordDataset:
         compute or the backbone trains.
     """
     encoder = model.image
-    if not isinstance(encoder, PixelEncoder) or not encoder.frozen or not len(dataset):
+    # What an encoder that keeps pixels gives is larger than the images.
+    if not isinstance(encoder, PixelEncoder) or encoder.dense or not encoder.frozen:
+        return dataset
+    if not len(dataset):
         return dataset
     first = dataset[0].get("image")
     if first is None or first.ndim != 3:
@@ -95,9 +108,10 @@ def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats 
         The description; None where the model looks at no pixels, or there are too few of
         them.
     """
-    if not isinstance(model.image, PixelEncoder) or len(train_set) < 2:
+    encoder = model.image
+    if not isinstance(encoder, ImageEncoder) or not encoder.sees_pixels or len(train_set) < 2:
         return None
-    number = min(DESCRIBED, len(train_set))
+    number = _most(encoder, train_set, DESCRIBED)
     rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
     image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
     if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:

@@ -14,7 +14,9 @@ from csp_core.config import RunConfig, TrainingConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset, join_records, recounted
 from csp_core.errors import ConfigError
-from csp_core.image import make_image_encoder
+from csp_core.image import DenseEncoder, make_image_encoder
+from csp_core.image.dense import start_from
+from csp_core.image.weights import Weights
 from csp_core.location import make_location_encoder
 from csp_core.model import SIDES, DualEncoder
 from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
@@ -183,7 +185,7 @@ def initialise(model: DualEncoder, source_name: str) -> None:
         )
     for side in sides:
         try:
-            _take_encoder(getattr(model, side), getattr(source, side))
+            _take_encoder(getattr(model, side), getattr(source, side), source_name)
         except RuntimeError as error:
             raise ConfigError(
                 f"model.init_from {source_name!r} has another {side} encoder: give"
@@ -200,8 +202,11 @@ def initialise(model: DualEncoder, source_name: str) -> None:
             own.load_state_dict(before)
 
 
-def _take_encoder(own: nn.Module, other: nn.Module) -> None:
+def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:
     """Take another encoder's weights; a further token that one of them has is its own."""
+    if isinstance(own, DenseEncoder):
+        start_from(own, Weights(Path(name), other.state_dict(), own=True))
+        return
     state = {name: value for name, value in other.state_dict().items() if name != "token"}
     kept = {name: value for name, value in own.state_dict().items() if name == "token"}
     own.load_state_dict({**state, **kept})

@@ -15,7 +15,7 @@ from csp_core.data.streams import TwoStreams
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.evaluation import evaluate, find_measure
 from csp_core.files import load_tensors
-from csp_core.image import make_image_encoder
+from csp_core.image import IMAGE_ENCODERS, make_image_encoder
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, make_baseline
 from csp_core.objectives import OBJECTIVES, BatchRandom, heads_for, make_objective
@@ -25,12 +25,13 @@ from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.training import train
 from csp_core.training.loop import Stage
-from tests import small
+from tests import dense, small
 
 NAMES = sorted(OBJECTIVES)
 SCATTERING = [n for n in NAMES if "jitter_km" in inspect.signature(OBJECTIVES[n]).parameters]
 DATA = small.pictures()
 SETS = small.label_sets(DATA, unknown=False)
+MASKS = dense.masked(DATA)
 PIXELS = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
 NETWORK = {"name": "residual_mlp", "hidden_dim": 16}
 PLACES = {"name": "rff_sphere", "num_features": 32, "kernel_variance": [10.0, 100.0]}
@@ -55,11 +56,25 @@ def sees(name):
 UNPLACED = [n for n in TWO_STREAMS if TRIED.get(n, {}).get("teacher") != "metadata"]
 
 
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(IMAGE_ENCODERS, "tiny_dense", dense.TinyDense)
+
+
+def looks(name):
+    """Give the image encoder that an objective is tried with."""
+    if not sees(name):
+        return None
+    return {"name": "tiny_dense", "dim": 8} if OBJECTIVES[name].masks else PIXELS
+
+
 def example(name):
     return {**OBJECTIVES[name].example_options, **TRIED.get(name, {})}
 
 
 def records(name):
+    if OBJECTIVES[name].masks:
+        return MASKS
     return SETS if OBJECTIVES[name].label_sets else DATA
 
 
@@ -70,7 +85,7 @@ def objective(name, dropout=0.2, **options):
     if not dropout and "dropout_weight" in inspect.signature(kind).parameters:
         options["dropout_weight"] = 0.0
     location = make_location_encoder(dim=16, **PLACES, network={**NETWORK, "dropout": dropout})
-    image = make_image_encoder(**PIXELS) if sees(name) else None
+    image = make_image_encoder(**looks(name)) if sees(name) else None
     classes = DATA.classes if "labels" in kind.learns_from else None
     answers = "probability" if kind.label_sets else "share"
     model = DualEncoder(image, location, dim=16, classes=classes, prior_kind=answers)
@@ -93,9 +108,10 @@ def batch(name, start=0, stop=32):
     if name in TWO_STREAMS:
         stream = TwoStreams(records(name), 32)
         return next(stream.batches(lambda _: torch.Generator().manual_seed(5), 0, start, stop))
-    # With labels of both kinds, so that one batch serves every objective.
+    # With labels of all kinds, so that one batch serves every objective.
     chosen = list(range(start, stop))
-    return {**DATA.__getitems__(chosen), "labels": SETS.__getitems__(chosen)["labels"]}
+    others = {**SETS.__getitems__(chosen), **MASKS.__getitems__(chosen)}
+    return {**others, **DATA.__getitems__(chosen)}
 
 
 def flat(batch):
@@ -164,6 +180,7 @@ def test_what_it_needs_stands_in_its_class():
             "taught",
             "prior_kind",
             "label_sets",
+            "masks",
         )
         assert not set(facts) & set(vars(objective(name))), name
 
@@ -178,10 +195,12 @@ def test_what_it_does_not_learn_from_changes_nothing(name):
         return made(batch)["loss"].item()
 
     want, other = loss(given), dict(given)
-    if "labels" not in kind.learns_from:
+    if "labels" not in kind.learns_from or kind.masks:
         other = emptied(other, label=-1)
     if not kind.label_sets:
         other = emptied(other, labels=-1)
+    if not kind.masks:
+        other = emptied(other, mask=-1)
     # Those of two streams look at places only with a teacher that does.
     if "places" not in kind.learns_from or name in UNPLACED:
         other = emptied(other, lonlat=math.nan, date=math.nan, hour=math.nan)
@@ -196,7 +215,7 @@ def test_what_it_does_not_learn_from_changes_nothing(name):
 def test_it_trains_what_it_says(name):
     made, model = objective(name), objective(name).model
     sides = {
-        "image": (model.image, model.image_head, model.image_classifier),
+        "image": (model.image, model.image_head, *model.picture_classifiers()),
         "location": (model.location, model.location_head),
         "classifier": (model.classifier,),
     }
@@ -243,6 +262,8 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
     kind = OBJECTIVES[name]
     if kind.label_sets:
         monkeypatch.setitem(DATASETS, "demo", small.of_sets(DATASETS["demo"]))
+    if kind.masks:
+        monkeypatch.setitem(DATASETS, "demo", dense.of_masks(DATASETS["demo"]))
     # A class without a label is refused, and there are 24.
     size = 240 if name in TWO_STREAMS else 160
     config = parse_config(
@@ -251,7 +272,7 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
             "model": {
                 "dim": 8,
                 "location": {**PLACES, "network": {**NETWORK, "dropout": 0.2}},
-                "image": PIXELS if sees(name) else None,
+                "image": looks(name),
             },
             "objective": {"name": name, **example(name)},
             "teachers": ["class_frequency"] if kind.taught else [],
@@ -283,7 +304,8 @@ def test_it_is_trained_killed_resumed_saved_and_measured(name, tmp_path, monkeyp
     assert model.heads.classifiers == heads_for(name, config.objective.options).classifiers
     held_out = load_dataset("demo", "val", size=size, images=sees(name), val_fraction=0.2)
     if find_measure(model, held_out) is not None:
-        assert evaluate(model, held_out).n == len(held_out)
+        measured = evaluate(model, held_out)
+        assert (measured.records if kind.masks else measured.n) == len(held_out)
     else:
         assert "labels" not in kind.learns_from
 

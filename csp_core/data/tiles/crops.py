@@ -3,207 +3,159 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from csp_core.data.images import MemoryImages
-from csp_core.data.tiles.files import (
-    Grid,
-    Tile,
-    check_numbers,
-    list_tiles,
-    read_image,
-    read_mask,
-)
+from csp_core.data.tiles.cutting import Cut, Cutting
+from csp_core.data.tiles.files import Grid, Listing
+from csp_core.data.tiles.ground import covered, largest_overlap, overlapping_pairs
+from csp_core.data.tiles.legend import Legend
+from csp_core.data.tiles.raster import DamagedFileError
 from csp_core.errors import BadRecordError
+
+FIRST = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Crops(MemoryImages):
-    """Crops in memory.
+    """Crops in memory, in the kind of number of their files.
 
     Args:
-        shares: ``(N, K)`` float64, part of each that a class covers.
+        masks: ``(N, side, side)`` int8 or int16 class of each pixel, -1 where unknown or ignored.
+        valid: ``(N, side, side)`` bool, where there is data; None where there is everywhere.
+        masked: ``(N,)`` bool, whether the tile of each has a mask.
         cells: ``(N, 2)`` int64, row and column in the lattice.
-        lonlat: ``(N, 2)`` degrees, their middles.
+        lonlat: ``(N, 2)`` degrees, their middles; NaN where tiles have no place.
         date: ``(N,)`` part of the year, NaN where unknown.
         names: Tile and corner of each.
+        parts: The part that a table deals each to, or an empty word.
+        grid: The grid that they are cut from; None where tiles have no place.
         info: What was left out, and what overlaps.
     """
 
-    shares: Tensor = field(default_factory=lambda: torch.empty(0))
+    masks: Tensor = field(default_factory=lambda: torch.empty(0))
+    valid: Tensor | None = None
+    masked: Tensor = field(default_factory=lambda: torch.empty(0))
     cells: Tensor = field(default_factory=lambda: torch.empty(0))
     lonlat: Tensor = field(default_factory=lambda: torch.empty(0))
     date: Tensor = field(default_factory=lambda: torch.empty(0))
     names: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    grid: Grid | None = None
     info: Mapping[str, object] = field(default_factory=dict)
 
+    def take(self, rows: Tensor) -> Tensor:
+        """Copy images out of the array.
 
-def cut_tiles(root: Path, side: int, classes: Sequence[int], ignored: set[int]) -> Crops:
-    """Cut all tiles of a folder into crops.
+        Args:
+            rows: ``(n,)`` int64.
+
+        Returns:
+            ``(n, C, side, side)``; of 16 bits without a sign as int32.
+        """
+        found = self.array[rows]
+        return found.to(torch.int32) if found.dtype == torch.uint16 else found
+
+    def shares(self, classes: int) -> Tensor:
+        """Tell which part of each crop a class covers.
+
+        Args:
+            classes: How many classes there are.
+
+        Returns:
+            ``(N, classes)`` float64.
+        """
+        each = [(self.masks == number).double().mean(dim=(1, 2)) for number in range(classes)]
+        return torch.stack(each, dim=1) if each else torch.zeros(len(self.masks), 0)
+
+
+def cut_tiles(listing: Listing, side: int, legend: Legend, *, least: float = 1.0) -> Crops:
+    """Cut all tiles of a folder into crops, by some rows at a time.
 
     The lattice is one for all tiles, whose overlaps so give crops of the same ground; of one ground
-    and date the first is kept. Crops at the edge of a tile and those with pixels without data, in
-    image or mask, are left out.
+    and day the one with a mask is kept, else the one with more data, else the first. A crop at the
+    edge of a tile is filled up by mirroring, and these pixels count as without data.
 
     Args:
-        root: Folder of the tiles.
+        listing: The tiles.
         side: Side of a crop in pixels.
-        classes: Numbers of the classes in the masks.
-        ignored: Numbers in the masks that are no class.
+        legend: What the numbers in the masks mean.
+        least: Part of a crop that must have data, in (0, 1]; if 1, of its mask too.
 
     Returns:
         The crops, by name of tile, row and column.
 
     Raises:
-        CspError: If a tile or mask does not fit.
+        BadRecordError: If a number in a mask means nothing, or no crop is left.
     """
-    grid, tiles = list_tiles(root)
-    found: dict[tuple[int, int, float], _Crop] = {}
-    masks: dict[tuple[int, int], Tensor] = {}
-    twice = holes = unlike = 0
-    for tile in tiles:
-        (image, hole), mask = read_image(tile), read_mask(tile)
-        check_numbers(mask, {*classes, *ignored}, tile.mask.name)
-        hole |= mask < 0
-        for cell, rows, columns in _cells(tile, side):
-            # A date that is unknown equals itself here.
-            key = (*cell, -1.0 if math.isnan(tile.date) else tile.date)
-            part = mask[rows, columns]
-            if hole[rows, columns].any():
-                holes += 1
-            elif key in found:
-                twice += 1
-            else:
-                unlike += int(not torch.equal(masks.setdefault(cell, part), part))
-                share = torch.stack([(part == number).double().mean() for number in classes])
-                name = f"{tile.name}/{rows.start}_{columns.start}"
-                found[key] = _Crop(image[:, rows, columns], share, cell, tile.date, name)
-    if not found:
+    cutting = Cutting(listing, side, legend, least)
+    refused = dict(listing.refused)
+    for tile in listing.tiles:
+        try:
+            cutting.cut(tile)
+        except DamagedFileError as error:
+            refused[tile.source.name] = str(error)
+            cutting.forget(tile)
+    kept = cutting.compact()
+    if not kept:
+        tall, wide = (max(tile.size[axis] for tile in listing.tiles) for axis in (0, 1))
         raise BadRecordError(
-            f"No crop of {side} pixels is left of {len(tiles)} tiles: {holes} have pixels without"
-            " data, and no other fits into a tile; give a smaller crop."
+            f"No crop of {side} pixels is left of {len(listing.tiles)} tiles: {cutting.holes} have"
+            f" pixels without data, and no other fits into a tile of up to {tall} × {wide}; give a"
+            " smaller crop."
         )
-    told = {
-        **_told(tiles),
-        "crops_with_holes_left_out": holes,
-        "crops_of_one_ground_and_date_left_out": twice,
-        "crops_of_one_ground_and_other_dates": len(found) - len(masks),
-        "of_them_with_another_mask": unlike,
-    }
-    return _joined(list(found.values()), grid, side, told)
+    return _joined(cutting, kept, listing, _told(listing, cutting, kept, refused))
 
 
-@dataclass(frozen=True, eq=False)
-class _Crop:
-    """One crop, as a row of ``Crops``."""
-
-    image: Tensor
-    share: Tensor
-    cell: tuple[int, int]
-    date: float
-    name: str
-
-
-def _joined(found: Sequence[_Crop], grid: Grid, side: int, told: dict[str, object]) -> Crops:
-    cells = torch.tensor([one.cell for one in found])
-    middles = (cells.double() + 0.5) * side
+def _joined(
+    cutting: Cutting, kept: Sequence[Cut], listing: Listing, told: dict[str, object]
+) -> Crops:
+    cells = torch.tensor([one.cell for one in kept])
+    lonlat = torch.full((len(kept), 2), math.nan)
+    if listing.grid is not None:
+        middles = (cells.double() + 0.5) * cutting.side
+        lonlat = listing.grid.lonlat(middles[:, 0], middles[:, 1])
+    valid = None if cutting.valid is None else torch.from_numpy(cutting.valid)
     return Crops(
-        torch.stack([one.image for one in found]),
-        shares=torch.stack([one.share for one in found]),
+        torch.from_numpy(cutting.array),
+        masks=torch.from_numpy(cutting.masks),
+        valid=None if valid is None or bool(valid.all()) else valid,
+        masked=torch.tensor([one.tile.source.mask is not None for one in kept]),
         cells=cells,
-        lonlat=grid.lonlat(middles[:, 0], middles[:, 1]),
-        date=torch.tensor([one.date for one in found], dtype=torch.float32),
-        names=tuple(one.name for one in found),
+        lonlat=lonlat,
+        date=torch.tensor([one.tile.source.date for one in kept], dtype=torch.float32),
+        names=tuple(f"{one.tile.source.name}/{one.top}_{one.left}" for one in kept),
+        parts=tuple(one.tile.source.part for one in kept),
+        grid=listing.grid,
         info=told,
     )
 
 
-def _cells(tile: Tile, side: int) -> Iterator[tuple[tuple[int, int], slice, slice]]:
-    """Go through the cells of the lattice that lie wholly in a tile."""
-    height, width = tile.size
-    for row in range(-(-tile.row // side), (tile.row + height) // side):
-        for column in range(-(-tile.column // side), (tile.column + width) // side):
-            top, left = row * side - tile.row, column * side - tile.column
-            yield (row, column), slice(top, top + side), slice(left, left + side)
-
-
-def _told(tiles: Sequence[Tile]) -> dict[str, object]:
-    places = [(tile.row, tile.column, *tile.size) for tile in tiles]
-    dated = sum(not math.isnan(tile.date) for tile in tiles)
+def _told(
+    listing: Listing, cutting: Cutting, kept: Sequence[Cut], refused: Mapping[str, str]
+) -> dict[str, object]:
+    places = [tile.place for tile in listing.tiles]
+    dated = sum(not math.isnan(tile.source.date) for tile in listing.tiles)
+    tiles = len(listing.tiles) + len(listing.refused)
+    mean = sum(height * width for *_, height, width in places) / len(places)
     return {
-        "tiles": len(tiles),
-        "dates": f"the 15th of the month in the name, for {dated} of {len(tiles)} tiles",
+        "tiles": tiles,
+        "tiles_left_out": len(refused),
+        "first_left_out": list(refused.values())[:FIRST],
+        "dates": f"the 15th of the month in the name, for {dated} of {len(places)} tiles",
+        "places": "by the reference system of the files"
+        if listing.grid is not None
+        else "none: no file has a reference system (CRS); tiles are taken to share no ground",
         "pairs_of_tiles_that_overlap": overlapping_pairs(places),
+        "most_tiles_joined_by_overlaps": largest_overlap(places),
+        "ground_in_tiles": round(covered(places) / mean, 1),
+        **listing.info,
+        "crops_with_holes_left_out": cutting.holes,
+        "crops_of_one_ground_and_date_left_out": cutting.twice,
+        "crops_of_one_ground_and_other_dates": len(kept) - len({one.cell for one in kept}),
+        "of_them_with_another_mask": cutting.unlike,
     }
-
-
-def overlapping_pairs(places: Sequence[tuple[int, int, int, int]]) -> int:
-    """Count the pairs of rectangles that share ground.
-
-    A line goes over the rows; of the rectangles that it is in, all share columns with another but
-    those that end before it and those that begin behind it.
-
-    Args:
-        places: Row, column, height and width of each, of whole numbers, the latter two above 0.
-
-    Returns:
-        How many pairs; those that only touch are none.
-    """
-    # At one row, those that end there come before those that begin.
-    events = [(row, True, column, column + width) for row, column, _, width in places]
-    events += [
-        (row + height, False, column, column + width) for row, column, height, width in places
-    ]
-    begins: list[int] = []
-    ends: list[int] = []
-    pairs = 0
-    for _, opens, begin, end in sorted(events):
-        if opens:
-            pairs += len(ends) - bisect_right(ends, begin)
-            pairs -= len(begins) - bisect_left(begins, end)
-            insort(begins, begin)
-            insort(ends, end)
-        else:
-            del begins[bisect_left(begins, begin)]
-            del ends[bisect_left(ends, end)]
-    return pairs
-
-
-def blocks_of(cells: Tensor, side: int) -> Tensor:
-    """Number the blocks of ground that crops belong to.
-
-    Args:
-        cells: ``(N, 2)`` row and column of each in the lattice.
-        side: Side of a block in crops.
-
-    Returns:
-        ``(N,)`` int64, in the order of the blocks' rows and columns.
-    """
-    blocks = cells.div(side, rounding_mode="floor")
-    found: Tensor = torch.unique(blocks, dim=0, return_inverse=True)[1]
-    return found
-
-
-def overlaps(cells: Tensor, parts: Tensor) -> int:
-    """Count the pairs of crops of different parts of the data that share ground.
-
-    Args:
-        cells: ``(N, 2)`` row and column of each in the lattice.
-        parts: ``(N,)`` the part of each, negative where it is left out.
-
-    Returns:
-        How many pairs.
-    """
-    used = parts >= 0
-    ground = torch.unique(cells[used], dim=0, return_inverse=True)[1]
-    each = torch.stack((ground, parts[used]), dim=1)
-    crops = torch.bincount(ground)
-    of_part = torch.unique(each, dim=0, return_counts=True)[1]
-    # Of n crops of one ground, n² pairs in either order, those of one part among them.
-    return int(crops.square().sum() - of_part.square().sum()) // 2

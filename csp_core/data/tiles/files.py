@@ -1,30 +1,27 @@
-"""A folder of tiles: images, the masks beside them, their grid on the ground and their dates."""
+"""The tiles of a folder: their grid on the ground, and whether images, masks and bands fit."""
 
 from __future__ import annotations
 
-import datetime
 import math
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from csp_core.data.pictures import parts_of_time
-from csp_core.data.pictures.geotiff import opened
-from csp_core.data.pictures.limits import MAX_MEGABYTES
 from csp_core.data.shapes import to_wgs84
-from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
+from csp_core.data.tiles.bands import Bands, find_bands
+from csp_core.data.tiles.raster import DamagedFileError, Header, read_header
+from csp_core.data.tiles.sources import MASKS, Source, find_sources
+from csp_core.errors import BadRecordError, DataNotFoundError
 
-IMAGES, MASKS, ENDING = "images", "masks", ".tif"
-MONTH = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(?!\d)")
 # Numbers of pixels count as whole within this.
 CLOSE = 1e-3
-FIRST = 5
+KINDS = ("uint8", "uint16", "int16", "float32")
+# How far grids lie from each other, in pixels and in crops: blocks of up to 16 crops begin with it.
+APART = 2 * 720_720
 
 
 @dataclass(frozen=True)
@@ -67,238 +64,195 @@ class Tile:
     """One tile.
 
     Args:
-        name: Name of its files without ending.
-        image: File of its image.
-        mask: File of its mask.
+        source: Its files, its day and the part that a table deals it to.
         row: Its first row in the grid.
         column: Its first column in the grid.
         size: Its height and width in pixels.
-        bands: How many bands its image has.
-        date: Part of the year, the middle of the month in its name; NaN where none is named.
+        bands: Numbers of the bands that are read of its image, from 1, in their order.
+        plate: Number of the grid; where tiles have no place, each has one of its own.
     """
 
-    name: str
-    image: Path
-    mask: Path
+    source: Source
     row: int
     column: int
     size: tuple[int, int]
-    bands: int
-    date: float
+    bands: tuple[int, ...]
+    plate: int = 0
 
-
-def list_tiles(root: Path) -> tuple[Grid, list[Tile]]:
-    """List the tiles of a folder, and make sure that each has its mask and all lie on one grid.
-
-    Args:
-        root: A folder with ``images/*.tif`` and ``masks/*.tif`` of the same names.
-
-    Returns:
-        The grid, and the tiles sorted by name.
-
-    Raises:
-        DataNotFoundError: If there is no image, or an image without a mask.
-        BadRecordError: If a file is no GeoTIFF of that kind, or does not fit its mask or the
-            others.
-    """
-    images = sorted((root / IMAGES).glob(f"*{ENDING}"))
-    if not images:
-        raise DataNotFoundError(f"No {IMAGES}/*{ENDING} in {root}; give the folder above them.")
-    bare = [path.name for path in images if not (root / MASKS / path.name).is_file()]
-    if bare:
-        raise DataNotFoundError(
-            f"{len(bare)} of {len(images)} images have no mask of their name in {MASKS}, the first"
-            f" {bare[0]}."
-        )
-    found = [(_Header.read(path), _Header.read(root / MASKS / path.name)) for path in images]
-    first, tiles = found[0][0], []
-    grid = first.grid()
-    for path, (image, mask) in zip(images, found, strict=True):
-        _check_mask(path, image, mask)
-        row, column = _corner(grid, image, path, images[0])
-        if image.bands != first.bands:
-            raise BadRecordError(
-                f"{image.bands} bands, but {images[0].name} has {first.bands}", file=path.name
-            )
-        size = (image.height, image.width)
-        where = (path, root / MASKS / path.name, row, column)
-        tiles.append(Tile(path.stem, *where, size, image.bands, date_of(path.stem)))
-    return grid, tiles
-
-
-def date_of(name: str) -> float:
-    """Read a date from the name of a tile: six digits, year and month.
-
-    Args:
-        name: Such as ``202309_patch_1``.
-
-    Returns:
-        Part of the year at the 15th of the month; NaN where no month is named.
-
-    Example:
-        >>> round(date_of("202301_a"), 3), date_of("tile_7")
-        (0.038, nan)
-    """
-    match = MONTH.search(name)
-    if match is None:
-        return math.nan
-    return parts_of_time(datetime.datetime(int(match[1]), int(match[2]), 15))[0]
-
-
-def read_image(tile: Tile) -> tuple[Tensor, Tensor]:
-    """Read the image of a tile.
-
-    Args:
-        tile: The tile.
-
-    Returns:
-        ``(C, H, W)`` uint8, and ``(H, W)`` bool, where there is no data in any band.
-
-    Raises:
-        BadRecordError: If it cannot be read or is not of 8 bits a band.
-    """
-    with opened(tile.image.read_bytes(), tile.image.name) as file:
-        values, valid = file.read(), file.dataset_mask()
-    if values.dtype != np.uint8:
-        raise BadRecordError(f"{values.dtype} values; give 8 bits a band", file=tile.image.name)
-    return torch.from_numpy(values), torch.from_numpy(valid == 0)
-
-
-def read_mask(tile: Tile) -> Tensor:
-    """Read the mask of a tile.
-
-    Args:
-        tile: The tile.
-
-    Returns:
-        ``(H, W)`` int64 numbers of classes, -1 where the mask has no data.
-
-    Raises:
-        BadRecordError: If it cannot be read, has several bands or is not of whole numbers.
-    """
-    with opened(tile.mask.read_bytes(), tile.mask.name) as file:
-        values, valid, bands = file.read(1), file.dataset_mask(), file.count
-    if bands != 1 or values.dtype.kind not in "iu":
-        raise BadRecordError(
-            f"a mask of {bands} bands of {values.dtype}; give one of whole numbers",
-            file=f"{MASKS}/{tile.mask.name}",
-        )
-    mask = torch.from_numpy(values.astype(np.int64))
-    return mask.masked_fill(torch.from_numpy(valid == 0), -1)
-
-
-def named_classes(
-    classes: Mapping[Any, str] | None, ignored: Sequence[Any]
-) -> tuple[dict[int, str], set[int]]:
-    """Check a table of classes.
-
-    Args:
-        classes: Number in the masks to name.
-        ignored: Numbers in the masks that are no class.
-
-    Returns:
-        Both with whole numbers for keys, the classes sorted by name.
-
-    Raises:
-        ConfigError: If there is no class, a number is none, one stands in both or two have one
-            name.
-    """
-    try:
-        # Where options are kept as JSON, the keys are text.
-        named = {int(key): str(name) for key, name in (classes or {}).items()}
-        left = {int(value) for value in ignored}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(
-            f"classes is {classes!r} and ignored {ignored!r}; give whole numbers of the masks, such"
-            " as {10: building} and [100]."
-        ) from error
-    if not named:
-        raise ConfigError(
-            "The masks hold numbers; give classes their names, such as {10: building, 30: road}."
-        )
-    if left & named.keys() or len(set(named.values())) < len(named):
-        raise ConfigError(
-            f"classes is {classes!r} and ignored {ignored!r}; give each number once and each class"
-            " a name of its own."
-        )
-    return dict(sorted(named.items(), key=lambda item: item[1])), left
-
-
-def check_numbers(mask: Tensor, known: Collection[int], name: str) -> None:
-    """Make sure that a mask holds nothing but what is known.
-
-    Args:
-        mask: ``(H, W)`` int64, -1 where it has no data.
-        known: Numbers of the classes and of what is ignored.
-        name: What to call the mask.
-
-    Raises:
-        BadRecordError: If it holds another number.
-    """
-    odd = sorted(set(np.unique(mask.numpy()).tolist()) - set(known) - {-1})
-    if odd:
-        raise BadRecordError(
-            f"labels do not match: {', '.join(map(str, odd[:FIRST]))} is neither in classes nor"
-            f" ignored, which hold {', '.join(map(str, sorted(known)))}",
-            file=f"{MASKS}/{name}",
-        )
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Row, column, height and width, with the grids beside each other."""
+        return (self.row, self.column + APART * self.plate, *self.size)
 
 
 @dataclass(frozen=True)
-class _Header:
-    """What the file of an image or mask says of itself."""
+class Listing:
+    """The tiles of a folder.
 
-    crs: Any
-    transform: Any
-    height: int
-    width: int
-    bands: int
-    name: str
+    Args:
+        grid: The grid that all lie on; None where no tile has a place, and none shares ground with
+            another.
+        tiles: The tiles, sorted by name.
+        kind: Kind of number of the images.
+        refused: File that cannot be read to why.
+        info: What was read otherwise than as it stands.
+    """
 
-    @classmethod
-    def read(cls, path: Path) -> _Header:
-        with opened(path.read_bytes(), path.name) as file:
-            if file.width * file.height * file.count > MAX_MEGABYTES * 10**6:
-                raise BadRecordError(f"more than {MAX_MEGABYTES:,} MB of values", file=path.name)
-            return cls(file.crs, file.transform, file.height, file.width, file.count, path.name)
-
-    def grid(self) -> Grid:
-        t = self.transform
-        if self.crs is None or t.is_identity or t.b or t.d or t.a <= 0 or t.e >= 0:
-            raise BadRecordError(
-                "no grid on the ground; give a reference system (CRS) and pixels with north up",
-                file=self.name,
-            )
-        return Grid(self.crs.to_wkt(), t.a, -t.e, t.c % t.a, t.f % -t.e)
+    grid: Grid | None
+    tiles: tuple[Tile, ...]
+    kind: str
+    refused: dict[str, str] = field(default_factory=dict)
+    info: dict[str, object] = field(default_factory=dict)
 
 
-def _check_mask(path: Path, image: _Header, mask: _Header) -> None:
-    where = f"{MASKS}/{path.name}"
+def list_tiles(
+    root: Path,
+    *,
+    table: str | Path | None = None,
+    bands: Sequence[int | str] | None = None,
+    need_masks: bool = False,
+) -> Listing:
+    """List the tiles of a folder, and make sure that masks fit and all lie on one grid.
+
+    Args:
+        root: The folder, see ``find_sources``.
+        table: The table of its images and masks, see there.
+        bands: Which bands are read, by number from 1 or by the name that the files give them.
+        need_masks: Whether every image must have a mask.
+
+    Returns:
+        The tiles; files that are damaged are left out and told.
+
+    Raises:
+        DataNotFoundError: If there is no image, or one without a mask where all must have one.
+        BadRecordError: If a file is of another kind, or does not fit its mask or the others, or
+            none can be read.
+    """
+    sources, left = find_sources(root, table)
+    bare = [source.image.name for source in sources if source.mask is None]
+    if bare and need_masks:
+        raise DataNotFoundError(
+            f"{len(bare)} of {len(sources)} images have no mask of their name in {MASKS}, the first"
+            f" {bare[0]}; with unlabelled: true they are learned from without."
+        )
+    refused: dict[str, str] = {}
+    found: list[tuple[Source, Header]] = []
+    without_grid = 0
+    for source in sources:
+        try:
+            header = read_header(source.image)
+            without_grid += int(source.mask is not None and _check_mask(source, header))
+            found.append((source, header))
+        except DamagedFileError as error:
+            refused[source.name] = str(error)
+    if not found:
+        raise BadRecordError(
+            f"No tile of {len(sources)} can be read; the first: {next(iter(refused.values()))}"
+        )
+    chosen = find_bands([header for _, header in found], bands)
+    for _, header in found:
+        _check_kind(header, found[0][1])
+    grid = _grid(found[0][1]) if found[0][1].placed else None
+    tiles = _tiles(found, grid, chosen)
+    info = {
+        "images_without_a_mask": len(bare),
+        "masks_without_an_image": len(left),
+        "masks_without_a_place": without_grid,
+        **chosen.told([header for _, header in found]),
+    }
+    return Listing(grid, tiles, found[0][1].kind, refused, info)
+
+
+def _tiles(
+    found: Sequence[tuple[Source, Header]], grid: Grid | None, chosen: Bands
+) -> tuple[Tile, ...]:
+    first, tiles = found[0][1], list[Tile]()
+    for at, (source, header) in enumerate(found):
+        if grid is None and header.placed:
+            raise _mixed(first, header)
+        corner = (0, 0) if grid is None else _corner(grid, header, first)
+        size, bands = (header.height, header.width), chosen.of(header, first)
+        tiles.append(Tile(source, *corner, size, bands, at if grid is None else 0))
+    return tuple(tiles)
+
+
+def _check_kind(header: Header, first: Header) -> None:
+    if header.kind not in KINDS:
+        raise BadRecordError(
+            f"{header.kind} values; give {', '.join(KINDS[:-1])} or {KINDS[-1]}", file=header.name
+        )
+    if header.kind != first.kind:
+        raise BadRecordError(
+            f"{header.kind} values, but {first.name} has {first.kind}; give one kind of number",
+            file=header.name,
+        )
+
+
+def _mixed(first: Header, header: Header) -> BadRecordError:
+    placed, bare = (first, header) if first.placed else (header, first)
+    return BadRecordError(
+        f"no place on the ground, but {placed.name} has one; give all tiles a reference system"
+        " (CRS), or none",
+        file=bare.name,
+    )
+
+
+def _grid(header: Header) -> Grid:
+    t = header.transform
+    if header.crs is None or t.is_identity or t.b or t.d or t.a <= 0 or t.e >= 0:
+        raise BadRecordError(
+            "no grid on the ground; give a reference system (CRS) and pixels with north up",
+            file=header.name,
+        )
+    return Grid(header.crs.to_wkt(), t.a, -t.e, t.c % t.a, t.f % -t.e)
+
+
+def _check_mask(source: Source, image: Header) -> bool:
+    """Make sure that a mask lies on its image; tell whether it says nothing of a place itself."""
+    assert source.mask is not None  # whoever asks has looked
+    mask = read_header(source.mask)
+    where = f"{source.mask.parent.name}/{source.mask.name}"
     if (mask.height, mask.width) != (image.height, image.width):
         raise BadRecordError(
             f"{mask.width} × {mask.height} pixels, but its image has {image.width} ×"
             f" {image.height}",
             file=where,
         )
+    if len(mask.bands) != 1 or np.dtype(mask.kind).kind not in "iu":
+        raise BadRecordError(
+            f"a mask of {len(mask.bands)} bands of {mask.kind}; give one of whole numbers",
+            file=where,
+        )
+    if not mask.placed:
+        return image.placed
     if mask.crs != image.crs:
         raise BadRecordError(f"its CRS is {mask.crs}, that of its image {image.crs}", file=where)
-    if not mask.transform.almost_equals(image.transform, precision=CLOSE):
+    if not mask.transform.almost_equals(image.transform, precision=CLOSE * _unit(image)):
         raise BadRecordError("it lies elsewhere on the ground than its image", file=where)
+    return False
 
 
-def _corner(grid: Grid, image: _Header, path: Path, first: Path) -> tuple[int, int]:
+def _unit(header: Header) -> float:
+    """Give what counts as one in the grid of a file: at most a pixel, so that degrees fit too."""
+    return min(1.0, abs(header.transform.a) or 1.0)
+
+
+def _corner(grid: Grid, image: Header, first: Header) -> tuple[int, int]:
     """Find the first row and column of an image in the grid of the first."""
-    own = image.grid()
-    if own.crs != grid.crs or (own.width, own.height) != (grid.width, grid.height):
+    if not image.placed:
+        raise _mixed(first, image)
+    own = _grid(image)
+    sides = (own.width / grid.width, own.height / grid.height)
+    if own.crs != grid.crs or not all(math.isclose(side, 1, rel_tol=1e-9) for side in sides):
         raise BadRecordError(
             f"its reference system or the size of its pixels is not that of {first.name}; give"
             " tiles of one grid",
-            file=path.name,
+            file=image.name,
         )
     row = (grid.top - image.transform.f) / grid.height
     column = (image.transform.c - grid.left) / grid.width
     if max(abs(row - round(row)), abs(column - round(column))) > 10 * CLOSE:
         raise BadRecordError(
-            f"its pixels lie between those of {first.name}; give tiles of one grid", file=path.name
+            f"its pixels lie between those of {first.name}; give tiles of one grid", file=image.name
         )
     return round(row), round(column)

@@ -11,8 +11,7 @@ import torch
 
 from csp_core.data import load_dataset
 from csp_core.data.labels import few_sets
-from csp_core.data.tiles.crops import overlapping_pairs, overlaps
-from csp_core.data.tiles.files import list_tiles, read_mask
+from csp_core.data.tiles.ground import overlapping_pairs, overlaps
 from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from tests.data.sets import tiles
 
@@ -202,10 +201,10 @@ BAD = {
         BadRecordError,
         "labels do not match: 11 is neither in classes nor ignored",
     ),
-    "damaged": (
-        lambda root: (root / "masks" / "202309_a.tif").write_bytes(b"II*\0 no"),
+    "all damaged": (
+        lambda root: [path.write_bytes(b"II*\0 no") for path in (root / "masks").glob("*")],
         BadRecordError,
-        "cut short or damaged",
+        "No tile of 2 can be read; the first: .*cut short or damaged",
     ),
     "between": (
         lambda root: _shifted(root),
@@ -227,7 +226,7 @@ BAD = {
             root / "images" / "202309_a.tif", np.ones((3, 64, 64), dtype=np.uint16), 0, 0
         ),
         BadRecordError,
-        "give 8 bits a band",
+        r"202309_b\.tif: uint8 values, but 202309_a\.tif has uint16; give one kind",
     ),
     "fewer bands": (
         lambda root: tiles.write(
@@ -278,8 +277,6 @@ def test_pixels_without_data_leave_crops_out(tmp_path):
     tiles.write(root / "masks" / "202309_a.tif", mask[None], 0, 0, nodata=255)
     holed = load_dataset("tiles", "all", root=root, **LOAD)
     assert holed.info["crops_with_holes_left_out"] == 1 and len(holed) == len(whole) - 1
-    _, listed = list_tiles(root)
-    assert read_mask(listed[0])[3, 3] == -1
 
 
 @pytest.mark.parametrize(
@@ -290,8 +287,18 @@ def test_pixels_without_data_leave_crops_out(tmp_path):
         ({"classes": {10: "a", 30: "a"}}, "each class a name of its own"),
         ({"ignored": [10]}, "give each number once"),
         ({"crop": 4}, "at least 8 pixels"),
-        ({"min_cover": 0.0}, r"a part in \(0, 1\]"),
-        ({"block_crops": 0}, "block_crops 0"),
+        ({"min_cover": 0.0}, r"parts in \(0, 1\]"),
+        ({"masks": True, "min_valid": 1.5}, r"min_valid 1\.5; give .*parts in \(0, 1\]"),
+        ({"block_crops": 0}, "block_crops is 0"),
+        ({"gap": -1}, "a gap of 0 or more"),
+        ({"masks": True, "label_crops": 0}, "label_crops 0"),
+        ({"bands": []}, "give numbers from 1"),
+        ({"bands": [1, "red"]}, "give numbers from 1"),
+        ({"classes": {10: {"name": "a", "color": "#ffffff"}}}, "give a name, or"),
+        ({"classes": {10: {"name": "a", "colour": "red"}}}, "one such as #1f7a3d"),
+        ({"classes": {10: "a", "10": "b"}}, "10 twice"),
+        ({"classes": {10**7: "a"}}, "up to 1,000,000"),
+        ({"split_method": "lines", "val_fraction": 0.6, "test_fraction": 0.5}, "leave some"),
         ({"root": None}, "needs root"),
     ],
 )

@@ -1,0 +1,20 @@
+"""Encoders that describe each pixel: one table.
+
+Example:
+    >>> import torch
+    >>> encoder = DENSE["unet"](8, backbone={"name": "small_convnet", "width": 8})
+    >>> encoder.dense_maps(torch.zeros(1, 3, 33, 50)).shape
+    torch.Size([1, 8, 33, 50])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from csp_core.image.dense.base import DenseEncoder
+from csp_core.image.dense.pictures import PICTURES
+from csp_core.image.dense.start import start_from
+
+__all__ = ["DENSE", "DenseEncoder", "start_from"]
+
+DENSE: dict[str, Callable[..., DenseEncoder]] = {**PICTURES}
