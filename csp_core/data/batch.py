@@ -43,7 +43,9 @@ class Batch(TypedDict, total=False):
     ``(N, 2)``, ``soft_date`` and ``soft_hour``, ``(N,)``, and ``target``, ``(N, K)``: places with
     the times of their records, and what a teacher says of them; ``random_lonlat``, ``(N, C, 2)``
     places that are negatives of each record's image; ``view``, another view of the image;
-    ``strong``, a strongly changed view of it.
+    ``view_days``, ``(N, t)``, the days of that of a series; ``cells``, ``(N, P, 2)`` int64, cells
+    of the image and of the view that show the same ground, -1 for none; ``position``,
+    ``(N, P, 2)``, where these are, in cells; ``strong``, a strongly changed view of it.
 
     Added by the loop for an objective of two streams: ``unlabelled``, a batch of other records,
     which have neither ``label`` nor ``labels`` nor ``mask``.
@@ -66,6 +68,9 @@ class Batch(TypedDict, total=False):
     target: Tensor
     random_lonlat: Tensor
     view: Tensor
+    view_days: Tensor
+    cells: Tensor
+    position: Tensor
     strong: Tensor
     unlabelled: Batch
 

@@ -21,10 +21,21 @@ from csp_core.losses.contrastive import (
     nt_xent,
     similarities,
 )
+from csp_core.losses.dense import (
+    POSITIVE_WEIGHT,
+    cosine_match,
+    cscl,
+    dense_info_nce,
+    dense_negatives,
+    match_info_nce,
+    window_agreement,
+    window_similarities,
+)
 from csp_core.losses.pixels import overlap_sums, pixel_cross_entropy, pixel_sums, soft_dice
 from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
 
 __all__ = [
+    "POSITIVE_WEIGHT",
     "an_slds",
     "an_ssdl",
     "asymmetric_loss",
@@ -32,9 +43,14 @@ __all__ = [
     "binary_nce",
     "binary_negatives",
     "class_cross_entropy",
+    "cosine_match",
+    "cscl",
+    "dense_info_nce",
+    "dense_negatives",
     "feature_regression",
     "geo_prior",
     "info_nce",
+    "match_info_nce",
     "negative_weight",
     "nt_xent",
     "overlap_sums",
@@ -45,4 +61,6 @@ __all__ = [
     "soft_dice",
     "weighted_binary_cross_entropy",
     "weighted_cross_entropy",
+    "window_agreement",
+    "window_similarities",
 ]

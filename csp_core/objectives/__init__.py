@@ -8,6 +8,7 @@ from typing import Any
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import Objective
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
+from csp_core.objectives.dense import CSCL, DenseContrast
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
 from csp_core.objectives.semisup import METHODS
@@ -36,6 +37,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
     "simclr": SimCLR,
+    "dense_contrast": DenseContrast,
+    "cscl": CSCL,
     **METHODS,
 }
 
