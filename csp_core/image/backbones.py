@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from csp_core.errors import CheckpointError, ConfigError, UnknownNameError
@@ -13,6 +14,7 @@ from csp_core.image.base import FeatureMaps
 from csp_core.image.maps import MapPlan, plan_maps, pool_maps, pooling_parts, run_to_maps
 from csp_core.image.pixels import PixelEncoder, Trainable
 from csp_core.image.weights import HUB, Weights, read_weights
+from csp_core.image.wheels import WHEEL, read_wheel
 
 # What of a model's form can be asked for, and its largest value.
 FORM = {
@@ -29,8 +31,9 @@ class TimmBackbone(PixelEncoder):
         bands: Channels of an image. Pretrained first layers of three bands are spread over others.
         model: Name of the model in timm, with or without the tag of its weights.
         weights: None to start from chance; ``"pretrained"`` for those of the hub, which are
-            fetched; a file, ``.safetensors`` or ``.pth``; a folder that holds
-            ``model.safetensors``, as on the hub; or a model directory of ours.
+            fetched; ``"wheel"`` for those in an installed package; a file, ``.safetensors`` or
+            ``.pth``; a folder that holds ``model.safetensors``, as on the hub; or a model directory
+            of ours.
         mean: Mean of each band, on the scale [0, 1]; None for that which the weights were trained
             with, or, without weights, of the training images.
         std: Standard deviation of each band, likewise.
@@ -67,7 +70,7 @@ class TimmBackbone(PixelEncoder):
         architecture: Mapping[str, float] | None = None,
     ) -> None:
         form = _form(architecture)
-        found = None if weights in (None, HUB) else read_weights(str(weights))
+        found = _read(model, weights)
         net = _make_net(model, bands, size, weights == HUB, found, form)
         if weights is not None and mean is None and std is None:
             mean, std = _trained_bands(net, bands)
@@ -122,6 +125,24 @@ class TimmBackbone(PixelEncoder):
         return pool_maps(self.net, maps)
 
 
+def _read(model: str, weights: str | None) -> Weights | None:
+    """Read the weights to start from, unless timm fetches them or there are none."""
+    if weights is None or weights == HUB:
+        return None
+    if weights != WHEEL:
+        return read_weights(weights)
+    _check_known(model)
+    with torch.device("meta"):
+        whole: nn.Module = _timm().create_model(model)
+    return read_wheel(model, whole.state_dict())
+
+
+def _check_known(model: str) -> None:
+    timm = _timm()
+    if not timm.is_model(model):
+        raise UnknownNameError("timm model", model, timm.list_models())
+
+
 def _form(architecture: Mapping[str, float] | None) -> dict[str, float]:
     """Check what of a model's form is asked for; whole numbers where it needs them."""
     found: dict[str, float] = {}
@@ -142,9 +163,8 @@ def _make_net(
     found: Weights | None,
     form: Mapping[str, float],
 ) -> nn.Module:
+    _check_known(model)
     timm = _timm()
-    if not timm.is_model(model):
-        raise UnknownNameError("timm model", model, timm.list_models())
     options: dict[str, Any] = {"in_chans": bands, "num_classes": 0, "pretrained": hub, **form}
     if found is not None and not found.own:
         # timm fits the first layer to the bands and drops the classifier.

