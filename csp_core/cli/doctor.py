@@ -30,6 +30,7 @@ def model_rows() -> list[dict[str, Any]]:
             "summary": info.summary,
             "megabytes": round(model_size(info.directory) / 1e6, 2),
             "problem": info.problem,
+            "sees_pixels": info.sees_pixels,
         }
         for info in list_models()
     ]

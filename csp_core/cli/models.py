@@ -16,6 +16,13 @@ from csp_core.errors import BadRecordError
 # Of the metrics of several answers; all of them are in --json.
 SHOWN = ("top1", "top5", "mrr", "log_loss", "ece", "n")
 SHOWN_OF_SETS = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n")
+# Of each class, by a number that only classes of label sets, or of pixels, have.
+OF_CLASSES = {
+    "ap": {"n": "records with it", "ap": "AP", "f1": "F1", "threshold": "threshold"},
+    "iou": {"n": "pixels", "iou": "IoU", "precision": "precision", "recall": "recall"},
+}
+# Tables of their own, or no numbers.
+APART = ("classes", "confusion", "background")
 DATE_CHANGES_NOTHING = "This model has no time input: the date changes nothing."
 
 
@@ -31,7 +38,8 @@ def models(as_json: AsJson = False) -> None:
     table = Table("name", "kind", "classes", "licence", "what it is")
     for row in rows:
         says = row["problem"] or row["summary"]
-        table.add_row(row["name"], row["kind"], str(row["num_classes"]), row["license"], says)
+        kind = f"{row['kind']} of pixels" if row["sees_pixels"] else row["kind"]
+        table.add_row(row["name"], kind, str(row["num_classes"]), row["license"], says)
     out.print(table)
 
 
@@ -45,7 +53,8 @@ def evaluate(
     """Measure a model on records, by split where the split can be reproduced.
 
     A model of images is measured by the image alone and by image and place together; one of label
-    sets by average precision and F1, over all and for each class. All records
+    sets by average precision and F1, over all and for each class; one of pixels by its maps of
+    pictures with masks, by the IoU in the mean and of each class. All records
     of a file count, but those without a place and those of classes that the model does not know,
     whose number is told as unmatched.
     """
@@ -70,7 +79,7 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
     if not isinstance(next(iter(metrics.values())), dict):
         table = Table("", *splits)
         for name in metrics:
-            if name == "classes":  # a table of its own
+            if name in APART:
                 continue
             table.add_row(name, *(_number(values[name]) for values in splits.values()))
         return table
@@ -84,16 +93,17 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
 
 
 def _table_of_classes(splits: dict[str, Any]) -> Table | None:
-    """Give each class of label sets a row, of the split named last and its last answer."""
+    """Give each class a row, of the split named last and its last answer that tells of classes."""
     split, metrics = list(splits.items())[-1]
-    by, values = ("", metrics) if "macro_ap" in metrics else list(metrics.items())[-1]
+    by, values = ("", metrics) if "classes" in metrics else list(metrics.items())[-1]
     classes = values.get("classes") if isinstance(values, dict) else None
     if not classes:
         return None
     title = f"Each class ({', '.join(filter(None, (split, by)))})"
-    table = Table("class", "records with it", "AP", "F1", "threshold", title=title)
+    columns = next(some for key, some in OF_CLASSES.items() if key in classes[0])
+    table = Table("class", *columns.values(), title=title)
     for one in classes:
-        numbers = (_number(one[key]) for key in ("n", "ap", "f1", "threshold"))
+        numbers = (_number(one[key]) for key in columns)
         table.add_row(Text(one["name"]), *numbers)
     return table
 

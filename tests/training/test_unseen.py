@@ -36,6 +36,7 @@ OTHERS: dict[str, Any] = {
     "images": True,
     "in_memory": False,
     "dates": 2,
+    "label_crops": 1,
     "label_fraction": 0.1,
     "label_seed": 5,
     "labels": {

@@ -45,7 +45,8 @@ class Ground:
         """Check the values before any file is read."""
         side = lookup("split method", METHODS, self.method) or self.block
         object.__setattr__(self, "block", side)
-        if self.block < 1 or self.gap < 0 or (self.label_block or 1) < 1:
+        sides = (self.block, 1 if self.label_block is None else self.label_block)
+        if min(sides) < 1 or self.gap < 0:
             raise ConfigError(
                 f"block_crops is {self.block}, label_crops {self.label_block} and gap {self.gap};"
                 " give 1 crop or more, and a gap of 0 or more."

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from csp_core.data import load_dataset
+
 CLASSES = {10: "building", 30: "road", 50: "field", 70: "forest"}
+ALL = CLASSES | {100: "background"}
 NUMBERS = (10, 30, 50, 70, 100)
 SIDE, PIXEL = 64, 10.0
 LEFT, TOP = 340_000.0, 3_840_000.0
@@ -71,3 +74,13 @@ def options(folder: Path) -> dict[str, object]:
         "test_fraction": 0.2,
         "block_crops": 2,
     }
+
+
+def masked(folder: Path) -> dict[str, Any]:
+    """Give the options with which the loader reads the fake with masks of all its numbers."""
+    return options(folder) | {"masks": True, "classes": ALL, "ignored": (), "crop": 16}
+
+
+def load(given: dict[str, Any], split: str = "all", **more: Any) -> Any:
+    """Load a part of tiles by options, some of them others."""
+    return load_dataset("tiles", split, **given | more)
