@@ -32,7 +32,8 @@ def dense_negatives(
         negatives: ``image`` for other cells of the same image alone, ``batch`` for all other cells.
         radius: Cells of one image that are closer than this, in cells, are no negatives: they see
             nearly the same ground.
-        lonlat: ``(N, 2)`` degrees, where the image of each cell is, NaN where unknown; or None.
+        lonlat: ``(I, 2)`` degrees, the place of each of the images that ``image`` counts, NaN where
+            unknown; or None.
         apart_km: Cells of other images that are closer than this, in kilometres, are no negatives:
             the images may overlap. 0 leaves them all.
 
@@ -53,7 +54,7 @@ def dense_negatives(
         counts = counts & ~(same & (apart < radius))
     if lonlat is not None and apart_km > 0:
         far = negative_weight(lonlat, lonlat, mask_km=apart_km) > 0
-        counts = counts & (same | far)
+        counts = counts & (same | far[image][:, image])
     found: Tensor = counts.float().fill_diagonal_(0.0)
     return found
 

@@ -255,8 +255,17 @@ class DenseContrast(Objective):
         """Compute the losses of ``(2, R, D)`` queries and keys, those of the first view first."""
         directions = ((query[0], key[1]), (query[1], key[0]))
         with torch.autocast(query.device.type, enabled=False):
-            negative, lonlat = self._negatives(batch, rows)
-            extra, weight = self._remembered(lonlat)
+            image = torch.div(rows, self.points, rounding_mode="floor")
+            lonlat = self._all(batch["lonlat"])
+            negative = losses.dense_negatives(
+                image,
+                self._all(batch["position"]).flatten(0, 1)[rows],
+                negatives="image" if self.negatives == "image" else "batch",
+                radius=self.radius,
+                lonlat=lonlat,
+                apart_km=self.apart_km,
+            )
+            extra, weight = self._remembered(lonlat, image)
             if self.loss == "cosine":
                 terms = [losses.cosine_match(asked, told) for asked, told in directions]
             else:
@@ -273,28 +282,14 @@ class DenseContrast(Objective):
             self._remember(batch, key[1], rows)
         return found
 
-    def _negatives(self, batch: Batch, rows: Tensor) -> tuple[Tensor, Tensor]:
-        position, lonlat = self._all(batch["position"]), self._all(batch["lonlat"])
-        image = torch.div(rows, self.points, rounding_mode="floor")
-        places = lonlat[image]
-        negative = losses.dense_negatives(
-            image,
-            position.flatten(0, 1)[rows],
-            negatives="image" if self.negatives == "image" else "batch",
-            radius=self.radius,
-            lonlat=places,
-            apart_km=self.apart_km,
-        )
-        return negative, places
-
-    def _remembered(self, lonlat: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def _remembered(self, lonlat: Tensor, image: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Give what the queue holds, and how much each of it counts for each cell."""
         if self.queue is None or not int(self.queue.held):
             return None, None
         rows, places = self.queue.known()
         if self.apart_km == 0:
             return rows, None
-        return rows, losses.negative_weight(lonlat, places, mask_km=self.apart_km)
+        return rows, losses.negative_weight(lonlat, places, mask_km=self.apart_km)[image]
 
     def _remember(self, batch: Batch, key: Tensor, rows: Tensor) -> None:
         """Stash the keys of this process's images for the queue, NaN where a point is missing."""
