@@ -42,6 +42,7 @@ def load_real(
     labels: int | None = None,
     unlabelled: bool = False,
     pixels: bool = True,
+    without_block: tuple[int, int] | None = None,
 ) -> ImageDataset:
     """Load the series; see the module and ``load_series``.
 
@@ -58,14 +59,18 @@ def load_real(
         labels: Labels in all that are seen in training; None for all.
         unlabelled: Whether the other series stay, without labels.
         pixels: Whether the pixels of the stack are among them.
+        without_block: Whole degrees of the south-western corner of a block whose labelled series
+            are left out.
 
     Returns:
         The series of the part.
     """
     image, days, lonlat, label, names = read_all(Path(str(root)), pixels)
-    if not unlabelled:
-        known = label >= 0
-        image, days, lonlat, label = (column[known] for column in (image, days, lonlat, label))
+    stays = torch.ones_like(label, dtype=torch.bool) if unlabelled else label >= 0
+    if without_block is not None:
+        there = (lonlat.floor() == torch.tensor(without_block)).all(dim=1)
+        stays &= ~there | (label < 0)
+    image, days, lonlat, label = (column[stays] for column in (image, days, lonlat, label))
     how = Split(
         method=split_method,
         val=val_fraction,
@@ -93,9 +98,7 @@ def load_real(
 
 
 @functools.cache
-def read_all(
-    root: Path, pixels: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
+def read_all(root: Path, pixels: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
     """Read images ``(N, T, 1, 1, 1)`` in [0, 1], days, places, labels and names of classes."""
     labelled = load_series("all", root=root / LABELLED, **WHOLE)
     found = [labelled, load_series("all", root=root / OTHER, bands=["ndvi"], **WHOLE)]
