@@ -33,7 +33,7 @@ def load_real(
     *,
     root: str | Path | None = None,
     split_method: str = "block",
-    val_fraction: float = 0.1,
+    val_fraction: float = 0.0,
     test_fraction: float = 0.25,
     block_degrees: float = 1.0,
     buffer_km: float = 0.0,
