@@ -13,6 +13,7 @@ if __name__ == "__main__":
             st.Page("views/range_map.py", title="Range map", url_path="range-map"),
             st.Page("views/clusters.py", title="Clusters", url_path="clusters"),
             st.Page("views/photo.py", title="Photo", url_path="photo"),
+            st.Page("views/segment.py", title="Segment", url_path="segment"),
             *([st.Page("views/train.py", title="Train", url_path="train")] if allowed() else []),
             st.Page("views/about.py", title="About", url_path="about"),
         ],

@@ -29,7 +29,7 @@ APP_MODULES = {".".join(path.relative_to(APP).with_suffix("").parts): path for p
 APP_ROWS = (
     {"shared"},
     {"mapping"},
-    {"explore", "range_map", "clusters", "photo", "jobs"},
+    {"explore", "range_map", "clusters", "photo", "segment", "jobs"},
     {"shell"},
     {"views"},
     {"main"},
@@ -67,22 +67,26 @@ CONFINED = {
         *(
             "data.pictures.geotiff",
             "data.pictures.georeference",
+            "data.pictures.scene",
             "data.tiles.raster",
             "location.surfaces",
             "location.warped",
         ),
-        *("raster.geotiff", "raster.polygons"),
+        *("raster.geotiff", "raster.polygons", "raster.scenes.files", "raster.scenes.outlines"),
         "inference.clusters.geotiff",
     },
     "umap": {"inference.clusters.projection"},
     "hdbscan": set(),
-    "geopandas": {"inference.clusters.tables"},
+    "geopandas": {"inference.clusters.tables", "raster.scenes.outlines"},
     **{name: set() for name in ("streamlit", "folium", "streamlit_folium", "pydeck", "app")},
     **{name: set() for name in ("pickle", "dill", "joblib", "marshal", "shelve")},
 }
 # Rooms of the app that handle pixels, and nothing else of numbers: colours of a map, and pictures
 # that come from another process as bytes.
-PIXELS = ("mapping.values", "mapping.small", "clusters.pixels", "shared.reader", "shared.uploads")
+PIXELS = (
+    *("mapping.values", "mapping.small", "clusters.pixels", "segment.pixels"),
+    *("shared.reader", "shared.uploads"),
+)
 # What tensors can do and text, numbers, lists and paths cannot.
 PLAIN = (str, bytes, int, float, list, dict, set, tuple, memoryview, Path)
 OF_TENSORS = {name for name in dir(torch.Tensor) if not name.startswith("_")}

@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from clusters.region import home_of, inside, read_bounds
+from clusters.region import inside, read_bounds
 from csp_core.errors import CspError
 from csp_core.grid import Bounds
 from csp_core.store import ModelInfo, read_model_config
-from shared.address import read_month, read_number, read_word, read_zoom, tidy
+from shared.address import (
+    for_pixels_alone,
+    read_month,
+    read_number,
+    read_word,
+    read_zoom,
+    tidy,
+)
+from shared.home import home_of
 
 METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 PROJECTIONS = {"pca": "PCA", "umap": "UMAP"}
@@ -87,8 +95,9 @@ class View:
 
 
 def whole(known: Sequence[ModelInfo]) -> dict[str, ModelInfo]:
-    """Give the models that can be loaded, those without classes too, by name."""
-    return {info.name: info for info in known if info.problem is None}
+    """Give the models that can be loaded and see places, those without classes too, by name."""
+    fit = (info for info in known if info.problem is None and not for_pixels_alone(info))
+    return {info.name: info for info in fit}
 
 
 def read_clusters(known: Sequence[ModelInfo]) -> View:

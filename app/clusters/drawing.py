@@ -9,11 +9,11 @@ import streamlit as st
 from clusters import pixels
 from clusters.address import View
 from clusters.kept import kept
-from clusters.region import look_of
 from clusters.study import Study, colours_of
 from mapping import deck, leaflet
 from mapping.elements import number_group
 from shared import clicks, resources, style
+from shared.home import look_of
 from shared.visits import own
 
 

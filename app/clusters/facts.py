@@ -10,8 +10,9 @@ from clusters.address import View
 from clusters.scatter import number_of
 from clusters.study import Account, Study
 from csp_core.inference.clusters import CAUTION, ClusterFacts, colour_of
+from csp_core.store import ModelInfo
 from shared.address import set_param
-from shared.words import percent, plural, times
+from shared.words import percent, plural, reworded, times
 
 KEY = "clusters-cluster"
 ALL = "All clusters"
@@ -109,7 +110,7 @@ def draw(view: View, account: Account) -> None:
     has_classes = any(one.classes for one in account.facts)
     heads = ["Cluster", "Area", "Latitudes", "Countries"]
     heads += [f"{plural(view.info).capitalize()} by lift"] if has_classes else []
-    rows = "".join(_row(one, has_classes, climate) for one in account.facts)
+    rows = "".join(_row(one, view.info, has_classes, climate) for one in account.facts)
     head = "".join(f'<th scope="col">{escape(words)}</th>' for words in [*heads, *climate])
     st.html(
         '<div class="csp-facts" tabindex="0" role="region" aria-label="What is typical of each'
@@ -124,7 +125,7 @@ def draw(view: View, account: Account) -> None:
         )
 
 
-def _row(one: ClusterFacts, has_classes: bool, climate: list[str]) -> str:
+def _row(one: ClusterFacts, info: ModelInfo, has_classes: bool, climate: list[str]) -> str:
     means = dict(one.climate)
     countries = [f"{escape(name)} {percent(part)}" for name, part in one.countries[:LISTED]]
     cells = [
@@ -137,9 +138,8 @@ def _row(one: ClusterFacts, has_classes: bool, climate: list[str]) -> str:
             f"{escape(each.common_name) or f'<em>{escape(each.taxon)}</em>'} {times(each.lift)}"
             for each in one.classes[:LISTED]
         ]
-        cells.append(
-            f'<span title="{escape(one.evidence)}">{"<br>".join(typical) or "none"}</span>'
-        )
+        why = escape(reworded(one.evidence, info))
+        cells.append(f'<span title="{why}">{"<br>".join(typical) or "none"}</span>')
     cells += [f"{means[name]:.3g}" if name in means else "–" for name in climate]
     chip = f'<i style="background:{colour_of(one.label)}"></i>'
     body = "".join(f"<td>{cell}</td>" for cell in cells)

@@ -177,17 +177,18 @@ def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
     records = (
         count_of(ranked.support, "recording", "recordings") if ranked.support else "No recording"
     )
-    facts = [f"{records} of it within {radius}."]
+    facts = [f"{reworded(records, info)} of it within {radius}."]
     if report.extrapolates:
         return facts
     if report.kind != "share":
         return [f"Score {ranked.value:.2f} of 1: it orders, and is no percentage.", *facts]
     share = (
-        f"Share {percent(ranked.value)}: of recordings made here of the {plural(info)} of this"
-        f" model, {of_recordings(ranked.value)} would be of it."
+        f"Share {percent(ranked.value)}: of {reworded('recordings', info)} made here of the"
+        f" {plural(info)} of this model, {of_recordings(ranked.value)} would be of it."
     )
     if ranked.lift is not None:
-        facts.insert(0, f"That is {times(ranked.lift)} its share of all recordings.")
+        whole = reworded("its share of all recordings", info)
+        facts.insert(0, f"That is {times(ranked.lift)} {whole}.")
     return [share, *facts]
 
 

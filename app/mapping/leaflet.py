@@ -14,6 +14,7 @@ import folium
 from branca.element import Element
 from streamlit_folium import st_folium
 
+from mapping.css import css
 from mapping.elements import GeoJson, Script
 from mapping.evidence import EDGE, Evidence, square, step_of
 from shared import resources
@@ -25,6 +26,12 @@ from shared.tiles import tiles
 # Above letters and other marks, which stand at 600, and below labels at 650.
 PIN_PANE = "pin"
 RAISE_PIN = f"here.createPane({json.dumps(PIN_PANE)}).style.zIndex = 620;"
+# A picture, and what the slider of the map wipes away of what lies over it; below dots and letters.
+UNDER, OVER = "under", "over"
+RAISE_BOTH = "".join(
+    f"here.createPane({json.dumps(name)}).style.zIndex = {level};"
+    for name, level in ((UNDER, 380), (OVER, 390))
+)
 
 
 # Said by the maps themselves.
@@ -47,6 +54,8 @@ def _base_map(
     halves: bool,
     wire: str | None,
     frame: str,
+    closest: int,
+    swipe: str | None,
 ) -> folium.Map:
     lon, lat, zoom = start or (0.0, 0.0, 1.0)
     view = folium.Map(
@@ -54,7 +63,7 @@ def _base_map(
         zoom_start=zoom,  # type: ignore[arg-type]  # halves are fine
         tiles=None,
         min_zoom=0 if halves else 1,
-        max_zoom=MAX_ZOOM,
+        max_zoom=closest,
         zoom_snap=0.5 if halves else 1,
         world_copy_jump=True,
     )
@@ -62,8 +71,10 @@ def _base_map(
     view.default_js = resources.map_scripts()
     view.default_css = [("leaflet_css", f"{resources.leaflet_url()}/leaflet.css")]
     figure: Any = view.get_root()
-    figure.header.add_child(Element(f"<style>{_css(palette)}</style>"))
+    figure.header.add_child(Element(f"<style>{css(palette)}</style>"))
     view.add_child(Script(RAISE_PIN))
+    if swipe:
+        view.add_child(Script(RAISE_BOTH))
     chosen = tiles()
     if chosen:
         folium.TileLayer(chosen.url, attr=chosen.attribution).add_to(view)
@@ -72,7 +83,7 @@ def _base_map(
     colours = {name: getattr(palette, name) for name in ("sea", "land", "border", "river")}
     world = None if chosen else resources.world_urls()
     options = {"words": {**WORDS, "frame": frame}, "start": start, "home": home, "wire": wire,
-               "colours": colours, "world": world}  # fmt: skip
+               "colours": colours, "world": world, "swipe": swipe}  # fmt: skip
     view.add_child(Script(f"cspMap.begin(here, {json.dumps(options)});"))
     return view
 
@@ -90,55 +101,6 @@ def _add_world(view: folium.Map, palette: Palette) -> None:
 def _world_options(style: dict[str, Any]) -> dict[str, Any]:
     # By its mark the script of the map finds it again, once there is a finer world to draw.
     return {"interactive": False, "style": style, "attribution": "Natural Earth", "csp": "coarse"}
-
-
-def _css(palette: Palette) -> str:
-    return (
-        f".leaflet-container{{background:{palette.sea};cursor:crosshair;font:12px sans-serif}}"
-        # The page says how high the frame is.
-        "#map_div{height:100vh!important}"
-        f".leaflet-bar a,.leaflet-control-attribution{{background:{palette.land}!important;"
-        f"color:{palette.text}!important;border-color:{palette.border}!important}}"
-        ".leaflet-control-attribution{font-size:10px}.leaflet-control-attribution a{color:inherit}"
-        # Leaflet's own styles may come after a label has been measured and placed.
-        ".leaflet-tooltip{position:absolute;padding:6px;white-space:nowrap;font-weight:600;"
-        f"background:{palette.land};color:{palette.text};border:1px solid {palette.border}}}"
-        f".leaflet-tooltip-top:before{{border-top-color:{palette.border}}}"
-        ".leaflet-attribution-flag{display:none!important}"
-        # Cells must look like cells, also where the map is zoomed in.
-        ".csp-values{image-rendering:pixelated}"
-        ".csp-number{text-align:center;font:700 12px/16px sans-serif;color:#fff;"
-        "text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000}"
-        f".leaflet-control-scale-line{{background:{palette.land};color:{palette.text};"
-        f"border-color:{palette.border};text-shadow:none;font:10px sans-serif;white-space:nowrap}}"
-        ".csp-button{display:flex!important;align-items:center;justify-content:center}"
-        # The cross at the centre, for those who choose a place by keys.
-        ".leaflet-container:focus-visible::after{content:'+';position:absolute;left:50%;top:50%;"
-        f"transform:translate(-50%,-50%);font:28px/1 sans-serif;color:{palette.pin};z-index:700;"
-        "pointer-events:none}"
-        f".leaflet-container:focus-visible{{outline:3px solid {palette.pin};outline-offset:-3px}}"
-        ".csp-hint{position:absolute;left:50%;top:50%;transform:translate(-50%,-50%);z-index:900;"
-        f"padding:8px 14px;border-radius:6px;background:{palette.text};color:{palette.land};"
-        "font-size:14px;opacity:0;transition:opacity .25s;pointer-events:none}"
-        ".csp-hint.csp-shown{opacity:.92}"
-        ".csp-country span,.csp-town span{position:absolute;transform:translate(-50%,-50%);"
-        f"white-space:nowrap;color:{palette.text};text-shadow:0 0 2px {palette.land},"
-        f"0 0 2px {palette.land},0 0 4px {palette.land}}}"
-        # Below the point that it names, where no pin covers it.
-        ".csp-town span{transform:translate(-50%,55%)}"
-        ".csp-town span::before{content:'';position:absolute;left:50%;top:-6px;width:4px;"
-        "height:4px;margin-left:-2px;border-radius:50%;background:currentColor}"
-        ".csp-over span{transform:translate(-50%,-155%)}"
-        ".csp-over span::before{top:auto;bottom:-6px}"
-        "@media (pointer:coarse){.leaflet-bar a{width:44px!important;height:44px!important;"
-        "line-height:44px!important}}"
-        ".csp-country span{font-size:12px;letter-spacing:.06em;opacity:.75}"
-        # Over the colours of a whole world letters must be there for those alone who look for them.
-        f".csp-far span{{font-size:10px;opacity:.7;text-shadow:0 0 1px {palette.land},"
-        f"0 0 2px {palette.land}}}"
-        ".csp-town span{font-size:11px;opacity:.85}"
-        "body{margin:0}"
-    )
 
 
 def value_group(picture: bytes, opacity: float, label: str) -> folium.FeatureGroup:
@@ -160,6 +122,41 @@ def value_group(picture: bytes, opacity: float, label: str) -> folium.FeatureGro
             "[0, -360, 360].forEach(function (shift) {"
             f" L.imageOverlay({json.dumps(data)}, [[{-EDGE}, shift - 180], [{EDGE}, shift + 180]],"
             f" {json.dumps(options)}).addTo(here); }});"
+        )
+    )
+    return group
+
+
+def picture_group(
+    picture: bytes,
+    bounds: tuple[float, float, float, float],
+    label: str,
+    *,
+    opacity: float = 1.0,
+    over: bool = False,
+) -> folium.FeatureGroup:
+    """Lay a picture of a part of the world on a map that has a slider.
+
+    Args:
+        picture: PNG in the map's projection.
+        bounds: West, south, east and north of it, degrees; east may pass 180.
+        label: What it shows, for those who cannot see it.
+        opacity: 0 to 1.
+        over: Whether the map's slider wipes it away.
+
+    Returns:
+        The layer.
+    """
+    west, south, east, north = bounds
+    data = "data:image/png;base64," + base64.b64encode(picture).decode()
+    options = {"opacity": opacity, "className": "csp-values", "alt": label}
+    options["pane"] = OVER if over else UNDER
+    group = folium.FeatureGroup(name="over" if over else "picture")
+    group.add_child(
+        Script(
+            "[0, -360, 360].forEach(function (shift) {"
+            f" L.imageOverlay({json.dumps(data)}, [[{south}, shift + {west}], [{north}, shift +"
+            f" {east}]], {json.dumps(options)}).addTo(here); }});"
         )
     )
     return group
@@ -312,11 +309,14 @@ def click_map(
     wire: str | None = None,
     height: int = HEIGHT,
     label: str = "Map",
+    closest: int = MAX_ZOOM,
+    swipe: str | None = None,
 ) -> None:
     """Draw a Leaflet map; ``st.session_state[key]`` holds the last click.
 
-    The base map depends on ``start``, ``home``, ``wire`` and the theme alone: any change of it
-    would load the map anew. What changes with the place goes into feature groups.
+    The base map depends on ``start``, ``home``, ``wire``, ``closest``, ``swipe`` and the theme
+    alone: any change of it would load the map anew. What changes with the place goes into feature
+    groups.
 
     Args:
         key: Key in the session's state.
@@ -330,9 +330,11 @@ def click_map(
         wire: A name that maps share which move together.
         height: Pixels, where the page's styles say nothing else.
         label: What the map shows, for those who cannot see it.
+        closest: The nearest zoom.
+        swipe: What the slider does that wipes away what lies in the pane ``OVER``; None for none.
     """
     st_folium(
-        _base_map(palette, start, home, halves, wire, label),
+        _base_map(palette, start, home, halves, wire, label, closest, swipe),
         key=key,
         height=height,
         use_container_width=True,

@@ -19,6 +19,7 @@ from photo.misfit import caution
 from photo.place import Where
 from photo.verdict import guesses, name_of, why_alone
 from shared import address, widgets
+from shared.words import reworded
 
 WEIGHT_STEP, MOST_NAMED = 0.05, 6
 
@@ -49,12 +50,13 @@ def ask(model: DualEncoder, photo: Photo, where: Where, weight: float | None) ->
         return str(error)
 
 
-def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
+def truth_set(answer: PhotoAnswer, model: DualEncoder, info: ModelInfo, where: Where) -> None:
     """Name the set that holds the truth 9 times in 10, as far as that is promised.
 
     Args:
         answer: What the model says.
         model: The model.
+        info: Its line in the list.
         where: Place and time.
     """
     if answer.kind == "probability":
@@ -75,7 +77,8 @@ def truth_set(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
         line += f" By the image alone: {alone}."
     st.markdown(line)
     if heard and guesses(model, where):
-        st.caption("The promise is not for places like this, with too few recordings near.")
+        few = "The promise is not for places like this, with too few recordings near."
+        st.caption(reworded(few, info))
 
 
 def _set_words(rows: Sequence[RankedAnswer], size: int | None) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
-from starlette.formparsers import MultiPartParser
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from csp_core.data import pictures
@@ -104,7 +103,7 @@ class Example:
 
 def keep_uploads_in_memory() -> None:
     """Have the server hold uploads in memory alone, which it would spill to a file past 1 MB."""
-    MultiPartParser.spool_max_size = 2 * MEGABYTES << 20
+    uploads.keep_in_memory(MEGABYTES)
 
 
 @st.cache_data(show_spinner=False, max_entries=2)

@@ -12,7 +12,7 @@ from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
 from photo.place import Where
 from shared import widgets
-from shared.words import escape_markdown, percent, place_title
+from shared.words import escape_markdown, percent, place_title, reworded
 
 # Shares this near to the first rival it; of more than so many none is named.
 CLOSE, MOST = 0.6, 3
@@ -20,12 +20,13 @@ CLOSE, MOST = 0.6, 3
 HALF = 0.5
 
 
-def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
+def headline(answer: PhotoAnswer, model: DualEncoder, info: ModelInfo, where: Where) -> None:
     """Draw the answer as the heading of the photo, with what speaks against relying on it.
 
     Args:
         answer: What the model says.
         model: The model.
+        info: Its line in the list.
         where: Place and time.
     """
     parts = sentences(answer, model, where)
@@ -38,7 +39,8 @@ def headline(answer: PhotoAnswer, model: DualEncoder, where: Where) -> None:
     if where.place:
         widgets.live(re.sub(r"\\(.)", r"\1", parts[-1]))
     if not why_alone(model, where) and answer.weight > 0 and guesses(model, where):
-        st.warning("Too few recordings lie near this place: what it adds is a guess.")
+        few = "Too few recordings lie near this place: what it adds is a guess."
+        st.warning(reworded(few, info))
 
 
 def sentences(answer: PhotoAnswer, model: DualEncoder, where: Where) -> list[str]:

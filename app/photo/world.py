@@ -20,7 +20,7 @@ from photo.chart import MAP_HEIGHT, SHOWN, key_style
 from photo.place import Where
 from shared import clicks, resources, style
 from shared.palette import Palette
-from shared.words import escape_markdown, percent
+from shared.words import escape_markdown, percent, reworded
 
 STEP, OPACITY = 2.0, 0.75
 LETTERS = "ABCDEF"
@@ -221,8 +221,8 @@ def _anchor(spot: tuple[float, float], pin: tuple[float, float] | None) -> tuple
     return 23 if west else -3, -3 if south else 23
 
 
-def legend(world: World) -> None:
-    """Explain the colours, and offer them as a table."""
+def legend(world: World, info: ModelInfo) -> None:
+    """Explain the colours, in the words of the model's card."""
     keys: Mapping[str, tuple[str, str]] = world.keys
     items = "".join(
         f'<span><b class="csp-key" style="{key_style(colour)}">{letter}</b>'
@@ -232,9 +232,9 @@ def legend(world: World) -> None:
     if len(world.found.areas) > len(keys):
         items += f'<span><i style="background:{OTHERS}"></i>others</span>'
     if world.found.any_extrapolated:
-        line = style.palette().hatch
+        line, few = style.palette().hatch, reworded("too few recordings near", info)
         stripes = f"repeating-linear-gradient(135deg,{line} 0 1px,transparent 1px 4px)"
-        items += f'<span><i style="background:{stripes}"></i>too few recordings near</span>'
+        items += f'<span><i style="background:{stripes}"></i>{few}</span>'
     st.html(
         '<div class="csp-small">Where would the answer change? The colours name the class that'
         " would rank first if this same picture had been taken there.</div>"

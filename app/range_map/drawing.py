@@ -19,7 +19,7 @@ from range_map.layer import Layer, difference_of, titles
 from range_map.legend import legend
 from range_map.readout import Reading, write_difference
 from range_map.threshold import write_value
-from shared import clicks, resources, style
+from shared import clicks, home, resources, style
 from shared.months import date_of
 from shared.palette import Palette
 from shared.visits import own
@@ -56,7 +56,9 @@ def draw_map(drawing: Drawing, view: RangeView, opacity: float, wire: str | None
     guesses = layer.guesses if layer else view.guesses
     state = st.session_state
     pinned = (*view.place, view.zoom) if view.place and view.zoom is not None else None
-    start, center = clicks.map_start(pinned, colours, wire), state.get(own("center"))
+    opens = home.look_of(home.home_of(view.info))
+    start = clicks.map_start(pinned or opens, colours, wire, opens)
+    center = state.get(own("center"))
     line = None
     if layer and layer.threshold:
         line = _line(layer.raster, layer.threshold.value, guesses)

@@ -66,9 +66,10 @@ def legend(
     if line:
         ring = f"background:transparent;border:2px solid {palette.line}"
         keys.append(f'<span><i style="{ring}"></i>{escape(line)}</span>')
+    title = reworded(scale.title, info)
     st.html(
-        f'<div class="csp-scale" role="img" aria-label="{escape(_spoken(scale))}">'
-        f"<div>{escape(scale.title)}{unit}</div>"
+        f'<div class="csp-scale" role="img" aria-label="{escape(_spoken(scale, title))}">'
+        f"<div>{escape(title)}{unit}</div>"
         f'<div class="csp-steps">{boxes}</div><div class="csp-ticks">{labels}</div>{words}</div>'
         f'<div class="csp-legend csp-small">{reworded("".join(keys), info)}</div>'
     )
@@ -85,6 +86,6 @@ def _quiet(scale: Scale, difference: bool, counted: bool) -> str:
     return f"{'looked, and hardly or never recorded: ' if counted else ''}below {first}"
 
 
-def _spoken(scale: Scale) -> str:
+def _spoken(scale: Scale, title: str) -> str:
     labels = scale.labels()
-    return f"Colour scale: {scale.title}, from {labels[0]} to {labels[-1]} {scale.unit}".strip()
+    return f"Colour scale: {title}, from {labels[0]} to {labels[-1]} {scale.unit}".strip()

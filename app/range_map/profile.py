@@ -87,7 +87,7 @@ def draw_profile(layer: Layer) -> None:
     lines = [f"{name}*{escape_markdown(taxon)}*"]
     total, own = sum(classes.counts), classes.counts[classes.label(taxon)]
     if total:
-        said = count_of(own, "recording", "recordings")
+        said = reworded(count_of(own, "recording", "recordings"), layer.info)
         what = escape_markdown(plural(layer.info))
         of_all = f"{own / (classes.records or total):.2%}".replace("%", " %")
         if classes.records is None:

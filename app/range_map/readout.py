@@ -127,12 +127,11 @@ def draw_reading(reading: Reading, title: str) -> None:
         few = reworded("too few recordings to say", reading.layer.info)
         st.markdown(f"{head}**{few}**; the model would guess {rank}.")
         return
-    facts = [f"**{reading.short}**"]
+    facts, info = [f"**{reading.short}**"], reading.layer.info
     if row.lift is not None:
         of_sets = reading.report.kind == "probability"
-        whole = (
-            "the part of all label sets that have it" if of_sets else "its share of all recordings"
-        )
+        own = "its share of all recordings"
+        whole = "the part of all label sets that have it" if of_sets else reworded(own, info)
         facts.append(f"{times(row.lift)} {whole}")
     facts.append(rank)
     if row.in_set is not None:
@@ -145,8 +144,9 @@ def draw_reading(reading: Reading, title: str) -> None:
 def draw_support(reading: Reading) -> None:
     """Say how much training evidence stands near a place."""
     if reading.layer.model.support is None:
-        st.caption(
+        words = (
             "Nobody can say how well recorded: this model came without counts of its recordings."
         )
+        st.caption(reworded(words, reading.layer.info))
     else:
         widgets.support_line(reading.report, reading.layer.info)

@@ -12,7 +12,7 @@ from range_map.address import FITTED, NO_LINE, OVERALL
 from range_map.held_out import columns_of, given_file, held_out
 from shared.address import set_param
 from shared.visits import own
-from shared.words import count_of, escape_markdown, percent
+from shared.words import count_of, escape_markdown, percent, reworded, singular
 
 VALUE = "value"
 VALUES = {
@@ -25,6 +25,7 @@ VALUES = {
 }
 STARTS = {"share": 0.01, "relative": 0.5, "probability": 0.5}
 SHARE_WORDS = "Its share of all recordings"
+ABOVE = " Above its share of all recordings, a {} is recorded there more than elsewhere."
 OWN_WORDS = {"probability": "Its threshold for being in the label set"}
 FITTED_WORDS = {
     "max_tss": "Fitted: best at telling it from others",
@@ -106,7 +107,7 @@ def choose(
         kind = model.prior_kind
         value = asked if isinstance(asked, float) else overall if choice == OVERALL else None
         result = result or (None if choice == NO_LINE else given_threshold(value or STARTS[kind]))
-        _draw(choice, result, kind, overall, fitted=held is not None)
+        _draw(choice, result, info, kind, overall, fitted=held is not None)
         if problem:
             st.info(escape_markdown(problem))
         if result and held:
@@ -135,13 +136,18 @@ def of_other(
 
 
 def _draw(
-    choice: str, threshold: Threshold | None, kind: str, overall: float | None, *, fitted: bool
+    choice: str,
+    threshold: Threshold | None,
+    info: ModelInfo,
+    kind: str,
+    overall: float | None,
+    *,
+    fitted: bool,
 ) -> None:
-    words = (
-        {}
-        if overall is None
-        else {OVERALL: f"{OWN_WORDS.get(kind, SHARE_WORDS)}, {write_value(kind, overall)}"}
-    )
+    words = {}
+    if overall is not None:
+        first = reworded(OWN_WORDS.get(kind, SHARE_WORDS), info)
+        words[OVERALL] = f"{first}, {write_value(kind, overall)}"
     words[VALUE] = "A value of my own"
     words |= FITTED_WORDS if fitted else {}
     words[NO_LINE] = "None"
@@ -149,6 +155,7 @@ def _draw(
     st.session_state["threshold_box"] = choice
     # To the digit: a threshold rounded to what is written outlines another area.
     st.session_state[own("start_value")] = f"{value:.9g}"
+    more = "" if overall is None or kind == "probability" else ABOVE.format(singular(info))
     st.selectbox(
         "Threshold",
         list(words),
@@ -156,8 +163,7 @@ def _draw(
         key="threshold_box",
         on_change=on_choice,
         help="Where the values reach it a line is drawn, and the area inside is measured."
-        + ("" if overall is None or kind == "probability" else " Above its share of all"
-           " recordings, a species is recorded there more than elsewhere."),
+        + reworded(more, info),
     )  # fmt: skip
     if choice == VALUE:
         written = write_value(kind, value)

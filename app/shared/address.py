@@ -18,7 +18,10 @@ from csp_core.errors import BadRecordError
 from csp_core.store import ModelInfo
 from shared import visits
 
-MAX_ZOOM = 12
+# Of maps of the world, and of maps of one scene, where a pixel may be a metre.
+MAX_ZOOM, CLOSEST = 12, 18
+# Digits of a degree: about ten metres, far finer than any model of places; and a tenth of one.
+DECIMALS, FINE_DECIMALS = 4, 6
 # In the address: where a map looks, as its page in the browser writes it.
 CENTRE = "centre"
 
@@ -30,9 +33,18 @@ def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
         known: All models.
 
     Returns:
-        Those that are whole and have classes.
+        Those that are whole and have classes, and say more than what single pixels are.
     """
-    return {info.name: info for info in known if info.problem is None and info.num_classes}
+    return {
+        info.name: info
+        for info in known
+        if info.problem is None and info.num_classes and not for_pixels_alone(info)
+    }
+
+
+def for_pixels_alone(info: ModelInfo) -> bool:
+    """Tell whether a model names the pixels of pictures and neither places nor whole pictures."""
+    return info.maps_pixels and not (info.sees_images or info.knows_places)
 
 
 def read_month(problems: list[str]) -> int | None:
@@ -112,20 +124,21 @@ def read_word(name: str, choice: Collection[str], problems: list[str]) -> str:
     return first
 
 
-def read_zoom(default: float | None, problems: list[str]) -> float | None:
+def read_zoom(default: float | None, problems: list[str], most: int = MAX_ZOOM) -> float | None:
     """Read how near the map of the address looks, and check where it looks.
 
     Args:
         default: The zoom where there is none.
         problems: A sentence is added for what no map shows.
+        most: How near the map can look.
 
     Returns:
-        0 to ``MAX_ZOOM``.
+        0 to ``most``.
     """
     zoom = read_number("zoom", default, problems)
-    if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
-        problems.append(f"zoom={zoom:g} in the address is beyond the map's 0 to {MAX_ZOOM}.")
-        zoom = min(float(MAX_ZOOM), max(0.0, zoom))
+    if zoom is not None and not 0 <= zoom <= most:
+        problems.append(f"zoom={zoom:g} in the address is beyond the map's 0 to {most}.")
+        zoom = min(float(most), max(0.0, zoom))
     if given := st.query_params.get(CENTRE):
         try:
             lat, lon = map(float, given.split("_"))
@@ -174,7 +187,10 @@ def read_model(
     damaged = [info.problem for info in known if info.name == name and info.problem]
     bare = [info for info in known if info.name == name and not info.problem]
     why = f"cannot be loaded ({damaged[0]})" if damaged else "is not here"
-    why = "has no classes, so it knows no species" if bare else why
+    if bare:
+        why = "has no classes, so it knows no species"
+        if for_pixels_alone(bare[0]):
+            why = "names the pixels of pictures from above, for the Segment page"
     problems.append(
         f"Model {name} {why}. Models: {', '.join(choice)}. Showing {first.name} instead."
     )
@@ -186,7 +202,9 @@ def place_params() -> tuple[str | None, str | None]:
     return st.query_params.get("lon"), st.query_params.get("lat")
 
 
-def set_place(lon: float, lat: float, view: Mapping[str, str] | None = None) -> None:
+def set_place(
+    lon: float, lat: float, view: Mapping[str, str] | None = None, decimals: int = DECIMALS
+) -> None:
     """Write a place to the address, in one step of the browser's history.
 
     Args:
@@ -194,8 +212,9 @@ def set_place(lon: float, lat: float, view: Mapping[str, str] | None = None) -> 
         lat: Latitude, degrees.
         view: Where the map that was clicked looks, as of ``view_of``; for a place that was chosen
             otherwise None, as the map will move.
+        decimals: Digits of a degree.
     """
-    params = st.query_params.to_dict() | place_of(lon, lat)
+    params = st.query_params.to_dict() | place_of(lon, lat, decimals)
     if view is None:
         params.pop(CENTRE, None)
     st.query_params.from_dict(params | dict(view or {}))
@@ -213,7 +232,7 @@ def read_centre() -> tuple[float, float, float] | None:
         lat, lon, zoom = map(float, given)
     except ValueError:
         return None
-    on_the_map = abs(lat) <= 90 and abs(lon) <= 180 and 0 <= zoom <= MAX_ZOOM
+    on_the_map = abs(lat) <= 90 and abs(lon) <= 180 and 0 <= zoom <= CLOSEST
     return (lon, lat, zoom) if on_the_map else None
 
 
@@ -251,9 +270,9 @@ def set_model(name: str) -> None:
     set_taxon(None)
 
 
-def place_of(lon: float, lat: float) -> dict[str, str]:
+def place_of(lon: float, lat: float, decimals: int = DECIMALS) -> dict[str, str]:
     """Give a place as parts of an address."""
-    return {"lat": _degrees(lat), "lon": _degrees(lon)}
+    return {"lat": _degrees(lat, decimals), "lon": _degrees(lon, decimals)}
 
 
 def full_address(params: Mapping[str, str]) -> str:
@@ -261,6 +280,5 @@ def full_address(params: Mapping[str, str]) -> str:
     return f"{(st.context.url or '').split('?')[0]}?{urlencode(params)}"
 
 
-def _degrees(value: float) -> str:
-    # Four decimals are about ten metres, far finer than any model.
-    return f"{round(value, 4) + 0.0:.4f}".rstrip("0").rstrip(".")
+def _degrees(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".rstrip("0").rstrip(".")

@@ -21,16 +21,22 @@ BOTH: frozenset[str] = frozenset(("lon", "lat"))
 HALF = "A place needs a latitude and a longitude; until both are there, all stays as it was."
 
 
-def choose_place(lon: float, lat: float, view: Mapping[str, str] | None = None) -> None:
+def choose_place(
+    lon: float,
+    lat: float,
+    view: Mapping[str, str] | None = None,
+    decimals: int = address.DECIMALS,
+) -> None:
     """Take over a place that is one, whichever way it was chosen.
 
     Args:
         lon: Longitude, degrees.
         lat: Latitude, degrees.
         view: Where the map that was clicked looks, as parts of an address.
+        decimals: Digits of a degree that are kept.
     """
     said.forget()
-    address.set_place(lon, lat, view)
+    address.set_place(lon, lat, view, decimals)
 
 
 def take_numbers(
@@ -61,11 +67,12 @@ def take_numbers(
     said.say(text, notice=notice or "", swap=swap, bare=bare)
 
 
-def on_map(key: str) -> None:
+def on_map(key: str, decimals: int = address.DECIMALS) -> None:
     """Take over a click on a Leaflet map, and where the map looks.
 
     Args:
         key: The map's key in the session's state.
+        decimals: Digits of a degree that are kept of the place.
     """
     value = st.session_state.get(key) or {}
     click = value.get("last_clicked")
@@ -75,7 +82,7 @@ def on_map(key: str) -> None:
     if click and click != seen.get(key):
         last, seen[key] = seen.get(key), click
         if not click.get("undone"):
-            _take_click(click["lng"], click["lat"], view)
+            _take_click(click["lng"], click["lat"], view, decimals)
         # Both words of a double click may come at once: then nothing was taken over.
         elif last == {name: part for name, part in click.items() if name != "undone"}:
             _take_back(view)
@@ -86,11 +93,11 @@ def on_map(key: str) -> None:
     st.session_state[own("looks")] = address.read_centre()
 
 
-def _take_click(lon: float, lat: float, view: Mapping[str, str]) -> None:
+def _take_click(lon: float, lat: float, view: Mapping[str, str], decimals: int) -> None:
     """Take over a click, and remember what it replaces."""
     state = st.session_state
     before = address.place_params(), said.current(), state.get(own("clicked"))
-    choose_place(lon, lat, view=view)
+    choose_place(lon, lat, view, decimals)
     state[own("clicked")] = address.place_params()
     state[own(BEFORE)] = (address.place_params(), *before)
 

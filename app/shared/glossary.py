@@ -77,6 +77,11 @@ GLOSSARY = {
         "Places that the model sees as alike: what is recorded at one tends to be recorded at the"
         " others."
     ),
+    "overlap": (
+        "IoU, of a class of pixels: those rightly said to be of it, divided by all that are of it"
+        " or are said to be. 1 is a map without an error; the mean counts each class alike, rare"
+        " ones too."
+    ),
     "labels given that count": (
         "A method for few labels guesses the label of each picture that has none, and learns from"
         " a guess where it is sure enough. This is the part that it is sure of; whether the guesses"

@@ -8,6 +8,7 @@ No torch is imported, so that it is small and starts at once.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -84,6 +85,16 @@ def read_photo(content: bytes, name: str, fit: int) -> Answer:
     return head, np.ascontiguousarray(pixels).data
 
 
+def read_scene(content: bytes, name: str, most: int) -> Answer:
+    """Read a scene of at most so many pixels: its values, and eight a byte where there is data."""
+    from csp_core.data.pictures.scene import open_scene
+
+    with open_scene(content, name) as scene:
+        held = scene.hold(most)
+    head = {"facts": dataclasses.asdict(held.facts), "shape": held.values.shape}
+    return head, np.ascontiguousarray(held.values).tobytes() + np.packbits(held.valid).tobytes()
+
+
 def read_columns(content: bytes, path: str) -> Answer:
     """Name the columns of a file of records, and what they are taken for."""
     from csp_core.data.reading.columns import guess_columns
@@ -111,6 +122,7 @@ def read_records(
 
 TASKS: dict[str, Callable[..., Answer]] = {
     "photo": read_photo,
+    "scene": read_scene,
     "columns": read_columns,
     "records": read_records,
 }

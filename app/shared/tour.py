@@ -51,6 +51,14 @@ TOUR = {
         " itself, and what changes once its place counts too. Your pictures stay in memory and are"
         " written nowhere.",
     ),
+    "segment": Stop(
+        "views/segment.py",
+        "Segment",
+        "See a picture from above pixel by pixel: what covers the ground?",
+        "Give a picture from above, such as a satellite's, or look at the example. The colours say"
+        " what covers the ground, pixel by pixel; hatched parts are doubtful. Click one to see how"
+        " sure that is, and what else in the picture looks like it.",
+    ),
     "clusters": Stop(
         "views/clusters.py",
         "Clusters",

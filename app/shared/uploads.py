@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 
 from csp_core.child import end_child, start_child
 from csp_core.data.pictures import Photo, make_photo
+from csp_core.data.pictures.scene import HeldScene, SceneFacts
 from csp_core.errors import BadRecordError
 from shared.reader import SECONDS, TOO_MUCH_MEMORY, receive, send
 
@@ -190,6 +192,15 @@ READERS = Readers()
 atexit.register(READERS.end)
 
 
+def keep_in_memory(megabytes: int) -> None:
+    """Have the server hold uploads in memory alone, which it would spill to a file past 1 MB.
+
+    Args:
+        megabytes: What one may have at the most.
+    """
+    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, 2 * megabytes << 20)
+
+
 def still_wanted() -> None:
     """End the script here where its session has left or runs anew; Streamlit looks then."""
     _ = "any" in st.session_state
@@ -230,6 +241,32 @@ def read_photo(content: bytes, name: str, fit: int) -> Photo:
     told, found = READERS.run("photo", options, content, tick=still_wanted)
     pixels = np.frombuffer(found, dtype=np.dtype(told["kind"])).reshape(told["shape"])
     return make_photo(pixels, told["photo"])
+
+
+def read_scene(content: bytes, name: str, most: int) -> HeldScene:
+    """Read an uploaded scene in a child process.
+
+    Args:
+        content: The upload.
+        name: The file's name.
+        most: Pixels that it may have.
+
+    Returns:
+        The scene.
+
+    Raises:
+        BadRecordError: If it cannot be read within the limits; one sentence.
+    """
+    options = {"name": name, "most": most}
+    told, found = READERS.run("scene", options, content, tick=still_wanted)
+    given, shape = told["facts"], tuple(told["shape"])
+    points = tuple(map(tuple, given["points"]))
+    facts = SceneFacts(**{**given, "transform": tuple(given["transform"]), "points": points})
+    kind, size = np.dtype(facts.kind), math.prod(shape)
+    values = np.frombuffer(found, kind, size).reshape(shape)
+    bits = np.frombuffer(found, np.uint8, offset=size * kind.itemsize)
+    valid = np.unpackbits(bits, count=math.prod(shape[1:])).astype(bool)
+    return HeldScene(facts, values, valid.reshape(shape[1:]))
 
 
 def read_columns(path: str) -> tuple[list[str], dict[str, str]]:

@@ -11,6 +11,7 @@ import streamlit as st
 from csp_core.data.records import ClassTable
 from csp_core.inference import PlaceReport
 from csp_core.store import ModelInfo
+from shared.address import for_pixels_alone
 from shared.glossary import LEVELS
 from shared.words import (
     count_of,
@@ -37,7 +38,12 @@ def model_chip(info: ModelInfo) -> None:
         with st.popover("About this model", type="tertiary"):
             if info.summary:
                 st.markdown(escape_markdown(info.summary))
-            if info.num_classes:
+            if for_pixels_alone(info):
+                st.markdown(
+                    "It gives every pixel one of its classes, also where there is something that it"
+                    " does not know."
+                )
+            elif info.num_classes:
                 st.markdown(explain("not on the list", info))
             st.markdown(escape_markdown(f"Its name here is {info.name}. {licence(info)}"))
             st.page_link(ABOUT_PAGE, label="Its whole card, on the About page")

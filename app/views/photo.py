@@ -76,7 +76,7 @@ def draw_head(
             elif not said.fits:
                 photo.misfit.verdict(view.info, said.fits_reason)
             else:
-                photo.verdict.headline(said, model, where)
+                photo.verdict.headline(said, model, view.info, where)
             photo.place.badges(where, chosen.photo)
             photo.files.remove_button(chosen)
 
@@ -95,7 +95,7 @@ def draw_answer(
     if keys != before:
         with chart:
             rank(answer, alone, keys)
-    photo.answer.truth_set(answer, model, where)
+    photo.answer.truth_set(answer, model, view.info, where)
     if model.classifier is not None and not where.ignored:
         photo.answer.weigh(model, view.weight)
     photo.answer.explain(answer, model, view.info, where)
@@ -157,7 +157,7 @@ def draw(
         photo.world.draw_map(view, where, world, style.palette())
     with legend:
         if world:
-            photo.world.legend(world)
+            photo.world.legend(world, view.info)
         else:
             moved = "The pin is where it counts as taken; click the map to move it."
             asked = "Click the map to say where the photo was taken."

@@ -171,10 +171,9 @@ def draw_notes(view: RangeView, layers: list[Layer]) -> None:
     """Say what the values mean, and what a map without support lacks."""
     st.caption(value_meaning(view.info, layers[0].raster.kind))
     if any(layer.model.support is None for layer in layers):
-        st.warning(
-            "This model came without counts of its recordings, so nobody can say where there are"
-            " too few of them. All of the map is coloured."
-        )
+        said = "This model came without counts of its recordings, so nobody can say where there are"
+        said += " too few of them. All of the map is coloured."
+        st.warning(words.reworded(said, view.info))
     if len(layers) == 2 and layers[0].model.classes.names != layers[1].model.classes.names:
         st.caption(
             "The two models list different classes, and the values of each are about its own list."

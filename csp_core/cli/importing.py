@@ -1,4 +1,4 @@
-"""Commands on published checkpoints: import one as a model."""
+"""Commands on what was published: a checkpoint becomes a model, lists of patches tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from csp_core.cli.console import AsJson, app, out, print_json
-from csp_core.errors import CheckpointError, ConfigError
+from csp_core.errors import BadRecordError, CheckpointError, ConfigError, CspError
 
 
 @app.command("import-model")
@@ -72,3 +72,38 @@ def _tell(output: Path, facts: Any, spec: Any, provenance: Any) -> None:
     ]
     for line in lines:
         out.print(line, markup=False, highlight=False)
+
+
+@app.command("import-splits")
+def import_splits(
+    pickles: Annotated[
+        list[Path], typer.Argument(metavar="PICKLE...", help="Published lists of patches.")
+    ],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Of the Parquet files, splits of the data set.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Make Parquet files of BigEarthNet's published lists; nothing in a pickle is executed.
+
+    A list that is refused is named with the reason; the others are written all the same.
+    """
+    from csp_core.data.sets.bigearthnet_pickles import convert_split
+
+    written: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for path in pickles:
+        try:
+            written[path.name] = convert_split(path, folder / f"{path.stem}.parquet")
+        except CspError as error:
+            refused[path.name] = str(error)
+    if as_json:
+        print_json({"written": written, "refused": refused})
+    else:
+        for name, told in written.items():
+            left = ", ".join(told["left_out"]) or "none"
+            line = f"{name}: {told['rows']:,} patches; columns left out: {left}."
+            out.print(line, markup=False, highlight=False)
+    if refused:
+        said = " ".join(refused.values())
+        raise BadRecordError(f"{len(refused)} of {len(pickles)} lists were refused: {said}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -54,12 +54,11 @@ def usual(counts: Tensor, records: int | None = None) -> Tensor:
     return (counts / counts.sum()).to(torch.float32)
 
 
-def pixels(masks: Tensor | Iterable[Tensor], classes: int) -> tuple[int, ...]:
+def pixels(masks: Tensor, classes: int) -> tuple[int, ...]:
     """Count the pixels of each class.
 
     Args:
-        masks: ``(N, H, W)`` whole numbers of classes, or one ``(H, W)`` after another; -1 where
-            unknown or ignored.
+        masks: ``(N, H, W)`` whole numbers of classes, -1 where unknown or ignored.
         classes: How many classes there are.
 
     Returns:

@@ -326,9 +326,11 @@ class Objective(nn.Module):
             batch: A batch as ``draw`` gave it.
 
         Returns:
-            The number; that of the records, but where an objective says otherwise.
+            The number of known labels or entries of label sets, or of records if it needs none.
         """
-        return len(batch["lonlat"])
+        if "labels" not in self.learns_from:
+            return len(batch["lonlat"])
+        return int((batch.get("labels", batch["label"]) >= 0).sum())
 
     def measured_weights(
         self, model: DualEncoder, layers: Mapping[str, Tensor]

@@ -1,13 +1,15 @@
-"""Rasters larger than memory: computed block by block through Dask and written as Zarr."""
+"""Work in blocks through Dask, such as rasters larger than memory that are written as Zarr."""
 
 from __future__ import annotations
 
+import importlib
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,11 @@ MAX_ZARR_CELLS, MAX_BLOCKS = 10_000_000_000, 100_000
 # A value and a flag, before they are compressed.
 CELL_BYTES = 5
 ANCHOR = {"zarr.json", ".zgroup", ".zarray"}
+SCHEDULERS = ("threads", "processes", "synchronous")
+# Within which a cluster's scheduler must answer.
+SECONDS = 20
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def write_zarr(
@@ -89,6 +96,61 @@ def write_zarr(
             about,
         )
     return about
+
+
+def in_turn(
+    work: Callable[[T], R], pieces: Sequence[T], *, scheduler: str, at_once: int = 16
+) -> Iterator[R]:
+    """Have Dask do pieces of work, and give what comes of them in their order.
+
+    Args:
+        work: What to do with a piece; it and the pieces must be such as can be sent.
+        pieces: The pieces.
+        scheduler: ``threads``, ``processes`` or ``synchronous`` on this machine, or the address of
+            a cluster's scheduler, such as ``tcp://host:8786``.
+        at_once: How many results are held at the most.
+
+    Yields:
+        What ``work`` returned for each.
+
+    Raises:
+        ConfigError: If Dask is not installed, there is no such scheduler or it does not answer.
+    """
+    try:
+        dask: Any = importlib.import_module("dask")
+    except ImportError as error:
+        raise ConfigError(
+            "Work through Dask needs dask: pip install -r requirements-large.txt."
+        ) from error
+    with _scheduler(scheduler) as options:
+        for at in range(0, len(pieces), at_once):
+            some = [dask.delayed(work)(piece) for piece in pieces[at : at + at_once]]
+            yield from dask.compute(*some, **options)
+
+
+@contextmanager
+def _scheduler(name: str) -> Iterator[dict[str, Any]]:
+    """Give what ``dask.compute`` is told of a scheduler, and stay connected to it in the block."""
+    if name in SCHEDULERS:
+        yield {"scheduler": name}
+        return
+    if "://" not in name:
+        raise ConfigError(
+            f"Dask has no scheduler {name!r}; give {', '.join(SCHEDULERS)} or the address of a"
+            " cluster's, such as tcp://host:8786."
+        )
+    try:
+        client_of: Any = importlib.import_module("distributed").Client
+    except ImportError as error:
+        raise ConfigError(
+            "A cluster's scheduler needs distributed: pip install -r requirements-large.txt."
+        ) from error
+    try:
+        client = client_of(name, timeout=SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConfigError(f"No scheduler of Dask answers at {name} ({error}).") from error
+    with client:
+        yield {"scheduler": client}
 
 
 def _check_size(grid: Grid, block: int, path: str | Path) -> None:

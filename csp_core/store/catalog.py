@@ -35,6 +35,7 @@ class ModelInfo:
         problem: Why it cannot be loaded, or None.
         sees_images: Whether it says anything of a picture itself.
         knows_places: Whether it says anything of a place itself.
+        maps_pixels: Whether it says what each pixel of a picture is.
         introduction: What its card says of it to people.
         sees_pixels: Whether it tells the class of each pixel of a picture.
     """
@@ -49,6 +50,7 @@ class ModelInfo:
     problem: str | None = None
     sees_images: bool = False
     knows_places: bool = True
+    maps_pixels: bool = False
     introduction: Introduction = field(default_factory=Introduction)
     sees_pixels: bool = False
 
@@ -169,6 +171,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         license=_line(front.get("license") or "unstated"),
         sees_images="image" in contents.heads.classifiers,
         knows_places=contents.config.get("location") is not None,
+        maps_pixels=contents.heads.pixels,
         introduction=read_introduction(front),
         sees_pixels=contents.heads.pixels,
     )

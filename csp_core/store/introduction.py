@@ -16,7 +16,9 @@ NOUN = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 LINKS = ("gbif", "inaturalist", "ebird", "xeno-canto")
 # What a record is called, several of them, and what was done with what is in one.
 RECORD = ("record", "records", "recorded")
-KEYS = ("headline", "singular", "plural", "examples", "links", *RECORD)
+KEYS = ("headline", "singular", "plural", "examples", "links", "metres", *RECORD)
+# A pixel of a picture from above, on the ground.
+MOST_METRES = 100_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Introduction:
         plural: What several are.
         examples: Places to look at; a page opens at the first.
         links: Where a class can be looked up, of ``LINKS``; None if the card does not say.
+        metres: Side of a pixel of the pictures from above that it learned from; None likewise.
         record: What one of its records is, such as ``"patch"``, where that is no recording.
         records: What several are.
         recorded: What was done there with a class, such as ``"mapped"``.
@@ -54,6 +57,7 @@ class Introduction:
     plural: str = ""
     examples: tuple[Example, ...] = ()
     links: tuple[str, ...] | None = None
+    metres: float | None = None
     record: str = ""
     records: str = ""
     recorded: str = ""
@@ -98,6 +102,7 @@ def check_introduction(given: Any) -> Introduction:
         plural=plural,
         examples=tuple(map(_example, examples)),
         links=None if links is None else tuple(dict.fromkeys(links)),
+        metres=_metres(given.get("metres")),
         **words,
     )
 
@@ -128,6 +133,17 @@ def _noun(value: Any, what: str) -> str:
     if noun and not NOUN.fullmatch(noun):
         raise ConfigError(f"{what} of the introduction is {noun!r}; give plain words.")
     return noun
+
+
+def _metres(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and 0 < value <= MOST_METRES):
+        raise ConfigError(
+            f"metres of the introduction is {value!r}; give the side of a pixel, such as 10."
+        )
+    return float(value)
 
 
 def _example(value: Any) -> Example:

@@ -87,7 +87,7 @@ def test_about_lists_all_words_and_folds_the_cards(open_app: Open) -> None:
     for name in ("birds", "demo", "eurosat", "landcover"):
         assert any(label.startswith(name) for label in folded)
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert links == ["", "range-map", "photo", "clusters", "train"]
+    assert links == ["", "range-map", "photo", "segment", "clusters", "train"]
 
 
 @pytest.mark.parametrize("place", [{}, {"lat": "-12", "lon": "-77"}, {"lat": "0", "lon": "-140"}])
@@ -98,8 +98,10 @@ def test_explore_speaks_plainly(open_app: Open, model: str, place: dict[str, str
     shown = said(app)
     assert not JARGON.findall(shown)
     assert set(re.findall(r"within ([\d,]+) km", shown)) == {"250"}
-    told = set(re.findall("recorded here: <b>(.+?)</b>", shown))
-    assert told == {UNKNOWN} if "○○○ **Hardly recorded**" in shown else OFTEN in told
+    did, several = ("mapped", "patches") if model == "eurosat" else ("recorded", "recordings")
+    told = set(re.findall(f"{did} here: <b>(.+?)</b>", shown))
+    unknown = UNKNOWN.replace("recordings", several)
+    assert told == {unknown} if f"○○○ **Hardly {did}**" in shown else OFTEN in told
 
 
 def test_explore_tells_the_set_of_kinds_of_land(open_app: Open) -> None:
@@ -116,7 +118,7 @@ def test_explore_tells_the_set_of_kinds_of_land(open_app: Open) -> None:
     ("model", "title", "place"),
     [
         ("birds", "Which species are recorded here?", "Near Nairobi, Kenya"),
-        ("eurosat", "Which kinds of land cover are recorded here?", "Near Amsterdam, Netherlands"),
+        ("eurosat", "Which kinds of land cover are mapped here?", "Near Amsterdam, Netherlands"),
         ("demo", "Which invented species are recorded here?", "from Bukama, Congo"),
     ],
 )
@@ -177,7 +179,7 @@ def test_the_tour_leaves_out_what_is_not_there(
     monkeypatch.setenv("CSP_ALLOW_TRAINING", "0")
     app = open_app(page="about")
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert not app.exception and links == ["", "range-map", "photo", "clusters"]
+    assert not app.exception and links == ["", "range-map", "photo", "segment", "clusters"]
     app.switch_page("views/clusters.py").run()
     assert not app.exception and greeting(app, "clusters")
 
@@ -256,6 +258,18 @@ def test_the_map_of_a_kind_of_land_speaks_of_chances(open_app: Open) -> None:
     assert not re.search(r"[Rr]ecording|[Rr]ecorded", shown)
 
 
+@pytest.mark.parametrize("page", ["explore", "range_map", "clusters", "photo"])
+@pytest.mark.parametrize("place", [{}, {"lat": "0", "lon": "-140"}])
+def test_every_page_speaks_of_patches_where_a_card_does(
+    open_app: Open, page: str, place: dict[str, str]
+) -> None:
+    app = open_app(model="eurosat", **place)
+    app.query_params["points"] = "500"
+    app.switch_page(f"views/{page}.py").run()
+    assert not app.exception and not app.error
+    assert not re.findall(r".{0,40}[Rr]ecord(?:ing|ed).{0,20}", said(app))
+
+
 def test_clusters_of_a_part_of_the_world_open_there(open_app: Open) -> None:
     app = open_app()
     app.query_params["model"], app.query_params["points"] = "landcover", "500"
@@ -270,7 +284,7 @@ def test_clusters_of_a_part_of_the_world_open_there(open_app: Open) -> None:
     app.query_params["model"], app.query_params["points"] = "eurosat", "500"
     app.switch_page("views/clusters.py").run()
     assert app.number_input(key="clusters-west").value == -180.0
-    assert "they are what it made of the recordings" in said(app)
+    assert "they are what it made of the patches" in said(app)
 
 
 def test_the_words_for_records_go_together() -> None:

@@ -35,8 +35,8 @@ OTHERS: dict[str, Any] = {
     "features": {"demo": True, "fmow": "pixels", "inat2018": "finetuned"},
     "images": True,
     "in_memory": False,
-    "dates": 2,
     "label_crops": 1,
+    "dates": 2,
     "label_fraction": 0.1,
     "label_seed": 5,
     "labels": {

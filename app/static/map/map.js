@@ -207,6 +207,34 @@ window.cspMap = (() => {
     };
   }
 
+  /* A slider over the map, for mouse, finger and keys: left of it the pane above is wiped away. */
+  function swipe(map, label) {
+    const box = map.getContainer(), pane = map.getPane("over");
+    const slider = L.DomUtil.create("input", "csp-swipe", box);
+    const line = L.DomUtil.create("div", "csp-swipe-line", box);
+    Object.assign(slider, { type: "range", min: 0, max: 100, step: 1, value: 0, title: label });
+    slider.setAttribute("aria-label", label);
+    const thumb = 34;
+    const clip = () => {
+      const { x: wide, y: high } = map.getSize();
+      const at = thumb / 2 + (slider.value / 100) * (wide - thumb);
+      // At its left end nothing is wiped away, not even what lies below the thumb.
+      const cut = slider.value > 0 ? at : 0;
+      line.style.left = `${at}px`;
+      line.hidden = cut === 0;
+      const from = map.containerPointToLayerPoint([cut, 0]);
+      const to = map.containerPointToLayerPoint([wide, high]);
+      pane.style.clip = `rect(${from.y}px, ${to.x}px, ${to.y}px, ${from.x}px)`;
+      slider.setAttribute("aria-valuetext", `${slider.value} %`);
+    };
+    L.DomEvent.disableClickPropagation(slider);
+    slider.addEventListener("input", clip);
+    // The arrow keys move the slider, and not the map below it.
+    slider.addEventListener("keydown", (event) => event.stopPropagation());
+    map.on("move zoom resize viewreset zoomend", clip);
+    clip();
+  }
+
   /* As much of the inhabited world as the map is wide, so that a phone shows it too. */
   function wholeWorld(map) {
     const wide = Math.round(2 * Math.log2(map.getSize().x / 256)) / 2;
@@ -214,7 +242,7 @@ window.cspMap = (() => {
   }
 
   function begin(map, options) {
-    const { words, start, home: first, wire, world, colours } = options;
+    const { words, start, home: first, wire, world, colours, swipe: swiped } = options;
     const home = () => {
       if (first) map.setView([first[1], first[0]], first[2], {});
       else wholeWorld(map);
@@ -227,6 +255,7 @@ window.cspMap = (() => {
     politeWheel(map, words);
     keys(map, words);
     controls(map, words, home);
+    if (swiped) swipe(map, swiped);
     if (wire) follow(map, wire);
     if (world) window.cspWorld.closer(map, world, colours);
   }

@@ -7,12 +7,15 @@ window.cspTold = (() => {
   const ANSWER_WAIT = 20000, LOOK = 50;
   // Degrees by which the server may round a place.
   const ROUNDED = 1e-4;
+  // Up to this zoom a thousandth of a degree is a few pixels.
+  const FAR = 12;
   const BUSY = ["running", "rerunRequested"];
 
   /* Where the map looks, as the address has it. */
   function view(map) {
     const centre = map.wrapLatLng(map.getCenter());
-    const text = `${centre.lat.toFixed(3)}_${centre.lng.toFixed(3)}`;
+    const digits = map.getZoom() > FAR ? 5 : 3;
+    const text = `${centre.lat.toFixed(digits)}_${centre.lng.toFixed(digits)}`;
     return { centre: text, zoom: String(map.getZoom()) };
   }
 

@@ -73,7 +73,7 @@ def read_bands(content: bytes, name: str = "", fit: int | None = None) -> Found 
         if file.count <= PLAIN_BANDS:
             return None
         _check_size(file, name)
-        _check_blocks(file, name)
+        check_blocks(file, name)
         found = Narrowed(file.nodata)
         pixels = _read(file, list(file.indexes), fit, name, found)
         return pixels, (file.count, file.height, file.width), found.notes()
@@ -96,7 +96,7 @@ def read_as_picture(content: bytes, name: str = "", fit: int | None = None) -> F
     """
     with opened(content, name) as file:
         _check_size(file, name)
-        _check_blocks(file, name)
+        check_blocks(file, name)
         inverted = _check_colours(content, file.dtypes[0], name)
         bands = [1, 2, 3] if file.count >= 3 else [1]
         scale = find_scale(_sampled(file, bands, SAMPLED), file.nodata, name)
@@ -226,8 +226,16 @@ def _check_size(file: Any, name: str) -> None:
         )
 
 
-def _check_blocks(file: Any, name: str) -> None:
-    """Refuse what can only be decoded in large pieces."""
+def check_blocks(file: Any, name: str) -> None:
+    """Refuse what can only be decoded in large pieces.
+
+    Args:
+        file: The open data set of rasterio.
+        name: What to call it.
+
+    Raises:
+        BadRecordError: If it is stored so.
+    """
     from rasterio.enums import Interleaving
 
     kind = np.dtype(file.dtypes[0])

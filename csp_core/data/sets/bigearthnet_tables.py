@@ -73,8 +73,8 @@ def read_splits(root: Path) -> pl.DataFrame | None:
 
 def _unconverted(path: Path) -> DataNotFoundError:
     return DataNotFoundError(
-        f"{path.with_suffix('.pkl').name} is a pickle, which is not read as it is: make it"
-        f" {path.name} with csp_core.data.sets.bigearthnet_pickles.convert_split."
+        f"{path.with_suffix('.pkl').name} is a pickle, which is not read as it is; make"
+        f" {path.name} of it: csp import-splits {path.with_suffix('.pkl')} {path.parent}"
     )
 
 

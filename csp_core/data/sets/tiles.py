@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from csp_core.data import counts as counting
 from csp_core.data.parts import PARTS, Dealt
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split
@@ -22,6 +21,7 @@ from csp_core.data.tiles.footprints import TileDataset, footprint_of
 from csp_core.data.tiles.ground import overlaps
 from csp_core.data.tiles.legend import TABLE as CLASSES
 from csp_core.data.tiles.legend import Legend, read_legend
+from csp_core.data.tiles.report import report
 from csp_core.data.tiles.sources import find_sources
 from csp_core.errors import BadRecordError, ConfigError
 
@@ -123,7 +123,7 @@ def load_tiles(
     need_masks = not masks and not unlabelled
     crops = _cut(folder, table, bands, crop, legend, least, need_masks)
     names = legend.names
-    sets = (crops.shares(len(names)) >= min_cover).to(torch.int8)
+    sets = (crops.shares() >= min_cover).to(torch.int8)
     sets = sets.masked_fill(~crops.masked[:, None], -1)
     dealt = deal_crops(how, ground, crops, sets, names)
     told = {**legend.told(), "min_cover": min_cover, "split": ground.words(how, split)}
@@ -180,7 +180,7 @@ def _part(
     """Give the crops of one part."""
     rows = dealt.rows(split)
     truth = crops.masks if masks else sets
-    _check_known(crops, truth, names)
+    _check_known(crops, names)
     # Of training crops whose labels are not to be seen, none is.
     hidden = (dealt.parts == PARTS["train"]) & ~dealt.labelled
     shown: dict[str, Any] = {"labels": dealt.shown(sets)[rows]}
@@ -190,22 +190,23 @@ def _part(
             "masks": crops.masks[rows].masked_fill_(hidden[rows, None, None], -1),
             "valid": None if crops.valid is None else crops.valid[rows],
         }
-        learned = ((dealt.parts == PARTS["train"]) & dealt.labelled).nonzero().flatten()
-        counts = counting.pixels((crops.masks[row] for row in learned.tolist()), len(names))
+        learned = (dealt.parts == PARTS["train"]) & dealt.labelled
+        counts = tuple(crops.pixels[learned].sum(dim=0).tolist())
         told |= {"pixel_shares": _shares(crops, dealt, names)}
+    info = {
+        **crops.info,
+        **told,
+        "crops_without_a_class": int((sets == 0).all(dim=1).sum()),
+        **dealt.left_out(),
+        "overlaps_between_parts": overlaps(crops.cells, dealt.parts),
+    }
     return TileDataset(
         lonlat=crops.lonlat[rows],
         label=torch.full((len(rows),), -1),
         classes=ClassTable(names, counts=counts),
         date=crops.date[rows],
         name="tiles",
-        info={
-            **crops.info,
-            **told,
-            "crops_without_a_class": int((sets == 0).all(dim=1).sum()),
-            **dealt.left_out(),
-            "overlaps_between_parts": overlaps(crops.cells, dealt.parts),
-        },
+        info=info | {"import_report": report(info, dealt.parts, dealt.labelled)},
         store=crops,
         rows=rows,
         test_hash=dealt.test_hash(names, crops.lonlat, truth, crops.date, files=crops.names),
@@ -215,8 +216,8 @@ def _part(
     )
 
 
-def _check_known(crops: Crops, truth: Tensor, names: tuple[str, ...]) -> None:
-    if names and bool(crops.masked.any()) and not bool((truth >= 0).any()):
+def _check_known(crops: Crops, names: tuple[str, ...]) -> None:
+    if names and bool(crops.masked.any()) and not bool(crops.pixels.any()):
         raise BadRecordError(
             "Every pixel of the masks is ignored or has no data; name a number of theirs in"
             " classes."
@@ -225,7 +226,7 @@ def _check_known(crops: Crops, truth: Tensor, names: tuple[str, ...]) -> None:
 
 def _shares(crops: Crops, dealt: Dealt, names: tuple[str, ...]) -> dict[str, object]:
     """Tell which part of the known pixels each class has, in each part of the data."""
-    each = crops.shares(len(names))
+    each = crops.shares()
     summed = {part: each[dealt.parts == number].sum(dim=0) for part, number in PARTS.items()}
     return {
         part: {name: round(float(share), 4) for name, share in zip(names, found / found.sum(),

@@ -26,6 +26,7 @@ class Crops(MemoryImages):
 
     Args:
         masks: ``(N, side, side)`` int8 or int16 class of each pixel, -1 where unknown or ignored.
+        pixels: ``(N, K)`` int64, how many pixels of each a class has.
         valid: ``(N, side, side)`` bool, where there is data; None where there is everywhere.
         masked: ``(N,)`` bool, whether the tile of each has a mask.
         cells: ``(N, 2)`` int64, row and column in the lattice.
@@ -38,6 +39,7 @@ class Crops(MemoryImages):
     """
 
     masks: Tensor = field(default_factory=lambda: torch.empty(0))
+    pixels: Tensor = field(default_factory=lambda: torch.empty(0))
     valid: Tensor | None = None
     masked: Tensor = field(default_factory=lambda: torch.empty(0))
     cells: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -60,17 +62,13 @@ class Crops(MemoryImages):
         found = self.array[rows]
         return found.to(torch.int32) if found.dtype == torch.uint16 else found
 
-    def shares(self, classes: int) -> Tensor:
+    def shares(self) -> Tensor:
         """Tell which part of each crop a class covers.
 
-        Args:
-            classes: How many classes there are.
-
         Returns:
-            ``(N, classes)`` float64.
+            ``(N, K)`` float64.
         """
-        each = [(self.masks == number).double().mean(dim=(1, 2)) for number in range(classes)]
-        return torch.stack(each, dim=1) if each else torch.zeros(len(self.masks), 0)
+        return self.pixels.double() / (self.masks.shape[1] * self.masks.shape[2])
 
 
 def cut_tiles(listing: Listing, side: int, legend: Legend, *, least: float = 1.0) -> Crops:
@@ -123,6 +121,7 @@ def _joined(
     return Crops(
         torch.from_numpy(cutting.array),
         masks=torch.from_numpy(cutting.masks),
+        pixels=torch.from_numpy(cutting.pixels),
         valid=None if valid is None or bool(valid.all()) else valid,
         masked=torch.tensor([one.tile.source.mask is not None for one in kept]),
         cells=cells,
@@ -138,21 +137,23 @@ def _joined(
 def _told(
     listing: Listing, cutting: Cutting, kept: Sequence[Cut], refused: Mapping[str, str]
 ) -> dict[str, object]:
-    places = [tile.place for tile in listing.tiles]
+    # Those without a place share no ground, whatever their rows and columns.
+    places = [tile.place for tile in listing.tiles] if listing.grid is not None else []
     dated = sum(not math.isnan(tile.source.date) for tile in listing.tiles)
-    tiles = len(listing.tiles) + len(listing.refused)
-    mean = sum(height * width for *_, height, width in places) / len(places)
+    tiles = len(listing.tiles)
+    mean = sum(high * wide for high, wide in (tile.size for tile in listing.tiles)) / tiles
     return {
-        "tiles": tiles,
+        "tiles": tiles + len(listing.refused),
         "tiles_left_out": len(refused),
         "first_left_out": list(refused.values())[:FIRST],
-        "dates": f"the 15th of the month in the name, for {dated} of {len(places)} tiles",
+        "dates": f"the day in the table, else the 15th of the month in the name, for {dated} of"
+        f" {tiles} tiles",
         "places": "by the reference system of the files"
         if listing.grid is not None
         else "none: no file has a reference system (CRS); tiles are taken to share no ground",
         "pairs_of_tiles_that_overlap": overlapping_pairs(places),
-        "most_tiles_joined_by_overlaps": largest_overlap(places),
-        "ground_in_tiles": round(covered(places) / mean, 1),
+        "most_tiles_joined_by_overlaps": largest_overlap(places) if places else 1,
+        "ground_in_tiles": round(covered(places) / mean, 1) if places else float(tiles),
         **listing.info,
         "crops_with_holes_left_out": cutting.holes,
         "crops_of_one_ground_and_date_left_out": cutting.twice,

@@ -58,6 +58,7 @@ class Cutting:
         kind = np.int8 if len(legend.names) < 128 else np.int16
         self.masks: Pixels = np.zeros((number, *square), dtype=kind)
         self.valid = np.zeros((number, *square), dtype=np.bool_) if least < 1 else None
+        self.pixels = np.zeros((number, len(legend.names)), dtype=np.int64)
         self._score = np.full(number, -1, dtype=np.int64)
         self._of: list[Cut | None] = [None] * number
         self._first: dict[tuple[int, int], int] = {}
@@ -103,7 +104,10 @@ class Cutting:
         if mask is None:
             return None
         values, known = mask.rows(*rows, mask.header.bands)
-        found = np.full(known.shape, UNKNOWN, dtype=self.masks.dtype)
+        # Many files call their background no data; where it is a class, it is one.
+        nodata = mask.header.nodata
+        usual = self.legend.numbers.index(nodata) if nodata in self.legend.numbers else UNKNOWN
+        found = np.full(known.shape, usual, dtype=self.masks.dtype)
         found[known] = self.legend.number(values[0][known], f"masks/{mask.header.name}")
         return found
 
@@ -133,6 +137,8 @@ class Cutting:
             return
         self.array[at], self._of[at], self._score[at] = image, cut, score
         self.masks[at] = UNKNOWN if mask is None else mask
+        known: Pixels = self.masks[at][self.masks[at] >= 0]
+        self.pixels[at] = np.bincount(known, minlength=self.pixels.shape[1])
         if self.valid is not None:
             self.valid[at] = inside
 
@@ -164,12 +170,14 @@ class Cutting:
             What is kept, a row of the arrays each.
         """
         kept = [at for at, cut in enumerate(self._of) if cut is not None]
-        arrays = [self.array, self.masks, *([] if self.valid is None else [self.valid])]
+        arrays = [self.array, self.masks, self.pixels]
+        arrays += [] if self.valid is None else [self.valid]
         for new, old in enumerate(kept):
             if new != old:
                 for array in arrays:
                     array[new] = array[old]
         self.array, self.masks = self.array[: len(kept)], self.masks[: len(kept)]
+        self.pixels = self.pixels[: len(kept)]
         self.valid = None if self.valid is None else self.valid[: len(kept)]
         np.maximum(self.masks, UNKNOWN, out=self.masks)
         return [cut for cut in self._of if cut is not None]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from csp_core.data.images import has_pixels
 from csp_core.data.labels import few_sets
 from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
 from csp_core.data.splits import Split, deal, keep_labels, with_buffer
@@ -83,7 +82,7 @@ def deal_crops(
         BadRecordError: If the crops are too few or too clumped to fill every part.
         ConfigError: If the labels that are asked for do not fit.
     """
-    known = crops.masked if ground.label_block is None else has_pixels(crops.masks)
+    known = crops.masked if ground.label_block is None else crops.pixels.any(dim=1)
     dealt = known if known.any() else torch.ones_like(known)
     parts, near = _parts(how, ground, crops, dealt)
     beside = ~dealt & (parts != PARTS["train"])
@@ -155,11 +154,11 @@ def _labels(
     kept = torch.ones(len(parts), dtype=torch.bool)
     if how.labels is None and how.label_fraction == 1:
         return kept
-    learned = ((parts == PARTS["train"]) & has_pixels(crops.masks)).nonzero().flatten()
+    learned = ((parts == PARTS["train"]) & crops.pixels.any(dim=1)).nonzero().flatten()
     if not len(learned):
         raise BadRecordError("Labels are asked for, but no training crop has a mask.")
     blocks = blocks_of(crops.cells[learned], ground.label_block)
-    sizes, present = _blocks(crops, learned, blocks, len(names), ground.min_cover)
+    sizes, present = _blocks(crops, learned, blocks, ground.min_cover)
     # Blocks at the edge of the ground hold fewer crops; so many labels are to be as much ground.
     full = (sizes == sizes.max()).nonzero().flatten()
     number = how.labels or max(1, round(how.label_fraction * len(full)))
@@ -170,13 +169,11 @@ def _labels(
     )
 
 
-def _blocks(
-    crops: Crops, rows: Tensor, blocks: Tensor, classes: int, least: float
-) -> tuple[Tensor, Tensor]:
+def _blocks(crops: Crops, rows: Tensor, blocks: Tensor, least: float) -> tuple[Tensor, Tensor]:
     """Count the ground of blocks in crops, and find the classes that each has."""
     ground = torch.unique(torch.column_stack((blocks, crops.cells[rows])), dim=0)
     sizes = torch.bincount(ground[:, 0])
-    shares = crops.shares(classes)[rows]
-    summed = torch.zeros(len(sizes), classes, dtype=shares.dtype).index_add_(0, blocks, shares)
+    shares = crops.shares()[rows]
+    summed = shares.new_zeros(len(sizes), shares.shape[1]).index_add_(0, blocks, shares)
     mean = summed / torch.bincount(blocks)[:, None]
     return sizes, (mean >= least).to(torch.int8)

@@ -39,6 +39,7 @@ class Header:
         kind: Kind of number, such as ``uint8``.
         bands: Numbers of the bands, from 1, but for one of opacity.
         names: What the file calls these bands; empty where it does not say.
+        nodata: The number that stands for no data, or None.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Header:
     kind: str
     bands: tuple[int, ...]
     names: tuple[str, ...]
+    nodata: float | None = None
 
     @property
     def placed(self) -> bool:
@@ -158,4 +160,5 @@ def _header(file: Any, name: str) -> Header:
     kept = [at for at, shown in enumerate(file.colorinterp) if shown != ColorInterp.alpha]
     names = tuple((file.descriptions[at] or "").strip() for at in kept)
     bands = tuple(at + 1 for at in kept)
-    return Header(name, file.crs, file.transform, file.height, file.width, kind, bands, names)
+    size = (file.height, file.width)
+    return Header(name, file.crs, file.transform, *size, kind, bands, names, file.nodata)

@@ -71,7 +71,7 @@ def write_geojson(clusters: Written, path: Path, *, polygons: bool = False, **ab
         **about: ``license``, ``attribution`` and ``people``, in the description of the collection.
     """
     frame, told = _frame(clusters, polygons), _told(clusters, **about)
-    _by_driver(path, ".geojson", [(frame, {"driver": "GeoJSON", "DESCRIPTION": told})])
+    by_driver(path, ".geojson", [(frame, {"driver": "GeoJSON", "DESCRIPTION": told})])
 
 
 def write_geopackage(clusters: Written, path: Path, **about: Any) -> None:
@@ -86,7 +86,7 @@ def write_geopackage(clusters: Written, path: Path, **about: Any) -> None:
     told = _told(clusters, **about)
     layers = [(_points(clusters), PLACES), (_areas(clusters), AREAS)]
     options = {"driver": "GPKG", "DESCRIPTION": told}
-    _by_driver(path, ".gpkg", [(frame, options | {"layer": name}) for frame, name in layers])
+    by_driver(path, ".gpkg", [(frame, options | {"layer": name}) for frame, name in layers])
 
 
 def _frame(clusters: Written, polygons: bool) -> Any:
@@ -97,8 +97,17 @@ def _told(clusters: Written, **about: str) -> str:
     return "; ".join(f"{name}: {text}" for name, text in notes(clusters, **about).items())
 
 
-def _by_driver(path: Path, suffix: str, layers: list[tuple[Any, dict[str, Any]]]) -> None:
-    """Have GDAL write layers, which goes by endings and wants no file there."""
+def by_driver(path: Path, suffix: str, layers: list[tuple[Any, dict[str, Any]]]) -> None:
+    """Have GDAL write layers, which goes by endings and wants no file there.
+
+    Args:
+        path: The file that they shall be in.
+        suffix: Ending that names the format.
+        layers: Frames, and options of each for its ``to_file``.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
     from pyogrio.errors import DataSourceError
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:

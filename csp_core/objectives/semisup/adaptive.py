@@ -10,7 +10,7 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import gaussian_weight
 from csp_core.objectives.semisup.checks import check_count, check_momentum
-from csp_core.objectives.semisup.policy import Judged, Policy, moved
+from csp_core.objectives.semisup.policy import Judged, Policy, Task, moved
 
 # Published.
 QUANTILE, CLIP = 0.8, 0.95
@@ -20,10 +20,7 @@ class FreeMatch(Policy):
     """One threshold a class, which rises with how sure the network is of it.
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         momentum: Of the running means.
         fairness: Weight of the term that keeps predictions spread over the classes.
         quantile: Let the level follow the 0.8 quantile of the confidences, not their mean.
@@ -43,11 +40,8 @@ class FreeMatch(Policy):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         momentum: float = 0.999,
         fairness: float = 0.001,
         quantile: bool = False,
@@ -56,22 +50,15 @@ class FreeMatch(Policy):
         hard: bool = True,
         temperature: float = 0.5,
     ) -> None:
-        super().__init__(
-            classes,
-            several=several,
-            frequency=frequency,
-            steps=steps,
-            hard=hard,
-            temperature=temperature,
-        )
+        super().__init__(task, hard=hard, temperature=temperature)
         if not 0 <= fairness < float("inf"):
             raise ConfigError(f"fairness is {fairness}; give a weight of at least 0.")
         self.momentum, self.fairness = check_momentum(momentum), float(fairness)
         self.quantile, self.clip = quantile, clip
         self.warmup_steps = check_count("warmup_steps", warmup_steps, 0)
-        self.hold("level", self.form.level(classes))
-        self.hold("model", torch.full((classes,), self.form.start(classes)))
-        self.hold("guessed", torch.full((classes,), self.form.start(classes)))
+        self.hold("level", self.form.level(task.classes))
+        self.hold("model", torch.full((task.classes,), self.form.start(task.classes)))
+        self.hold("guessed", torch.full((task.classes,), self.form.start(task.classes)))
 
     def _after(self, logits: Tensor) -> dict[str, Tensor]:
         shares = self.form.shares(logits)
@@ -109,10 +96,7 @@ class SoftMatch(Policy):
     come from shares as they are. Running means start with the first step; the variance starts at 1.
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         momentum: Of the running means.
         sigmas: How much narrower than the confidences the Gaussian is.
         target: The distribution of classes: ``uniform``, or ``labelled`` as the labelled records
@@ -133,37 +117,27 @@ class SoftMatch(Policy):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         momentum: float = 0.999,
         sigmas: float = 2.0,
         target: str | None = None,
         hard: bool = True,
         temperature: float = 0.5,
     ) -> None:
-        super().__init__(
-            classes,
-            several=several,
-            frequency=frequency,
-            steps=steps,
-            hard=hard,
-            temperature=temperature,
-        )
+        super().__init__(task, hard=hard, temperature=temperature)
         if not 0 < sigmas < float("inf"):
             raise ConfigError(f"sigmas is {sigmas}; give more than 0.")
         if target not in (None, "uniform", "labelled"):
             raise ConfigError(f"target is {target!r}; give 'uniform' or 'labelled'.")
         self.momentum, self.sigmas = check_momentum(momentum), float(sigmas)
-        self.labelled = several if target is None else target == "labelled"
-        even = torch.full((classes,), self.form.start(classes))
+        self.labelled = task.several if target is None else target == "labelled"
+        even = torch.full((task.classes,), self.form.start(task.classes))
         self.register_buffer("even", even, persistent=False)
         self.hold("seen", torch.zeros((), dtype=torch.int64))
         self.hold("model", even.clone())
-        self.hold("mean", self.form.level(classes))
-        self.hold("variance", torch.ones_like(self.form.level(classes)))
+        self.hold("mean", self.form.level(task.classes))
+        self.hold("variance", torch.ones_like(self.form.level(task.classes)))
 
     def _after(self, logits: Tensor) -> dict[str, Tensor]:
         shares, seen = self.form.shares(logits), self.get_buffer("seen")

@@ -11,7 +11,7 @@ from csp_core.errors import ConfigError
 from csp_core.losses.consistency import precise
 from csp_core.objectives.semisup.checks import check_count, check_momentum
 from csp_core.objectives.semisup.fixed import FixMatch
-from csp_core.objectives.semisup.policy import Judged, moved
+from csp_core.objectives.semisup.policy import Judged, Task, moved
 
 # A class that is never seen would have the logarithm of 0 added to its logit.
 RAREST = 1e-6
@@ -28,10 +28,7 @@ class UDAL(FixMatch):
     one label, as published.
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         threshold: As of FixMatch; for label sets 0.95 of a label or its absence if None.
         least: Power of the frequencies at the end, in [0, 1]: 0 aims at the uniform distribution.
         power: How late in the run the power falls from 1, above 0.
@@ -52,11 +49,8 @@ class UDAL(FixMatch):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         threshold: float | tuple[float, float] | None = None,
         least: float = 0.5,
         power: float = 2.0,
@@ -64,15 +58,7 @@ class UDAL(FixMatch):
         hard: bool = True,
         temperature: float = 0.5,
     ) -> None:
-        super().__init__(
-            classes,
-            several=several,
-            frequency=frequency,
-            steps=steps,
-            threshold=threshold,
-            hard=hard,
-            temperature=temperature,
-        )
+        super().__init__(task, threshold=threshold, hard=hard, temperature=temperature)
         if not 0 <= least <= 1:
             raise ConfigError(f"least is {least}; give a power in [0, 1].")
         if not 0 < power < float("inf"):
@@ -80,7 +66,7 @@ class UDAL(FixMatch):
         self.least, self.power = float(least), float(power)
         self.momentum = check_momentum(momentum)
         self.hold("seen", torch.zeros((), dtype=torch.int64))
-        self.hold("model", torch.full((classes,), self.form.start(classes)))
+        self.hold("model", torch.full((task.classes,), self.form.start(task.classes)))
 
     def _after(self, logits: Tensor) -> dict[str, Tensor]:
         new, seen = self.form.shares(logits).mean(dim=0), self.get_buffer("seen")
@@ -127,10 +113,7 @@ class CDMAD(FixMatch):
     too (``debias``).
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         threshold: As of FixMatch; (0.05, 0.95) for label sets if None.
         warmup_steps: First steps in which labelled records alone count. Published runs of 64,000
             steps have 2,000, as a network that has learned nothing says nothing of itself by its
@@ -150,23 +133,12 @@ class CDMAD(FixMatch):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         threshold: float | tuple[float, float] | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        super().__init__(
-            classes,
-            several=several,
-            frequency=frequency,
-            steps=steps,
-            threshold=threshold,
-            hard=False,
-            temperature=1.0,
-        )
+        super().__init__(task, threshold=threshold, hard=False, temperature=1.0)
         self.warmup_steps = check_count("warmup_steps", warmup_steps, 0)
 
     def _judge(self, logits: Tensor, state: Mapping[str, Tensor], white: Tensor | None) -> Judged:

@@ -10,7 +10,7 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.objectives.semisup.checks import check_threshold
 from csp_core.objectives.semisup.forms import passes
-from csp_core.objectives.semisup.policy import Judged, Policy
+from csp_core.objectives.semisup.policy import Judged, Policy, Task
 
 
 class Supervised(Policy):
@@ -20,8 +20,8 @@ class Supervised(Policy):
     fewest = 0
     unlabelled_weight = 0.0
 
-    def __init__(self, classes: int, *, several: bool, frequency: Tensor, steps: int) -> None:
-        super().__init__(classes, several=several, frequency=frequency, steps=steps)
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
 
     def weigh(self, shares: Tensor, state: Mapping[str, Tensor]) -> Tensor:
         """Let none count."""
@@ -32,10 +32,7 @@ class FixMatch(Policy):
     """Learn on strong views what weak views say with a fixed confidence.
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         threshold: Least probability of the likeliest class, 0.95 if None. For label sets a least
             probability of a label or of its absence, or a pair: at most the first is absent, at
             least the second present; (0.05, 0.70) if None.
@@ -52,24 +49,14 @@ class FixMatch(Policy):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         threshold: float | tuple[float, float] | None = None,
         hard: bool = True,
         temperature: float = 0.5,
     ) -> None:
-        super().__init__(
-            classes,
-            several=several,
-            frequency=frequency,
-            steps=steps,
-            hard=hard,
-            temperature=temperature,
-        )
-        self.threshold = check_threshold(threshold, several, self.several_threshold)
+        super().__init__(task, hard=hard, temperature=temperature)
+        self.threshold = check_threshold(threshold, task.several, self.several_threshold)
 
     def weigh(self, shares: Tensor, state: Mapping[str, Tensor]) -> Tensor:
         """Let what is sure enough count, all alike."""
@@ -98,10 +85,7 @@ class PseudoLabel(FixMatch):
     """Learn on weak views what they themselves say with a fixed confidence.
 
     Args:
-        classes: As of every policy.
-        several: As of every policy.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         threshold: As of FixMatch.
         ramp: Part of the run over which the unlabelled loss rises from 0 to its full weight; 0 to
             have it from the start.
@@ -117,17 +101,12 @@ class PseudoLabel(FixMatch):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         threshold: float | tuple[float, float] | None = None,
         ramp: float = 0.4,
     ) -> None:
-        super().__init__(
-            classes, several=several, frequency=frequency, steps=steps, threshold=threshold
-        )
+        super().__init__(task, threshold=threshold)
         if not 0 <= ramp <= 1:
             raise ConfigError(f"ramp is {ramp}; give a part of the run in [0, 1].")
         self.ramp = float(ramp)

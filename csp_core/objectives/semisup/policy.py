@@ -28,6 +28,24 @@ class Judged:
     weight: Tensor
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a policy is told of the records and the run.
+
+    Args:
+        classes: Number of classes K.
+        several: Whether records have label sets instead of one label.
+        frequency: ``(K,)`` of the labelled records: shares that sum to 1 for one label, the part of
+            the label sets that has each class for several.
+        steps: Steps of the whole run.
+    """
+
+    classes: int
+    several: bool
+    frequency: Tensor
+    steps: int
+
+
 class Policy(nn.Module):
     """Base of all policies.
 
@@ -45,11 +63,7 @@ class Policy(nn.Module):
     published weight of the unlabelled loss.
 
     Args:
-        classes: Number of classes K.
-        several: Whether records have label sets instead of one label.
-        frequency: ``(K,)`` of the labelled records: shares that sum to 1 for one label, the part of
-            the label sets that has each class for several.
-        steps: Steps of the whole run.
+        task: What there is to learn.
         hard: Whether pseudo-labels are the likeliest labels, not shares.
         temperature: Divisor of the logits for shares.
 
@@ -71,18 +85,10 @@ class Policy(nn.Module):
     step: Tensor
     frequency: Tensor
 
-    def __init__(
-        self,
-        classes: int,
-        *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
-        hard: bool = True,
-        temperature: float = 0.5,
-    ) -> None:
+    def __init__(self, task: Task, *, hard: bool = True, temperature: float = 0.5) -> None:
         super().__init__()
-        name = type(self).__name__
+        name, classes, several = type(self).__name__, task.classes, task.several
+        frequency, steps = task.frequency, task.steps
         if self.several_only and not several:
             raise ConfigError(f"{name} is for label sets, and the records have one label each.")
         if frequency.shape != (classes,) or not bool(((frequency >= 0) & (frequency <= 1)).all()):
@@ -111,7 +117,7 @@ class Policy(nn.Module):
         """Hear how frequent the classes are among the labelled records.
 
         Args:
-            frequency: As of the constructor.
+            frequency: As of ``Task``.
         """
         self.frequency.copy_(frequency)
 

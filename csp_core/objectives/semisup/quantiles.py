@@ -11,7 +11,7 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.losses.consistency import asymmetric_loss
 from csp_core.objectives.semisup.checks import check_count
-from csp_core.objectives.semisup.policy import Judged, Policy
+from csp_core.objectives.semisup.policy import Judged, Policy, Task
 
 # A frequency that was rounded to 32 bits moves a quantile by less than this part of a row.
 ROUNDED = 1e-2
@@ -24,10 +24,7 @@ class CAP(Policy):
     equal where the network is sure.
 
     Args:
-        classes: As of every policy.
-        several: True: it is for label sets alone.
-        frequency: As of every policy.
-        steps: As of every policy.
+        task: As of every policy.
         positive_part: Part of the labels expected of a class that counts as present.
         negative_part: Part of the absences expected of a class that counts as absent.
         queue: How many of the last records are looked at.
@@ -48,11 +45,8 @@ class CAP(Policy):
 
     def __init__(
         self,
-        classes: int,
+        task: Task,
         *,
-        several: bool,
-        frequency: Tensor,
-        steps: int,
         positive_part: float = 1.0,
         negative_part: float = 1.0,
         queue: int = 64_000,
@@ -60,7 +54,7 @@ class CAP(Policy):
         gamma_positive: float = 1.0,
         margin: float = 0.05,
     ) -> None:
-        super().__init__(classes, several=several, frequency=frequency, steps=steps)
+        super().__init__(task)
         for name, part in {"positive": positive_part, "negative": negative_part}.items():
             if not 0 <= part <= 1:
                 raise ConfigError(f"{name}_part is {part}; give a part in [0, 1].")
@@ -76,10 +70,10 @@ class CAP(Policy):
         }
         self.positive_part, self.negative_part = float(positive_part), float(negative_part)
         size = check_count("queue", queue, 1)
-        self.hold("rows", torch.zeros(classes, size))
+        self.hold("rows", torch.zeros(task.classes, size))
         self.hold("seen", torch.zeros((), dtype=torch.int64))
         for name in self.quantiles():
-            self.hold(name, torch.zeros(classes))
+            self.hold(name, torch.zeros(task.classes))
 
     def quantiles(self) -> dict[str, Tensor]:
         """Tell which quantiles are the thresholds, ``(K,)`` float64 each on the CPU."""

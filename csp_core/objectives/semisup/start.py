@@ -13,7 +13,7 @@ from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.image import PixelEncoder
 from csp_core.model import DualEncoder
-from csp_core.objectives.semisup.policy import Policy
+from csp_core.objectives.semisup.policy import Policy, Task
 from csp_core.tables import check_options
 
 log = logging.getLogger(__name__)
@@ -54,13 +54,9 @@ def make_policy(
             f"{method} is made for several labels an image, and these records have one: take"
             " fixmatch, freematch or softmatch."
         )
-    even = torch.full((len(model.classes),), 1 / len(model.classes))
-    fixed: dict[str, Any] = {"several": several, "frequency": even, "steps": 1}
-    given = dict(options or {})
-    if own := fixed.keys() & given.keys():
-        raise ConfigError(f"thresholds: {', '.join(sorted(own))} follow from the run itself.")
-    check_options("thresholds of", method, kind, {**given, **fixed}, given=1)
-    return kind(len(model.classes), **fixed, **given)
+    count, given = len(model.classes), dict(options or {})
+    check_options("thresholds of", method, kind, given, given=1)
+    return kind(Task(count, several, torch.full((count,), 1 / count), steps=1), **given)
 
 
 def check_records(dataset: RecordDataset, *, several: bool, knows: bool) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 from clusters import pixels, region
 from csp_core.geo import WORLD
 from csp_core.grid import Bounds
+from shared import home
 
 
 def test_cells_beyond_a_region_are_empty() -> None:
@@ -27,10 +28,10 @@ def test_cells_beyond_a_region_are_empty() -> None:
      (7.0, 46.0, 7.0001, 46.0001)],
 )  # fmt: skip
 def test_a_map_shows_all_of_a_region(bounds: Bounds) -> None:
-    look = region.look_of(bounds)
-    assert look is not None and region.look_of(WORLD) is None
+    look = home.look_of(bounds)
+    assert look is not None and home.look_of(WORLD) is None
     lon, lat, zoom = look
-    assert region.inside(bounds, lon, lat) and 0.5 <= zoom <= region.NEAREST
+    assert region.inside(bounds, lon, lat) and 0.5 <= zoom <= home.NEAREST
     west, _, east, _ = bounds
     width = (east - west) % 360
-    assert 256 * 2**zoom * width / 360 <= region.ROOM
+    assert 256 * 2**zoom * width / 360 <= home.ROOM

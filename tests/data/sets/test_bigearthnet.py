@@ -179,7 +179,7 @@ def test_pickles_are_named_with_what_converts_them(first):
     root, names, labels = first
     lists(root, names, labels)
     (root / "splits" / "train_0.5_lb_43.pkl").write_bytes(b"")
-    with pytest.raises(DataNotFoundError, match="convert_split"):
+    with pytest.raises(DataNotFoundError, match="csp import-splits"):
         load(root, "train", version="v1", classes=43, published_labels=0.5)
     (root / "splits" / "val.parquet").rename(root / "splits" / "val.pkl")
     with pytest.raises(DataNotFoundError, match=r"val\.pkl is a pickle"):

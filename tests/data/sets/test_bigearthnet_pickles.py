@@ -13,7 +13,9 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from csp_core.cli import app
 from csp_core.data.frames import ALLOWED, read_frame
 from csp_core.data.inert import read_inert
 from csp_core.data.sets.bigearthnet_labels import NAMES_19, NAMES_43
@@ -291,3 +293,19 @@ def test_a_long_list_of_patches_is_read(tmp_path):
         frame.to_pickle(tmp_path / "long.pkl", protocol=protocol)
         convert_split(tmp_path / "long.pkl", tmp_path / "long.parquet")
         assert pl.read_parquet(tmp_path / "long.parquet")["labels_43"].list.len().sum() == number
+
+
+def test_the_command_writes_what_it_can_and_names_what_it_refused(tmp_path):
+    table().to_pickle(tmp_path / "train.pkl")
+    (tmp_path / "val.pkl").write_bytes(pickle.dumps(os.getcwd))
+    given = ["import-splits", str(tmp_path / "val.pkl"), str(tmp_path / "train.pkl")]
+    result = CliRunner().invoke(app, [*given, str(tmp_path / "splits"), "--json"])
+    assert result.exit_code == 1
+    assert len(pl.read_parquet(tmp_path / "splits" / "train.parquet")) == 3
+    assert not (tmp_path / "splits" / "val.parquet").exists()
+    assert isinstance(result.exception, BadRecordError)
+    assert "1 of 2 lists were refused" in str(result.exception) and "getcwd" in str(
+        result.exception
+    )
+    told = json.loads(result.stdout)
+    assert told["written"]["train.pkl"]["rows"] == 3 and list(told["refused"]) == ["val.pkl"]

@@ -205,6 +205,9 @@ def test_damaged_files_are_left_out_and_named(tmp_path, options):
     told = " ".join(data.info["first_left_out"])
     assert "202309_c.tif: cut short or damaged" in told and "202412_f.tif: cut short" in told
     assert 0 < len(data) < len(whole) and not any("_f" in one for one in data.store.names)
+    lines = data.info["import_report"]
+    assert lines[0].startswith("7 tiles, 2 of them left out; ") and "202309_c.tif" in lines[1]
+    assert sum(line.startswith(("train: ", "val: ", "test: ")) for line in lines) == 3
 
 
 BAD = {
@@ -313,6 +316,19 @@ def test_pixels_without_data_have_no_class(tmp_path, options):
     assert (data.masks[edge, :, 8:] == -1).all()
     gone = [name for name in data.store.names if name == "202309_a/0_48"]
     assert not gone and data.info["crops_with_holes_left_out"] >= 4
+
+
+def test_a_class_may_be_what_a_file_calls_no_data(tmp_path, options):
+    import rasterio
+
+    root = tiles.make(tmp_path)
+    for path in (root / "masks").iterdir():
+        with rasterio.open(path, "r+") as file:
+            file.nodata = 100
+    data = load(options, root=root)
+    assert torch.equal(data.masks, load(options).masks)
+    bare = load(options, root=root, classes=tiles.CLASSES, ignored=[100])
+    assert torch.equal(bare.masks, load(options, classes=tiles.CLASSES, ignored=[100]).masks)
 
 
 def test_one_class_and_ignored_pixels(tmp_path, options):

@@ -255,8 +255,8 @@ def _shifted(root):
 
 def _empty(root, name):
     column = 64 * (name == "b")
-    values = np.full((1, 64, 64), 10, dtype=np.uint8)
-    tiles.write(root / "masks" / f"202309_{name}.tif", values, 0, column, nodata=10)
+    values = np.full((1, 64, 64), 200, dtype=np.uint8)
+    tiles.write(root / "masks" / f"202309_{name}.tif", values, 0, column, nodata=200)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from csp_core.config import load_config
-from csp_core.objectives.semisup.thresholds import POLICIES
+from csp_core.objectives.semisup.thresholds import POLICIES, Task
 
 FOLDER = Path(__file__).parents[3] / "configs" / "stssl"
 BIGEARTHNET = FOLDER / "bigearthnet_fixmatch.yaml"
@@ -79,4 +79,4 @@ def test_every_method_that_a_header_names_can_be_made():
         if name == "defixmatch":  # it keeps FixMatch's
             assert kept == {"threshold": [0.05, 0.70]}
         frequency = torch.full((43,), 0.1)
-        POLICIES[name](43, several=True, frequency=frequency, steps=64_000, **kept)
+        POLICIES[name](Task(43, several=True, frequency=frequency, steps=64_000), **kept)

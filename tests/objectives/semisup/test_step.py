@@ -458,7 +458,7 @@ FEW = replace(DATA, label=torch.where(DATA.label < 2, DATA.label, -1))
         ("fixmatch", UNPLACED, {"teacher": "metadata"}, r"None of 600 .* or teacher: images"),
         ("fixmatch", FEW, {}, r"4 of 6 classes have no label among 200 .*Ceta.*label one image"),
         ("fixmatch", DATA, {"thresholds": {"treshold": 0.9}}, r"no option 'treshold'.*threshold"),
-        ("fixmatch", DATA, {"thresholds": {"steps": 9}}, r"thresholds: steps follow from the run"),
+        ("fixmatch", DATA, {"thresholds": {"steps": 9}}, r"no option 'steps'"),
         ("fixmatch", DATA, {"thresholds": {"threshold": 2}}, r"threshold is 2; give a prob"),
         ("fixmatch", DATA, {"teacher": "place"}, r"teacher is 'place'.*none, images, metadata"),
         ("fixmatch", DATA, {"distil": "l2"}, r"distil 'l2'.*none, mse, mae, cosine"),

@@ -13,7 +13,7 @@ from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.losses import consistency
 from csp_core.objectives.semisup.adjusted import debias
 from csp_core.objectives.semisup.quantiles import ascending, order_statistic
-from csp_core.objectives.semisup.thresholds import POLICIES, Policy
+from csp_core.objectives.semisup.thresholds import POLICIES, Policy, Task
 from csp_core.tables import construct
 
 
@@ -45,8 +45,7 @@ SMALL = {"cap": {"queue": 20}}
 def policy(name, several=False, frequency=None, steps=100, **options) -> Policy:
     if frequency is None:
         frequency = RATES if several else EVEN
-    fixed = {"several": several, "frequency": frequency, "steps": steps}
-    return construct("policy", POLICIES, name, 4, **fixed, **options)
+    return construct("policy", POLICIES, name, Task(4, several, frequency, steps), **options)
 
 
 def judged(it, weak=WEAK):

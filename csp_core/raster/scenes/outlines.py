@@ -1,0 +1,199 @@
+"""The classes of a map as polygons: GeoPackage or GeoJSON, with areas on the ellipsoid."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from csp_core.data.pictures.ground import Ground
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.files.writing import writing
+from csp_core.inference.clusters.tables import by_driver
+from csp_core.raster.scenes.legend import MapLegend
+
+DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON"}
+LAYER = "classes"
+MOST = 1_000_000
+# A millimetre, in degrees.
+DECIMALS = 8
+# Edges are measured in pieces no longer than this, as they are straight on the grid of the picture
+# and not along the shortest line on the ellipsoid.
+PIECE_M, PIECE_DEGREES = 2000.0, 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """The polygons of one map.
+
+    Args:
+        name: The picture's file.
+        labels: ``(N,)`` class of each polygon.
+        shapes: ``(N,)`` shapely polygons: longitude and latitude in degrees, or, without a grid on
+            the ground, column and row of the picture.
+        areas: ``(N,)`` square metres, or pixels.
+        placed: Whether the picture lies on a known grid.
+    """
+
+    name: str
+    labels: npt.NDArray[np.int64]
+    shapes: npt.NDArray[np.object_]
+    areas: npt.NDArray[np.float64]
+    placed: bool
+
+
+def check_outlines_ending(path: Path) -> None:
+    """Refuse a name whose ending is no format of polygons.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        ConfigError: If it is none of ``.gpkg`` and ``.geojson``.
+    """
+    if path.suffix.lower() not in DRIVERS:
+        raise ConfigError(f"{path} has no ending of polygons; give one of {', '.join(DRIVERS)}.")
+
+
+def outline(
+    path: str | Path, legend: MapLegend, ground: Ground | None, name: str, *, smallest: int = 1
+) -> Outlines:
+    """Outline the classes of a map.
+
+    Args:
+        path: The map, as ``class_file`` wrote it.
+        legend: Its legend.
+        ground: Its grid, or None.
+        name: What to call it.
+        smallest: Pixels of the smallest polygon; smaller ones join the largest beside them.
+
+    Returns:
+        Polygons along the edges of pixels, which touch and do not overlap.
+
+    Raises:
+        BadRecordError: If there are more than a million.
+    """
+    labels, found = [], []
+    of_number = {number: label for label, number in enumerate(legend.numbers)}
+    for shape, number in _shapes(path, smallest):
+        if number in of_number:
+            labels.append(of_number[number])
+            rings = shape["coordinates"]
+            found.append(shapely.Polygon(rings[0], rings[1:]))
+        if len(found) > MOST:
+            raise BadRecordError(
+                f"The map has more than {MOST:,} polygons: give --smallest, such as 10 pixels, or"
+                " leave the polygons out.",
+                file=name,
+            )
+    shapes = np.array(found, dtype=object)
+    invalid = ~shapely.is_valid(shapes)
+    # Rings that touch themselves at a corner, as pixels do.
+    shapes[invalid] = shapely.make_valid(shapes[invalid])
+    which = np.array(labels, dtype=np.int64)
+    if ground is None:
+        return Outlines(name, which, shapes, np.asarray(shapely.area(shapes)), False)
+    areas = np.array([abs(a) for a in _areas(shapes, ground)], dtype=np.float64)
+    return Outlines(name, which, _lonlat(shapes, ground, DECIMALS), areas, True)
+
+
+def _shapes(path: str | Path, smallest: int) -> Iterator[tuple[Any, int]]:
+    """Give each connected part of a map, in columns and rows, with its number."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+    from rasterio.features import shapes, sieve
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        file = rasterio.open(path, driver="GTiff")
+    with file:
+        if smallest > 1:
+            joined = sieve(rasterio.band(file, 1), smallest, mask=file.read_masks(1) > 0)
+            yield from ((shape, int(number)) for shape, number in shapes(joined, connectivity=4))
+            return
+        # Of a file they come in its own system, and row by row.
+        a, b, c, d, e, f = tuple(~file.transform)[:6]
+        for shape, number in shapes(rasterio.band(file, 1), connectivity=4):
+            rings = [np.asarray(ring) @ [[a, d], [b, e]] + [c, f] for ring in shape["coordinates"]]
+            yield {"type": "Polygon", "coordinates": [np.rint(ring) for ring in rings]}, int(number)
+
+
+def _lonlat(shapes: Any, ground: Ground, decimals: int | None = None) -> npt.NDArray[np.object_]:
+    middle = float(ground.lonlat(ground.height / 2, ground.width / 2)[0])
+
+    def convert(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        lon, lat = ground.lonlat(at[:, 1], at[:, 0])
+        if ground.convert is not None:
+            # A picture over the antimeridian stays in one piece.
+            lon = middle + (lon - middle + 180) % 360 - 180
+        return np.stack((lon, lat), axis=1).round(12 if decimals is None else decimals)
+
+    return np.asarray(shapely.transform(shapes, convert), dtype=object)
+
+
+def _areas(shapes: Any, ground: Ground) -> Iterator[float]:
+    import pyproj
+
+    pixel = ground.pixel_metres
+    size = (PIECE_M if ground.convert is not None else PIECE_DEGREES * 111_000) / pixel
+    earth = pyproj.Geod(ellps="WGS84")
+    # Some at a time, as there may be many points between corners.
+    for at in range(0, len(shapes), 1000):
+        fine = shapely.segmentize(shapes[at : at + 1000], max(size, 1e-3))
+        for shape in shapely.orient_polygons(_lonlat(fine, ground)):
+            yield float(earth.geometry_area_perimeter(shape)[0])
+
+
+def write_outlines(
+    maps: Sequence[Outlines], path: str | Path, legend: MapLegend, about: str
+) -> int:
+    """Write the polygons of maps.
+
+    Args:
+        maps: Of one legend.
+        path: ``.gpkg`` or ``.geojson``.
+        legend: The classes.
+        about: What to say of them.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ConfigError: If the ending is no format of polygons.
+        BadRecordError: If some maps lie on a grid and others do not, or it cannot be written.
+    """
+    import geopandas
+
+    path = Path(path)
+    check_outlines_ending(path)
+    if len({one.placed for one in maps}) > 1:
+        bare = next(one.name for one in maps if not one.placed)
+        raise BadRecordError(
+            f"Polygons of pictures with and without a grid on the ground do not go into one file:"
+            f" {bare} has none."
+        )
+    placed = all(one.placed for one in maps)
+    labels = np.concatenate([one.labels for one in maps]).tolist()
+    table = {
+        "file": [one.name for one in maps for _ in one.labels],
+        "number": [legend.numbers[k] for k in labels],
+        "class": [legend.names[k] for k in labels],
+        "colour": [legend.colours[k] for k in labels],
+        "area_m2" if placed else "area_pixels": np.concatenate([one.areas for one in maps]),
+    }
+    shapes = np.concatenate([one.shapes for one in maps])
+    frame = geopandas.GeoDataFrame(table, geometry=shapes, crs="EPSG:4326" if placed else None)
+    if not placed:
+        about += " Coordinates are column and row of the picture, from its upper left corner down."
+    options = {"driver": DRIVERS[path.suffix.lower()], "DESCRIPTION": about}
+    if path.suffix.lower() == ".gpkg":
+        options["layer"] = LAYER
+    with writing(path) as temporary:
+        by_driver(temporary, path.suffix.lower(), [(frame, options)])
+    return len(labels)
