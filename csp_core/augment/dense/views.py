@@ -88,7 +88,8 @@ class Views:
         shift: How far the second view of an image may begin from the first, in sides of a view.
         flip: Flip views in both directions.
         rotate: Turn views by multiples of 90 degrees.
-        dates: Numbers of dates that a view of a series may hold; empty for half of them.
+        dates: Numbers of dates that a view of a series may hold; empty for half of them, or for
+            what the network was made for.
         disjoint: Let two views of a series share no date where it has twice as many.
         date_dropout: How often a date of a view is left out, in [0, 1).
         gain: How far from 1 the factor of a band may be.

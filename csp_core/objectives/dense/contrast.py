@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -96,7 +97,11 @@ class DenseContrast(Objective):
         check_choices(negatives, target, loss)
         check_numbers(temperature, momentum, points, head_dim, (radius, apart_km, image_weight))
         check_options("dense_contrast", "views", Views, views or {})
-        self.views = Views(**(views or {}))
+        made, number = Views(**(views or {})), getattr(model.image, "dates", None)
+        # A network made for so many dates takes no other number.
+        if isinstance(number, int) and not made.dates:
+            made = replace(made, dates=(number,))
+        self.views = made
         self.temperature, self.radius, self.apart_km = temperature, radius, apart_km
         self.negatives, self.loss, self.points = negatives, loss, points
         self.momentum, self.steps, self.image_weight = momentum, 0, image_weight
@@ -177,6 +182,7 @@ class DenseContrast(Objective):
         found: Batch = {**batch, "image": first.image, "view": second.image}
         found["cells"], found["position"] = cells, position
         found.pop("valid", None)
+        found.pop("mask", None)
         if first.days is not None and second.days is not None and "days" in batch:
             found["days"], found["view_days"] = first.days, second.days
         return found

@@ -16,6 +16,7 @@ from csp_core.files import load_tensors
 from csp_core.image import make_image_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
+from csp_core.objectives.dense.checks import check_pixels
 from csp_core.objectives.dense.parts import CellQueue, momentum_at
 from csp_core.runs import RunDir
 from csp_core.training import train
@@ -243,6 +244,43 @@ def test_series_are_compared_across_their_dates():
     assert first.isfinite() and first > 0
     with pytest.raises(ConfigError, match="series of dates, and the image encoder takes one date"):
         make(data=Series())
+
+
+U_NET = {"backbone": {"name": "small_convnet", "width": 8}, "width": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("unet", U_NET),
+        ("pixel_mlp", {}),
+        ("over_dates", {"backbone": {"name": "unet", **U_NET}}),
+        ("over_dates", {"backbone": {"name": "unet", **U_NET}, "pool": "mean"}),
+        ("unet3d", {"dates": 4, "width": 8}),
+    ],
+)
+def test_every_encoder_of_pixels_can_be_contrasted(name, options):
+    encoder = make_image_encoder(name, 8, **options)
+    given, data = batch(), DATA
+    if encoder.takes_series:
+        generator = torch.Generator().manual_seed(0)
+        image = given["image"][:, None] * torch.rand(8, 9, 1, 1, 1, generator=generator)
+        days = torch.linspace(0, 0.9, 9).expand(8, -1).clone()
+        days[0, 6:] = torch.nan
+        given = {**given, "image": image, "days": days}
+        data = [given | {"image": image[0]}]
+    torch.manual_seed(0)
+    model = DualEncoder(encoder, None, dim=8)
+    made = make_objective("dense_contrast", model, **OPTIONS, target="ema").train()
+    check_pixels("dense_contrast", encoder, data if encoder.takes_series else DATA)
+    drawn = made.draw(given, source())
+    if encoder.takes_series:
+        assert drawn["image"].shape[1] == drawn["view"].shape[1] == 4
+    found = made(drawn)
+    found["loss"].backward()
+    assert found["loss"].isfinite() and found["met"] > 0.9
+    weights = [w for w in encoder.parameters() if w.requires_grad]
+    assert sum(w.grad is not None and bool(w.grad.any()) for w in weights) > len(weights) / 2
 
 
 @pytest.mark.parametrize(
