@@ -38,10 +38,16 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(params=sorted(DATASETS))
+MASKED = "tiles with masks"
+
+
+@pytest.fixture(params=[*sorted(DATASETS), MASKED])
 def loader(request, tmp_path):
-    options = OPTIONS[request.param](tmp_path)
-    return lambda split="train", **more: load_dataset(request.param, split, **options, **more)
+    name, make = request.param, OPTIONS.get(request.param)
+    if request.param == MASKED:
+        name, make = "tiles", lambda folder: tiles.masked(folder) | {"gap": 0}
+    options = make(tmp_path)
+    return lambda split="train", **more: load_dataset(name, split, **options, **more)
 
 
 def test_every_sample_has_the_schema(loader):
@@ -60,6 +66,11 @@ def test_every_sample_has_the_schema(loader):
             sets = sample["labels"]
             assert sets.shape == (len(data.classes),) and sets.dtype == torch.int8
             assert set(sets.tolist()) <= {-1, 0, 1} and sample["label"] == -1
+        if "mask" in sample:
+            mask, size = sample["mask"], sample["image"].shape[-2:]
+            assert mask.shape == size and mask.dtype == torch.int64 and sample["label"] == -1
+            assert -1 <= mask.min() and mask.max() < len(data.classes)
+            assert sample["valid"].shape == size and (mask[~sample["valid"]] == -1).all()
         for name in ("date", "hour"):
             time = sample[name].item()
             assert sample[name].dtype == torch.float32 and (math.isnan(time) or 0 <= time < 1)

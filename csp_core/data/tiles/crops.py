@@ -148,9 +148,8 @@ def _told(
         "first_left_out": list(refused.values())[:FIRST],
         "dates": f"the day in the table, else the 15th of the month in the name, for {dated} of"
         f" {tiles} tiles",
-        "places": "by the reference system of the files"
-        if listing.grid is not None
-        else "none: no file has a reference system (CRS); tiles are taken to share no ground",
+        # Without a reference system tiles are taken to share no ground.
+        "has_places": listing.grid is not None,
         "pairs_of_tiles_that_overlap": overlapping_pairs(places),
         "most_tiles_joined_by_overlaps": largest_overlap(places) if places else 1,
         "ground_in_tiles": round(covered(places) / mean, 1) if places else float(tiles),

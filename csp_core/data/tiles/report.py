@@ -53,4 +53,5 @@ def _tiles(info: Mapping[str, Any]) -> str:
         if pairs
         else "none overlap"
     )
-    return f"{info['tiles']:,} tiles, {info['tiles_left_out']:,} of them left out; {overlap}"
+    told = f"{info['tiles']:,} tiles, {info['tiles_left_out']:,} of them left out; {overlap}"
+    return told + ("" if info["has_places"] else ", as no file has a reference system (CRS)")

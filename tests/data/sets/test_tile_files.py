@@ -45,7 +45,7 @@ def test_pictures_without_a_place_share_no_ground(tmp_path, options):
     data = load(options, root=tmp_path)
     assert len(data) == 4 * 4 * 6 + 4 * 3 and data.lonlat.isnan().all() and data.date.isnan().all()
     assert data[0]["image"].shape == (3, 16, 16) and int((~data[0]["valid"]).sum()) == 35
-    assert "no file has a reference system" in data.info["places"]
+    assert "none overlap, as no file has a reference system" in data.info["import_report"][0]
     assert data.info["pairs_of_tiles_that_overlap"] == 0 and footprints(data).isnan().all()
     for method in ("block", "lines", "random"):
         parts = [load(options, part, root=tmp_path, split_method=method, gap=0) for part in PARTS]

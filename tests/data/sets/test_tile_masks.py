@@ -7,6 +7,7 @@ import torch
 
 from csp_core.data import collate, load_dataset
 from csp_core.data.records import join_records
+from csp_core.data.sets.facts import facts_of
 from csp_core.data.tiles.footprints import check_apart, footprints, share_ground
 from csp_core.data.tiles.ground import (
     blocks_of,
@@ -156,6 +157,21 @@ def test_blocks_are_labelled_as_a_whole_with_every_class(options, seed):
     assert load(options, "test", **few).test_hash == load(options, "test", gap=0).test_hash
     half = load(options, "train", label_fraction=0.5, label_seed=seed, gap=0)
     assert len(alone) < len(half) < len(full)
+
+
+@pytest.mark.filterwarnings("ignore:.* training records lie within")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"labels": 3}, {"labels": 3, "label_seed": 5}, {"label_fraction": 0.5}, {"buffer_km": 0.3},
+        {"labels": 3, "label_crops": 1}, {"labels": 3, "unlabelled": True},
+    ],
+)  # fmt: skip
+def test_what_is_said_to_keep_the_test_keeps_it_with_masks(options, more):
+    assert set(more) <= facts_of("tiles").keeps_test and facts_of("tiles").masks
+    before, after = load(options, "test", gap=0), load(options, "test", gap=0, **more)
+    assert before.test_hash == after.test_hash and torch.equal(before.masks, after.masks)
+    assert load(options, "test", gap=0, seed=4).test_hash != before.test_hash
 
 
 def test_too_few_labels_say_how_many_are_needed(options):
