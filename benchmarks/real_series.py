@@ -8,10 +8,7 @@ The stack of rasters as a map of four classes: benchmarks/series_map.py.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -21,13 +18,12 @@ import numpy as np
 import series_data
 import torch
 from report import arguments, code_mark, write_report
+from series_runs import once, train
 from series_tables import paired, score
 from sklearn.ensemble import RandomForestClassifier
 from stssl_common import ROOT, Cell, Outcome, add_options, run_cells
 from stssl_tables import measure_table, missing_list, numbers
 
-import csp_core
-from csp_core.config import parse_config
 from csp_core.data.images import ImageDataset
 from csp_core.files import write_json
 from csp_core.model import DualEncoder
@@ -99,12 +95,6 @@ def tree_of(
     }  # fmt: skip
 
 
-def train(tree: dict[str, Any], folder: Path) -> DualEncoder:
-    """Train as ``csp train`` does."""
-    series_data.register()
-    return csp_core.train(parse_config(tree), run_dir=folder).model.eval()
-
-
 def pretrained(kind: str, draw: int, quick: bool, **data: Any) -> Path:
     """Give the run of a pre-training, which is trained where it is not there.
 
@@ -117,21 +107,14 @@ def pretrained(kind: str, draw: int, quick: bool, **data: Any) -> Path:
     Returns:
         Its folder.
     """
+    series_data.register()
     plan = PRETRAINING[kind]
-    told = json.dumps([plan, IMAGE, LOCATION, quick, data], sort_keys=True)
-    mark = hashlib.sha256(told.encode()).hexdigest()[:8]
-    folder = Path(here("cells")) / "pretrained" / f"{plan['objective']['name']}-{draw}-{mark}"
-    if not folder.is_dir():
-        training = {"epochs": 1 if quick else plan["epochs"], "batch_size": 256,
-                    "learning_rate": 2.0e-3}  # fmt: skip
-        given = {"seed": draw, "unlabelled": True, "labels": 4, **data}
-        tree = tree_of(plan["objective"], given, training, location=kind == CSP)
-        # What was killed in between is begun anew.
-        begun = folder.with_suffix(".part")
-        shutil.rmtree(begun, ignore_errors=True)
-        train(tree, begun)
-        begun.rename(folder)
-    return folder
+    training = {"epochs": 1 if quick else plan["epochs"], "batch_size": 256,
+                "learning_rate": 2.0e-3}  # fmt: skip
+    given = {"seed": draw, "unlabelled": True, "labels": CLASSES, **data}
+    tree = tree_of(plan["objective"], given, training, location=kind == CSP)
+    home = Path(here("cells")) / "pretrained"
+    return once(tree, home, f"{plan['objective']['name']}-{draw}")
 
 
 def fine_tune(row: str, draw: int, each: int | None, settings: dict[str, Any]) -> DualEncoder:
@@ -146,6 +129,7 @@ def fine_tune(row: str, draw: int, each: int | None, settings: dict[str, Any]) -
     Returns:
         The model.
     """
+    series_data.register()
     labels = {} if each is None else {"labels": CLASSES * each}
     number = len(records("train", draw, **labels))
     batch = min(64, number)

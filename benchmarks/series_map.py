@@ -20,7 +20,8 @@ import real_series
 import torch
 from real_series import CHANCE, CLASSES, CONTRAST, FOREST, raw
 from report import arguments, markdown, write_report
-from series_data import POINTS, STACK, WHOLE, load_real, read_all
+from series_data import POINTS, STACK, WHOLE, load_real, read_all, register
+from series_runs import train
 from sklearn.ensemble import RandomForestClassifier
 from stssl_common import ROOT
 
@@ -46,7 +47,7 @@ def model_of(row: str, quick: bool) -> Any:
     objective = {"name": "image_softmax", "sides": ["image"]}
     tree = real_series.tree_of(objective, data, training, start=start)
     with tempfile.TemporaryDirectory(prefix="series-") as folder:
-        return real_series.train(tree, Path(folder) / "run")
+        return train(tree, Path(folder) / "run")
 
 
 def shares(row: str, image: torch.Tensor, days: torch.Tensor, quick: bool) -> np.ndarray:
@@ -89,6 +90,7 @@ def main() -> None:
     for name in ("root", "cells"):
         os.environ[f"SERIES_{name.upper()}"] = str(getattr(options, name).resolve())
     torch.set_num_threads(1)
+    register()
     stack = load_series("all", root=options.root / STACK, points=options.root / POINTS, **WHOLE)
     names = read_all(Path(real_series.here("root")), True)[4]
     image, known = to_unit(stack.store.array), stack.label >= 0

@@ -73,23 +73,29 @@ def paired(
         classes: How many classes there are.
 
     Returns:
-        Markdown, in bold where the interval leaves out 0, and the numbers by row and column.
+        Markdown, in bold where the interval leaves out 0, with the number of draws that both rows
+        have in brackets; and the numbers by row and column.
     """
     columns = list(dict.fromkeys(cell.column for cell in outcome.planned))
     table, data = [], {}
     for row in rows:
         texts = [row]
         for column in columns:
-            sides = [[c for c in outcome.planned if c.key[:2] == (who, column)]
-                     for who in (row, other)]  # fmt: skip
-            if any(cell.key not in outcome.found for side in sides for cell in side):
+            cells = {who: {c.draw: c for c in outcome.planned if c.key[:2] == (who, column)
+                           and c.key in outcome.found} for who in (row, other)}  # fmt: skip
+            draws = sorted(cells[row].keys() & cells[other].keys())
+            if not draws:
                 texts.append("not run")
                 continue
-            ours, theirs = (confusions(side, folder, classes) for side in sides)
+            ours, theirs = (
+                confusions([cells[who][draw] for draw in draws], folder, classes)
+                for who in (row, other)
+            )
             middle, low, high = _interval(ours, theirs, measure)
             data[f"{row} − {other}, {column}"] = {"mean": middle, "interval": [low, high]}
             mark = "**" if low > 0 or high < 0 else ""
-            texts.append(f"{mark}{middle:+.1f}{mark} [{low:+.1f}, {high:+.1f}]")
+            told = f"{mark}{middle:+.1f}{mark} [{low:+.1f}, {high:+.1f}]"
+            texts.append(f"{told} ({len(draws)})")
         table.append(texts)
     return markdown([f"less *{other}*", *columns], table), data
 
