@@ -55,8 +55,8 @@ QUICK: dict[str, Any] = {"batch_size": 16, "ratio": 8, "epochs": 1, "before": 1}
 # Of the west of Europe alone there are few.
 QUICK |= {"data": {"protocol": "own", "split_longitude": 0.0}, "tag": "-west"}
 WEIGHT_DECAY = 5.0e-4
-# Tried on the validation part with 40 labels of a draw that no table has, by rows without a place.
-RATES, SEARCHED, SEARCH_DRAW = (5e-4, 1e-3, 2e-3), (PLAIN, WITHOUT), 99
+# Tried on the validation part with 40 labels of a draw that no table has, by a row without a place.
+RATES, SEARCHED, SEARCH_DRAW = (5e-4, 1e-3, 2e-3), (PLAIN,), 99
 VAL, TEST = "val", "top1"
 
 
@@ -134,7 +134,7 @@ def cells_of(options: argparse.Namespace, rate: float) -> list[Cell]:
 
 
 def choose_rate(options: argparse.Namespace) -> tuple[float, Outcome]:
-    """Choose the learning rate of all rows by what two rows without places reach in validation."""
+    """Choose the learning rate of all rows by what rows without a place reach in validation."""
     rates = RATES[1:2] if options.quick else RATES
     size = size_of(options)
     asked = [

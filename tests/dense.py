@@ -16,6 +16,7 @@ from csp_core.data import DATASETS
 from csp_core.data import counts as counting
 from csp_core.data.images import ImageDataset, MemoryImages
 from csp_core.data.records import ClassTable, RecordDataset
+from csp_core.data.sets.facts import FACTS, Facts
 from csp_core.image import IMAGE_ENCODERS, ImageEncoder, to_unit
 from csp_core.model import DualEncoder, Heads
 
@@ -146,10 +147,11 @@ def load_fields(
 def in_the_tables() -> Iterator[None]:
     """Let configurations name the encoder and the pictures for a while."""
     IMAGE_ENCODERS["tiny_dense"], DATASETS["fields"] = TinyDense, load_fields
+    FACTS["fields"] = Facts(keeps_test=frozenset({"label_fraction"}), masks=True)
     try:
         yield
     finally:
-        del IMAGE_ENCODERS["tiny_dense"], DATASETS["fields"]
+        del IMAGE_ENCODERS["tiny_dense"], DATASETS["fields"], FACTS["fields"]
 
 
 def config(**sections: dict[str, Any]) -> RunConfig:

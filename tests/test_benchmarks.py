@@ -32,6 +32,7 @@ BENCHMARKS = {
     "pretraining_speed": (None, []),
     "seasons": (None, []),
     "clusters": (None, []),
+    "segment_speed": (None, ["--cells", "cells"]),
     "killed_jobs": (None, ["--cells", "cells"]),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),

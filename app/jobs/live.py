@@ -128,6 +128,8 @@ def draw_curves(job: Job) -> None:
                 axis,
                 levels=_levels(job, measure),
             )
+            if measure.startswith("val_miou"):
+                st.caption(GLOSSARY["overlap"])
         else:
             st.caption("No validation numbers yet.")
     draw_kept(rows, axis)

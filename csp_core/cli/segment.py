@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,14 +85,7 @@ def segment(
     days: tuple[float | None, ...] = ()
     if takes_series(loaded):
         found, days = _dated(found)
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    live = {"console": err, "transient": True, "disable": not err.is_terminal}
-    with Progress(*shown, TimeRemainingColumn(), **live) as bar, clearing_up():  # type: ignore[arg-type]
-        task = bar.add_task("Windows", total=None)
-
-        def tell(name: str, done: int, total: int) -> None:
-            bar.update(task, description=name, completed=done, total=total)
-
+    with _bar() as tell, clearing_up():
         report = draw_maps(
             loaded,
             found,
@@ -107,6 +101,18 @@ def segment(
         _say(report, wanted)
     if report.failed:
         raise BadRecordError(report.complaint())
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar of the windows of the scene at hand, where there is a terminal to draw on."""
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    live = {"console": err, "transient": True, "disable": not err.is_terminal}
+    with Progress(*shown, TimeRemainingColumn(), **live) as bar:  # type: ignore[arg-type]
+        task = bar.add_task("Windows", total=None)
+        yield lambda name, done, total: bar.update(
+            task, description=name, completed=done, total=total
+        )
 
 
 def _learned_metres(model: str) -> float | None:

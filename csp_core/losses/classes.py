@@ -50,7 +50,7 @@ def binary_cross_entropy(
     Args:
         logits: ``(N, K)``.
         labels: ``(N, K)``, 1 where a record has a class, 0 where it has not, -1 where that is
-            unknown, which counts neither way.
+            unknown, which counts neither way; or a teacher's probabilities in [0, 1].
         class_weight: ``(K,)`` weight of each class, or None for equal weights.
 
     Returns:

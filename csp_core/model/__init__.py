@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from csp_core.tables import lazily
 
 if TYPE_CHECKING:
-    from csp_core.model.baselines import BASELINES, Mixture, make_baseline
+    from csp_core.model.baselines import BASELINES, make_baseline
     from csp_core.model.calibration import (
         BOTH,
         IMAGE,
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
+    from csp_core.model.mixture import Mixture
     from csp_core.model.parts import see
     from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
@@ -33,7 +34,7 @@ _HOMES = {
     "LEVELS": "csp_core.model.support",
     "LEVEL_MEANING": "csp_core.model.support",
     "LEVEL_RADIUS_KM": "csp_core.model.support",
-    "Mixture": "csp_core.model.baselines",
+    "Mixture": "csp_core.model.mixture",
     "PIXELS": "csp_core.model.calibration",
     "PLACE": "csp_core.model.calibration",
     "PRIOR_KINDS": "csp_core.model.heads",

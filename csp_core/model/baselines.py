@@ -17,7 +17,6 @@ from torch import Tensor
 from csp_core import geo
 from csp_core.data.records import RecordDataset, recounted
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.model.prior import Prior
 from csp_core.model.support import Support
 from csp_core.tables import construct
 
@@ -252,68 +251,6 @@ class RandomForest(Baseline):
         grown = torch.from_numpy(ask(self._features(lonlat))).float().view(len(lonlat), -1)
         share = torch.zeros(len(lonlat), len(self.classes)).index_copy_(1, self.seen, grown)
         return (1 - self.smoothing) * share + self.smoothing * self.frequency
-
-
-class Mixture:
-    """A weighted geometric mean of priors over the same classes, normalised.
-
-    What one of them excludes, all exclude; where one knows nothing, the others decide. Made of
-    objects, models and baselines alike, for comparison or as a teacher.
-
-    Args:
-        priors: Models or baselines with the same classes in the same order.
-        weights: Exponent of each, at least 0 and not all 0; equal and summing to 1 if None.
-        name: What to call it.
-
-    Raises:
-        ConfigError: If there is no prior, classes differ or weights do not fit.
-    """
-
-    prior_kind = "share"
-
-    def __init__(
-        self, priors: Sequence[Prior], weights: Sequence[float] | None = None, name: str = "mixture"
-    ) -> None:
-        weights = [1 / len(priors)] * len(priors) if weights is None and priors else weights or ()
-        if not priors or len(weights) != len(priors):
-            raise ConfigError(f"{len(priors)} priors and {len(weights)} weights; give one each.")
-        if not all(0 <= w < float("inf") for w in weights) or not any(weights):
-            raise ConfigError(f"weights are {list(weights)}; give at least 0, and one above 0.")
-        names = [prior.classes.names for prior in priors]
-        if any(other != names[0] for other in names):
-            raise ConfigError(
-                "The priors of a mixture must have the same classes in the same order: make them"
-                " from the same training records."
-            )
-        if any(prior.prior_kind == "probability" for prior in priors):
-            raise ConfigError(
-                "A mixture shares 1 out among its classes, and one of the priors answers with label"
-                " sets: give priors of single labels."
-            )
-        self.priors, self.weights, self.name = tuple(priors), tuple(weights), name
-        self.classes = priors[0].classes
-        self.support = next((p.support for p in priors if p.support is not None), None)
-        self.uses_date = any(prior.uses_date for prior in priors)
-        self.uses_hour = any(prior.uses_hour for prior in priors)
-
-    def prior(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Compute the mixture at checked places.
-
-        Args:
-            lonlat: ``(N, 2)`` degrees.
-            date: ``(N,)`` part of the year, or None.
-            hour: ``(N,)`` part of the day, or None.
-
-        Returns:
-            ``(N, K)``, rows sum to 1.
-        """
-        logits = torch.zeros(len(lonlat), len(self.classes), dtype=torch.float64)
-        for prior, weight in zip(self.priors, self.weights, strict=True):
-            # Relative scores need no sum: a factor common to a row falls out below.
-            logits += weight * prior.prior(lonlat, date, hour).double().clamp_min(FLOOR).log()
-        return logits.softmax(dim=1).float()
 
 
 BASELINES: dict[str, type[Baseline]] = {

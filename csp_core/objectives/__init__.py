@@ -16,6 +16,7 @@ from csp_core.objectives.supervised import (
     ImageSoftmax,
     LabelSets,
     Segmentation,
+    SoftLabelSets,
     Softmax,
     SoftTargets,
 )
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "image_softmax": ImageSoftmax,
     "label_sets": LabelSets,
     "segmentation": Segmentation,
+    "soft_label_sets": SoftLabelSets,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,

@@ -117,7 +117,7 @@ class Objective(nn.Module):
         if teacher is not None and not self.taught:
             raise ConfigError(
                 f"The objective {type(self).__name__} learns from no teacher: leave `teachers` out,"
-                " or take the objective soft_targets."
+                " or take the objective soft_targets, or soft_label_sets for label sets."
             )
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:

@@ -10,6 +10,7 @@ from csp_core.data import DATASETS, load_dataset
 from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.facts import facts_of
+from csp_core.data.tiles.footprints import TileDataset, check_ground
 from csp_core.errors import ConfigError
 from csp_core.objectives import OBJECTIVES
 from csp_core.store import find_model, read_model_config
@@ -21,11 +22,12 @@ def check_unseen(
 ) -> None:
     """Make sure that nothing learned without labels, now or before, has seen the test.
 
-    Where the test is made of blocks, pre-training may see neither an image nor a place in them, nor
-    a place nearer to them than the buffer. A model that training starts from, if it was trained on
-    the same data, must have held out the same test: every option must be the same but for those
-    that cannot change the test, and ``root``, as folders move; and so must be the hash of the test,
-    where both have one. In any case it must have kept at least as far from the test.
+    Tiles of ground may show none of the test's, whatever they are for. Where the test is made of
+    blocks, pre-training may see neither an image nor a place in them, nor a place nearer to them
+    than the buffer. A model that training starts from, if it was trained on the same data, must
+    have held out the same test: every option must be the same but for those that cannot change the
+    test, and ``root``, as folders move; and so must be the hash of the test, where both have one.
+    In any case it must have kept at least as far from the test.
 
     Args:
         config: The run.
@@ -38,7 +40,9 @@ def check_unseen(
     """
     if config.data.options.get("test_fraction") == 0:
         return
-    if "labels" not in OBJECTIVES[config.objective.name].learns_from:
+    if isinstance(train_set, TileDataset):
+        _check_tiles(config, train_set, val_set)
+    elif "labels" not in OBJECTIVES[config.objective.name].learns_from:
         _check_blocks(config, train_set, val_set)
     if source is not None:
         _check_model(config, train_set, source, "this run starts from")
@@ -94,13 +98,23 @@ def _options(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("name", "root")}
 
 
+def _check_tiles(
+    config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None
+) -> None:
+    """Make sure that no crop, with a label or without, shows ground of the test."""
+    given = {"root": config.data.root, **config.data.options}
+    test = load_dataset(config.data.name, "test", **given)
+    for part in (train_set, val_set):
+        if part is not None:
+            check_ground(part, test)
+
+
 def _check_blocks(
     config: RunConfig, train_set: RecordDataset, val_set: RecordDataset | None
 ) -> None:
     options = config.data.options
     defaults = option_names(DATASETS[config.data.name], given=1)
-    # A published test, of which no share is asked for, is not made of blocks; and tiles, whose
-    # blocks are not of degrees, are cut so that none can share ground with the test.
+    # A published test, of which no share is asked for, is not made of blocks.
     blocks = options.get("split_method") == "block" and "block_degrees" in defaults
     if not blocks or "test_fraction" not in options:
         return

@@ -36,8 +36,6 @@ OPTIONS = {
     "series": series.options,
     "tiles": tiles.options,
 }
-
-
 MASKED = "tiles with masks"
 
 
@@ -66,11 +64,6 @@ def test_every_sample_has_the_schema(loader):
             sets = sample["labels"]
             assert sets.shape == (len(data.classes),) and sets.dtype == torch.int8
             assert set(sets.tolist()) <= {-1, 0, 1} and sample["label"] == -1
-        if "mask" in sample:
-            mask, size = sample["mask"], sample["image"].shape[-2:]
-            assert mask.shape == size and mask.dtype == torch.int64 and sample["label"] == -1
-            assert -1 <= mask.min() and mask.max() < len(data.classes)
-            assert sample["valid"].shape == size and (mask[~sample["valid"]] == -1).all()
         for name in ("date", "hour"):
             time = sample[name].item()
             assert sample[name].dtype == torch.float32 and (math.isnan(time) or 0 <= time < 1)
@@ -90,6 +83,8 @@ def test_every_sample_has_the_schema(loader):
             mask = sample["mask"]
             assert mask.dtype == torch.int64 and mask.shape == image.shape[-2:]
             assert -1 <= mask.min() and mask.max() < len(data.classes) and sample["label"] == -1
+        if "valid" in sample:
+            assert sample["valid"].dtype == torch.bool and (mask[~sample["valid"]] == -1).all()
 
 
 def test_parts_make_up_the_whole(loader):

@@ -269,14 +269,17 @@ def _objective(name):
     image = make_image_encoder("features", 12)
     model = DualEncoder(image, encoder, dim=8, classes=records.classes)
     objective = make_objective(name, model)
-    objective.fit(records, dated_teacher(records) if name == "soft_targets" else None)
+    kind = OBJECTIVES[name]
+    answers = "probability" if kind.label_sets else "share"
+    objective.fit(records, dated_teacher(records, answers) if kind.taught else None)
     return objective, records
 
 
-def dated_teacher(records):
+def dated_teacher(records, prior_kind="share"):
     torch.manual_seed(4)
     encoder = make_location_encoder("xyz", 8, time=True)
-    return DualEncoder(None, encoder, dim=8, classes=records.classes).eval()
+    classes = records.classes
+    return DualEncoder(None, encoder, dim=8, classes=classes, prior_kind=prior_kind).eval()
 
 
 def test_a_teacher_is_asked_at_the_time_of_the_record():

@@ -244,5 +244,22 @@ def test_baselines_leave_out_what_is_unknown() -> None:
     np.testing.assert_allclose(found.double().numpy(), want, rtol=1e-4)
     with pytest.raises(ConfigError, match="random_forest needs label sets in which"):
         make_baseline("random_forest", data)
-    with pytest.raises(ConfigError, match="answers with label sets"):
-        Mixture([make_baseline("nearest_records", data)])
+
+
+def test_a_mixture_of_label_sets_mixes_the_odds_of_each_class() -> None:
+    lonlat = torch.tensor([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0], [3.0, 0.0]])
+    sets = torch.tensor([[1, 0], [0, 1], [1, 1], [0, 0]], dtype=torch.int8)
+    data = RecordDataset(lonlat, torch.full((4,), -1), ClassTable(("a", "b")), labels=sets)
+    parts = [make_baseline(name, data) for name in ("nearest_records", "kernel_density")]
+    mixed = Mixture(parts, [0.25, 0.75])
+    at = torch.tensor([[0.2, 0.1], [2.0, 0.0]])
+    p, q = (part.prior(at).double().numpy() for part in parts)
+    odds = (p / (1 - p)) ** 0.25 * (q / (1 - q)) ** 0.75
+    assert mixed.prior_kind == "probability"
+    np.testing.assert_allclose(mixed.prior(at).double().numpy(), odds / (1 + odds), rtol=1e-5)
+    # One that excludes a class, and one that is sure, leave finite odds.
+    sure = make_baseline("kernel_density", data, mass=1e-30)
+    assert torch.isfinite(Mixture([sure, parts[0]]).prior(at)).all()
+    single = RecordDataset(lonlat, torch.tensor([0, 1, 0, 1]), ClassTable(("a", "b")))
+    with pytest.raises(ConfigError, match="answers with label sets and another with single"):
+        Mixture([parts[0], make_baseline("nearest_records", single)])

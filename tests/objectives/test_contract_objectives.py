@@ -97,7 +97,7 @@ def objective(name, dropout=0.2, **options):
     answers = "probability" if kind.label_sets else "share"
     model = DualEncoder(image, location, dim=16, classes=classes, prior_kind=answers)
     made = make_objective(name, model, **options)
-    made.fit(records(name), make_baseline("kernel_density", DATA) if kind.taught else None)
+    made.fit(records(name), make_baseline("kernel_density", records(name)) if kind.taught else None)
     for part in made.resting():
         part.requires_grad_(False)
     return made.train()

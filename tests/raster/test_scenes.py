@@ -15,6 +15,7 @@ import rasterio.errors
 import shapely
 from rasterio.control import GroundControlPoint
 
+from csp_core.data import load_dataset
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
@@ -437,3 +438,21 @@ def test_the_legend_of_a_stored_model(model_dir):
     table = ClassTable(("a", "b"))
     assert legend_of(model_dir, table).numbers == (0, 1)
     assert legend_of("no such model", table).numbers == (0, 1)
+
+
+def test_what_tiles_tell_is_what_a_legend_reads(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    classes = scenes.blocks(128, 256, 16)
+    table = {50: {"name": "field", "colour": "#ffcc00"}, 30: "road", 70: "wood"}
+    scenes.write(tmp_path / "images" / "a.tif", scenes.colours(classes))
+    mask = np.array([50, 30, 70], dtype=np.uint8)[classes][None]
+    scenes.write(tmp_path / "masks" / "a.tif", mask)
+    data = load_dataset(
+        "tiles", root=tmp_path, masks=True, crop=16, classes=table, block_crops=2, gap=0
+    )
+    found = make_legend(data.classes, data.info)
+    assert found.names == scenes.NAMES and found.numbers == (50, 30, 70)
+    assert found.colours[0] == "#ffcc00" and len(set(found.colours)) == 3
+    # On the edge of its zone, where the grid is a little larger than the ground.
+    assert data.info["pixel_metres"] == pytest.approx(10.001, abs=0.002)

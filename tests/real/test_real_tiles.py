@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from csp_core.data import load_dataset
-from csp_core.data.tiles.footprints import check_apart, footprints
+from csp_core.data.tiles.footprints import check_ground, footprints
 from tests.data.sets import tiles
 
 ROOT = Path(__file__).parents[2].parent / "shared" / "data"
@@ -69,7 +69,7 @@ def test_masks_are_those_of_the_files(every):
 def test_no_ground_is_in_two_parts(every, more):
     data = {part: load_dataset("tiles", part, root=ROOT, **OPTIONS, **more) for part in PARTS}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        check_apart(data[one], data[other])
+        check_ground(data[one], data[other])
         # 64 pixels of 10 m lie between.
         first, second = (data[part].footprint for part in (one, other))
         low, high = (

@@ -336,6 +336,10 @@ def test_blocks_of_tiles_are_kept_apart_by_the_lattice(fakes):
     given = fakes["tiles"] | {"split_method": "block", "test_fraction": 0.2}
     config = parse_config({"data": {"name": "tiles", **given}, "objective": "csp_mc"})
     # Its blocks have no side in degrees, and no ground is shared, whatever is learned from.
-    check_unseen(
-        config, load_dataset("tiles", **given), load_dataset("tiles", "val", **given), None
-    )
+    val = load_dataset("tiles", "val", **given)
+    check_unseen(config, load_dataset("tiles", **given), val, None)
+    other = load_dataset("tiles", **given, seed=1)
+    with pytest.raises(ConfigError, match=r"show ground of the .* that are held out, the first at"):
+        check_unseen(config, other, val, None)
+    with pytest.raises(ConfigError, match="show ground of"):
+        check_unseen(config, load_dataset("tiles", **given), other, None)

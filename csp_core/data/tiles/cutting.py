@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from csp_core.data.tiles.files import APART, Listing, Tile
 from csp_core.data.tiles.legend import UNKNOWN, Legend
 from csp_core.data.tiles.raster import Raster, open_raster
+from csp_core.errors import BadRecordError
 
 Pixels = npt.NDArray[Any]
 
@@ -53,6 +55,7 @@ class Cutting:
                 self._slot.setdefault((*cut.cell, tile.source.day), len(self._slot))
         number, square = len(self._slot), (side, side)
         bands = len(listing.tiles[0].bands)
+        _check_memory(number * side**2, bands * np.dtype(listing.kind).itemsize, listing)
         # Memory of zeros is taken when something is written there.
         self.array: Pixels = np.zeros((number, bands, *square), dtype=listing.kind)
         kind = np.int8 if len(legend.names) < 128 else np.int16
@@ -181,3 +184,15 @@ class Cutting:
         self.valid = None if self.valid is None else self.valid[: len(kept)]
         np.maximum(self.masks, UNKNOWN, out=self.masks)
         return [cut for cut in self._of if cut is not None]
+
+
+def _check_memory(pixels: int, each: int, listing: Listing) -> None:
+    """Refuse crops that take more than the machine has, before any is read."""
+    # A byte for the class, one for whether there is data.
+    needed, there = pixels * (each + 2), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise BadRecordError(
+            f"The crops of {len(listing.tiles):,} tiles take {needed / 1e9:.0f} GB, and this"
+            f" machine has {there / 1e9:.0f}; give fewer tiles, or choose some bands (bands: [1, 2,"
+            " 3])."
+        )

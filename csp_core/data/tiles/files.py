@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from csp_core.data.pictures.ground import Ground
 from csp_core.data.shapes import to_wgs84
 from csp_core.data.tiles.bands import Bands, find_bands
 from csp_core.data.tiles.raster import DamagedFileError, Header, read_header
@@ -158,6 +159,7 @@ def list_tiles(
         "images_without_a_mask": len(bare),
         "masks_without_an_image": len(left),
         "masks_without_a_place": without_grid,
+        **({} if grid is None else {"pixel_metres": _metres(found[0][1])}),
         **chosen.told([header for _, header in found]),
     }
     return Listing(grid, tiles, found[0][1].kind, refused, info)
@@ -195,6 +197,12 @@ def _mixed(first: Header, header: Header) -> BadRecordError:
         " (CRS), or none",
         file=bare.name,
     )
+
+
+def _metres(header: Header) -> float:
+    """Give the side of a pixel on the ground, which maps of other pictures are compared with."""
+    place = Ground(header.crs.to_wkt(), tuple(header.transform)[:6], header.height, header.width)
+    return round(place.pixel_metres, 3)
 
 
 def _grid(header: Header) -> Grid:

@@ -123,7 +123,7 @@ def _meet(one: Tensor, others: Tensor) -> Tensor:
     return ((one[:2] <= others[:, 2:] - room) & (others[:, :2] <= one[2:] - room)).all(dim=1)
 
 
-def check_apart(learned: RecordDataset, held_out: RecordDataset) -> None:
+def check_ground(learned: RecordDataset, held_out: RecordDataset) -> None:
     """Make sure that nothing was learned from ground that is held out.
 
     Args:

@@ -123,7 +123,9 @@ def open_raster(path: Path) -> Iterator[Raster]:
                 yield Raster(_header(file, path.name), file)
                 return
         except (RasterioError, OSError) as error:
-            reason = (str(error).splitlines() or [""])[0].removeprefix(f"{path}: ")[:100]
+            # Of a failed read rasterio says no more than that it failed, GDAL why.
+            said = str(error.__cause__ or error).splitlines() or [""]
+            reason = said[0].replace(f"{path}", path.name).removeprefix(f"{path.name}: ")[:100]
     raise DamagedFileError(f"cut short or damaged ({reason}): copy it again", file=path.name)
 
 

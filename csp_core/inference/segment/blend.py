@@ -17,7 +17,7 @@ Read = Callable[[int, int, int, int], tuple[Tensor, Tensor]]
 Predict = Callable[[Tensor], Tensor]
 BATCH = 4
 # What the answers of one row of windows may take; a wider picture is done in panels side by side.
-PANEL_BYTES = 128 << 20
+PANEL_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +128,10 @@ class _Work:
             if row >= rows.start:
                 top = windows.rows[row]
                 high = _end(windows.rows, row + 1, windows.height) - top
-                values, there = band[:, :high], valid[:high]
-                yield Strip(top, left, values * there, there)
+                there = valid[:high]
+                yield Strip(top, left, band[:, :high].mul_(there), there)
+            # Or two of them would be held while the next is made.
+            del band
 
     def band(self, row: int, columns: range) -> tuple[Tensor, Tensor]:
         """Blend the answers of one row of windows from left to right."""

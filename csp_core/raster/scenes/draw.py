@@ -264,7 +264,10 @@ class _Work:
             probs = None
             if self.with_probabilities:
                 probs = stored(strip.values.numpy(), strip.valid.numpy(), self.drawing.bits)
-            yield Part(strip.row, strip.column, numbers[None], probs), sums
+            part = Part(strip.row, strip.column, numbers[None], probs)
+            # What is not held while the next is made need not fit beside it.
+            del strip, size, numbers, probs
+            yield part, sums
 
 
 def _elsewhere(work: _Work, rows: range) -> tuple[list[Part], AreaSums]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from csp_core import __version__
+import csp_core
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import HeldScene
 from csp_core.errors import BadRecordError, ConfigError
@@ -229,7 +229,8 @@ def write_seen(
         BadRecordError: If it cannot be written.
     """
     path, report = Path(path), seen.report
-    tags = {"model": report.model, "software": f"csp_core {__version__}", "source": report.name,
+    software = f"csp_core {csp_core.__version__}"
+    tags = {"model": report.model, "software": software, "source": report.name,
             "license": credit.license, "attribution": credit.attribution}  # fmt: skip
     tags = {name: text for name, text in tags.items() if text}
     valid = seen.found.valid.numpy()

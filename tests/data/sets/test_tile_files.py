@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from csp_core.data.tiles.footprints import check_apart, footprints
+from csp_core.data.tiles.footprints import check_ground, footprints
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.sets import tiles
 from tests.data.sets.tiles import load
@@ -167,7 +167,7 @@ def test_a_table_names_images_masks_days_and_parts(tmp_path, options):
     assert [len(part) for part in data.values()] == [2 * 16 + 8, 16, 32]
     assert int((~data["train"].labelled()).sum()) == 16
     for other in ("val", "test"):
-        check_apart(data["train"], data[other])
+        check_ground(data["train"], data[other])
     assert set((data["val"].date * 365).round().tolist()) == {73.0}
     assert data["val"].info["split"].startswith("val of ground by table")
     assert len(load(given, table="tiles.csv")) == len(load(given))
@@ -357,3 +357,32 @@ def test_crops_larger_than_a_tile_and_tiles_of_many_sizes(tmp_path, options):
     assert data.valid.sum(dim=(1, 2)).tolist() == [64 * 64, 80 * 80]
     with pytest.raises(BadRecordError, match=r"No crop of 256 pixels .* up to 100 × 100; give a"):
         load(options, root=tmp_path, crop=256)
+
+
+def test_a_large_tile_is_read_by_rows(tmp_path, options):
+    import tracemalloc
+
+    side = 1024
+    mask = tiles.ground().repeat(2, axis=0).repeat(2, axis=1)
+    size = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    image = np.stack([mask, mask, mask, mask, mask, mask]).astype(np.uint16)
+    tiles.write(tmp_path / "images" / "a.tif", image, 0, 0, **size)
+    tiles.write(tmp_path / "masks" / "a.tif", mask[None], 0, 0, **size)
+    load(tiles.masked(tmp_path / "small"))  # what is imported counts once
+    tracemalloc.start()
+    try:
+        data = load(options, root=tmp_path, crop=64)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    held = data.store.array.nbytes
+    assert held == side**2 * 12
+    # Masks, where there is data, a copy of both for this part, and a row of crops being cut.
+    assert peak < held + 6 * side**2 + 3 * 64 * side * 12
+
+
+def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, options, monkeypatch):
+    root = tiles.make(tmp_path)
+    monkeypatch.setattr("os.sysconf", lambda name: 4096 if "PAGE_SIZE" in name else 10)
+    with pytest.raises(BadRecordError, match=r"The crops of 7 tiles take .* GB, and this machine"):
+        load(options, root=root)

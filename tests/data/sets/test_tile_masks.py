@@ -8,7 +8,7 @@ import torch
 from csp_core.data import collate, load_dataset
 from csp_core.data.records import join_records
 from csp_core.data.sets.facts import facts_of
-from csp_core.data.tiles.footprints import check_apart, footprints, share_ground
+from csp_core.data.tiles.footprints import check_ground, footprints, share_ground
 from csp_core.data.tiles.ground import (
     blocks_of,
 )
@@ -110,7 +110,7 @@ def test_no_ground_is_in_two_parts_and_a_gap_lies_between(options, method, seed)
         for other in PARTS:
             if one != other:
                 assert not share_ground(data[one], data[other]).any()
-                check_apart(data[one], data[other])
+                check_ground(data[one], data[other])
                 between = (corners(data[one])[:, None] - corners(data[other])[None]).abs().amax(2)
                 assert int(between.min()) >= 16 * (1 + more["gap"])
     assert data["train"].info["overlaps_between_parts"] == 0
@@ -121,11 +121,11 @@ def test_what_learns_without_labels_never_sees_ground_of_the_test(options):
     few = {"labels": 3, "unlabelled": True, "split_method": "lines"}
     learned, test = load(options, "train", **few), load(options, "test", **few)
     assert int(learned.labelled().sum()) < len(learned)
-    check_apart(learned, test)
+    check_ground(learned, test)
     # The labels of another seed are on its ground.
     other = load(options, "train", split_method="lines", seed=3)
     with pytest.raises(ConfigError, match=r"records show ground of the .* that are held out"):
-        check_apart(other, test)
+        check_ground(other, test)
     west, south, east, north = footprints(test).unbind(1)
     lon, lat = test.lonlat.double().unbind(1)
     assert bool(((west < lon) & (lon < east) & (south < lat) & (lat < north)).all())
@@ -201,7 +201,7 @@ def test_masks_for_some(options, tmp_path):
     for part in ("val", "test"):
         held_out = load(given, part, unlabelled=True)
         assert held_out.labelled().all()
-        check_apart(train, held_out)
+        check_ground(train, held_out)
         assert held_out.test_hash == load(given, part).test_hash
     with pytest.raises(DataNotFoundError, match=r"2 of 7 images have no mask.*unlabelled: true"):
         load(given, masks=False)
@@ -218,4 +218,4 @@ def test_tiles_without_any_mask_are_pictures_of_ground(options, tmp_path, masks)
     data = {part: load(given, part) for part in PARTS}
     assert not any(part.labelled().any() for part in data.values())
     assert data["train"].classes.names == () and data["train"][0]["image"].shape == (3, 16, 16)
-    check_apart(data["train"], data["test"])
+    check_ground(data["train"], data["test"])

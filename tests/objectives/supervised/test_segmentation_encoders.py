@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from csp_core.config import parse_config
 from csp_core.data.images import MemoryImages
 from csp_core.evaluation import evaluate, find_measure
 from csp_core.image import make_image_encoder
@@ -93,6 +94,25 @@ def test_a_unet_begins_from_what_simclr_learned_and_keeps_it_in_linear_mode(tmp_
     shared = set(backbone) & set(kept)
     assert any("weight" in name for name in shared)
     assert all(torch.equal(backbone[name], kept[name]) for name in shared)
+
+
+def test_one_run_compares_places_first_and_learns_the_masks_then(tmp_path):
+    unet = {"name": "unet", "dim": 8, **UNET}
+    first = {
+        "objective": {"name": "dense_contrast", "points": 16, "radius": 1, "negatives": "batch",
+                      "views": {"crop": [8, 12]}},
+        "data.label_fraction": 1.0,
+        "training.epochs": 1,
+        "training.monitor": "auto",
+    }  # fmt: skip
+    with dense.in_the_tables():
+        config = dense.config(
+            data={"label_fraction": 0.5}, model={"image": unet}, training={"monitor": "miou"}
+        )
+        config = parse_config({**config.model_dump(mode="json"), "pretrain": first})
+        result = train(config, run_dir=tmp_path / "run")
+    assert ["val_miou" in row for row in result.history] == [False, True, True]
+    assert load_model(tmp_path / "run").heads.pixels
 
 
 def test_heads_of_a_model_of_pixels_are_taken_where_the_classes_agree(tmp_path):
