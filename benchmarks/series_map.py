@@ -126,7 +126,8 @@ PAGE = """\
 All {pixels:,} pixels of 12 MODIS NDVI rasters (Sinop, Brazil, September 2013 to August 2014) by
 classifiers of series that learned from labelled series elsewhere: none of the 1° block that the
 stack lies in. The 18 labelled points of the stack so are a test, a small one. The pre-training has
-seen every fourth row and column of the stack's pixels, without labels. The map (of the pre-trained
+seen every fourth row and column of the stack's pixels, without labels. It made no difference that
+18 points could tell. The map (of the pre-trained
 encoder) is written in the stack's own sinusoidal grid, and opened anew: reference system, grid and
 pixels are those that were written. Columns of classes are parts of the map.
 
