@@ -249,12 +249,17 @@ def extend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, default=ROOT / "../shared/data/series")
 
 
-HONEST = "NOT WRITTEN"
+HONEST = """\
+Contrast of date subsets helps where labels are few: 8 points of accuracy with 5 labels a class, 7 with
+one, where F1 leaves it open. A random forest gains nearly as much there, without pre-training. From
+20 labels a class on no row but the place alone differs from any other; CSP helps nowhere for sure,
+and places alone know little of blocks that they have not seen. Where labels are few, the pre-trained
+encoder is frozen and that from chance is not, so the gain is of both together."""
 PAGE = """\
 {honest}
 
-Per cent on series of 1° blocks that no other part shows, mean ± standard deviation over five splits
-and draws of labels, the number of them in brackets. The labelled series are 962 of MODIS NDVI in
+Per cent on series of 1° blocks that no other part shows, mean ± standard deviation over up to five
+splits and draws of labels, the number of them in brackets. The labelled series are 962 of MODIS NDVI in
 Mato Grosso, 12 dates each, of four classes; about a quarter are the test. Forest lies in one block
 alone, which so is always learned from and never tested: F1 is the mean over the three others.
 Pre-training sees, without labels, the training series, those of another table (746, 23 dates) and
@@ -268,14 +273,14 @@ forest has 500 trees. All of this was settled on another split, nothing on these
 
 ## Against the same encoder from chance
 
-Points, in pairs over all five splits, with the 95 % interval from resampling the 1° blocks of the
+Points, in pairs over the splits that both rows have, with the 95 % interval from resampling the 1° blocks of the
 tests.
 
 Accuracy:
 
 {accuracy}
 
-Macro F1, of all answers of the five tests together:
+Macro F1, of all answers of the tests together:
 
 {macro_f1}
 
