@@ -250,31 +250,31 @@ def extend(parser: argparse.ArgumentParser) -> None:
 
 
 HONEST = """\
-Contrast of date subsets helps where labels are few: 8 points of accuracy with 5 labels a class, 7 with
-one, where F1 leaves it open. A random forest gains nearly as much there, without pre-training. From
-20 labels a class on no row but the place alone differs from any other; CSP helps nowhere for sure,
-and places alone know little of blocks that they have not seen. Where labels are few, the pre-trained
-encoder is frozen and that from chance is not, so the gain is of both together."""
+Contrast of date subsets helps where labels are few: 8 points of accuracy with 5 labels a class, 7
+with one, where F1 leaves it open. A random forest gains nearly as much there, without pre-training.
+From 20 labels a class on, no row but the place alone differs for sure from the encoder from chance;
+CSP does so nowhere, and places alone know little of blocks that they have not seen. Where labels
+are few, the pre-trained encoder is frozen and that from chance is not: the gain is of both."""
 PAGE = """\
 {honest}
 
 Per cent on series of 1° blocks that no other part shows, mean ± standard deviation over up to five
-splits and draws of labels, the number of them in brackets. The labelled series are 962 of MODIS NDVI in
-Mato Grosso, 12 dates each, of four classes; about a quarter are the test. Forest lies in one block
-alone, which so is always learned from and never tested: F1 is the mean over the three others.
-Pre-training sees, without labels, the training series, those of another table (746, 23 dates) and
-every fourth row and column of the pixels of a stack of rasters (2,368), where they share no block
-with a series that is held out; it took {spent} seconds. The encoder is `over_dates` on `pixel_mlp`
-(width 64); all rows but the forest learn 200 steps, or 60 with 1 or 5 labels a class, where a
-pre-trained encoder stays as it is and its classifier alone learns; the last step is kept. The
-forest has 500 trees. All of this was settled on another split, nothing on these.
+splits and draws of labels, the number of them in brackets. The labelled series are 962 of MODIS
+NDVI in Mato Grosso, 12 dates each, of four classes; about a quarter are the test. Forest lies in
+one block alone, which so is always learned from and never tested: F1 is the mean over the three
+others. Pre-training sees, without labels, the training series, those of another table (746, 23
+dates) and every fourth row and column of the pixels of a stack of rasters (2,368), where they share
+no block with a series that is held out; it took {spent} seconds. The encoder is `over_dates` on
+`pixel_mlp` (width 64); all rows but the forest learn 200 steps, or 60 with 1 or 5 labels a class,
+where a pre-trained encoder stays as it is and its classifier alone learns; the last step is kept.
+The forest has 500 trees. All of this was settled on another split, nothing on these.
 
 {tables}
 
 ## Against the same encoder from chance
 
-Points, in pairs over the splits that both rows have, with the 95 % interval from resampling the 1° blocks of the
-tests.
+Points, in pairs over the splits that both rows have, with the 95 % interval from resampling the 1°
+blocks of the tests.
 
 Accuracy:
 
