@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIRDS = ROOT.parent / "shared" / "data" / "birds"
 KOREA = ROOT.parent / "shared" / "data" / "korea_landcover"
 LAND = ROOT.parent / "shared" / "data" / "bigearthnet"
+SERIES = ROOT.parent / "shared" / "data" / "series"
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
@@ -40,6 +41,8 @@ BENCHMARKS = {
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),
     "stssl_demo": (None, ["--cells", "cells"]),
+    "dense_series": (None, ["--cells", "cells"]),
+    "real_series": (SERIES, ["--cells", "cells"]),
     "app_load": (ROOT / "app/static/node_modules/leaflet", ["--cells", "cells", "--profile"]),
 }
 

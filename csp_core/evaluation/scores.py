@@ -90,8 +90,11 @@ def image_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Te
         ``(n, K)`` logits, on the CPU.
     """
     device = next(model.parameters()).device
-    image = [model.image_logits(part.to(device)).float().cpu() for part in _images(dataset, rows)]
-    return torch.cat(image) if image else torch.empty(0, len(model.classes))
+    found = []
+    for image, days in _images(dataset, rows):
+        days = None if days is None else days.to(device)
+        found.append(model.image_logits(image.to(device), days).float().cpu())
+    return torch.cat(found) if found else torch.empty(0, len(model.classes))
 
 
 def place_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Tensor | None:
@@ -187,6 +190,8 @@ def matched_labels(model: Prior, dataset: RecordDataset) -> Tensor:
     return torch.cat((matched, matched.new_tensor([-1])))[dataset.label]
 
 
-def _images(dataset: RecordDataset, rows: Tensor) -> Iterator[Tensor]:
+def _images(dataset: RecordDataset, rows: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Give images, of series with their days, some at a time."""
     for part in torch.split(rows, IMAGE_CHUNK):
-        yield dataset.__getitems__(part.tolist())["image"]
+        batch = dataset.__getitems__(part.tolist())
+        yield batch["image"], batch.get("days")

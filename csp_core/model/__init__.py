@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
     from csp_core.model.mixture import Mixture
+    from csp_core.model.parts import see
     from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
@@ -47,6 +48,7 @@ _HOMES = {
     "class_frequency": "csp_core.model.prior",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
+    "see": "csp_core.model.parts",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "is_dense",
     "make_baseline",
     "read_heads",
+    "see",
 ]
 
 __getattr__ = lazily(__name__, _HOMES)

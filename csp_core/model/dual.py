@@ -13,7 +13,7 @@ from csp_core.image.pixels import add_token
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import IMAGE, PLACE, Calibration
 from csp_core.model.heads import PRIOR_KINDS, Heads
-from csp_core.model.parts import evaluating, out_dim, projection
+from csp_core.model.parts import evaluating, out_dim, projection, see
 from csp_core.model.pixels import PixelAnswers
 from csp_core.model.support import Support
 
@@ -208,11 +208,12 @@ class DualEncoder(PixelAnswers):
         logits: Tensor = self.classifier(self.embed_location(lonlat, date, hour))
         return logits
 
-    def image_logits(self, image: Tensor) -> Tensor:
+    def image_logits(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Score every class on images.
 
         Args:
-            image: ``(N, C, H, W)``, or ``(N, F)`` precomputed features.
+            image: ``(N, C, H, W)``, series ``(N, T, C, H, W)``, or ``(N, F)`` precomputed features.
+            days: ``(N, T)`` part of the year of each date of series, NaN where there is none.
 
         Returns:
             ``(N, K)`` logits before calibration.
@@ -230,21 +231,23 @@ class DualEncoder(PixelAnswers):
                 f"Model {self.name!r} has no image classifier, so it says nothing of a picture:"
                 " train one with the objective image_softmax, or take a model that has one."
             )
-        logits: Tensor = self.image_classifier(self.image(image))
+        logits: Tensor = self.image_classifier(see(self.image, image, days))
         return logits
 
-    def image_prior(self, image: Tensor) -> Tensor:
+    def image_prior(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Compute the calibrated P(class | image).
 
         Args:
-            image: ``(N, C, H, W)``, or ``(N, F)`` precomputed features.
+            image: ``(N, C, H, W)``, series ``(N, T, C, H, W)``, or ``(N, F)`` precomputed features.
+            days: ``(N, T)`` part of the year of each date of series, NaN where there is none.
 
         Returns:
             ``(N, K)`` in [0, 1], on the CPU; rows sum to 1, but for label sets.
         """
         with evaluating(self):
             first = next(self.parameters())
-            logits = self.divided(self.image_logits(image.to(first.device)), IMAGE).float()
+            days = None if days is None else days.to(first.device)
+            logits = self.divided(self.image_logits(image.to(first.device), days), IMAGE).float()
             sets = self.prior_kind == "probability"
             value = logits.sigmoid() if sets else logits.softmax(dim=1)
         return value.cpu()
@@ -262,11 +265,12 @@ class DualEncoder(PixelAnswers):
         divisors = self.calibration.divisors(answer)
         return logits / (divisors if isinstance(divisors, float) else logits.new_tensor(divisors))
 
-    def embed_image(self, image: Tensor) -> Tensor:
+    def embed_image(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Project images into the shared space.
 
         Args:
-            image: ``(N, C, H, W)``, or ``(N, F)`` precomputed features.
+            image: ``(N, C, H, W)``, series ``(N, T, C, H, W)``, or ``(N, F)`` precomputed features.
+            days: ``(N, T)`` part of the year of each date of series, NaN where there is none.
 
         Returns:
             ``(N, dim)``, not normalised.
@@ -277,7 +281,7 @@ class DualEncoder(PixelAnswers):
         if self.image is None or self.image_head is None:
             what = "image encoder" if self.image is None else "projection head on its image side"
             raise ConfigError(f"Model {self.name!r} has no {what}.")
-        projection: Tensor = self.image_head(self.image(image))
+        projection: Tensor = self.image_head(see(self.image, image, days))
         return projection
 
     def predict_features(

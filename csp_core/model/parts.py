@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 
@@ -43,6 +43,30 @@ def out_dim(module: nn.Module) -> int:
     if not isinstance(size, int):
         raise ConfigError("An encoder of your own needs an integer attribute out_dim.")
     return size
+
+
+def see(encoder: nn.Module, image: Tensor, days: Tensor | None = None) -> Tensor:
+    """Embed images, series with the days of their dates.
+
+    Args:
+        encoder: The image encoder of a model; one of series says ``takes_series``.
+        image: ``(N, C, H, W)``, series ``(N, T, C, H, W)``, or ``(N, F)`` precomputed features.
+        days: ``(N, T)`` part of the year of each date of series, NaN where there is none; None
+            where all are there and nothing is known of them.
+
+    Returns:
+        ``(N, encoder.out_dim)``.
+
+    Raises:
+        ConfigError: If images are series and the encoder takes one date.
+    """
+    if image.ndim == 5 and not getattr(encoder, "takes_series", False):
+        raise ConfigError(
+            f"The images are series of {image.shape[1]} dates, and the model's image encoder takes"
+            " one date: give model.image: {name: over_dates}."
+        )
+    found: Tensor = encoder(image, days) if image.ndim == 5 else encoder(image)
+    return found
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csp_core import losses
 from csp_core.data.batch import Batch
-from csp_core.model import DualEncoder, Heads
+from csp_core.model import DualEncoder, Heads, see
 from csp_core.objectives.contrastive.csp_parts import Contrastive
 from csp_core.objectives.contrastive.pairs import Pairs
 from csp_core.objectives.rows import times
@@ -106,6 +106,6 @@ class CSPMSE(Pairs):
         """
         assert self.model.image is not None  # the constructor has seen to it
         with torch.no_grad():
-            feature = self.model.image(batch["image"]).float()
+            feature = see(self.model.image, batch["image"], batch.get("days")).float()
         prediction = self.model.predict_features(batch["lonlat"], *times(batch)).float()
         return {"loss": losses.feature_regression(prediction, feature)}

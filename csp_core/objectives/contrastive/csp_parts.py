@@ -187,7 +187,8 @@ class Contrastive(Pairs):
                     -math.log(MOST_TEMPERATURE), -math.log(LEAST_TEMPERATURE)
                 )
         place, again, random = self._embed_places(batch)
-        image = self.model.embed_image(batch["image"]) if self.sees_images else None
+        days = batch.get("days")
+        image = self.model.embed_image(batch["image"], days) if self.sees_images else None
         # Similarities are divided by small temperatures: half precision is too coarse for them.
         with torch.autocast(place.device.type, enabled=False):
             parts = self._parts(batch, place.float(), again.float(), image, random)

@@ -137,7 +137,8 @@ class TwoSides(Objective):
         """
         truth, parts = batch["labels" if self.label_sets else "label"], {}
         if "image" in self.sides:
-            parts["image"] = self.compare(self.model.image_logits(batch["image"]), truth)
+            logits = self.model.image_logits(batch["image"], batch.get("days"))
+            parts["image"] = self.compare(logits, truth)
         if "location" in self.sides:
             known = ~batch["lonlat"].isnan().any(dim=1)
             # Whoever has no place is asked at 0, 0 and not counted: not a number spreads backwards.
