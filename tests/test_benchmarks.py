@@ -38,6 +38,7 @@ BENCHMARKS = {
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
+    "unet_speed": (None, []),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),
     "stssl_demo": (None, ["--cells", "cells"]),
