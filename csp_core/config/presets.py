@@ -19,8 +19,8 @@ PRESETS = {
     "paper": "The values of the CSP paper, as far as it states them; hours on large data.",
     "few labels": "Some labels and many pictures without any; seconds on the invented world,"
     " minutes on patches of land.",
-    "map in seconds": "The class of each pixel from tiles with masks, for a first look; seconds on a"
-    " few tiles.",
+    "map in seconds": "The class of each pixel from tiles with masks, for a first look; seconds"
+    " on a few tiles.",
     "map": "The class of each pixel: all tiles are compared without their masks first, then the"
     " masks there are teach; minutes to an hour.",
 }
