@@ -29,12 +29,13 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-def test_there_are_four_in_order():
+def test_there_are_five_in_order():
     assert NAMES == [
         "1_first_steps",
         "2_your_records_and_photos",
         "3_few_labels",
         "4_few_labels_many_pictures",
+        "5_maps_from_few_labels",
     ]
 
 

@@ -15,7 +15,7 @@ from csp_core.store import keep_run, kept_runs, let_go_run
 from jobs import draft, listing
 from jobs.start import start_settings
 from shared import resources
-from shared.widgets import EXPLORE_PAGE, PHOTO_PAGE
+from shared.widgets import EXPLORE_PAGE, PHOTO_PAGE, SEGMENT_PAGE
 from shared.words import escape_markdown
 
 # In the session's state: what was done last, or why it was not.
@@ -87,16 +87,24 @@ def _draw_use(job: Job) -> None:
         return
     name = job.path.name
     if name in kept_runs():
-        label, page = "See it on Explore", EXPLORE_PAGE
-        # A model of pictures alone has nothing to say of a place.
-        if any(one.name == name and not one.knows_places for one in resources.models()):
-            label, page = "Ask it about a photo", PHOTO_PAGE
+        label, page = _way_to(name)
         st.page_link(page, label=label, query_params={"model": name})
         _button("Take it off the pages", partial(_let_go, name))
     else:
         _button(
             "Use this model", partial(_use, name), help="It can be chosen on every page from then."
         )
+
+
+def _way_to(name: str) -> tuple[str, str]:
+    """Choose the page where a model shows what it can do, and what the link says."""
+    info = next((one for one in resources.models() if one.name == name), None)
+    if info is not None and info.maps_pixels:
+        return "Map a scene with it", SEGMENT_PAGE
+    # A model of pictures alone has nothing to say of a place.
+    if info is not None and not info.knows_places:
+        return "Ask it about a photo", PHOTO_PAGE
+    return "See it on Explore", EXPLORE_PAGE
 
 
 def _draw_note(name: str) -> None:

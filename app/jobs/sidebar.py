@@ -25,6 +25,8 @@ from shared.words import escape_markdown
 WITHOUT_FILES = ("demo",)
 # What the numbers in masks of tiles mean, which no preset can know: by option, with its label.
 MASKS = {"classes": "Classes: number in the masks, name", "ignored": "Numbers that are no class"}
+# Where nothing is given, the folder's own table tells.
+FROM_TABLE = "as classes.csv says"
 SHOWN = 5
 # The same settings asked for twice within this many seconds are one press too many.
 TWICE = 5.0
@@ -57,8 +59,11 @@ def draw_launcher() -> None:
     if data_set not in WITHOUT_FILES:
         st.text_input("Folder or file of the data", key="jobs-root", placeholder="path")
     for option in MASKS if data_set == "tiles" else ():
-        usual = flow(preset(data_set, name)["data"][option])
-        st.text_input(MASKS[option], usual, key=f"jobs-{option}")
+        given = preset(data_set, name)["data"].get(option)
+        usual = "" if given is None else flow(given)
+        # Of each preset a box of its own, as a box keeps what stands in it.
+        key = f"jobs-{option}" if usual else f"jobs-{option}-table"
+        st.text_input(MASKS[option], usual, key=key, placeholder=FROM_TABLE)
     st.text_input("Name", key="jobs-name", placeholder=f"{data_set}-{name}")
     st.button("Train", key="jobs-train", type="primary", width="stretch", on_click=_train)
     st.page_link(TRAIN_PAGE, label="More settings", query_params={"new": "1"})
@@ -74,7 +79,11 @@ def _train() -> None:
     tree = preset(data_set, name)
     try:
         for option in MASKS if data_set == "tiles" else ():
-            tree["data"][option] = parse_yaml(state[f"jobs-{option}"], MASKS[option])
+            key = f"jobs-{option}" if option in tree["data"] else f"jobs-{option}-table"
+            if given := state[key].strip():
+                tree["data"][option] = parse_yaml(given, MASKS[option])
+            else:
+                tree["data"].pop(option, None)
     except CspError as error:
         state[PROBLEM] = str(error)
         return

@@ -27,6 +27,7 @@ from shared.words import (
 # Pages that link to each other, as Streamlit names them.
 EXPLORE_PAGE, RANGE_PAGE, TRAIN_PAGE = "views/explore.py", "views/range_map.py", "views/train.py"
 ABOUT_PAGE, PHOTO_PAGE = "views/about.py", "views/photo.py"
+SEGMENT_PAGE = "views/segment.py"
 # Longer lists are narrowed by a search box, as the whole of them would be sent in every run.
 LONG_LIST, MOST_SHOWN = 2000, 200
 

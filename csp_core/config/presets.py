@@ -19,6 +19,10 @@ PRESETS = {
     "paper": "The values of the CSP paper, as far as it states them; hours on large data.",
     "few labels": "Some labels and many pictures without any; seconds on the invented world,"
     " minutes on patches of land.",
+    "map in seconds": "The class of each pixel from tiles with masks, for a first look; seconds"
+    " on a few tiles.",
+    "map": "The class of each pixel: all tiles are compared without their masks first, then the"
+    " masks there are teach; minutes to an hour.",
 }
 # By preset, of data sets that have a file of their own; "" is for all others with one label a
 # record. A preset without that one is for the data sets named alone.
@@ -50,6 +54,8 @@ _FILES = {
         "photos": "presets/photos-few-labels.yaml",
         "tiles": "presets/tiles-few-labels.yaml",
     },
+    "map in seconds": {"tiles": "presets/maps-seconds.yaml"},
+    "map": {"tiles": "dense/tiles.yaml"},
 }
 
 

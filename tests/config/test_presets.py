@@ -18,6 +18,7 @@ from csp_core.objectives import OBJECTIVES
 from csp_core.training import train
 from tests.data.sets import tiles
 
+MAPS = ["map in seconds", "map"]
 PAIRS = [(data_set, name) for data_set in DATASETS for name in presets_of(data_set)]
 
 
@@ -60,7 +61,7 @@ def test_the_objective_of_a_preset_learns_what_the_data_set_has(data_set: str, n
 
 
 def test_label_sets_are_offered_settings_of_their_own() -> None:
-    assert list(presets_of("tiles")) == ["seconds", "small", "few labels"]
+    assert list(presets_of("tiles")) == ["seconds", "small", "few labels", *MAPS]
     assert list(presets_of("bigearthnet")) == ["seconds", "small", "few labels"]
     with pytest.raises(UnknownNameError, match="seconds"):
         preset_file("bigearthnet", "paper")
@@ -78,6 +79,22 @@ def test_the_presets_of_tiles_learn(tmp_path: Path, name: str) -> None:
     tree["training"] |= {"epochs": 1, "device": "cpu"}
     result = train(parse_config(tree), run_dir=tmp_path / "run")
     assert result.state == "finished"
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_presets_of_maps_learn_the_class_of_each_pixel(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("rasterio")
+    tree = preset("tiles", name)
+    assert tree["data"]["masks"] and "classes" not in tree["data"]
+    tree["data"] |= tiles.masked(tmp_path / "tiles")
+    tree["training"] |= {"epochs": 1, "device": "cpu"}
+    if name == "map":
+        tree["pretrain"] |= {"training.epochs": 1}
+        tree["pretrain"]["objective"]["views"]["crop"] = 16
+    config = parse_config(tree)
+    assert (config.pretrain is not None) == (name == "map")
+    result = train(config, run_dir=tmp_path / "run")
+    assert result.state == "finished" and result.model.pixel_classifier is not None
 
 
 def test_settings_are_given_anew() -> None:

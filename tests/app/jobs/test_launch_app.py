@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from streamlit.testing.v1 import AppTest
 
+from csp_core.config.presets import presets_of
 from csp_core.errors import ConfigError
 from csp_core.runs import RunDir
 from csp_core.runs.jobs import Job, list_jobs, stop
@@ -199,7 +201,7 @@ def test_why_nothing_started_stands_beside_the_button(
 def test_tiles_ask_what_the_numbers_in_their_masks_mean(open_train: Open, home: Path) -> None:
     app = open_train()
     app.selectbox(key="jobs-set").select("tiles").run()
-    assert app.selectbox(key="jobs-preset").options == ["seconds", "small", "few labels"]
+    assert app.selectbox(key="jobs-preset").options == list(presets_of("tiles"))
     assert "building" in app.text_input(key="jobs-classes").value
     app.text_input(key="jobs-classes").set_value("{1: water").run()
     app.button(key="jobs-train").click().run()
@@ -211,3 +213,19 @@ def test_tiles_ask_what_the_numbers_in_their_masks_mean(open_train: Open, home: 
     (job,) = list_jobs()
     assert finish(job.path)["state"] == "failed"
     assert "1: water" in (job.path / "asked.yaml").read_text()
+
+
+def test_a_map_takes_its_classes_from_the_folder(open_train: Open, home: Path) -> None:
+    app = open_train()
+    app.selectbox(key="jobs-set").select("tiles").run()
+    app.selectbox(key="jobs-preset").select("map in seconds").run()
+    assert app.text_input(key="jobs-classes-table").value == ""
+    app.text_input(key="jobs-root").set_value("none").run()
+    app.text_input(key="jobs-ignored-table").set_value("[0]").run()
+    app.button(key="jobs-train").click().run()
+    assert not app.exception and not app.error
+    (job,) = list_jobs()
+    asked = yaml.safe_load((job.path / "asked.yaml").read_text())
+    assert asked["data"]["ignored"] == [0] and "classes" not in asked["data"]
+    assert asked["objective"]["name"] == "segmentation"
+    assert finish(job.path)["state"] == "failed"

@@ -18,6 +18,7 @@ from csp_core.runs.reading import WATCHED_ROWS
 from csp_core.store import kept_runs
 from shared import resources
 from tests.app.jobs.conftest import MakeRun, Open, texts
+from tests.pixel_model import save_pixel_model
 from tests.toy import save_toy_model
 
 
@@ -117,6 +118,16 @@ def test_a_finished_model_can_be_used_on_every_page(
     app = open_train(run="mine")
     app.button(key="train-take-it-off-the-pages").click().run()
     assert kept_runs() == [] and (path / "model" / "config.json").is_file()
+
+
+def test_a_finished_model_of_pixels_leads_to_the_page_of_maps(
+    open_train: Open, make_run: MakeRun
+) -> None:
+    save_pixel_model(make_run("mine"), "model", steps=0)
+    app = open_train(run="mine")
+    app.button(key="train-use-this-model").click().run()
+    (link,) = [one.proto for one in app.get("page_link") if "Map a scene" in one.proto.label]
+    assert not app.exception and "segment" in link.page and link.query_string == "model=mine"
 
 
 def test_a_model_on_the_pages_goes_and_comes_back_with_its_run(
