@@ -24,10 +24,10 @@ pytestmark = [
         " folder in CSP_SHARED_DATA",
     ),
 ]
-# Four blocks of labels and no other crops: a step or two, of a network that is a quarter as wide.
+# Four blocks of labels and no other crops: a step or two, of a network that is half as wide.
 QUICK = (
     *("data.labels=4", "data.unlabelled=false", "training.epochs=1", "pretrain.training.epochs=1"),
-    *("training.device=cpu", "model.image.width=4", "model.image.backbone.width=4"),
+    *("training.device=cpu", "model.image.width=8", "model.image.backbone.width=8"),
 )
 
 
