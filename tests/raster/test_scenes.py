@@ -287,6 +287,46 @@ def test_too_many_polygons(model, legend, scene, tmp_path, monkeypatch):
         outline(tmp_path / "m.tif", legend, None, "scene.tif")
 
 
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_polygons_larger_than_half_the_earth(west, model, legend, tmp_path):
+    classes = np.zeros((90, 180), dtype=np.int64)
+    classes[20:50, 40:90] = 2
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(classes), crs="EPSG:4326",
+                         grid=(2.0, 0, west, 0, -2.0, 90.0))  # fmt: skip
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    report = draw_maps(model, [scene], wanted, legend).maps[0]
+    frame = geopandas.read_file(wanted.polygons).set_index("class")
+    for area in report.areas:
+        if area.pixels:
+            assert frame.area_m2[area.name] == pytest.approx(area.counted, rel=1e-9)
+    assert tuple(frame.total_bounds) == (west, -90, west + 360, 90)
+
+
+def test_longitudes_counted_on_are_those_that_maps_know(model, legend, tmp_path):
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(scenes.blocks(40, 40)),
+                         crs="EPSG:4326", grid=(0.001, 0, 350.0, 0, -0.001, 5.0))  # fmt: skip
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    draw_maps(model, [scene], wanted, legend)
+    bounds = geopandas.read_file(wanted.polygons).total_bounds
+    assert bounds == pytest.approx((-10, 4.96, -9.96, 5))
+
+
+@pytest.mark.parametrize(
+    ("crs", "grid", "says"),
+    [
+        ("EPSG:3413", (10_000.0, 0, -300_000.0, 0, -10_000.0, 300_000.0), "holds a pole"),
+        ("ESRI:54009", (6e5, 0, -18e6, 0, -3e5, 9e6), "beyond the Earth"),
+    ],
+)
+def test_polygons_that_degrees_cannot_hold(crs, grid, says, model, legend, tmp_path):
+    values = scenes.colours(np.zeros((60, 60), dtype=np.int64))
+    scene = scenes.write(tmp_path / "a.tif", values, crs=crs, grid=grid)
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    with pytest.raises(BadRecordError, match=says):
+        draw_maps(model, [scene], wanted, legend)
+    assert wanted.output.is_file() and not wanted.polygons.exists()
+
+
 def without_place(kind, values, path):
     if kind == "control points":
         corners = ((0, 0, 127, 35), (0, 200, 127.2, 35), (150, 0, 127, 34.9))
