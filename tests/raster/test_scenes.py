@@ -390,12 +390,29 @@ def test_one_damaged_file_among_many(model, legend, classes, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("a.tif", "a_probabilities.tif", "b.tif", "b_probabilities.tif")
     }
-    assert "2 of 4 scenes were left out" in report.complaint()
+    assert report.complaint().startswith("2 of 4 scenes failed: ")
     assert "no picture that can be read" in report.failed[str(folder / "c.tif")]
     assert "takes 3 (red, green, blue)" in report.failed[str(folder / "d.tif")]
     assert {row["file"] for row in rows_of(tmp_path / "a.csv")} == {"a.tif", "b.tif"}
     assert set(geopandas.read_file(tmp_path / "p.gpkg")["file"]) == {"a.tif", "b.tif"}
     json.dumps(report.to_dict())
+
+
+def test_one_scene_without_a_grid_among_others(model, legend, classes, tmp_path):
+    values = scenes.colours(classes)
+    found = [
+        scenes.write(tmp_path / "a.tif", values),
+        scenes.write(tmp_path / "b.tif", values, crs=None),
+    ]
+    wanted = Wanted(tmp_path / "out", polygons=tmp_path / "p.gpkg", areas=tmp_path / "a.csv")
+    report = draw_maps(model, found, wanted, legend)
+    assert [one.name for one in report.maps] == ["a.tif", "b.tif"]
+    assert report.complaint() == (
+        f"1 of 2 scenes failed: {found[1]} (its map is drawn, its polygons are not: it has no grid"
+        " on the ground, and a.tif in the same file has one)."
+    )
+    assert set(geopandas.read_file(wanted.polygons)["file"]) == {"a.tif"}
+    assert {row["file"] for row in rows_of(wanted.areas)} == {"a.tif", "b.tif"}
 
 
 def test_names_of_what_is_written(model, legend, scene, tmp_path):
