@@ -109,7 +109,7 @@ def table(answer: Answer) -> None:
             f"On the map, {unit}",
             "Share",
             f"Expected, {unit}",
-            "9 times in 10",
+            f"9 times in 10, {unit}",
             f"Doubtful, {unit}",
         )
     )

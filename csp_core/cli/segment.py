@@ -141,13 +141,15 @@ def _say(report: Any, wanted: Any) -> None:
 
     for one in report.maps:
         say(f"Wrote {one.path} by {one.model}.")
-        unit, scale = ("ha", 10_000) if one.placed else ("pixels", 1)
+        unit, scale, digits = _unit(one)
         table = Table("class", "share", unit, "expected", "from", "to")
         order = sorted(one.areas, key=lambda area: -area.counted)
         for area in (area for area in order if area.pixels or area.expected):
             values = (area.counted, area.expected, area.low, area.high)
             table.add_row(
-                Text(area.name), f"{area.share:.1%}", *(f"{value / scale:,.1f}" for value in values)
+                Text(area.name),
+                f"{area.share:.1%}",
+                *(f"{value / scale:,.{digits}f}" for value in values),
             )
         out.print(table)
         if one.no_data:
@@ -158,6 +160,14 @@ def _say(report: Any, wanted: Any) -> None:
     if report.maps:
         say(report.to_dict()["interval"])
     if report.polygons is not None:
-        say(f"Wrote {report.polygons:,} polygons to {wanted.polygons}.")
+        noun = "polygon" if report.polygons == 1 else "polygons"
+        say(f"Wrote {report.polygons:,} {noun} to {wanted.polygons}.")
     if wanted.areas is not None and report.maps:
         say(f"Wrote the areas to {wanted.areas}.")
+
+
+def _unit(one: Any) -> tuple[str, int, int]:
+    """Choose the unit of a map's areas, how many of the report's it has, and digits."""
+    if not one.placed:
+        return "pixels", 1, 0
+    return ("ha", 10_000, 1) if sum(area.counted for area in one.areas) >= 10_000 else ("m²", 1, 1)

@@ -110,6 +110,14 @@ def test_what_is_said(csp, models, scene, tmp_path):
     )
 
 
+def test_one_pixel_has_an_area_and_one_polygon(csp, models, tmp_path):
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(np.zeros((1, 1), dtype=np.int64)))
+    code, said, complaint = csp("segment", models / "fields", scene, tmp_path / "m.tif",
+                                "--polygons", tmp_path / "p.gpkg")  # fmt: skip
+    assert code == 0, complaint
+    assert "m²" in said and "100.0" in said and "Wrote 1 polygon to " in said
+
+
 def test_through_dask(csp, models, scene, tmp_path):
     for name, more in (("a", ()), ("b", ("--dask", "threads"))):
         result = csp("segment", models / "fields", scene, tmp_path / f"out-{name}.tif",
@@ -126,7 +134,7 @@ def test_one_damaged_scene_among_several(csp, models, scene, tmp_path):
     (tmp_path / "b.tif").write_text("no picture")
     result = fails(
         csp("segment", models / "fields", scene, tmp_path / "b.tif", tmp_path / "out", "--json"),
-        "1 of 2 scenes were left out", "b.tif", "no picture that can be read",
+        "1 of 2 scenes failed", "b.tif", "no picture that can be read",
     )  # fmt: skip
     told = json.loads(result[1])
     assert len(told["maps"]) == 1 and list(told["failed"]) == [str(tmp_path / "b.tif")]

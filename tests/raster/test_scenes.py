@@ -287,6 +287,46 @@ def test_too_many_polygons(model, legend, scene, tmp_path, monkeypatch):
         outline(tmp_path / "m.tif", legend, None, "scene.tif")
 
 
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_polygons_larger_than_half_the_earth(west, model, legend, tmp_path):
+    classes = np.zeros((90, 180), dtype=np.int64)
+    classes[20:50, 40:90] = 2
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(classes), crs="EPSG:4326",
+                         grid=(2.0, 0, west, 0, -2.0, 90.0))  # fmt: skip
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    report = draw_maps(model, [scene], wanted, legend).maps[0]
+    frame = geopandas.read_file(wanted.polygons).set_index("class")
+    for area in report.areas:
+        if area.pixels:
+            assert frame.area_m2[area.name] == pytest.approx(area.counted, rel=1e-9)
+    assert tuple(frame.total_bounds) == (west, -90, west + 360, 90)
+
+
+def test_longitudes_counted_on_are_those_that_maps_know(model, legend, tmp_path):
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(scenes.blocks(40, 40)),
+                         crs="EPSG:4326", grid=(0.001, 0, 350.0, 0, -0.001, 5.0))  # fmt: skip
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    draw_maps(model, [scene], wanted, legend)
+    bounds = geopandas.read_file(wanted.polygons).total_bounds
+    assert bounds == pytest.approx((-10, 4.96, -9.96, 5))
+
+
+@pytest.mark.parametrize(
+    ("crs", "grid", "says"),
+    [
+        ("EPSG:3413", (10_000.0, 0, -300_000.0, 0, -10_000.0, 300_000.0), "holds a pole"),
+        ("ESRI:54009", (6e5, 0, -18e6, 0, -3e5, 9e6), "beyond the Earth"),
+    ],
+)
+def test_polygons_that_degrees_cannot_hold(crs, grid, says, model, legend, tmp_path):
+    values = scenes.colours(np.zeros((60, 60), dtype=np.int64))
+    scene = scenes.write(tmp_path / "a.tif", values, crs=crs, grid=grid)
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.gpkg")
+    with pytest.raises(BadRecordError, match=says):
+        draw_maps(model, [scene], wanted, legend)
+    assert wanted.output.is_file() and not wanted.polygons.exists()
+
+
 def without_place(kind, values, path):
     if kind == "control points":
         corners = ((0, 0, 127, 35), (0, 200, 127.2, 35), (150, 0, 127, 34.9))
@@ -350,12 +390,29 @@ def test_one_damaged_file_among_many(model, legend, classes, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("a.tif", "a_probabilities.tif", "b.tif", "b_probabilities.tif")
     }
-    assert "2 of 4 scenes were left out" in report.complaint()
+    assert report.complaint().startswith("2 of 4 scenes failed: ")
     assert "no picture that can be read" in report.failed[str(folder / "c.tif")]
     assert "takes 3 (red, green, blue)" in report.failed[str(folder / "d.tif")]
     assert {row["file"] for row in rows_of(tmp_path / "a.csv")} == {"a.tif", "b.tif"}
     assert set(geopandas.read_file(tmp_path / "p.gpkg")["file"]) == {"a.tif", "b.tif"}
     json.dumps(report.to_dict())
+
+
+def test_one_scene_without_a_grid_among_others(model, legend, classes, tmp_path):
+    values = scenes.colours(classes)
+    found = [
+        scenes.write(tmp_path / "a.tif", values),
+        scenes.write(tmp_path / "b.tif", values, crs=None),
+    ]
+    wanted = Wanted(tmp_path / "out", polygons=tmp_path / "p.gpkg", areas=tmp_path / "a.csv")
+    report = draw_maps(model, found, wanted, legend)
+    assert [one.name for one in report.maps] == ["a.tif", "b.tif"]
+    assert report.complaint() == (
+        f"1 of 2 scenes failed: {found[1]} (its map is drawn, its polygons are not: it has no grid"
+        " on the ground, and a.tif in the same file has one)."
+    )
+    assert set(geopandas.read_file(wanted.polygons)["file"]) == {"a.tif"}
+    assert {row["file"] for row in rows_of(wanted.areas)} == {"a.tif", "b.tif"}
 
 
 def test_names_of_what_is_written(model, legend, scene, tmp_path):

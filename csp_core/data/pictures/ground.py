@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from csp_core.data.pictures.scene import SceneFacts
 from csp_core.data.shapes import to_wgs84
+from csp_core.errors import BadRecordError
 
 Floats = npt.NDArray[np.float64]
 SEMI_MAJOR_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
@@ -48,12 +49,17 @@ class Ground:
             The grid, or None where nobody knows where the pixels lie.
 
         Raises:
-            BadRecordError: If its reference system is unknown.
+            BadRecordError: If its reference system is unknown, or the grid is not on Earth.
         """
         if facts.crs is None:
             return None
         ground = cls(facts.crs, facts.transform, facts.height, facts.width)
-        _ = ground.convert
+        if not ground.pixel_metres:
+            raise BadRecordError(
+                "Its grid leads to places that are not on Earth: name the coordinate reference"
+                " system (CRS) that its coordinates are in (gdal_edit.py -a_srs).",
+                file=facts.name,
+            )
         return ground
 
     @cached_property
@@ -74,7 +80,11 @@ class Ground:
         r, k = np.asarray(rows, np.float64), np.asarray(columns, np.float64)
         a, b, c, d, e, f = self.transform
         x, y = a * k + b * r + c, d * k + e * r + f
-        lon, lat = (x, y) if self.convert is None else self.convert.transform(x, y)
+        if self.convert is None:
+            # The middles of the outer pixels may lie on the poles.
+            beyond = np.abs(y) > 90 + abs(d) + abs(e)
+            return x, np.where(beyond, np.inf, y.clip(-90, 90))
+        lon, lat = self.convert.transform(x, y)
         return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
 
     def pixel(self, lon: float, lat: float) -> tuple[int, int] | None:
@@ -106,9 +116,32 @@ class Ground:
 
     @cached_property
     def pixel_metres(self) -> float:
-        """Side of a square as large as the pixel in the middle, metres."""
-        middle = self._measured(np.array([self.height / 2]), np.array([self.width / 2]), 1)
-        return math.sqrt(float(middle[0, 0]))
+        """Side of a square as large as the pixel in the middle, metres; 0 if none is on Earth."""
+        # A pole has no direction; where it is the middle another pixel does.
+        for part in (0.5, 0.25, 0.75):
+            at = (np.array([length * part]) for length in (self.height, self.width))
+            area = float(self._measured(*at, 1)[0, 0])
+            if area:
+                return math.sqrt(area)
+        return 0.0
+
+    @property
+    def is_of_degrees(self) -> bool:
+        """Whether its rows are parallels and its columns meridians."""
+        return self.convert is None and not self.transform[1] and not self.transform[3]
+
+    def to_equator_m2(self, rows: npt.ArrayLike) -> Floats:
+        """Measure from upper edges of rows to the equator, of a grid of degrees, for one column.
+
+        Args:
+            rows: ``(N,)`` rows.
+
+        Returns:
+            ``(N,)`` square metres, negative in the south.
+        """
+        a, _, _, _, e, f = self.transform
+        lat = (f + e * np.asarray(rows, np.float64)).clip(-90, 90)
+        return _to_equator_m2(lat) * math.radians(abs(a))
 
     def areas(self, row: int, column: int, height: int, width: int) -> Floats:
         """Measure pixels on the ellipsoid.
@@ -123,11 +156,9 @@ class Ground:
             ``(height, width)`` square metres; 0 where the grid leaves the Earth. It may be a view
             that repeats values.
         """
-        a, b, _, d, e, f = self.transform
-        if self.convert is None and not b and not d:
+        if self.is_of_degrees:
             # Between parallels and meridians there is a closed form.
-            edges = f + e * (row + np.arange(height + 1))
-            each = np.abs(np.diff(_to_equator_m2(edges.clip(-90, 90)))) * math.radians(abs(a))
+            each = np.abs(np.diff(self.to_equator_m2(row + np.arange(height + 1))))
             return np.broadcast_to(each[:, None], (height, width))
         size = next((n for metres, n in SQUARES if self.pixel_metres < metres), 1)
         down, right = _middles(height, size), _middles(width, size)

@@ -96,7 +96,8 @@ class Scene:
         facts: What it says of itself.
         file: The open data set of rasterio.
         bands: Numbers of the bands that hold data.
-        palette: ``(256, 3)`` uint8 colours of an indexed picture, or None.
+        palette: ``(N, 3)`` uint8 colours of an indexed picture, of each value that there can be;
+            or None.
         whole: What is held of a file that is decoded from the top on, or None.
     """
 
@@ -239,9 +240,9 @@ def _make(file: Any, name: str) -> Scene:
     palette = None
     if len(bands) == 1 and file.colorinterp[bands[0] - 1] == ColorInterp.palette:
         colours = file.colormap(bands[0])
-        palette = np.zeros((256, 3), dtype=np.uint8)
+        palette = np.zeros((65_536 if stored == "uint16" else 256, 3), dtype=np.uint8)
         for number, colour in colours.items():
-            palette[number % 256] = colour[:3]
+            palette[number % len(palette)] = colour[:3]
     check_blocks(file, name)
     kind = "uint8" if palette is not None else str(_taken(np.empty(0, stored)).dtype)
     scene = Scene(

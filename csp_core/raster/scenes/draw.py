@@ -15,7 +15,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import csp_core
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import Scene, SceneFacts, open_scene
 from csp_core.errors import BadRecordError, ConfigError
@@ -34,7 +33,7 @@ from csp_core.inference.segment.windows import Windows
 from csp_core.raster.blocks import in_turn
 from csp_core.raster.scenes.files import class_file, probability_file, stored
 from csp_core.raster.scenes.legend import MapLegend
-from csp_core.raster.scenes.report import AS_USUAL, Drawing, MapReport
+from csp_core.raster.scenes.report import AS_USUAL, Drawing, MapReport, map_tags
 
 # What a scene looks like is judged by so many squares of so many pixels a side.
 LOOKS, LOOK_SIDE = 16, 64
@@ -157,7 +156,8 @@ class _Work:
         facts = dates[0].facts
         ground = Ground.of(facts)
         notes = self.notes(dates, ground)
-        tags = self.tags(dates)
+        source = ", ".join(date.facts.name for date in dates)
+        tags = map_tags(self.model.name, source, self.drawing.credit)
         sums, empty = AreaSums(self.model.classes.names, least=self.drawing.least), 0
         with ExitStack() as files:
             into = files.enter_context(class_file(output, facts, self.legend, tags))
@@ -184,17 +184,6 @@ class _Work:
             no_data=empty / (facts.height * facts.width),
             notes=notes,
         )
-
-    def tags(self, dates: list[Scene]) -> dict[str, str]:
-        credit = self.drawing.credit
-        told = {
-            "model": self.model.name,
-            "software": f"csp_core {csp_core.__version__}",
-            "source": ", ".join(date.facts.name for date in dates),
-            "license": credit.license,
-            "attribution": credit.attribution,
-        }
-        return {name: text for name, text in told.items() if text}
 
     def notes(self, dates: list[Scene], ground: Ground | None) -> tuple[str, ...]:
         told = [] if ground else [f"{dates[0].facts.unplaced} Areas are in pixels."]

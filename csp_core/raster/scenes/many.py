@@ -9,7 +9,7 @@ from typing import Any
 
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import SCENE_ENDINGS
-from csp_core.errors import ConfigError, CspError, DataNotFoundError
+from csp_core.errors import BadRecordError, ConfigError, CspError, DataNotFoundError
 from csp_core.files.writing import check_writable
 from csp_core.inference.segment.areas import INTERVAL_MEANING
 from csp_core.inference.segment.ask import PixelModel, check_pixel_model, takes_series
@@ -54,13 +54,15 @@ class MapsReport:
 
     Args:
         maps: What was drawn of each.
-        failed: Scene to the reason why none was.
+        failed: Scene to the reason why its map or its polygons are missing.
         polygons: How many polygons were written, None if none were asked for.
+        scenes: How many were asked for.
     """
 
     maps: tuple[MapReport, ...]
     failed: dict[str, str] = field(default_factory=dict)
     polygons: int | None = None
+    scenes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values.
@@ -79,10 +81,13 @@ class MapsReport:
         """Say which scenes failed and why; ``""`` if none did."""
         if not self.failed:
             return ""
-        told = [f"{name} ({why.rstrip('.')})" for name, why in self.failed.items()]
+        told = [
+            f"{path} ({why.removeprefix(f'{Path(path).name}: ').rstrip('.')})"
+            for path, why in self.failed.items()
+        ]
         more = "" if len(told) <= MOST_NAMED else f" and {len(told) - MOST_NAMED} more"
-        total = len(told) + len(self.maps)
-        return f"{len(told)} of {total} scenes were left out: {'; '.join(told[:MOST_NAMED])}{more}."
+        named = "; ".join(told[:MOST_NAMED])
+        return f"{len(told)} of {self.scenes} scenes failed: {named}{more}."
 
 
 def list_scenes(inputs: Sequence[str | Path]) -> list[Path]:
@@ -167,21 +172,39 @@ def draw_maps(
                 progress=None if progress is None else _named(progress, name),
             )
             maps.append(report)
-            if wanted.polygons is not None:
-                ground = Ground.of(report.facts)
-                found = outline(target, legend, ground, name, smallest=wanted.smallest)
-                outlines.append(found)
         except CspError as error:
             if len(groups) == 1:
                 raise
             failed[str(group[0])] = str(error)
+            continue
+        try:
+            if wanted.polygons is not None:
+                outlines.append(_outline(report, target, legend, wanted.smallest, outlines))
+        except CspError as error:
+            if len(groups) == 1:
+                raise
+            why = str(error).removeprefix(f"{name}: ")
+            failed[str(group[0])] = f"its map is drawn, its polygons are not: {why}"
     number = None
     if wanted.areas is not None and maps:
         write_areas(maps, wanted.areas)
     if wanted.polygons is not None and outlines:
         about = f"Classes of pixels by the model {model.name}."
         number = write_outlines(outlines, wanted.polygons, legend, about)
-    return MapsReport(tuple(maps), failed, number)
+    return MapsReport(tuple(maps), failed, number, len(groups))
+
+
+def _outline(
+    report: MapReport, target: Path, legend: MapLegend, smallest: int, others: Sequence[Outlines]
+) -> Outlines:
+    """Outline a map whose polygons go into one file with those of others."""
+    ground = Ground.of(report.facts)
+    if others and others[0].placed != report.placed:
+        own, first = ("a", "none") if report.placed else ("no", "one")
+        raise BadRecordError(
+            f"it has {own} grid on the ground, and {others[0].name} in the same file has {first}."
+        )
+    return outline(target, legend, ground, report.name, smallest=smallest)
 
 
 def _named(progress: Callable[[str, int, int], None], name: str) -> Callable[[int, int], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ MOST = 1_000_000
 DECIMALS = 8
 # Edges are measured in pieces no longer than this, as they are straight on the grid of the picture
 # and not along the shortest line on the ellipsoid.
-PIECE_M, PIECE_DEGREES = 2000.0, 0.02
+PIECE_M = 2000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,8 @@ def outline(
         Polygons along the edges of pixels, which touch and do not overlap.
 
     Raises:
-        BadRecordError: If there are more than a million.
+        BadRecordError: If there are more than a million, or it holds a pole or corners
+            beyond the Earth.
     """
     labels, found = [], []
     of_number = {number: label for label, number in enumerate(legend.numbers)}
@@ -99,8 +101,18 @@ def outline(
     which = np.array(labels, dtype=np.int64)
     if ground is None:
         return Outlines(name, which, shapes, np.asarray(shapely.area(shapes)), False)
-    areas = np.array([abs(a) for a in _areas(shapes, ground)], dtype=np.float64)
-    return Outlines(name, which, _lonlat(shapes, ground, DECIMALS), areas, True)
+    if ground.convert is not None and (ground.pixel(0, 90) or ground.pixel(0, -90)):
+        raise BadRecordError(
+            "The picture holds a pole, around which longitude and latitude outline nothing: leave"
+            " the polygons out; its map and areas are right.",
+            file=name,
+        )
+    placed = _lonlat(shapes, ground, DECIMALS)
+    if ground.is_of_degrees:
+        areas = _areas_between_parallels(shapes, ground)
+    else:
+        areas = np.array([abs(a) for a in _areas(shapes, ground)], dtype=np.float64)
+    return Outlines(name, which, placed, areas, True)
 
 
 def _shapes(path: str | Path, smallest: int) -> Iterator[tuple[Any, int]]:
@@ -126,22 +138,39 @@ def _shapes(path: str | Path, smallest: int) -> Iterator[tuple[Any, int]]:
 
 def _lonlat(shapes: Any, ground: Ground, decimals: int | None = None) -> npt.NDArray[np.object_]:
     middle = float(ground.lonlat(ground.height / 2, ground.width / 2)[0])
+    # Grids may count longitudes on beyond 180; those of the whole world stay as they are.
+    turns = 360 * math.ceil((middle - 180) / 360) if math.isfinite(middle) else 0
 
     def convert(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         lon, lat = ground.lonlat(at[:, 1], at[:, 0])
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+            raise BadRecordError(
+                "Corners of its pixels lie beyond the Earth, so that it has no polygons: declare"
+                " these pixels as no data, or leave the polygons out."
+            )
         if ground.convert is not None:
             # A picture over the antimeridian stays in one piece.
             lon = middle + (lon - middle + 180) % 360 - 180
-        return np.stack((lon, lat), axis=1).round(12 if decimals is None else decimals)
+        return np.stack((lon - turns, lat), axis=1).round(12 if decimals is None else decimals)
 
     return np.asarray(shapely.transform(shapes, convert), dtype=object)
+
+
+def _areas_between_parallels(shapes: Any, ground: Ground) -> npt.NDArray[np.float64]:
+    """Measure polygons along parallels and meridians: by their edges along the parallels."""
+    parts, of_part = shapely.get_parts(shapes, return_index=True)
+    rings, of_ring = shapely.get_rings(shapely.orient_polygons(parts), return_index=True)
+    at, which = shapely.get_coordinates(rings, return_index=True)
+    across = np.diff(at[:, 0]) * (which[1:] == which[:-1])
+    each = across * ground.to_equator_m2(at[:-1, 1])
+    return np.abs(np.bincount(of_part[of_ring[which[:-1]]], each, len(shapes)))
 
 
 def _areas(shapes: Any, ground: Ground) -> Iterator[float]:
     import pyproj
 
     pixel = ground.pixel_metres
-    size = (PIECE_M if ground.convert is not None else PIECE_DEGREES * 111_000) / pixel
+    size = PIECE_M / pixel
     earth = pyproj.Geod(ellps="WGS84")
     # Some at a time, as there may be many points between corners.
     for at in range(0, len(shapes), 1000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import csp_core
 from csp_core.data.pictures.scene import SceneFacts
 from csp_core.errors import ConfigError
 from csp_core.inference.segment.areas import LEAST, ClassArea
@@ -45,6 +46,27 @@ class Drawing:
 
 
 AS_USUAL = Drawing()
+
+
+def map_tags(model: str, source: str, credit: Credit) -> dict[str, str]:
+    """Give what the files of a map say of how they came about.
+
+    Args:
+        model: Name of the model.
+        source: Name of the scene.
+        credit: Whom the files name.
+
+    Returns:
+        Texts by name, none of them empty.
+    """
+    told = {
+        "model": model,
+        "software": f"csp_core {csp_core.__version__}",
+        "source": source,
+        "license": credit.license,
+        "attribution": credit.attribution,
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 @dataclass(frozen=True)

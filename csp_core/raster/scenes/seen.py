@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import csp_core
 from csp_core.data.pictures.ground import Ground
 from csp_core.data.pictures.scene import HeldScene
 from csp_core.errors import BadRecordError, ConfigError
@@ -24,7 +23,7 @@ from csp_core.raster.output import NO_CREDIT, Credit
 from csp_core.raster.scenes.files import class_file, probability_file, stored
 from csp_core.raster.scenes.legend import MapLegend
 from csp_core.raster.scenes.outlines import outline, write_outlines
-from csp_core.raster.scenes.report import MapReport
+from csp_core.raster.scenes.report import MapReport, map_tags
 from csp_core.raster.scenes.table import write_areas
 
 PROBABILITIES = "_probabilities.tif"
@@ -231,10 +230,7 @@ def write_seen(
         BadRecordError: If it cannot be written.
     """
     path, report = Path(path), seen.report
-    software = f"csp_core {csp_core.__version__}"
-    tags = {"model": report.model, "software": software, "source": report.name,
-            "license": credit.license, "attribution": credit.attribution}  # fmt: skip
-    tags = {name: text for name, text in tags.items() if text}
+    tags = map_tags(report.model, report.name, credit)
     valid = seen.found.valid.numpy()
     if path.name.endswith(PROBABILITIES):
         with probability_file(path, report.facts, report.legend, tags, BITS) as file:

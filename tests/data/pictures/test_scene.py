@@ -230,3 +230,29 @@ def test_an_unknown_reference_system(tmp_path):
     local = 'LOCAL_CS["mine",UNIT["metre",1]]'
     with pytest.raises(BadRecordError, match="is unknown"):
         Ground.of(type(facts)(**{**vars(facts), "crs": local}))
+
+
+def test_a_grid_in_another_system_than_it_names(tmp_path):
+    path = scenes.write(tmp_path / "a.tif", np.zeros((1, 4, 4), np.uint8), crs="EPSG:4326")
+    with pytest.raises(BadRecordError, match="places that are not on Earth: name the coordinate"):
+        Ground.of(facts_of(path))
+
+
+def test_middles_of_pixels_on_the_poles():
+    world = ground("EPSG:4326", (1.0, 0, -180.5, 0, -1.0, 90.5), 181, 360)
+    assert world.lonlat([0, 181], [0, 0])[1].tolist() == [90, -90]
+    assert world.areas(0, 0, 181, 360).sum() == pytest.approx(510_065_621_724_088, rel=1e-9)
+
+
+def test_a_pole_in_the_middle():
+    around = ground("EPSG:3413", (10_000.0, 0, -500_000.0, 0, -10_000.0, 500_000.0), 100, 100)
+    assert around.pixel_metres == pytest.approx(10_300, rel=0.01)
+
+
+def test_a_palette_of_wide_numbers(tmp_path):
+    values = np.full((1, 16, 16), 300, np.uint16)
+    path = scenes.write(tmp_path / "a.tif", values, photometric="palette")
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (0, 0, 0, 255), 44: (9, 9, 9, 255), 300: (20, 100, 30, 255)})
+    with open_scene(path) as scene:
+        assert scene.read(0, 0, 1, 1)[0].ravel().tolist() == [20, 100, 30]
