@@ -169,5 +169,5 @@ def _header(file: Any, name: str) -> Header:
     names = tuple((file.descriptions[at] or "").strip() for at in kept)
     bands = tuple(at + 1 for at in kept)
     size = (file.height, file.width)
-    facts = (file.nodata, opaque, ColorInterp.palette in shown)
-    return Header(name, file.crs, file.transform, *size, kind, bands, names, *facts)
+    place, palette = (file.crs, file.transform), ColorInterp.palette in shown
+    return Header(name, *place, *size, kind, bands, names, file.nodata, opaque, palette)

@@ -426,3 +426,12 @@ def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, options, mo
     monkeypatch.setattr("os.sysconf", lambda name: 4096 if "PAGE_SIZE" in name else 10)
     with pytest.raises(BadRecordError, match=r"The crops of 7 tiles take .* GB, and this machine"):
         load(options, root=root)
+
+
+def test_what_was_read_without_a_mask_is_not_shared_with_who_needs_one(tmp_path):
+    given = tiles.options(tmp_path)
+    (tmp_path / "masks" / "undated.tif").unlink()
+    kept = load(given, "train", unlabelled=True)
+    with pytest.raises(DataNotFoundError, match="1 of 7 images have no mask of their name"):
+        load(given, "train")
+    assert len(kept)
