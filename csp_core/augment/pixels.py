@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Largest value of images of whole numbers: 8 bits; reflectance times 10,000, which may pass 1.
-TOPS = {torch.uint8: 255.0, torch.int16: 32_767.0, torch.int32: 32_767.0}
+# Largest value of images of whole numbers: of 8 bits and 16; 16 without a sign come as int32.
+TOPS = {torch.uint8: 255.0, torch.int16: 32_767.0, torch.int32: 65_535.0}
 SHIFT, PADDING = 1 / 16, 1 / 8
 LEAST_AREA, ASPECT = 0.35, 4 / 3
 COLOUR, GREY_SHARE, BLUR_SHARE = 0.4, 0.2, 0.3

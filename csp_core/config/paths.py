@@ -41,8 +41,10 @@ class PathKey:
 PATHS = (
     PathKey("data.root", always=True),
     PathKey("data.index_file", always=True),
+    PathKey("data.points", always=True),
     PathKey("model.init_from"),
     PathKey("model.image.weights"),
+    PathKey("model.image.backbone.weights"),
     PathKey("model.location.covariates.source", always=True),
     PathKey("objective.metadata.init_from"),
     PathKey("teachers.path", by_slash=True),

@@ -326,10 +326,13 @@ class Objective(nn.Module):
             batch: A batch as ``draw`` gave it.
 
         Returns:
-            The number of known labels or entries of label sets, or of records if it needs none.
+            The number of known labels, entries of label sets or pixels of masks, or of records if
+            it needs none.
         """
         if "labels" not in self.learns_from:
             return len(batch["lonlat"])
+        if self.masks:
+            return int((batch["mask"] >= 0).sum())
         return int((batch.get("labels", batch["label"]) >= 0).sum())
 
     def measured_weights(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from csp_core.config import RunConfig
@@ -11,7 +13,7 @@ from csp_core.data.leaks import check_apart
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.facts import facts_of
 from csp_core.data.tiles.footprints import TileDataset, check_ground
-from csp_core.errors import ConfigError
+from csp_core.errors import ConfigError, CspError
 from csp_core.objectives import OBJECTIVES
 from csp_core.store import find_model, read_model_config
 from csp_core.tables import option_names
@@ -24,10 +26,11 @@ def check_unseen(
 
     Tiles of ground may show none of the test's, whatever they are for. Where the test is made of
     blocks, pre-training may see neither an image nor a place in them, nor a place nearer to them
-    than the buffer. A model that training starts from, if it was trained on the same data, must
-    have held out the same test: every option must be the same but for those that cannot change the
-    test, and ``root``, as folders move; and so must be the hash of the test, where both have one.
-    In any case it must have kept at least as far from the test.
+    than the buffer. A model that training starts from, or that its image encoder has its weights
+    from, must have held out the same test if it was trained on the same data: every option must be
+    the same but for those that cannot change the test, and ``root``, as folders move; and so must
+    be the hash of the test, where both have one. In any case it must have kept at least as far from
+    the test.
 
     Args:
         config: The run.
@@ -46,6 +49,8 @@ def check_unseen(
         _check_blocks(config, train_set, val_set)
     if source is not None:
         _check_model(config, train_set, source, "this run starts from")
+    for path in _weights(config):
+        _check_model(config, train_set, path, "this run's image encoder starts from")
     metadata = config.objective.options.get("metadata")
     if isinstance(metadata, Mapping) and "init_from" in metadata:
         path = str(metadata["init_from"])
@@ -54,6 +59,25 @@ def check_unseen(
         if teacher.name == "model":
             path = str(teacher.options["path"])
             _check_model(config, train_set, path, "this run learns from")
+
+
+def _weights(config: RunConfig) -> list[str]:
+    """List the models of ours whose weights the image encoder, or what it is built on, takes."""
+    found: list[str] = []
+    options: list[Any] = [config.model.image and config.model.image.model_dump()]
+    while options:
+        each = options.pop()
+        if not isinstance(each, Mapping):
+            continue
+        options += each.values()
+        path = Path(str(each.get("weights") or ""))
+        if each.get("weights") and path.exists():
+            folder = path if path.is_dir() else path.parent
+            # Weights of other programs do not say what they learned from.
+            with suppress(CspError):
+                read_model_config(find_model(folder))
+                found.append(str(folder))
+    return found
 
 
 def _check_model(config: RunConfig, train_set: RecordDataset, source: str, role: str) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from csp_core.augment import AUGMENTATIONS, augment, augmentation
 from csp_core.augment.pixels import (
+    as_kind,
     colour,
     crop,
     mirror,
@@ -132,3 +133,9 @@ def test_what_does_not_fit():
         augment(images(), "weak", torch.rand(4, 2))
     with pytest.raises(ConfigError, match="give uint8, int16, int32"):
         augment(images().long(), "strong", torch.rand(4, 10))
+
+
+def test_sixteen_bits_without_a_sign_keep_their_brightest():
+    image = torch.tensor([0.0, 32_768.4, 65_535.0, 70_000.0])
+    assert as_kind(image, torch.int32).tolist() == [0, 32_768, 65_535, 65_535]
+    assert as_kind(image, torch.int16).tolist() == [0, 32_767, 32_767, 32_767]

@@ -332,6 +332,37 @@ def test_a_teacher_has_not_seen_the_test_either(tmp_path):
         check_unseen(config, load_dataset("occurrences", "train", root=root, **SPLIT), None, None)
 
 
+@pytest.mark.parametrize("file", ["", "model.safetensors"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_weights_of_an_image_encoder_have_not_seen_the_test_either(tmp_path, file, inside):
+    root = dealt.table(tmp_path)
+    source = start(tmp_path, "occurrences", root, **SPLIT)
+    image: dict[str, Any] = {"name": "small_convnet", "weights": str(source / file)}
+    model = {"image": {"name": "unet", "backbone": image} if inside else image}
+
+    def ask(**options: Any) -> None:
+        tree = {"data": {"name": "occurrences", "root": root, **options}, "model": model}
+        records = load_dataset("occurrences", "train", root=root, **options)
+        check_unseen(parse_config(tree), records, None, None)
+
+    ask(**SPLIT)
+    with pytest.raises(ConfigError, match=r"that this run's image encoder starts from.*seed 0"):
+        ask(**SPLIT, seed=5)
+    # Weights of another program do not say what they learned from.
+    (source / "config.json").write_text('{"architecture": "resnet18"}')
+    ask(**SPLIT, seed=5)
+
+
+def test_what_numbers_in_masks_are_called_changes_no_test_that_has_the_same_hash(fakes, tmp_path):
+    given = {k: v for k, v in fakes["tiles"].items() if k != "root"} | {"masks": True, "gap": 0}
+    root = fakes["tiles"]["root"]
+    source = start(tmp_path, "tiles", root, **given)
+    classes = {n: {"name": name, "colour": "#ff0000"} for n, name in given["classes"].items()}
+    check(source, "tiles", root, **given | {"classes": classes})
+    with pytest.raises(ConfigError, match="another split of the same data: classes"):
+        check(source, "tiles", root, **given | {"classes": classes | {30: "street"}})
+
+
 def test_blocks_of_tiles_are_kept_apart_by_the_lattice(fakes):
     given = fakes["tiles"] | {"split_method": "block", "test_fraction": 0.2}
     config = parse_config({"data": {"name": "tiles", **given}, "objective": "csp_mc"})

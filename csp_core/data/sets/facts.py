@@ -13,8 +13,8 @@ class Facts:
         keeps_test: Options that cannot change which records are its test. Every other one counts
             as one that can, so a new option is guarded until somebody has thought about it. How
             near to the test records may be learned from (``buffer_km``) is compared on its own.
-        reads: Options of reading, which change the test only where files cannot be read: whether
-            they did, the hash of the test tells.
+        reads: Options of reading, which need not change the test: whether they did, its hash
+            tells.
         taxa: Whether its classes are known to be taxa.
         label_sets: Whether a record has a set of labels rather than one.
         masks: Whether its records can have masks of classes, rather than a label or a set.
@@ -65,8 +65,12 @@ FACTS = {
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
+    # What classes are called in the masks, and their colours, is told by the hash of the truth.
     "tiles": Facts(
-        keeps_test=frozenset({"buffer_km", "label_crops"}) | _LABELS, label_sets=True, masks=True
+        keeps_test=frozenset({"buffer_km", "label_crops"}) | _LABELS,
+        reads=frozenset({"classes", "ignored"}),
+        label_sets=True,
+        masks=True,
     ),
 }
 

@@ -151,7 +151,8 @@ def _cut(
 ) -> Crops:
     """Cut the tiles, or share what another part of the same data has cut."""
     sources, _ = find_sources(root, table)
-    key = hashlib.sha256(f"{root.resolve()}/{bands}/{side}/{legend}/{least}".encode())
+    asked = f"{root.resolve()}/{bands}/{side}/{legend}/{least}/{need_masks}"
+    key = hashlib.sha256(asked.encode())
     for source in sources:
         for path in filter(None, (source.image, source.mask)):
             state = path.stat()

@@ -47,7 +47,8 @@ class Bands:
         numbers = self.numbers or tuple(range(1, len(first.bands) + 1))
         if max(numbers) > len(header.bands):
             raise BadRecordError(
-                f"no band {max(numbers)}; it has {len(header.bands)}", file=header.name
+                f"no band {max(numbers)}; it has {len(header.bands)}{_opacity(header)}",
+                file=header.name,
             )
         return tuple(header.bands[number - 1] for number in numbers)
 
@@ -105,6 +106,16 @@ def find_bands(headers: Sequence[Header], bands: Sequence[int | str] | None) -> 
     if whole:
         return Bands(numbers=tuple(int(one) for one in chosen), chosen=True)
     return Bands(names=tuple(str(one) for one in chosen), chosen=True)
+
+
+def _opacity(header: Header) -> str:
+    """Say that a band is not counted, if there is one of opacity."""
+    if header.opaque is None:
+        return ""
+    return (
+        f" beside band {header.opaque}, which it says is opacity; if that is none, write the file"
+        " with photometric=minisblack"
+    )
 
 
 def _named(header: Header) -> bool:

@@ -138,6 +138,13 @@ def _check_filled(parts: Tensor, how: Split, ground: Ground) -> None:
     wanted = {"train": 1.0, "val": how.val, "test": how.test}
     empty = [name for name, share in wanted.items() if share and not (parts == PARTS[name]).any()]
     if empty:
+        if ground.method == TABLE:
+            raise BadRecordError(
+                f"The table leaves {' and '.join(empty)} empty, with a gap of {ground.gap} crops"
+                " between parts. Write it in the column split of some images that lie further from"
+                " others, give a smaller gap, or a share of 0 for a part that there is not"
+                " (val_fraction, test_fraction)."
+            )
         raise BadRecordError(
             f"{len(parts)} crops leave {' and '.join(empty)} empty with the {ground.method!r} split"
             f" and a gap of {ground.gap}. Give more ground, other shares, smaller crops, a smaller"
@@ -162,6 +169,13 @@ def _labels(
     # Blocks at the edge of the ground hold fewer crops; so many labels are to be as much ground.
     full = (sizes == sizes.max()).nonzero().flatten()
     number = how.labels or max(1, round(how.label_fraction * len(full)))
+    if number > len(full):
+        raise BadRecordError(
+            f"{number} blocks are to be labelled, and {len(full)} whole ones of"
+            f" {ground.label_block} × {ground.label_block} crops are learned from; give fewer"
+            " labels, smaller blocks (label_crops), a smaller gap or larger blocks of a part"
+            " (block_crops)."
+        )
     draw = how.seed if how.label_seed is None else how.label_seed
     chosen = full[few_sets(present[full], number, draw, names, least=1)]
     return kept.index_fill(0, learned, False).index_fill(

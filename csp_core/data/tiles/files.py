@@ -159,6 +159,7 @@ def list_tiles(
         "images_without_a_mask": len(bare),
         "masks_without_an_image": len(left),
         "masks_without_a_place": without_grid,
+        "images_with_opacity": sum(header.opaque is not None for _, header in found),
         **({} if grid is None else {"pixel_metres": _metres(found[0][1])}),
         **chosen.told([header for _, header in found]),
     }
@@ -182,6 +183,11 @@ def _check_kind(header: Header, first: Header) -> None:
     if header.kind not in KINDS:
         raise BadRecordError(
             f"{header.kind} values; give {', '.join(KINDS[:-1])} or {KINDS[-1]}", file=header.name
+        )
+    if header.palette:
+        raise BadRecordError(
+            "its values are numbers of a table of colours; save it with red, green and blue",
+            file=header.name,
         )
     if header.kind != first.kind:
         raise BadRecordError(
@@ -235,14 +241,19 @@ def _check_mask(source: Source, image: Header) -> bool:
         return image.placed
     if mask.crs != image.crs:
         raise BadRecordError(f"its CRS is {mask.crs}, that of its image {image.crs}", file=where)
-    if not mask.transform.almost_equals(image.transform, precision=CLOSE * _unit(image)):
+    if _apart(mask, image) > 10 * CLOSE:
         raise BadRecordError("it lies elsewhere on the ground than its image", file=where)
     return False
 
 
-def _unit(header: Header) -> float:
-    """Give what counts as one in the grid of a file: at most a pixel, so that degrees fit too."""
-    return min(1.0, abs(header.transform.a) or 1.0)
+def _apart(mask: Header, image: Header) -> float:
+    """Tell how far corners of a mask lie from those of its image, in pixels of the latter."""
+    # How much the grids differ, along a column and a row of pixels and at the first corner.
+    t, other = image.transform, mask.transform
+    a, b, c, d, e, f = (two - one for one, two in zip(t[:6], other[:6], strict=True))
+    corners = [(x, y) for x in (0, image.width) for y in (0, image.height)]
+    found = max(math.hypot(a * x + b * y + c, d * x + e * y + f) for x, y in corners)
+    return found / (max(map(abs, (t.a, t.b, t.d, t.e))) or 1.0)
 
 
 def _corner(grid: Grid, image: Header, first: Header) -> tuple[int, int]:

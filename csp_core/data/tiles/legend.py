@@ -75,7 +75,8 @@ class Legend:
         table[[number - least for number in self.ignored]] = IGNORED
         table[[number - least for number in self.numbers]] = np.arange(len(self.numbers))
         inside = (values >= least) & (values <= most)
-        at = np.where(inside, values, least).astype(np.int64) - least
+        # Numbers of classes need not fit into the kind of number of a mask.
+        at = np.where(inside, values.astype(np.int64), least) - least
         found: npt.NDArray[np.int16] = np.where(inside, table[at], np.int16(_STRANGE))
         if (found == _STRANGE).any():
             odd = np.unique(values[found == _STRANGE]).tolist()

@@ -40,6 +40,8 @@ class Header:
         bands: Numbers of the bands, from 1, but for one of opacity.
         names: What the file calls these bands; empty where it does not say.
         nodata: The number that stands for no data, or None.
+        opaque: Number of the band of opacity, which tells where there is data; None without one.
+        palette: Whether the values are numbers of a table of colours.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Header:
     bands: tuple[int, ...]
     names: tuple[str, ...]
     nodata: float | None = None
+    opaque: int | None = None
+    palette: bool = False
 
     @property
     def placed(self) -> bool:
@@ -159,8 +163,11 @@ def _header(file: Any, name: str) -> Header:
             " it in tiles",
             file=name,
         )
-    kept = [at for at, shown in enumerate(file.colorinterp) if shown != ColorInterp.alpha]
+    shown = file.colorinterp
+    kept = [at for at, each in enumerate(shown) if each != ColorInterp.alpha]
+    opaque = next((at + 1 for at, each in enumerate(shown) if each == ColorInterp.alpha), None)
     names = tuple((file.descriptions[at] or "").strip() for at in kept)
     bands = tuple(at + 1 for at in kept)
     size = (file.height, file.width)
-    return Header(name, file.crs, file.transform, *size, kind, bands, names, file.nodata)
+    place, palette = (file.crs, file.transform), ColorInterp.palette in shown
+    return Header(name, *place, *size, kind, bands, names, file.nodata, opaque, palette)

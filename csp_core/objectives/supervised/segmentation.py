@@ -169,10 +169,6 @@ class Segmentation(Objective):
         """Join the sums of the pictures of all processes, of which some know more pixels."""
         return [gather_rows(each)[0] if self.training else each for each in sums]
 
-    def counted(self, batch: Batch) -> int:
-        """Count the known pixels of a batch, which its loss is a mean over."""
-        return int((batch["mask"] >= 0).sum())
-
 
 def known_mask(batch: Batch) -> Tensor:
     """Give the masks of a batch, unknown where its pictures have no data.

@@ -90,6 +90,39 @@ def test_other_numbers_stay_as_they_are(tmp_path, options, kind):
     assert len(data.content_hash()) == 64
 
 
+def test_a_band_that_a_file_calls_opacity_is_told(tmp_path, options):
+    values = np.stack([tiles.ground()[:64, :64]] * 4)
+    tiles.pair(tmp_path, "a", 0, 0)
+    tiles.write(tmp_path / "images" / "a.tif", values, 0, 0, photometric="rgb", alpha="yes")
+    data = load(options, root=tmp_path, gap=0)
+    assert data[0]["image"].shape[0] == 3 and data.info["images_with_opacity"] == 1
+    told = "1 images whose last band says where there is data, and is not read"
+    assert told in data.info["import_report"]
+    with pytest.raises(BadRecordError, match=r"no band 4; it has 3 beside band 4, which.*minisbl"):
+        load(options, root=tmp_path, gap=0, bands=[1, 2, 3, 4])
+    tiles.write(tmp_path / "images" / "a.tif", values, 0, 0, photometric="minisblack")
+    data = load(options, root=tmp_path, gap=0)
+    assert data[0]["image"].shape[0] == 4 and told not in data.info["import_report"]
+
+
+def test_numbers_of_a_table_of_colours_are_no_values(tmp_path, options):
+    tiles.pair(tmp_path, "a", 0, 0)
+    values = tiles.ground()[None, :64, :64]
+    # In a mask they are what the classes are called by.
+    tiles.write(tmp_path / "masks" / "a.tif", values, 0, 0, photometric="palette")
+    assert len(load(options, root=tmp_path, gap=0)) == 16
+    tiles.write(tmp_path / "images" / "a.tif", values, 0, 0, photometric="palette")
+    with pytest.raises(BadRecordError, match=r"a\.tif: its values are numbers of a table of colo"):
+        load(options, root=tmp_path, gap=0)
+
+
+def test_numbers_of_classes_need_not_fit_into_a_mask(tmp_path, options):
+    tiles.pair(tmp_path, "a", 0, 0)
+    assert len(load(options, root=tmp_path, gap=0, ignored=[-1, 70_000])) == 16
+    with pytest.raises(BadRecordError, match=r"labels do not match: .* hold 300, 301"):
+        load(options, root=tmp_path, gap=0, classes={300: "a", 301: "b"})
+
+
 def named(folder, name, column, order, **more):
     """Write a tile whose bands have names."""
     import rasterio
@@ -240,6 +273,13 @@ BAD = {
         ),
         "it lies elsewhere on the ground than its image",
     ),
+    "mask that is larger by a hair a pixel": (
+        lambda root: tiles.write(
+            root / "masks" / "202309_a.tif", tiles.ground()[None, :64, :64], 0, 0,
+            transform=_grid(10.003),
+        ),
+        "it lies elsewhere on the ground than its image",
+    ),
     "numbers": (
         lambda root: tiles.write(
             root / "masks" / "undated.tif", np.full((1, 64, 64), 11, dtype=np.int32), 130, 130
@@ -386,3 +426,12 @@ def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, options, mo
     monkeypatch.setattr("os.sysconf", lambda name: 4096 if "PAGE_SIZE" in name else 10)
     with pytest.raises(BadRecordError, match=r"The crops of 7 tiles take .* GB, and this machine"):
         load(options, root=root)
+
+
+def test_what_was_read_without_a_mask_is_not_shared_with_who_needs_one(tmp_path):
+    given = tiles.options(tmp_path)
+    (tmp_path / "masks" / "undated.tif").unlink()
+    kept = load(given, "train", unlabelled=True)
+    with pytest.raises(DataNotFoundError, match="1 of 7 images have no mask of their name"):
+        load(given, "train")
+    assert len(kept)

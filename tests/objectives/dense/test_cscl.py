@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
+from csp_core.training.validate import validate
 from tests import dense, small
 from tests.dense_model import TinyDense
 from tests.losses.test_dense import LABEL, t
@@ -55,6 +58,17 @@ def test_pixels_of_unknown_class_have_no_part():
     assert made(unknown)["loss"].item() == 0
     made.masked = False
     assert made(unknown)["loss"].item() != 0
+
+
+def test_what_is_measured_is_the_mean_over_known_pixels():
+    made = make(TinyDense(8), dim=8, flips=False)
+    few = replace(DATA, masks=DATA.masks.clone())
+    few.masks[:, 4:] = -1
+    assert made.counted(few.__getitems__([0, 1])) == 2 * 4 * few.masks.shape[2]
+    found = validate(made, made.model, few, seed=0)["val_objective"]
+    with torch.no_grad():
+        want = made.eval()(few.__getitems__(range(len(few))))["loss"].item()
+    assert found == pytest.approx(want, rel=1e-3) and abs(want) > 1e-6
 
 
 def test_masks_are_flipped_and_turned_with_their_images():
