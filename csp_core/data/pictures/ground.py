@@ -119,8 +119,8 @@ class Ground:
         """Side of a square as large as the pixel in the middle, metres; 0 if none is on Earth."""
         # A pole has no direction; where it is the middle another pixel does.
         for part in (0.5, 0.25, 0.75):
-            at = (np.array([length * part]) for length in (self.height, self.width))
-            area = float(self._measured(*at, 1)[0, 0])
+            row, column = np.array([self.height * part]), np.array([self.width * part])
+            area = float(self._measured(row, column, 1)[0, 0])
             if area:
                 return math.sqrt(area)
         return 0.0

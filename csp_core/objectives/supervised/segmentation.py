@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.base import Objective
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.gather import gather_rows
+from csp_core.objectives.supervised.standard import measure_maps, rescale
 
 MODES = ("full", "linear")
 Mode = Literal["full", "linear"]
@@ -32,7 +34,9 @@ class Segmentation(Objective):
     Args:
         model: The model to train, with an image encoder that keeps pixels.
         mode: ``full``, the encoder learns with the classifier of pixels; ``linear``, the encoder
-            stays as it is, and the classifier, which is linear, learns alone.
+            stays as it is, and the classifier, which is linear, learns alone. It learns on maps
+            brought to mean 0 and spread 1, so that the learning rate does not hang on their scale,
+            and answers on them as they are.
         class_weights: Weight of each class in training: ``none``, all alike; ``balanced``, one over
             its share of the training pixels; or a number for each class. They are brought to 1 in
             the mean; what is measured is not weighted.
@@ -50,6 +54,8 @@ class Segmentation(Objective):
     masks = True
     example_options: ClassVar[Mapping[str, Any]] = {"augmentation": "weak"}
     class_weight: Tensor | None
+    centre: Tensor | None
+    spread: Tensor | None
 
     def __init__(
         self,
@@ -72,6 +78,9 @@ class Segmentation(Objective):
         weight = pixel_weights(model, class_weights)
         # Not persistent: it follows from the classes.
         self.register_buffer("class_weight", weight, persistent=False)
+        # Nor are these: they follow from the training records, as ``fit`` finds them.
+        self.register_buffer("centre", None, persistent=False)
+        self.register_buffer("spread", None, persistent=False)
 
     @classmethod
     def heads(cls, options: Mapping[str, Any]) -> Heads:
@@ -79,7 +88,7 @@ class Segmentation(Objective):
         return Heads(image=None, classifiers=(), pixels=True)
 
     def fit(self, dataset: RecordDataset, teacher: Prior | None = None) -> None:
-        """Check that a pixel of some picture is of a known class.
+        """Check that a pixel of some picture is of a known class, and measure maps that rest.
 
         Args:
             dataset: The training records.
@@ -94,6 +103,26 @@ class Segmentation(Objective):
                 f"None of {len(dataset):,} training pictures of the data set {dataset.name!r} has a"
                 " pixel of a known class: give masks, or pre-train without any."
             )
+        if self.mode == "linear" and self.centre is None:
+            self.centre, self.spread = measure_maps(self.model, dataset)
+            # What the model says at the start stays as it was.
+            rescale(self.model, -self.centre / self.spread, 1 / self.spread)
+
+    def settled(self, model: DualEncoder) -> DualEncoder:
+        """Give the model as it answers: in the mode ``linear`` on maps of their own scale.
+
+        Args:
+            model: The model that trains, or an average of it.
+
+        Returns:
+            It, or a copy whose classifier of pixels does the scaling, too.
+        """
+        if self.centre is None or self.spread is None:
+            return model
+        found = copy.deepcopy(model)
+        weight = next(found.parameters())
+        rescale(found, self.centre.to(weight.device), self.spread.to(weight.device))
+        return found
 
     def stream(self, dataset: RecordDataset, batch_size: int) -> Stream:
         """Leave out the pictures that no class is known of.
@@ -154,7 +183,7 @@ class Segmentation(Objective):
             ``{"loss"}``, nats, and, where Dice counts, ``cross_entropy`` and ``dice``.
         """
         mask = batch["mask"]
-        logits = self.model.pixel_logits(batch["image"], batch.get("days"))
+        logits = self._logits(batch["image"], batch.get("days"))
         # Weights are part of learning, not of what is measured.
         weight = self.class_weight if self.training else None
         sums = losses.pixel_sums(logits, mask, class_weight=weight)
@@ -164,6 +193,14 @@ class Segmentation(Objective):
         dice = losses.soft_dice(*self._everyone(losses.overlap_sums(logits, mask)))
         loss = entropy + self.dice_weight * dice
         return {"loss": loss, "cross_entropy": entropy, "dice": dice}
+
+    def _logits(self, image: Tensor, days: Tensor | None) -> Tensor:
+        if self.centre is None or self.spread is None:
+            return self.model.pixel_logits(image, days)
+        assert self.model.pixel_classifier is not None
+        maps = (self.model.pixel_maps(image, days) - self.centre) / self.spread
+        logits: Tensor = self.model.pixel_classifier(maps)
+        return logits
 
     def _everyone(self, sums: tuple[Tensor, ...]) -> list[Tensor]:
         """Join the sums of the pictures of all processes, of which some know more pixels."""

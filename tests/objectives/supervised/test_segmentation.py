@@ -182,6 +182,56 @@ def test_linear_moves_the_classifier_and_nothing_else(mode, tmp_path):
         assert {"pixel_classifier.weight", "image.net.0.weight", "image.net.3.bias"} <= moved
 
 
+def flat_maps(scale):
+    """Bring the maps of the tiny encoder far from mean 0 and spread 1."""
+    made = dense.model()
+    with torch.no_grad():
+        made.image.net[3].weight.mul_(scale)
+        made.image.net[3].bias.copy_(torch.linspace(-3, 3, 8))
+    return made
+
+
+def linear(scale, **options):
+    made = make_objective("segmentation", flat_maps(scale), mode="linear", **options)
+    made.fit(DATA)
+    return made.train()
+
+
+def test_linear_learns_on_maps_of_mean_0_and_spread_1():
+    made, plain = linear(0.01), make_objective("segmentation", flat_maps(0.01))
+    given = made.draw(batch(), source())
+    maps = plain.model.pixel_maps(DATA.__getitems__(list(range(24)))["image"]).detach()
+    torch.testing.assert_close(made.centre, maps.mean(dim=(0, 2, 3))[:, None, None])
+    want = maps.transpose(0, 1).flatten(1).std(dim=1, correction=0)
+    torch.testing.assert_close(made.spread.flatten(), want, rtol=1e-3, atol=0)
+    # The start is the model's own, and a second look at the records changes nothing.
+    start = plain(given)["loss"]
+    torch.testing.assert_close(made(given)["loss"], start, rtol=1e-4, atol=1e-5)
+    made.fit(DATA)
+    torch.testing.assert_close(made(given)["loss"], start, rtol=1e-4, atol=1e-5)
+
+
+def test_linear_answers_as_it_learned_and_whatever_the_scale_of_maps():
+    losses = []
+    for scale in (1.0, 0.01):
+        made = linear(scale, augmentation=None)
+        weights = made.model.pixel_classifier.parameters()
+        optimizer, given = torch.optim.Adam(weights, 0.05), made.draw(batch(), source())
+        for _ in range(60):
+            optimizer.zero_grad()
+            made(given)["loss"].backward()
+            optimizer.step()
+        losses.append(made(given)["loss"].item())
+        answers = made.settled(made.model)
+        assert answers is not made.model
+        logits = answers.pixel_logits(given["image"]).movedim(1, -1)[given["mask"] >= 0]
+        found = torch.nn.functional.cross_entropy(logits, given["mask"][given["mask"] >= 0])
+        assert found.item() == pytest.approx(losses[-1], rel=1e-3)
+    assert losses[0] == pytest.approx(losses[1], rel=0.1) and losses[1] < 0.9
+    full = objective()
+    assert full.settled(full.model) is full.model
+
+
 def test_it_learns_the_fields_and_tells_of_it(tmp_path):
     result = train(dense.config(training={"epochs": 20}), run_dir=tmp_path / "run")
     last = result.history[-1]
