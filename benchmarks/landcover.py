@@ -44,9 +44,11 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
     "class_frequency": [{}],
     "nearest_records": [
         {"k": k, "mass": mass}
-        for k, mass in itertools.product((3, 10, 30, 100, 300, 1000), (0.5, 5.0))
+        for k, mass in itertools.product((10, 100, 300, 1000, 3000), (0.5, 5.0))
     ],
-    "kernel_density": [{"bandwidths_km": h, "mass": 1.0} for h in ([5.0], [10.0], [30.0], [100.0])],
+    "kernel_density": [
+        {"bandwidths_km": [h], "mass": 1.0} for h in (5.0, 10.0, 30.0, 50.0, 100.0, 200.0)
+    ],
 }
 COLUMNS = {
     "macro_ap": "macro AP",
@@ -56,6 +58,8 @@ COLUMNS = {
     "log_loss_countries": "log-loss, mean of countries",
 }
 LOWER_IS_BETTER = {"log_loss", "log_loss_countries"}
+# What the recipe was made for: ahead of both ways of counting what is near, on both splits.
+AIMS, RIVALS = ("macro_ap", "macro_ap_countries"), ("nearest_records", "kernel_density")
 # Records that are asked about, drawn from the test and the validation part.
 ASKED, ASKED_IN_VAL = 6_000, 1_000
 DRAWS, FLOOR = 100, 1e-6
@@ -321,13 +325,17 @@ def tables(
             numbers[name] = {**columns, "seconds": seconds, "options": chose}
             if name == MODEL:
                 continue
-            gain = gains(recipes[MODEL][0], runs[0], draws)
-            numbers[name]["landcover_better_by"] = gain
-            better.append([f"than {name}", *(_interval(gain[key]) for key in COLUMNS)])
+            pairs = list(zip(recipes[MODEL], runs, strict=True))
+            found = [gains(ours, theirs, draws) for ours, theirs in pairs]
+            numbers[name]["landcover_better_by"] = found
+            better += [
+                [f"than {name}, seed {seed}", *(_interval(gain[key]) for key in COLUMNS)]
+                for seed, gain in zip(SEEDS[split], found, strict=False)
+            ]
         records = recipes[MODEL][0]["records"].tolist()
         parts.append(f"## {split}: learned from {records[0]:,} records, test {records[1]:,}")
         parts.append(markdown([f"{split} split", *COLUMNS.values(), "seconds"], rows))
-        parts.append(markdown([f"{MODEL} better, seed 0", *COLUMNS.values()], better))
+        parts.append(markdown([f"{MODEL} better", *COLUMNS.values()], better))
         parts.append(_verdict(numbers))
         parts.append(_options(numbers))
         data[split] = numbers
@@ -341,14 +349,19 @@ def _interval(gain: tuple[float, float, float]) -> str:
 
 
 def _verdict(numbers: Mapping[str, Any]) -> str:
-    """Say where the model is behind in the mean of the seeds."""
-    lost = []
+    """Say which aims are met in the mean of the seeds, and where the model is behind."""
+    met, missed, lost = [], [], []
     for name, told in numbers.items():
         for key, heading in COLUMNS.items():
             own, other = (sum(n[key]) / len(n[key]) for n in (numbers[MODEL], told))
             behind = own > other if key in LOWER_IS_BETTER else own < other
-            lost += [f"{heading} against {name} ({own - other:+.3f})"] if behind else []
-    return f"Not won: {'; '.join(lost)}." if lost else f"`{MODEL}` is ahead in every column."
+            words = f"{heading} against {name} ({own - other:+.3f})"
+            lost += [words] if behind else []
+            if name in RIVALS and key in AIMS:
+                (met if own > other else missed).append(words)
+    aims = [f"Aims {how}: {'; '.join(a)}." for how, a in (("met", met), ("missed", missed)) if a]
+    rest = f"Not won: {'; '.join(lost)}." if lost else f"`{MODEL}` is ahead in every column."
+    return " ".join([*aims, rest])
 
 
 def _options(numbers: Mapping[str, Any]) -> str:
@@ -374,12 +387,15 @@ def main() -> None:
         "BigEarthNet's table of 549,488 patches in ten countries, 19 classes. `tile + 10 km`: no"
         f" Sentinel-2 tile in two parts, {TEST:.0%} of the records for test and {VAL:.0%} for"
         " validation, and no training record within 10 km of one of either, as tiles overlap at"
-        " their edges. One seed of split and training; others were not run. The recipe was chosen"
-        " on these validation records, never on the test, and so are the options of the baselines."
-        " `official`:"
-        " the published parts, where 47 of 54 tiles hold all three parts, so that neighbours 1.2 km"
-        f" away are learned from. Asked about {asked:,} records drawn from each test. AP: average"
-        " precision; macro: mean of classes; of countries: mean of the ten, or of those in the"
+        " their edges. One seed of split and training: another deals other tiles for test, and"
+        " what it would say was not measured. The recipe was chosen on these validation records,"
+        " never on the test, and so are the options of the baselines. Students of a kernel density"
+        " and means of many networks, tried on other dealings of the tiles that this test leaves"
+        " over, were not ahead of a kernel density of 50 km in both macro averages by more than"
+        " 0.005."
+        " `official`: the published parts, where 47 of 54 tiles hold all three, so that"
+        f" neighbours 1.2 km away are learned from. Asked about {asked:,} records drawn from each"
+        " test. AP: average precision; macro: mean of classes; of countries: mean of the ten, or of those in the"
         f" test, over classes that {LEAST} asked records or more have there (Finland alone is 39 %"
         " of the records). Log-loss: binary, nats, mean of classes. In brackets the 95 % interval"
         f" of the advantage over {DRAWS} resamples of 1° cells; bold where it excludes 0. Seconds"
