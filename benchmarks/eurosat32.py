@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from csp_core.data.images import FileImages, ImageDataset, MemoryImages, read_shared
+from csp_core.data.image_files import FileImages, read_shared
+from csp_core.data.images import ImageDataset, MemoryImages
 from csp_core.data.sets.eurosat import ARCHIVES, load_eurosat
 from csp_core.data.sets.eurosat_places import PLACES
 from csp_core.files import atomic_directory, atomic_path, read_json, write_json

@@ -167,7 +167,7 @@ def answers(cell: Cell, test: ImageDataset) -> np.ndarray:
     model = fine_tune(cell.row, seed, each, dict(cell.settings))
     if cell.row == PLACE:
         return model.prior(batch["lonlat"]).argmax(dim=1).numpy()
-    return model.image_prior(batch["image"], batch["days"]).argmax(dim=1).numpy()
+    return model.image_prior(batch["image"], days=batch["days"]).argmax(dim=1).numpy()
 
 
 def raw(image: torch.Tensor) -> np.ndarray:

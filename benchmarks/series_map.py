@@ -59,8 +59,8 @@ def shares(row: str, image: torch.Tensor, days: torch.Tensor, quick: bool) -> np
         trees.fit(raw(seen["image"]), learned.label.numpy())
         return np.asarray(trees.predict_proba(raw(image)))
     model = model_of(row, quick)
-    found = [model.image_prior(*some) for some in
-             zip(image.split(CHUNK), days.split(CHUNK), strict=True)]  # fmt: skip
+    parts = zip(image.split(CHUNK), days.split(CHUNK), strict=True)
+    found = [model.image_prior(some, days=dates) for some, dates in parts]
     return torch.cat(found).numpy()
 
 

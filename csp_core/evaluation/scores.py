@@ -93,7 +93,7 @@ def image_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Te
     found = []
     for image, days in _images(dataset, rows):
         days = None if days is None else days.to(device)
-        found.append(model.image_logits(image.to(device), days).float().cpu())
+        found.append(model.image_logits(image.to(device), days=days).float().cpu())
     return torch.cat(found) if found else torch.empty(0, len(model.classes))
 
 

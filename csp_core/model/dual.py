@@ -208,7 +208,7 @@ class DualEncoder(PixelAnswers):
         logits: Tensor = self.classifier(self.embed_location(lonlat, date, hour))
         return logits
 
-    def image_logits(self, image: Tensor, days: Tensor | None = None) -> Tensor:
+    def image_logits(self, image: Tensor, *, days: Tensor | None = None) -> Tensor:
         """Score every class on images.
 
         Args:
@@ -234,7 +234,7 @@ class DualEncoder(PixelAnswers):
         logits: Tensor = self.image_classifier(see(self.image, image, days))
         return logits
 
-    def image_prior(self, image: Tensor, days: Tensor | None = None) -> Tensor:
+    def image_prior(self, image: Tensor, *, days: Tensor | None = None) -> Tensor:
         """Compute the calibrated P(class | image).
 
         Args:
@@ -247,7 +247,8 @@ class DualEncoder(PixelAnswers):
         with evaluating(self):
             first = next(self.parameters())
             days = None if days is None else days.to(first.device)
-            logits = self.divided(self.image_logits(image.to(first.device), days), IMAGE).float()
+            found = self.image_logits(image.to(first.device), days=days)
+            logits = self.divided(found, IMAGE).float()
             sets = self.prior_kind == "probability"
             value = logits.sigmoid() if sets else logits.softmax(dim=1)
         return value.cpu()
@@ -265,7 +266,7 @@ class DualEncoder(PixelAnswers):
         divisors = self.calibration.divisors(answer)
         return logits / (divisors if isinstance(divisors, float) else logits.new_tensor(divisors))
 
-    def embed_image(self, image: Tensor, days: Tensor | None = None) -> Tensor:
+    def embed_image(self, image: Tensor, *, days: Tensor | None = None) -> Tensor:
         """Project images into the shared space.
 
         Args:

@@ -34,9 +34,8 @@ class Objective(nn.Module):
     says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
     teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind, ``masks``
-    whether they are masks of pixels;
-    ``prior_kind`` what the model then answers, None where the records decide that;
-    ``example_options`` are a small form for trying it out.
+    whether they are masks of pixels; ``prior_kind`` what the model then answers, None where the
+    records decide that; ``example_options`` are a small form for trying it out.
 
     An objective owns its state. Layers of its own are trained beside the model; its buffers that
     are persistent (a queue, a threshold, statistics) and copies that follow the model (a teacher,
@@ -320,20 +319,18 @@ class Objective(nn.Module):
         return losses
 
     def counted(self, batch: Batch) -> int:
-        """Count what the losses of a batch are means over, so that batches can be put together.
+        """Count what the losses of a batch are means over: known labels or pixels, or records.
 
         Args:
             batch: A batch as ``draw`` gave it.
 
         Returns:
-            The number of known labels, entries of label sets or pixels of masks, or of records if
-            it needs none.
+            The number.
         """
         if "labels" not in self.learns_from:
             return len(batch["lonlat"])
-        if self.masks:
-            return int((batch["mask"] >= 0).sum())
-        return int((batch.get("labels", batch["label"]) >= 0).sum())
+        known = batch["mask"] if self.masks else batch.get("labels", batch["label"])
+        return int((known >= 0).sum())
 
     def measured_weights(
         self, model: DualEncoder, layers: Mapping[str, Tensor]

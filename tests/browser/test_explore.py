@@ -105,7 +105,7 @@ def test_the_list_is_narrowed_and_ordered(app: str, open_page: OpenPage) -> None
 def test_a_model_opens_where_it_knows_much_and_in_its_words(app: str, open_page: OpenPage) -> None:
     page = open_page(f"{app}?model=eurosat")
     expect(page.get_by_role("heading", level=1)).to_have_text(
-        "Which kinds of land cover are recorded here?"
+        "Which kinds of land cover are mapped here?"
     )
     expect(page.get_by_text("Land cover of Europe: ten kinds")).to_be_visible()
     expect(heading(page)).to_have_text("Near Amsterdam, Netherlands")
@@ -125,7 +125,7 @@ def test_a_greeting_is_closed_for_good_and_the_tour_goes_on(app: str, open_page:
     expect(greeting).to_have_count(0)
     page.get_by_role("link", name="About", exact=True).first.click()
     expect(page).to_have_title("About · CSP Explorer")
-    for step in ("2. Range map", "3. Photo", "4. Clusters", "5. Train"):
+    for step in ("2. Range map", "3. Photo", "4. Segment", "5. Clusters", "6. Train"):
         expect(page.get_by_role("link", name=step)).to_be_visible()
     page.get_by_role("link", name="2. Range map").click()
     expect(greeting).to_contain_text("Hatched parts have too few recordings to say")

@@ -65,8 +65,10 @@ def test_days_reach_the_encoder_and_dates_that_are_not_there_do_not_matter():
     changed[:, 3] = 9.0
     assert torch.equal(found, see(ByDay(), changed, batch["days"]))
     own = model("image_softmax")
-    logits = own.image_logits(batch["image"], batch["days"])
-    torch.testing.assert_close(own.image_prior(batch["image"], batch["days"]), logits.softmax(1))
+    logits = own.image_logits(batch["image"], days=batch["days"])
+    torch.testing.assert_close(
+        own.image_prior(batch["image"], days=batch["days"]), logits.softmax(1)
+    )
 
 
 @pytest.mark.parametrize("name", ["image_softmax", "csp_mc", "csp_nce", "csp_mse"])

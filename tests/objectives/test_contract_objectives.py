@@ -511,6 +511,7 @@ def test_options_out_of_range(name, options, says):
 
 def test_unknown_objective():
     with pytest.raises(
-        UnknownNameError, match="csp_nce, defixmatch, fixmatch, freematch, geo_prior"
+        UnknownNameError,
+        match="csp_nce, defixmatch, dense_contrast, fixmatch, freematch, geo_prior",
     ):
         make_objective("hinge", objective("softmax").model)

@@ -188,7 +188,7 @@ class Contrastive(Pairs):
                 )
         place, again, random = self._embed_places(batch)
         days = batch.get("days")
-        image = self.model.embed_image(batch["image"], days) if self.sees_images else None
+        image = self.model.embed_image(batch["image"], days=days) if self.sees_images else None
         # Similarities are divided by small temperatures: half precision is too coarse for them.
         with torch.autocast(place.device.type, enabled=False):
             parts = self._parts(batch, place.float(), again.float(), image, random)

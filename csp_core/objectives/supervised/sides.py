@@ -137,7 +137,7 @@ class TwoSides(Objective):
         """
         truth, parts = batch["labels" if self.label_sets else "label"], {}
         if "image" in self.sides:
-            logits = self.model.image_logits(batch["image"], batch.get("days"))
+            logits = self.model.image_logits(batch["image"], days=batch.get("days"))
             parts["image"] = self.compare(logits, truth)
         if "location" in self.sides:
             known = ~batch["lonlat"].isnan().any(dim=1)

@@ -160,17 +160,12 @@ def draw_maps(
     failed: dict[str, str] = {}
     for group, target in zip(groups, targets, strict=True):
         name = group[0].name
+        how: dict[str, Any] = {"days": days, "drawing": drawing}
+        if wanted.probabilities:
+            how["probabilities"] = _beside(target)
         try:
-            report = draw_map(
-                model,
-                group,
-                target,
-                legend,
-                days=days,
-                drawing=drawing,
-                probabilities=_beside(target) if wanted.probabilities else None,
-                progress=None if progress is None else _named(progress, name),
-            )
+            told = None if progress is None else _named(progress, name)
+            report = draw_map(model, group, target, legend, progress=told, **how)
             maps.append(report)
         except CspError as error:
             if len(groups) == 1:
