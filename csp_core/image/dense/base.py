@@ -35,7 +35,7 @@ class DenseEncoder(ImageEncoder):
     @property
     def scale(self) -> Bands | PixelEncoder:
         """Whatever holds the mean and standard deviation of the bands."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define scale.")
 
     @property
     def mean(self) -> Tensor:
@@ -79,7 +79,7 @@ class DenseEncoder(ImageEncoder):
         Raises:
             ConfigError: If images or days do not fit.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define dense_maps.")
 
     def forward(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Average over the pixels of images.
@@ -104,7 +104,7 @@ class PictureEncoder(DenseEncoder):
     @property
     def level_channels(self) -> tuple[int, ...]:
         """Channels of each map that ``encode`` gives, finest first."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define level_channels.")
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Compute maps of features.
@@ -115,7 +115,7 @@ class PictureEncoder(DenseEncoder):
         Returns:
             Maps ``(N, C, H', W')``, finest first, the first of them of the image's own size.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define encode.")
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor:
         """Turn maps of features into what is known of each pixel.
@@ -126,7 +126,7 @@ class PictureEncoder(DenseEncoder):
         Returns:
             ``(N, dim, H, W)``.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define decode.")
 
     def dense_maps(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Describe each pixel of images of one date; their days do not matter.
