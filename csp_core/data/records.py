@@ -208,9 +208,10 @@ class RecordDataset(Dataset[Sample]):
             if not given:
                 unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
                 object.__setattr__(self, name, unknown)
-        columns = ("lonlat", "label", "date", "hour", "recorder", "caption")
+        columns = ("lonlat", "label", "date", "caption", "hour", "recorder")
         if len({len(getattr(self, name)) for name in columns}) > 1:
-            raise BadRecordError(f"{', '.join(columns)} need the same number of rows.")
+            told = f"{', '.join(columns[:-1])} and {columns[-1]}"
+            raise BadRecordError(f"{told} need the same number of rows.")
         self._check_sets()
         check_column(self.captions, self.caption)
 
