@@ -20,8 +20,8 @@ from csp_core.objectives.dense.checks import check_pixels
 from csp_core.objectives.dense.parts import CellQueue, momentum_at
 from csp_core.runs import RunDir
 from csp_core.training import train
-from tests import dense_model, small
-from tests.dense_model import TinyDense
+from tests import dense, small
+from tests.dense import TinyDense
 from tests.processes import run_two
 
 DATA = small.pictures(side=24)
@@ -30,7 +30,7 @@ OPTIONS = {"points": 16, "head_dim": 8}
 
 @pytest.fixture(scope="module", autouse=True)
 def maps_in_the_table():
-    with dense_model.in_the_table():
+    with dense.in_the_tables():
         yield
 
 
@@ -236,14 +236,16 @@ def test_series_are_compared_across_their_dates():
             return {**DATA[index], "image": image[index], "days": dates[index]}
 
     given = {**batch(), "image": image[:8], "days": dates[:8]}
-    made = make(TinyDense(8, takes_series=True), data=Series(), views={"dates": [3]})
+    made = make(TinyDense(8), data=Series(), views={"dates": [3]})
     drawn = made.draw(given, source())
     assert drawn["image"].shape[1] == drawn["view_days"].shape[1] == 3
     assert not (drawn["days"][:, :, None] == drawn["view_days"][:, None]).any()
     first = step(made, 0, given)["loss"]
     assert first.isfinite() and first > 0
+    of_one_date = TinyDense(8)
+    of_one_date.takes_series = False
     with pytest.raises(ConfigError, match="series of dates, and the image encoder takes one date"):
-        make(data=Series())
+        make(of_one_date, data=Series())
 
 
 U_NET = {"backbone": {"name": "small_convnet", "width": 8}, "width": 8}
@@ -367,9 +369,9 @@ SCRIPT = """
 import sys
 from csp_core.config import load_config
 from csp_core.training import train
-from tests.dense_model import in_the_table
+from tests.dense import in_the_tables
 
-with in_the_table():
+with in_the_tables():
     train(load_config(sys.argv[1]), run_dir=sys.argv[2])
 """
 

@@ -13,7 +13,7 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.training.validate import validate
 from tests import dense, small
-from tests.dense_model import TinyDense
+from tests.dense import TinyDense
 from tests.losses.test_dense import LABEL, t
 
 DATA = dense.masked(small.pictures())
