@@ -7,14 +7,14 @@ import io
 import runpy
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pytest
 import rasterio
-import streamlit as st
 from PIL import Image
 from rasterio.io import MemoryFile
 from streamlit.testing.v1 import AppTest
@@ -22,13 +22,11 @@ from streamlit.testing.v1 import AppTest
 from csp_core.data.pictures.scene import open_scene
 from csp_core.files import ASSETS
 from csp_core.raster.scenes import PROBABILITIES
-from csp_core.store import catalog
 from segment import answer, chosen, files
 from shared import resources
 from tests.pixel_model import MASK, VALLEY, save_pixel_model
 from tests.toy import save_toy_model
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 Open = Callable[..., AppTest]
 
 
@@ -41,19 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(*, folder: Path = models, **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(folder))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=60).run()
-        app.switch_page("views/segment.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
-    yield start
-    st.cache_data.clear()
+def open_page(models: Path, open_view: Open) -> Open:
+    return partial(open_view, "segment", folder=models)
 
 
 def texts(app: AppTest) -> str:
