@@ -24,32 +24,39 @@ NAMES = ("ground", "water", "wood", "roof")
 
 
 class TinyDense(ImageEncoder):
-    """Two 3×3 convolutions, which keep height and width; of series, the mean over their dates."""
+    """Two 3×3 convolutions; of series, the mean over the dates that there are.
+
+    Args:
+        dim: Numbers for each cell.
+        bands: Channels of an image.
+        stride: Side of a cell in pixels.
+    """
 
     dense = True
     takes_series = True
 
-    def __init__(self, dim: int = 8, bands: int = 3) -> None:
+    def __init__(self, dim: int = 8, bands: int = 3, *, stride: int = 1) -> None:
         super().__init__(dim, bands)
+        self.stride = stride
         self.net = nn.Sequential(
             nn.Conv2d(bands, dim, 3, 1, 1),
             nn.GroupNorm(2, dim),
             nn.ReLU(),
             nn.Conv2d(dim, dim, 3, 1, 1),
+            nn.AvgPool2d(stride),
         )
 
     def dense_maps(self, image: Tensor, days: Tensor | None = None) -> Tensor:
-        """Give ``(N, dim, H, W)``."""
+        """Embed ``(N, C, H, W)`` or ``(N, T, C, H, W)`` as ``(N, dim, H, W)``, in cells."""
         if image.ndim == 5:
             known = torch.ones(image.shape[:2]) if days is None else (~days.isnan()).float()
             each = self.net(to_unit(image).flatten(0, 1)).unflatten(0, image.shape[:2])
-            return (each * known[:, :, None, None, None]).sum(dim=1) / known.sum(dim=1)[
-                :, None, None, None
-            ]
+            weight = known[:, :, None, None, None]
+            return (each * weight).sum(dim=1) / weight.sum(dim=1)
         return self.net(to_unit(image))
 
     def forward(self, image: Tensor, days: Tensor | None = None) -> Tensor:
-        """Give ``(N, dim)``, the mean over the pixels."""
+        """Give ``(N, dim)``, the mean over the cells."""
         return self.dense_maps(image, days).mean(dim=(2, 3))
 
 

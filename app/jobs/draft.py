@@ -12,7 +12,7 @@ import streamlit as st
 import yaml
 
 from csp_core.config import set_key
-from csp_core.config.presets import preset, preset_file, settings_of
+from csp_core.config.presets import preset, preset_file, presets_of, settings_of
 from csp_core.data import DATASETS
 from csp_core.errors import CspError
 
@@ -44,6 +44,12 @@ def base() -> tuple[str, str]:
 def begin(data_set: str, name: str) -> None:
     """Begin anew from a preset."""
     replace(preset(data_set, name), (data_set, name))
+
+
+def first_preset(data_set: str, wanted: str = DEFAULT_PRESET) -> str:
+    """Name the preset to begin from: the wanted one, or else the quickest that there is."""
+    presets = presets_of(data_set)
+    return next(name for name in (wanted, DEFAULT_PRESET, *presets) if name in presets)
 
 
 def replace(tree: Mapping[str, Any], began: tuple[str, str] | None = None) -> None:

@@ -84,7 +84,7 @@ def _begin(set_key: str | None, preset_key: str | None) -> None:
     data_set, name = draft.base()
     data_set = st.session_state[set_key] if set_key else data_set
     name = st.session_state[preset_key] if preset_key else name
-    draft.begin(data_set, name if name in presets_of(data_set) else draft.DEFAULT_PRESET)
+    draft.begin(data_set, draft.first_preset(data_set, name))
 
 
 def _upload() -> None:

@@ -14,7 +14,7 @@ from csp_core.errors import CspError
 from csp_core.files import parse_yaml
 from csp_core.runs.jobs import Job
 from jobs import listing
-from jobs.draft import DEFAULT_PRESET, DEFAULT_SET, flow
+from jobs.draft import DEFAULT_SET, first_preset, flow
 from jobs.sparks import losses, spark
 from jobs.start import launch
 from shared import style
@@ -22,7 +22,7 @@ from shared.widgets import TRAIN_PAGE
 from shared.words import escape_markdown
 
 # Data sets that are drawn on the spot.
-WITHOUT_FILES = ("demo",)
+WITHOUT_FILES = ("demo", "phenology")
 # What the numbers in masks of tiles mean, which no preset can know: by option, with its label.
 MASKS = {"classes": "Classes: number in the masks, name", "ignored": "Numbers that are no class"}
 # Where nothing is given, the folder's own table tells.
@@ -52,7 +52,7 @@ def draw_launcher() -> None:
     name = st.selectbox(
         "Preset",
         presets,
-        list(presets).index(DEFAULT_PRESET),
+        list(presets).index(first_preset(data_set)),
         key="jobs-preset",
         help="\n".join(f"- **{key}**: {value}" for key, value in presets.items()),
     )

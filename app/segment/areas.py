@@ -79,7 +79,9 @@ def summary(answer: Answer) -> str:
     first = [one for one in order_of(seen.report.areas) if seen.report.areas[one].pixels][:2]
     empty, doubtful = seen.report.no_data, seen.report.doubtful
     parts = [f"{percent(seen.report.areas[one].share)} {seen.names[one]}" for one in first]
-    said = f"Most of it is {' and '.join(parts)}." if parts else "No pixel of it has data."
+    if not parts:
+        return "No pixel of it has data, so nothing can be said of it."
+    said = f"Most of it is {' and '.join(parts)}."
     if empty > 0.0005:
         said += f" {percent(empty)} of the picture has no data."
     return f"{said} {percent(doubtful)} is doubtful."

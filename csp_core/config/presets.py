@@ -23,6 +23,8 @@ PRESETS = {
     " on a few tiles.",
     "map": "The class of each pixel: all tiles are compared without their masks first, then the"
     " masks there are teach; minutes to an hour.",
+    "map of series": "The class of each pixel from series of pictures with masks; half a minute on"
+    " the invented fields, hours on PASTIS.",
 }
 # By preset, of data sets that have a file of their own; "" is for all others with one label a
 # record. A preset without that one is for the data sets named alone.
@@ -56,6 +58,10 @@ _FILES = {
     },
     "map in seconds": {"tiles": "presets/maps-seconds.yaml"},
     "map": {"tiles": "dense/tiles.yaml"},
+    "map of series": {
+        "pastis": "presets/pastis-maps.yaml",
+        "phenology": "presets/phenology-maps.yaml",
+    },
 }
 
 
@@ -74,12 +80,14 @@ def presets_of(data_set: str) -> dict[str, str]:
     Example:
         >>> list(presets_of("occurrences"))
         ['seconds', 'small', 'paper']
-        >>> "paper" in presets_of("bigearthnet")
-        False
+        >>> list(presets_of("phenology"))
+        ['map of series']
     """
     lookup("data set", DATASETS, data_set)
-    # Settings for any data set learn one label a record: of label sets they could only fail.
-    fitting = {data_set} if facts_of(data_set).label_sets else {data_set, ""}
+    # Settings for any data set learn one label a record: of label sets or masks they could only
+    # fail.
+    facts = facts_of(data_set)
+    fitting = {data_set} if facts.label_sets or facts.masks else {data_set, ""}
     return {name: told for name, told in PRESETS.items() if fitting & _FILES[name].keys()}
 
 

@@ -235,3 +235,16 @@ def has_masks(dataset: RecordDataset) -> bool:
         Whether they do.
     """
     return getattr(dataset, "masks", None) is not None
+
+
+def known_mask(batch: Batch) -> Tensor:
+    """Give the masks of a batch, unknown where its pictures have no data.
+
+    Args:
+        batch: A batch with masks.
+
+    Returns:
+        ``(N, H, W)`` int64, -1 where unknown.
+    """
+    mask = batch["mask"]
+    return mask.where(batch["valid"], -1) if "valid" in batch else mask

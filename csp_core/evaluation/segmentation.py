@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from csp_core.calibrate import fit_temperature
-from csp_core.data.images import has_masks
+from csp_core.data.images import has_masks, known_mask
 from csp_core.data.names import identity
 from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.errors import ConfigError
@@ -283,9 +283,7 @@ def _answers(
     each = image.numel() // max(1, image.shape[-3])
     for part in torch.split(rows, max(1, PIXELS_AT_ONCE // each)):
         batch = dataset.__getitems__(part.tolist())
-        truth = lookup[batch["mask"]]
-        if "valid" in batch:
-            truth = truth.where(batch["valid"], -1)
+        truth = lookup[known_mask(batch)]
         days = batch.get("days")
         days = None if days is None else days.to(device)
         logits = model.pixel_logits(batch["image"].to(device), days).float()

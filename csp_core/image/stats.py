@@ -79,12 +79,14 @@ class ImageStats:
         return len(self.mean) // len(TRAITS)
 
     @classmethod
-    def of(cls, images: Tensor) -> ImageStats:
+    def of(cls, images: Tensor, valid: Tensor | None = None) -> ImageStats:
         """Describe training images.
 
         Args:
             images: ``(N, C, H, W)`` of any kind an image encoder takes, in no order that matters;
                 some thousands are enough.
+            valid: ``(N, H, W)`` bool, where there is data; None for everywhere. An image without
+                any is left out.
 
         Returns:
             The description.
@@ -92,6 +94,8 @@ class ImageStats:
         Raises:
             BadRecordError: If there are fewer than 8 images, or fewer than 8 pixels a side.
         """
+        if valid is not None:
+            images, valid = (each[valid.flatten(1).any(dim=1)] for each in (images, valid))
         if len(images) < cls.FEWEST:
             raise BadRecordError(f"{len(images)} images cannot be described; give 8 or more.")
         if min(images.shape[2:]) < LEAST_SIDE:
@@ -99,7 +103,7 @@ class ImageStats:
                 f"Images of {images.shape[2]} × {images.shape[3]} pixels cannot be described; give"
                 f" at least {LEAST_SIDE} a side."
             )
-        traits = describe(images)
+        traits = describe(images, valid)
         mean = traits.mean(dim=0)
         spread = torch.cov(traits.T) + RIDGE * torch.eye(len(mean), dtype=traits.dtype)
         value, vector = torch.linalg.eigh(spread)
@@ -184,36 +188,55 @@ class ImageStats:
         return dict(vars(self))
 
 
-def describe(images: Tensor) -> Tensor:
-    """Describe images by eight numbers a band.
+def describe(images: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Describe images by eight numbers a band, over their pixels with data.
 
     Args:
         images: ``(N, C, H, W)`` of any kind an image encoder takes.
+        valid: ``(N, H, W)`` bool, where there is data, in each image somewhere; None for
+            everywhere.
 
     Returns:
         ``(N, 8C)`` float64 on the CPU, in the order of ``TRAITS``; contrast, detail and colour as
         logarithms.
     """
-    parts = torch.split(images, CHUNK)
+    there = images.new_ones((len(images), *images.shape[2:])) if valid is None else valid
+    parts = zip(torch.split(images, CHUNK), torch.split(there, CHUNK), strict=True)
     # A file of 8 bits holds nothing beyond [0, 1], and must not look strange for it.
-    return torch.cat([_describe(to_unit(some).double().clamp(0, 1)) for some in parts]).cpu()
+    found = [_describe(to_unit(some).double().clamp(0, 1), own.double()) for some, own in parts]
+    return torch.cat(found).cpu()
 
 
-def _describe(pixels: Tensor) -> Tensor:
-    steps, smaller = [], pixels
+def _describe(pixels: Tensor, there: Tensor) -> Tensor:
+    here = there[:, None]
+    pixels = torch.where(here > 0, pixels, 0)
+    steps, smaller, known = [], pixels, here
     for _ in range(3):
-        right = (smaller[..., 1:] - smaller[..., :-1]).abs().mean(dim=(2, 3))
-        down = (smaller[..., 1:, :] - smaller[..., :-1, :]).abs().mean(dim=(2, 3))
-        steps.append(right + down)
-        smaller = F.avg_pool2d(smaller, 2)
-    colour = (pixels - pixels.mean(dim=1, keepdim=True)).std(dim=(2, 3), correction=0)
-    ordered = pixels.flatten(2).sort(dim=2).values
-    fiftieth = ordered.shape[2] // 50
-    logs = [pixels.std(dim=(2, 3), correction=0), *steps, colour]
-    ends = [ordered[..., fiftieth], ordered[..., -1 - fiftieth]]
-    return torch.cat(
-        [pixels.mean(dim=(2, 3)), *(part.clamp_min(1e-4).log() for part in logs), *ends], dim=1
-    )
+        right = (smaller[..., 1:] - smaller[..., :-1]).abs()
+        down = (smaller[..., 1:, :] - smaller[..., :-1, :]).abs()
+        both = known[..., 1:] * known[..., :-1], known[..., 1:, :] * known[..., :-1, :]
+        steps.append(_mean(right, both[0]) + _mean(down, both[1]))
+        # A pixel of the smaller image is the mean of what there is of its four.
+        part = F.avg_pool2d(known, 2)
+        smaller = F.avg_pool2d(smaller * known, 2) / part.clamp_min(0.25)
+        known = (part > 0).to(part)
+    ordered = pixels.masked_fill(here == 0, torch.inf).flatten(2).sort(dim=2).values
+    number = there.flatten(1).sum(dim=1).long()[:, None, None].expand(-1, pixels.shape[1], 1)
+    fiftieth = number // 50
+    ends = [ordered.gather(2, at)[..., 0] for at in (fiftieth, number - 1 - fiftieth)]
+    mean = _mean(pixels, here)
+    colour = _spread(pixels - pixels.mean(dim=1, keepdim=True), here)
+    logs = [_spread(pixels, here), *steps, colour]
+    return torch.cat([mean, *(part.clamp_min(1e-4).log() for part in logs), *ends], dim=1)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    total: Tensor = (values * weight).sum(dim=(2, 3))
+    return total / weight.sum(dim=(2, 3)).clamp_min(1)
+
+
+def _spread(values: Tensor, weight: Tensor) -> Tensor:
+    return _mean((values - _mean(values, weight)[..., None, None]).square(), weight).sqrt()
 
 
 def _compared(own: float, least: float, most: float) -> str | None:

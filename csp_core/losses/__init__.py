@@ -29,6 +29,7 @@ from csp_core.losses.dense import (
     dense_negatives,
     match_info_nce,
     window_agreement,
+    window_pairs,
     window_similarities,
 )
 from csp_core.losses.pixels import overlap_sums, pixel_cross_entropy, pixel_sums, soft_dice
@@ -62,5 +63,6 @@ __all__ = [
     "weighted_binary_cross_entropy",
     "weighted_cross_entropy",
     "window_agreement",
+    "window_pairs",
     "window_similarities",
 ]

@@ -220,6 +220,21 @@ def window_agreement(label: Tensor, *, size: int = 3, unknown: int = -1) -> tupl
     return windows == centre, told
 
 
+def window_pairs(valid: Tensor, *, size: int = 3) -> Tensor:
+    """Tell which cells of the window around each have data, as it has itself.
+
+    Args:
+        valid: ``(B, H, W)`` bool, where there is data.
+        size: Side of the window in cells, odd.
+
+    Returns:
+        ``(B, H, W, K, K)`` bool; of what lies beyond the edge nothing is missing.
+    """
+    padded = F.pad(valid, (size // 2,) * 4, value=True)
+    windows = padded.unfold(1, size, 1).unfold(2, size, 1)
+    return windows & valid[..., None, None]
+
+
 def cscl(
     similarity: Tensor,
     agrees: Tensor,

@@ -113,13 +113,15 @@ def describe_images(model: DualEncoder, train_set: RecordDataset) -> ImageStats 
         return None
     number = _most(encoder, train_set, DESCRIBED)
     rows = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(0))[:number]
-    image = train_set.__getitems__(rows.sort().values.tolist()).get("image")
-    if image is None or image.ndim != 4 or len(image) < ImageStats.FEWEST:
+    batch = train_set.__getitems__(rows.sort().values.tolist())
+    image, valid = batch.get("image"), batch.get("valid")
+    if image is None or image.ndim != 4 or min(image.shape[2:]) < LEAST_SIDE:
         return None
-    if min(image.shape[2:]) < LEAST_SIDE:
+    known = number if valid is None else int(valid.flatten(1).any(dim=1).sum())
+    if known < ImageStats.FEWEST:
         return None
     mixed = torch.randperm(number, generator=torch.Generator().manual_seed(1))
-    return ImageStats.of(image[mixed])
+    return ImageStats.of(image[mixed], None if valid is None else valid[mixed])
 
 
 def _images_hash(dataset: RecordDataset) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -25,7 +25,6 @@ from range_map.threshold import overall_share, write_value
 from shared.glossary import GLOSSARY
 from shared.palette import LIGHT
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAIROBI = {"lat": "-1.3", "lon": "36.8"}
 CLASSES = ClassTable(
     ("Broad-leaved forest", "Pastures", "Inland waters"), counts=(150, 90, 30), records=200
@@ -76,19 +75,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(page: str, **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(models))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=90).run()
-        app.switch_page(f"views/{page}.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
-    yield start
-    st.cache_data.clear()
+def open_app(models: Path, open_view: Open) -> Open:
+    return partial(open_view, folder=models)
 
 
 def texts(app: AppTest) -> str:

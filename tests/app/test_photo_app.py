@@ -2,12 +2,12 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 import torch
 from PIL import Image
 from starlette.formparsers import MultiPartParser
@@ -16,11 +16,9 @@ from streamlit.testing.v1 import AppTest
 from csp_core import load_model, save_model
 from csp_core.data.pictures import read_photo
 from csp_core.files import ASSETS
-from csp_core.store import catalog
 from tests.photos import File, encode, exif_with, geotiff, odd_files, picture, placed_jpeg
 from tests.toy import save_demo_model, save_toy_model
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 # Where the second of the look-alikes lives, and what the two are called.
 ROCKIES = {"lat": "39", "lon": "-110"}
 GULF_NAME, ROCKIES_NAME = "synthetic fabula beta", "synthetic fabula gamma"
@@ -36,19 +34,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(*, folder: Path = models, **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(folder))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=60).run()
-        app.switch_page("views/photo.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
-    yield start
-    st.cache_data.clear()
+def open_page(models: Path, open_view: Open) -> Open:
+    return partial(open_view, "photo", folder=models)
 
 
 def texts(app: AppTest) -> str:
@@ -595,7 +582,7 @@ def test_uploads_stay_in_memory(open_page: Open, tmp_path: Path) -> None:
 def test_examples_are_what_their_script_makes(tmp_path: Path) -> None:
     import runpy
 
-    folder = MAIN.parents[1] / "assets" / "examples"
+    folder = ASSETS / "examples"
     script = runpy.run_path(str(folder / "make_examples.py"))
     script["main"](tmp_path)
     names = {path.name for path in tmp_path.iterdir()}

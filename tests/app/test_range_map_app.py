@@ -1,8 +1,9 @@
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -22,7 +23,6 @@ from csp_core.store import catalog, checkpoint
 from range_map.layer import Layer
 from tests.toy import NAIROBI, SPECIES, VIENNA, save_strange_models, save_toy_model
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 NAMES = [name for name, _, _ in SPECIES]
 
 Open = Callable[..., AppTest]
@@ -62,23 +62,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_app(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(*, folder: Path = models, page: str = "range_map", **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(folder))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=60).run()
-        app.switch_page(f"views/{page}.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
+def open_app(
+    models: Path, open_view: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Open:
     # With or without Leaflet the page says the same; the map itself is tested in a browser.
     (tmp_path / "leaflet.js").touch()
     monkeypatch.setenv("CSP_LEAFLET_DIR", str(tmp_path))
     monkeypatch.delenv("CSP_RECORDS", raising=False)
-    yield start
-    st.cache_data.clear()
+    return partial(open_view, page="range_map", folder=models)
 
 
 def texts(app: AppTest) -> str:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import runpy
-from collections.abc import Callable, Iterator
+import struct
+import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
-import streamlit as st
 from PIL import Image
 from rasterio.io import MemoryFile
 from streamlit.testing.v1 import AppTest
 
+from csp_core.data.pictures.scene import open_scene
 from csp_core.files import ASSETS
 from csp_core.raster.scenes import PROBABILITIES
-from csp_core.store import catalog
-from segment import files
-from segment.answer import Answer
+from segment import answer, chosen, files
 from shared import resources
 from tests.pixel_model import MASK, VALLEY, save_pixel_model
 from tests.toy import save_toy_model
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 Open = Callable[..., AppTest]
 
 
@@ -38,19 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(*, folder: Path = models, **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(folder))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=60).run()
-        app.switch_page("views/segment.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
-    yield start
-    st.cache_data.clear()
+def open_page(models: Path, open_view: Open) -> Open:
+    return partial(open_view, "segment", folder=models)
 
 
 def texts(app: AppTest) -> str:
@@ -62,7 +52,9 @@ def texts(app: AppTest) -> str:
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    return app.file_uploader(key="segment_file").set_value((name, content, "image/tiff")).run()
+    # The box is another one each time that it was emptied.
+    (box,) = [one for one in app.file_uploader if str(one.key).startswith("segment_file")]
+    return box.set_value((name, content, "image/tiff")).run()
 
 
 def geotiff(values: np.ndarray, *, metres: float = 10, crs: str | None = "EPSG:32652") -> bytes:
@@ -143,9 +135,7 @@ def test_an_upload_takes_the_place_of_the_example_and_goes_again(open_page: Open
 
 
 def test_a_picture_without_a_place_is_shown_without_a_map(open_page: Open) -> None:
-    app, stream = open_page(), io.BytesIO()
-    Image.fromarray(np.moveaxis(valley()[:, :96, :96], 0, -1)).save(stream, "PNG")
-    upload(app, "part.png", stream.getvalue())
+    app = upload(open_page(), "part.png", png(part()))
     said = texts(app)
     assert not app.exception and "shown without a map, and areas are counted in pixels" in said
     assert "On the map, pixels" in said and len(app.get("image")) == 1
@@ -154,27 +144,133 @@ def test_a_picture_without_a_place_is_shown_without_a_map(open_page: Open) -> No
     assert param(app, "row") == "5" and "Row 5, column 7." in texts(app)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("letter.tif", b"Dear bird", "no picture that can be read"),
-        ("large.tif", None, "2,100 × 2,100 pixels; up to 4,200,000 are taken here"),
-    ],
-)
-def test_what_is_no_scene_gets_one_sentence(
-    open_page: Open, name: str, content: bytes | None, says: str
-) -> None:
+def sparse(side: int) -> bytes:
+    """Give a small file whose header names an area of pixels that no machine holds."""
+    options = {"SPARSE_OK": "TRUE", "tiled": True, "compress": "DEFLATE", "crs": "EPSG:32652"}
+    size = {"count": 3, "height": side, "width": side, "dtype": "uint8"}
+    grid = rasterio.Affine(10, 0, 588_400, 0, -10, 4_150_700)
+    with MemoryFile() as memory:
+        memory.open(driver="GTiff", transform=grid, **size, **options).close()
+        return bytes(memory.read())
+
+
+def png(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.moveaxis(values, 0, -1).squeeze()).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def huge_png() -> bytes:
+    """Give a PNG whose header names 60,000 pixels a side, with its right checksum."""
+    content = png(np.zeros((3, 8, 8), np.uint8))
+    header = struct.pack(">II", 60_000, 60_000) + content[24:29]
+    return content[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + content[33:]
+
+
+def part() -> np.ndarray:
+    return valley()[:, :96, :96]
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+NO_PICTURE = "This is no picture that can be read: give a GeoTIFF, PNG, JPEG or JPEG 2000"
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "nothing.tif": (lambda: b"", NO_PICTURE),
+    "letter.tif": (lambda: b"Dear bird", NO_PICTURE),
+    "begins.tif": (lambda: geotiff(part())[:200], NO_PICTURE),
+    "cut.tif": (lambda: half(geotiff(valley())), "is cut short or damaged: copy it again."),
+    "cut.png": (lambda: half(png(part())), "is cut short or damaged: copy it again."),
+    "large.tif": (
+        lambda: geotiff(np.zeros((1, 2100, 2100), np.uint8)),
+        "2,100 × 2,100 pixels; up to 4,200,000 are taken here",
+    ),
+    "huge.tif": (lambda: sparse(60_000), "60,000 × 60,000 pixels; up to 4,200,000 are taken"),
+    "huge.png": (huge_png, "60,000 × 60,000 pixels; up to 100 megapixels are read"),
+    "waves.tif": (lambda: geotiff(part().astype(np.complex64)), "complex64 numbers: give real"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_what_is_no_scene_gets_one_sentence_and_the_page_goes_on(open_page: Open) -> None:
     app = open_page()
-    given = content or geotiff(np.zeros((1, 2100, 2100), np.uint8))
-    upload(app, name, given)
+    for name, (content, says) in REFUSED.items():
+        upload(app, name, content())
+        assert not app.exception, name
+        (said,) = [error.value.replace("\\", "") for error in app.error]
+        assert said.startswith(f"**{name}**: ") and says in said, said
+        assert "Most of it" not in texts(app) and not app.get("download_button"), name
+    # It can be put away, and what comes next is looked at.
+    app.button(key="segment-remove").click().run()
+    assert not app.error and "**invented** valley" in texts(app)
+    upload(app, "part.tif", geotiff(part()))
+    assert not app.error and not app.exception and "Most of it is" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["one.tif", "one.png", "two.tif"])
+def test_other_bands_are_shown_without_classes(open_page: Open, name: str) -> None:
+    values = part()[: 1 if "one" in name else 2]
+    app = upload(open_page(), name, png(values) if name.endswith("png") else geotiff(values))
+    number = "one band" if "one" in name else "2 bands"
     assert not app.exception and len(app.error) == 1
-    assert says in app.error[0].value.replace("\\", "") and "Most of it" not in texts(app)
-
-
-def test_other_bands_are_shown_without_classes(open_page: Open) -> None:
-    app = upload(open_page(), "two.tif", geotiff(valley()[:2]))
-    assert not app.exception and "has 2 bands, and model 'valley' takes 3" in texts(app)
+    assert f"has {number}, and model 'valley' takes 3" in texts(app)
     assert "Most of it" not in texts(app) and not app.get("download_button")
+    app.button(key="segment-remove").click().run()
+    assert not app.error and "Most of it" in texts(app)
+
+
+SHOWN: dict[str, tuple[Callable[[], bytes], str]] = {
+    "bare.tif": (lambda: geotiff(part(), crs=None), "does not say where it lies. So it is shown"),
+    "bare.png": (lambda: png(part()), "does not say where it lies. So it is shown"),
+    "deep.tif": (lambda: geotiff(part().astype(np.uint16) * 39), "96 × 96 pixels of 10 m"),
+    "signed.tif": (lambda: geotiff(part().astype(np.int16) * 39), "96 × 96 pixels of 10 m"),
+    "beyond.tif": (lambda: geotiff(beyond()), "5.2 % of the picture has no data"),
+    "empty.tif": (lambda: geotiff(np.full((3, 96, 96), np.nan, np.float32)), "No pixel of it has"),
+    "pixel.tif": (lambda: geotiff(part()[:, :1, :1]), "1 × 1 pixels of 10 m"),
+    "flat.tif": (lambda: geotiff(part(), metres=0), "has pixels without an area. So it is shown"),
+    "nowhere.tif": (lambda: geotiff(part(), crs="EPSG:4326"), "places that are not on Earth"),
+}
+
+
+def beyond() -> np.ndarray:
+    """Give numbers some of which 32 bits cannot hold."""
+    values = part().astype(np.float64) / 255
+    values[:, :5] = 1e300
+    return values
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_strange_scenes_are_looked_at(open_page: Open) -> None:
+    app = open_page()
+    for name, (content, says) in SHOWN.items():
+        upload(app, name, content())
+        assert not app.exception and not app.error, name
+        said = texts(app)
+        assert says in said and ("Most of it is" in said or name == "empty.tif"), (name, said)
+        rows = app.number_input(key="segment-row")
+        rows.set_value(rows.max).run()
+        app.number_input(key="segment-column").set_value(0).run()
+        told = "no data" if name == "empty.tif" else f"Row {int(rows.max)}, column 0"
+        assert not app.exception and told in texts(app), (name, texts(app))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("name", SHOWN)
+def test_strange_scenes_can_be_had_as_files(open_page: Open, name: str, tmp_path: Path) -> None:
+    open_page()
+    (info,) = [one for one in resources.models() if one.maps_pixels]
+    with open_scene(SHOWN[name][0](), name) as scene:
+        held = scene.hold(10**6)
+    said = answer._begin(info, chosen.placed("strange", name, held))
+    for suffix in files.KINDS:
+        path = tmp_path / f"map{suffix}"
+        path.write_bytes(files.file_of(suffix, said))
+        if suffix in (".tif", PROBABILITIES):
+            with rasterio.open(path) as file:
+                assert file.shape == (held.facts.height, held.facts.width)
+        elif suffix != ".csv":
+            assert bool(len(geopandas.read_file(path))) == (name != "empty.tif")
 
 
 def test_a_scene_that_the_model_is_not_for_is_said_to_be_so(open_page: Open) -> None:
@@ -216,13 +312,9 @@ def test_other_pages_do_not_offer_it(open_page: Open) -> None:
 
 
 def test_files_hold_what_the_page_says(open_page: Open, models: Path, tmp_path: Path) -> None:
-    import geopandas
-
-    from segment import answer, chosen
-
     open_page()
     (info,) = [one for one in resources.models() if one.maps_pixels]
-    said: Answer = answer._begin(info, chosen._example())
+    said: answer.Answer = answer._begin(info, chosen._example())
     written = {}
     for suffix in files.KINDS:
         written[suffix] = tmp_path / f"map{suffix}"

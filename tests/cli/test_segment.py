@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import geopandas
 import numpy as np
@@ -188,3 +192,41 @@ def test_dates_of_a_series(csp, tmp_path):
     bare = scenes.write(tmp_path / "bare.tif", values)
     fails(csp("segment", tmp_path / "series", *dates, bare, tmp_path / "m.tif"),
           "bare.tif names no day")  # fmt: skip
+
+
+def killed_while_it_writes(arguments, folder):
+    """Start the command, and kill it as soon as a part of a map is in its file."""
+    command = [sys.executable, "-m", "csp_core", "segment", *arguments]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(file.stat().st_size for file in folder.glob(".map.tif.*/raw.tif")):
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_killed_in_mid_run_it_leaves_nothing_half_written_and_runs_again(csp, models, tmp_path):
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(scenes.blocks(320, 400)), nodata=0)
+    names = ("map.tif", "map_probabilities.tif", "fields.gpkg", "areas.csv")
+    out, probabilities, polygons, areas = (tmp_path / "out" / name for name in names)
+    out.parent.mkdir()
+    areas.write_text("of an earlier run")
+    arguments = [models / "fields", scene, out, "--window", "64", "--overlap", "32"]
+    arguments += ["--polygons", polygons, "--areas", areas, "--probabilities"]
+    killed_while_it_writes(list(map(str, arguments)), out.parent)
+    assert not any(file.exists() for file in (out, probabilities, polygons))
+    assert areas.read_text() == "of an earlier run"
+    code, _, _ = csp("segment", *arguments)
+    assert code == 0
+    with rasterio.open(out) as file:
+        found = file.read(1)
+    assert found.shape == (320, 400) and set(np.unique(found)) <= {30, 50, 70}
+    with rasterio.open(probabilities) as file:
+        assert file.count == 3 and (file.read().sum(axis=0, dtype=int) > 190).all()
+    for row in csv.DictReader(areas.read_text().splitlines()):
+        assert float(row["share"]) == (found == int(row["number"])).mean()
+    assert len(geopandas.read_file(polygons))

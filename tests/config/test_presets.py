@@ -16,7 +16,7 @@ from csp_core.data.sets.facts import facts_of
 from csp_core.errors import UnknownNameError
 from csp_core.objectives import OBJECTIVES
 from csp_core.training import train
-from tests.data.sets import tiles
+from tests.data.sets import pastis, series, tiles
 
 MAPS = ["map in seconds", "map"]
 PAIRS = [(data_set, name) for data_set in DATASETS for name in presets_of(data_set)]
@@ -58,7 +58,7 @@ def test_the_objective_of_a_preset_learns_what_the_data_set_has(data_set: str, n
     assert config.objective is not None
     taken = OBJECTIVES[config.objective.name].label_sets
     # A record with a mask has neither a label nor a set.
-    masks = bool(config.data.options.get("masks"))
+    masks = name == "map of series" or bool(config.data.options.get("masks"))
     assert masks == (config.objective.name == "segmentation")
     assert taken in (None, facts_of(data_set).label_sets and not masks)
 
@@ -98,6 +98,32 @@ def test_the_presets_of_maps_learn_the_class_of_each_pixel(tmp_path: Path, name:
     assert (config.pretrain is not None) == (name == "map")
     result = train(config, run_dir=tmp_path / "run")
     assert result.state == "finished" and result.model.pixel_classifier is not None
+
+
+def test_series_with_masks_are_offered_what_learns_masks_of_series() -> None:
+    for data_set in ("pastis", "phenology"):
+        assert list(presets_of(data_set)) == ["map of series"]
+        with pytest.raises(UnknownNameError, match="map of series"):
+            preset(data_set, "seconds")
+    assert all(presets_of(data_set) for data_set in DATASETS)
+
+
+@pytest.mark.parametrize("data_set", ["pastis", "phenology", "series"])
+def test_the_presets_of_series_learn(tmp_path: Path, data_set: str) -> None:
+    for name in presets_of(data_set):
+        tree = preset(data_set, name)
+        # Few and small; what shape they are of stays as it is.
+        if data_set == "phenology":
+            tree["data"] |= {"size": 20, "side": 16}
+        else:
+            made = {"pastis": pastis, "series": series}[data_set].options(tmp_path / "data")
+            tree["data"] |= made
+        tree["training"] |= {"epochs": 1, "device": "cpu", "threads": 1}
+        if "small" in name or "paper" in name:
+            tree["model"]["location"] = {"name": "grid", "num_scales": 4}
+        result = train(parse_config(tree), run_dir=tmp_path / name)
+        assert result.state == "finished"
+        assert (result.model.pixel_classifier is None) == (data_set == "series")
 
 
 def test_settings_are_given_anew() -> None:

@@ -192,6 +192,11 @@ def test_cells_that_tell_nothing_are_left_out():
         [True, True, False],
         [False, False, False],
     ]
+    pairs = losses.window_pairs(label >= 0)
+    for row, column, u, v in torch.cartesian_prod(*map(torch.arange, (4, 4, 3, 3))).tolist():
+        y, x = row + u - 1, column + v - 1
+        there = not (0 <= y < 4 and 0 <= x < 4) or bool(label[0, y, x] >= 0)
+        assert pairs[0, row, column, u, v] == (there and bool(label[0, row, column] >= 0))
     similarity = losses.window_similarities(*released())
     found = losses.cscl(similarity, agrees, counts=told, positive_weight=0.5)
     terms = [

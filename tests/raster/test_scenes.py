@@ -370,6 +370,71 @@ def test_a_picture_over_the_antimeridian(model, legend, tmp_path):
     )
 
 
+# Reference system, grid but for its corner, and the place of that corner.
+OVER = {
+    "utm west": ("EPSG:32601", (30.0, 0, 0.0, 0, -30.0, 0.0), (179.995, 52.0)),
+    "utm east": ("EPSG:32660", (30.0, 0, 0.0, 0, -30.0, 0.0), (179.98, -16.0)),
+    "pacific mercator": ("EPSG:3832", (40.0, 0, 0.0, 0, -40.0, 0.0), (179.99, 60.0)),
+    "fiji": ("EPSG:3460", (50.0, 3.0, 0.0, 4.0, -50.0, 0.0), (179.985, -17.0)),
+    "degrees beyond 180": ("EPSG:4326", (0.001, 0, 0.0, 0, -0.001, 0.0), (179.97, -16.0)),
+    "degrees before -180": ("EPSG:4326", (0.001, 0, 0.0, 0, -0.001, 0.0), (-180.02, -16.0)),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_geojson_is_cut_at_the_antimeridian(name, model, legend, tmp_path):
+    crs, (a, b, _, d, e, _), corner = OVER[name]
+    x, y = corner
+    if crs != "EPSG:4326":
+        convert = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
+        x, y = convert.transform(*corner)
+    classes = scenes.blocks(60, 80, 20)
+    classes[20:60, 10:70], classes[30:35, 15:65] = 2, 0  # a large one with a hole
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(classes), crs=crs,
+                         grid=(a, b, x, d, e, y))  # fmt: skip
+    frames = {}
+    for ending in (".gpkg", ".geojson"):
+        wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / f"p{ending}")
+        draw_maps(model, [scene], wanted, legend)
+        frames[ending] = geopandas.read_file(wanted.polygons)
+    whole, cut = frames[".gpkg"], frames[".geojson"]
+    assert whole.total_bounds[2] > 180 or whole.total_bounds[0] < -180
+    low, _, high, _ = cut.total_bounds
+    assert low == -180 and high == 180 and cut.is_valid.all()
+    assert cut.area_m2.tolist() == pytest.approx(whole.area_m2.tolist(), rel=1e-12)
+    flat = [shapely.area(frame.geometry.array) for frame in (cut, whole)]
+    assert flat[0] == pytest.approx(flat[1], rel=1e-4)
+    # Pieces lie at the antimeridian, and none goes around the Earth.
+    pieces = cut.geometry.explode()
+    assert (pieces.bounds.maxx - pieces.bounds.minx).max() < 0.2
+    assert (pieces.bounds.maxx > 0).any() and (pieces.bounds.minx < 0).any()
+    ground = Ground(pyproj.CRS(crs).to_wkt(), (a, b, x, d, e, y), 60, 80)
+    for row in (2, 25, 32, 50):
+        for column in range(2, 80, 11):
+            lon, lat = map(float, ground.lonlat(row + 0.5, column + 0.5))
+            here = cut[cut.contains(shapely.Point((lon + 180) % 360 - 180, lat))]
+            assert here["class"].tolist() == [legend.names[classes[row, column]]]
+
+
+def test_the_world_from_greenwich_on_is_cut_in_geojson(model, legend, tmp_path):
+    classes = np.zeros((90, 180), dtype=np.int64)
+    classes[20:50, 40:90], classes[10:15, 80:100] = 2, 1
+    scene = scenes.write(tmp_path / "a.tif", scenes.colours(classes), crs="EPSG:4326",
+                         grid=(2.0, 0, 0.0, 0, -2.0, 90.0))  # fmt: skip
+    wanted = Wanted(tmp_path / "m.tif", polygons=tmp_path / "p.geojson")
+    report = draw_maps(model, [scene], wanted, legend).maps[0]
+    frame = geopandas.read_file(wanted.polygons)
+    assert tuple(frame.total_bounds) == (-180, -90, 180, 90) and frame.is_valid.all()
+    assert shapely.area(frame.geometry.array).sum() == pytest.approx(360 * 180)
+    assert frame.area_m2.sum() == pytest.approx(sum(area.counted for area in report.areas))
+    road = frame[frame["class"] == "road"].geometry.item()
+    assert road.equals(
+        shapely.union(shapely.box(160, 60, 180, 70), shapely.box(-180, 60, -160, 70))
+    )
+    wood = frame[frame["class"] == "wood"].geometry.item()
+    assert wood.equals(shapely.box(80, -10, 180, 50))
+
+
 # several scenes
 
 

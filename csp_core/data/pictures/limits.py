@@ -21,6 +21,8 @@ MAX_BLOCK_MEGABYTES = 256
 # Instruments have a few hundred bands; GDAL takes minutes to open 60,000.
 MAX_BANDS = 1000
 MAX_PAGES = 1000
+# What GDAL is told: read as a whole, a PNG that is cut short would be whatever lay in memory.
+NEVER_AT_ONCE = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 # A progressive JPEG is a dozen scans over the whole picture; this many pixels over all of them.
 MAX_SCANNED_MEGAPIXELS = 12 * MAX_MEGAPIXELS
 

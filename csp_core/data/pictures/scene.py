@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csp_core.data.pictures.geotiff import check_blocks
-from csp_core.data.pictures.limits import MAX_MEGAPIXELS, TIFF_MARKS
+from csp_core.data.pictures.limits import MAX_MEGAPIXELS, NEVER_AT_ONCE, TIFF_MARKS
 from csp_core.data.pictures.scale import holes
 from csp_core.errors import BadRecordError, DataNotFoundError
 
@@ -136,15 +136,15 @@ class Scene:
             values = self.file.read(self.bands, window=window)
             valid = self.file.dataset_mask(window=window) > 0
         except RasterioError as error:
-            raise _damaged(self.facts.name, error) from error
+            raise _damaged(self.facts.name) from error
         if self.palette is not None:
             return np.ascontiguousarray(self.palette[values[0]].transpose(2, 0, 1)), valid
         empty = holes(values, self.file.nodata)
         # One band of NaN spoils a pixel; one that equals the value for no data need not.
         valid &= ~empty.all(axis=0)
+        values = _taken(values)
         if values.dtype.kind == "f":
             valid &= np.isfinite(values).all(axis=0)
-        values = _taken(values)
         values[empty | ~valid] = 0
         return values, valid
 
@@ -197,7 +197,8 @@ def open_scene(source: bytes | str | Path, name: str = "") -> Iterator[Scene]:
         if not path.is_file():
             raise DataNotFoundError(f"No file {path}; give a picture such as a GeoTIFF.")
     driver = _driver(source)
-    with warnings.catch_warnings(), Env(GDAL_CACHEMAX=CACHE_MEGABYTES << 20):
+    gdal = {"GDAL_CACHEMAX": CACHE_MEGABYTES << 20, **NEVER_AT_ONCE}
+    with warnings.catch_warnings(), Env(**gdal):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         memory = MemoryFile(source) if isinstance(source, bytes) else None
         try:
@@ -275,7 +276,9 @@ def _taken(values: Array) -> Array:
     if values.dtype in (np.uint8, np.int16):
         return values.copy()
     if values.dtype.kind == "f":
-        return values.astype(np.float32)
+        # What 32 bits cannot hold becomes infinite, which is no data.
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
     if values.dtype.itemsize > 2:
         limits = np.iinfo(np.int32)
         values = values.clip(limits.min, limits.max)
@@ -307,8 +310,6 @@ def _place(file: Any) -> dict[str, Any]:
     return found | {"unplaced": why}
 
 
-def _damaged(name: str, error: Exception) -> BadRecordError:
-    reason = (str(error).splitlines() or [""])[0][:100]
-    return BadRecordError(
-        f"The picture is cut short or damaged ({reason}): copy it again.", file=name or None
-    )
+def _damaged(name: str) -> BadRecordError:
+    # What GDAL says of it names its own functions.
+    return BadRecordError("The picture is cut short or damaged: copy it again.", file=name or None)

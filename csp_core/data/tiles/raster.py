@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from csp_core.data.pictures.limits import MAX_BANDS, MAX_BLOCK_MEGABYTES
+from csp_core.data.pictures.limits import MAX_BANDS, MAX_BLOCK_MEGABYTES, NEVER_AT_ONCE
 from csp_core.errors import BadRecordError
 
 ENDINGS = (".tif", ".tiff", ".png")
 _PNG = b"\x89PNG"
 # Nothing beside a file is read with it.
-_ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+_ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO", **NEVER_AT_ONCE}
 _CACHE_MEGABYTES = 64
 
 

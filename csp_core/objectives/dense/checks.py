@@ -14,12 +14,17 @@ def check_choices(negatives: str, target: str, loss: str) -> None:
     """Check the options of dense contrast that are one of a few words.
 
     Raises:
-        ConfigError: If one is none of them.
+        ConfigError: If one is none of them, or a queue is asked for where nothing looks at it.
     """
     if negatives not in NEGATIVES or target not in TARGETS or loss not in LOSSES:
         raise ConfigError(
             f"negatives is {negatives!r}, target {target!r} and loss {loss!r}; give one of"
             f" {', '.join(NEGATIVES)}, of {', '.join(TARGETS)} and of {', '.join(LOSSES)}."
+        )
+    if negatives == "queue" and loss == "cosine":
+        raise ConfigError(
+            "negatives is 'queue' and loss 'cosine', which has no negatives: leave negatives out,"
+            " or take the loss infonce."
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from csp_core import losses
 from csp_core.augment.pixels import turn
 from csp_core.data.batch import Batch
+from csp_core.data.images import known_mask
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder, Heads, Prior
@@ -23,7 +24,7 @@ class CSCL(Objective):
     """Context-self contrast: agree with neighbouring cells of one class, differ from others.
 
     The supervised relative of dense contrast. Each cell asks the cells of the window around it; its
-    layers are the objective's own and dropped with it.
+    layers are the objective's own and dropped with it. Pixels without data neither ask nor answer.
 
     Args:
         model: The model to train; its image encoder gives a map as large as the image.
@@ -104,22 +105,27 @@ class CSCL(Objective):
             random: Its source of random numbers.
 
         Returns:
-            The batch.
+            The batch, in whose masks a pixel without data is unknown.
         """
+        if "valid" in batch:
+            batch = {**batch, "mask": known_mask(batch)}
         if not (self.training and self.augments_images):
             return batch
         way = random.uniform(1)[:, 0]
-        image, mask = batch["image"], batch["mask"]
+        image = batch["image"]
         frames = image.flatten(1, 2) if image.ndim == 5 else image
-        changed = turn(frames, way).view_as(image)
-        return {**batch, "image": changed, "mask": turn(mask[:, None], way)[:, 0]}
+        changed: Batch = {**batch, "image": turn(frames, way).view_as(image)}
+        changed["mask"] = turn(batch["mask"][:, None], way)[:, 0]
+        if "valid" in batch:
+            changed["valid"] = turn(batch["valid"][:, None], way)[:, 0]
+        return changed
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the loss of all windows.
 
         Args:
-            batch: ``image`` ``(N, C, H, W)`` or ``(N, T, C, H, W)``, ``mask`` ``(N, H, W)``, and of
-                series ``days``.
+            batch: ``image`` ``(N, C, H, W)`` or ``(N, T, C, H, W)``, ``mask`` ``(N, H, W)``, of
+                series ``days``, and ``valid`` ``(N, H, W)`` where not all pixels have data.
 
         Returns:
             ``{"loss"}``.
@@ -142,10 +148,11 @@ class CSCL(Objective):
                 query.float(), key.float(), self.down, self.right, unit=self.unit
             )
             agrees, told = losses.window_agreement(mask, size=self.window)
+            counts: Tensor | None = told
+            if not self.masked:
+                valid = batch.get("valid")
+                counts = None if valid is None else losses.window_pairs(valid, size=self.window)
             loss = losses.cscl(
-                similarity,
-                agrees,
-                counts=told if self.masked else None,
-                positive_weight=self.positive_weight,
+                similarity, agrees, counts=counts, positive_weight=self.positive_weight
             )
         return {"loss": loss}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from csp_core import losses
 from csp_core.augment.together import DRAWS, change_together, find_together
 from csp_core.data.batch import Batch
+from csp_core.data.images import known_mask
 from csp_core.data.records import RecordDataset
 from csp_core.data.streams import OneStream, Stream
 from csp_core.errors import ConfigError
@@ -205,19 +206,6 @@ class Segmentation(Objective):
     def _everyone(self, sums: tuple[Tensor, ...]) -> list[Tensor]:
         """Join the sums of the pictures of all processes, of which some know more pixels."""
         return [gather_rows(each)[0] if self.training else each for each in sums]
-
-
-def known_mask(batch: Batch) -> Tensor:
-    """Give the masks of a batch, unknown where its pictures have no data.
-
-    Args:
-        batch: A batch with masks.
-
-    Returns:
-        ``(N, H, W)`` int64, -1 where unknown.
-    """
-    mask = batch["mask"]
-    return mask.where(batch["valid"], -1) if "valid" in batch else mask
 
 
 def pixel_weights(model: DualEncoder, weights: str | Sequence[float]) -> Tensor | None:

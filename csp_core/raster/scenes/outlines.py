@@ -36,8 +36,9 @@ class Outlines:
     Args:
         name: The picture's file.
         labels: ``(N,)`` class of each polygon.
-        shapes: ``(N,)`` shapely polygons: longitude and latitude in degrees, or, without a grid on
-            the ground, column and row of the picture.
+        shapes: ``(N,)`` shapely polygons: longitude and latitude in degrees, which go on beyond 180
+            where a picture lies over the antimeridian, or, without a grid on the ground, column and
+            row of the picture.
         areas: ``(N,)`` square metres, or pixels.
         placed: Whether the picture lies on a known grid.
     """
@@ -179,6 +180,54 @@ def _areas(shapes: Any, ground: Ground) -> Iterator[float]:
             yield float(earth.geometry_area_perimeter(shape)[0])
 
 
+def cut_at_antimeridian(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Cut polygons along the antimeridian, so that none has a longitude beyond 180.
+
+    Args:
+        shapes: ``(N,)`` shapely polygons in degrees, within 360 of the longitudes that there are.
+
+    Returns:
+        ``(N,)`` the same, those that were cut as multipolygons, or moved by 360 where they lay
+        wholly on the other side.
+
+    Source:
+        RFC 7946, section 3.1.9.
+
+    Example:
+        >>> east, west = shapely.box(170, 0, 180, 9), shapely.box(-180, 0, -170, 9)
+        >>> (both,) = cut_at_antimeridian(np.array([shapely.box(170, 0, 190, 9)]))
+        >>> both.equals(shapely.multipolygons([east, west]))
+        True
+    """
+    found, bounds = shapes.copy(), shapely.bounds(shapes)
+    for at in np.flatnonzero((bounds[:, 0] < -180) | (bounds[:, 2] > 180)):
+        parts: list[Any] = []
+        for turn in (-360.0, 0.0, 360.0):
+            half = shapely.box(turn - 180, -90, turn + 180, 90)
+            inside = shapely.intersection(shapes[at], half)
+            parts += _polygons_in(_moved(inside, -turn))
+        # What goes around the Earth meets itself again.
+        found[at] = shapely.union_all(parts)
+    return found
+
+
+def _moved(shape: Any, across: float) -> Any:
+    """Move a shape along the parallels, in degrees."""
+
+    def move(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        moved: npt.NDArray[np.float64] = at + np.array([across, 0.0])
+        return moved.round(DECIMALS)
+
+    return shapely.make_valid(shapely.transform(shape, move))
+
+
+def _polygons_in(shape: Any) -> list[Any]:
+    """List the polygons of a cut shape, without sides that only lie along the cut."""
+    if shape.geom_type == "Polygon":
+        return [] if shape.is_empty else [shape]
+    return [one for part in getattr(shape, "geoms", ()) for one in _polygons_in(part)]
+
+
 def write_outlines(
     maps: Sequence[Outlines], path: str | Path, legend: MapLegend, about: str
 ) -> int:
@@ -186,7 +235,7 @@ def write_outlines(
 
     Args:
         maps: Of one legend.
-        path: ``.gpkg`` or ``.geojson``.
+        path: ``.gpkg`` or ``.geojson``, in which polygons are cut at the antimeridian.
         legend: The classes.
         about: What to say of them.
 
@@ -217,6 +266,8 @@ def write_outlines(
         "area_m2" if placed else "area_pixels": np.concatenate([one.areas for one in maps]),
     }
     shapes = np.concatenate([one.shapes for one in maps])
+    if placed and path.suffix.lower() == ".geojson":
+        shapes = cut_at_antimeridian(shapes)
     frame = geopandas.GeoDataFrame(table, geometry=shapes, crs="EPSG:4326" if placed else None)
     if not placed:
         about += " Coordinates are column and row of the picture, from its upper left corner down."

@@ -215,6 +215,26 @@ def test_tiles_ask_what_the_numbers_in_their_masks_mean(open_train: Open, home: 
     assert "1: water" in (job.path / "asked.yaml").read_text()
 
 
+def test_invented_series_are_offered_their_own_preset_and_need_no_folder(
+    open_train: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def launch(tree: dict[str, Any]) -> Job:
+        asked.append(tree)
+        raise ConfigError("Enough is known.")
+
+    monkeypatch.setattr("jobs.sidebar.launch", launch)
+    app = open_train()
+    app.selectbox(key="jobs-set").select("phenology").run()
+    assert not app.exception
+    assert app.selectbox(key="jobs-preset").value == "map of series"
+    assert not [box for box in app.text_input if box.key == "jobs-root"]
+    app.button(key="jobs-train").click().run()
+    (tree,) = asked
+    assert tree["objective"]["name"] == "segmentation" and "root" not in tree["data"]
+
+
 def test_a_map_takes_its_classes_from_the_folder(open_train: Open, home: Path) -> None:
     app = open_train()
     app.selectbox(key="jobs-set").select("tiles").run()

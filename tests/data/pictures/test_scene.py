@@ -117,6 +117,30 @@ def test_a_file_that_is_cut_short(tmp_path):
         facts_of(tmp_path / "none.tif")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_a_png_that_is_cut_short(dtype, bands, part, tmp_path):
+    values = np.random.default_rng(0).integers(1, 255, (bands, 90, 90)).astype(dtype)
+    path = scenes.write(tmp_path / "a.png", values, crs=None, grid=None)
+    with open_scene(path) as scene:
+        assert np.array_equal(scene.read(0, 0, 90, 90)[0], values)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    for source in (path, path.read_bytes()):
+        with pytest.raises(BadRecordError, match="cut short or damaged"):
+            facts_of(source)
+
+
+def test_numbers_that_32_bits_cannot_hold_are_no_data(tmp_path):
+    values = np.ones((2, 8, 8), np.float64)
+    values[0, 2, 3], values[1, 4, 5], values[1, 6, 7] = 1e300, np.nan, -np.inf
+    with open_scene(scenes.write(tmp_path / "a.tif", values)) as scene:
+        found, valid = scene.read(0, 0, 8, 8)
+    assert np.argwhere(~valid).tolist() == [[2, 3], [4, 5], [6, 7]]
+    assert found.dtype == np.float32 and np.array_equal(found, np.stack([valid, valid]))
+
+
 def test_complex_numbers(tmp_path):
     path = scenes.write(tmp_path / "a.tif", np.zeros((1, 4, 4), np.complex64))
     with pytest.raises(BadRecordError, match="complex64 numbers: give real ones"):

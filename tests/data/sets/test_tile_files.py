@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from csp_core.data.tiles.footprints import check_ground, footprints
+from csp_core.data.tiles.raster import open_raster
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from tests.data.sets import tiles
 from tests.data.sets.tiles import load
@@ -241,6 +242,22 @@ def test_damaged_files_are_left_out_and_named(tmp_path, options):
     lines = data.info["import_report"]
     assert lines[0].startswith("7 tiles, 2 of them left out; ") and "202309_c.tif" in lines[1]
     assert sum(line.startswith(("train: ", "val: ", "test: ")) for line in lines) == 3
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_png_that_is_cut_short_is_damaged(tmp_path, bands):
+    values = np.random.default_rng(0).integers(1, 255, (bands, 64, 64)).astype(np.uint8)
+    path = tmp_path / "a.png"
+    picture(path, values)
+    with open_raster(path) as raster:
+        assert np.array_equal(raster.rows(0, 64, raster.header.bands)[0], values)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with (
+        pytest.raises(BadRecordError, match=r"a\.png: cut short or damaged"),
+        open_raster(path) as raster,
+    ):
+        raster.rows(0, 64, raster.header.bands)
 
 
 BAD = {

@@ -13,7 +13,7 @@ from csp_core.model import DualEncoder
 from csp_core.objectives import BatchRandom, make_objective
 from csp_core.training.validate import validate
 from tests import dense, small
-from tests.dense_model import TinyDense
+from tests.dense import TinyDense
 from tests.losses.test_dense import LABEL, t
 
 DATA = dense.masked(small.pictures())
@@ -58,6 +58,31 @@ def test_pixels_of_unknown_class_have_no_part():
     assert made(unknown)["loss"].item() == 0
     made.masked = False
     assert made(unknown)["loss"].item() != 0
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("train", [True, False])
+def test_pixels_without_data_have_no_part(masked, train):
+    made = make(Given(), dim=4, masked=masked).train(train)
+    draws = torch.Generator().manual_seed(0)
+    image, mask = torch.randn(2, 6, 8, 8, generator=draws), torch.arange(64).view(8, 8) // 3 % 3
+    valid = torch.ones(2, 8, 8, dtype=torch.bool)
+    valid[:, 5:], valid[1, :, 6:] = False, False
+    given = {"image": image, "mask": mask.expand(2, -1, -1), "valid": valid}
+    image = image.clone().requires_grad_()
+    drawn = made.draw({**given, "image": image}, source(2))
+    assert torch.equal(drawn["mask"] >= 0, drawn["valid"])
+    loss = made(drawn)["loss"]
+    loss.backward()
+    moved = image.grad.abs().sum(dim=1) > 0
+    assert torch.equal(moved, valid)
+    # Whatever stands there, in picture or mask, it is the same loss.
+    other = {**given, "mask": given["mask"].where(valid, 2)}
+    other["image"] = given["image"].where(valid[:, None], 9.0)
+    assert made(made.draw(other, source(2)))["loss"].item() == pytest.approx(loss.item())
+    whole = made(made.draw({**given, "valid": valid | True}, source(2)))["loss"]
+    plain = {name: value for name, value in given.items() if name != "valid"}
+    assert whole.item() == made(made.draw(plain, source(2)))["loss"].item() != loss.item()
 
 
 def test_what_is_measured_is_the_mean_over_known_pixels():

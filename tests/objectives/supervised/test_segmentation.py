@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from csp_core.data.images import known_mask
 from csp_core.errors import ConfigError, UnknownNameError
 from csp_core.files import load_tensors
 from csp_core.model import Heads
 from csp_core.objectives import OBJECTIVES, BatchRandom, heads_for, make_objective
-from csp_core.objectives.supervised.segmentation import known_mask, pixel_weights
+from csp_core.objectives.supervised.segmentation import pixel_weights
 from csp_core.runs import RunDir
 from csp_core.store import load_model
 from csp_core.training import train
