@@ -213,6 +213,7 @@ def write(outcome: Outcome, options: argparse.Namespace) -> None:
         table=measure_table(outcome, "miou", title="mean IoU"),
         pairs="\n\n".join(pairs),
         views="\n\n".join(views),
+        told="The quick form: its numbers say nothing." if options.quick else TOLD,
         missing=missing_list(outcome),
     )
     write_report(
@@ -224,20 +225,33 @@ def write(outcome: Outcome, options: argparse.Namespace) -> None:
     )
 
 
+# What a full run found, written after it.
+TOLD = """\
+Contrast of date subsets teaches `over_dates` what grows: frozen, below a linear classifier, it is
+ahead of the same network that learned on the masks from chance in each of three worlds, by 4.5
+points in the mean. That is less than the five that were hoped for. Fine-tuned on the masks it keeps
+less of the gain, and the interval reaches nearly to nothing. The dates make the difference: where
+both views hold all of them, the frozen network knows 21 points less. A random forest on the raw
+series of single pixels is behind, but ahead of UNet3Df, for which all this is a miss: its
+pre-training learned nothing that a linear classifier can use, at this learning rate and, in a world
+beside these, at a fifth of it, and fine-tuned it is no better than from chance."""
 PAGE = """\
+{told}
+
 Mean IoU of six classes, per cent, on 100 test tiles of 16 × 16 pixels, 8 dates and 4 bands, mean ±
 standard deviation over invented worlds, the number of them in brackets. 400 tiles are learned from,
 of which 1 % have a mask: four. Pre-training is 200 steps by contrast of cells, without masks, of 40
 tiles for `over_dates` and 16 for UNet3Df, which costs more. A network then learns 80 steps on the
 four tiles; frozen, its classifier of pixels alone learns, for 100. The last step is kept. Noise and
 clouds were fixed before anything was trained; the rest was chosen on the worlds 100 and 101, with
-`over_dates` alone.
+`over_dates` alone. More masks than these were not tried.
 
 {table}
 
 ## Against the same network from chance
 
-Points, world by world, with the 95 % interval over worlds.
+Points, world by world, with the 95 % interval from resampling the worlds. Of three worlds alone it
+is far too narrow: it leaves out the truth more often than in 15 of 100 tables, as it does of five.
 
 {pairs}
 
