@@ -23,42 +23,50 @@ from stssl_tables import difference_table, measure_table, missing_list, numbers
 from csp_core import evaluate, load_dataset
 
 FOREST = "random forest, pixel by pixel"
-# Both keep fewer than 0.2 million weights.
+# Both keep fewer than 0.1 million weights. The first sees each pixel alone, on all of its dates.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "2D over dates": {
-        "name": "over_dates",
-        "dim": 32,
-        "bands": 4,
-        "backbone": {
-            "name": "unet",
-            "width": 8,
-            "norm": "group",
-            "backbone": {"name": "small_convnet", "width": 8, "norm": "group"},
-        },
-    },
+    "over dates": {"name": "over_dates", "bands": 4,
+                   "backbone": {"name": "pixel_mlp", "width": 32}},
     "UNet3Df": {"name": "unet3d", "dim": 32, "bands": 4, "dates": 8, "width": 8},
+}  # fmt: skip
+# What grows shows in the level of a curve, which views leave alone. They hold half of the dates
+# each, none of them shared, or all.
+SPACE: dict[str, Any] = {"crop": [8, 8], "zoom": [1.0, 1.0], "gain": 0.03, "offset": 0.0,
+                         "noise": 0.0, "clouds": 0.0, "blur": 0.0}  # fmt: skip
+ALL_DATES: dict[str, Any] = {**SPACE, "dates": [8], "disjoint": False, "date_dropout": 0.0}
+SUBSETS: dict[str, dict[str, Any]] = {
+    "over dates": {**SPACE, "dates": [4]},
+    # A network made for eight dates: half of them are left out, of either view by itself.
+    "UNet3Df": {**ALL_DATES, "date_dropout": 0.5},
 }
-# The views of a tile: all dates in both, or half of them in each, none of them shared.
-SPACE: dict[str, Any] = {"crop": [0.75, 1.0], "zoom": [1.0, 1.0]}
-ALL_DATES: dict[str, Any] = {"dates": [8], "disjoint": False, "date_dropout": 0.0}
-STARTS: dict[str, dict[str, Any] | None] = {
-    "from chance": None,
-    "contrast, date subsets": SPACE,
-    "contrast, space alone": {**SPACE, **ALL_DATES},
+VIEWS = {"chance": dict.fromkeys(NETWORKS), "subsets": SUBSETS,
+         "space": dict.fromkeys(NETWORKS, ALL_DATES)}  # fmt: skip
+# What a network starts from, and whether its encoder learns on.
+STARTS = {
+    "from chance": ("chance", "full"),
+    "date subsets, frozen": ("subsets", "linear"),
+    "date subsets, fine-tuned": ("subsets", "full"),
+    "space alone, frozen": ("space", "linear"),
+    "space alone, fine-tuned": ("space", "full"),
 }
-LABELS = {"1 %": 0.01, "10 %": 0.1, "all": 1.0}
-DATA: dict[str, Any] = {"size": 500, "val_fraction": 0.0, "test_fraction": 0.2}
+LABELS = {"1 %": 0.01, "10 %": 0.1}
+DATA: dict[str, Any] = {"size": 500, "side": 16, "parcels": 6, "clouds": 0.3, "noise": 0.03,
+                        "val_fraction": 0.0, "test_fraction": 0.2}  # fmt: skip
+# Settled on the worlds 100 and 101, where over_dates alone was looked at.
 SIZES: dict[str, Any] = {
-    "pretraining": 200,
-    "steps": 150,
-    "learning_rate": 2.0e-3,
-    "batch_size": 16,
-    "points": 48,
+    "over dates": {"steps": 200, "batch_size": 40, "learning_rate": 1.0e-2},
+    "UNet3Df": {"steps": 200, "batch_size": 16, "learning_rate": 1.0e-2},
+    "full": {"steps": 80, "batch_size": 16, "learning_rate": 1.0e-2},
+    "linear": {"steps": 100, "batch_size": 16, "learning_rate": 1.0e-2},
+    "points": 32,
     "trees": 200,
     "pixels": 20_000,
 }
-QUICK: dict[str, Any] = {**SIZES, "pretraining": 4, "steps": 4, "trees": 10, "pixels": 2000}
-SMALL = {**DATA, "size": 60, "side": 16}
+FEW: dict[str, Any] = {"steps": 4, "batch_size": 16, "learning_rate": 2.0e-3}
+QUICK: dict[str, Any] = {
+    **dict.fromkeys([*NETWORKS, "full", "linear"], FEW), "points": 16, "trees": 10, "pixels": 2000,
+}  # fmt: skip
+SMALL = {**DATA, "size": 60}
 
 
 def here(name: str) -> str:
@@ -85,28 +93,28 @@ def tree_of(
             "init_from": None if start is None else str(start),
         },
         "objective": objective,
-        "training": {"weight_decay": 1.0e-4, "keep": "last", "device": "cpu", "threads": 1,
-                     **training},
+        "training": {"weight_decay": 1.0e-4, "warmup": 0.05, "schedule": "cosine", "keep": "last",
+                     "ema_decay": None, "device": "cpu", "threads": 1, **training},
     }  # fmt: skip
 
 
-def schedule(settings: dict[str, Any], steps: int, number: int) -> dict[str, Any]:
+def schedule(how: dict[str, Any], number: int) -> dict[str, Any]:
     """Give the epochs that make so many steps."""
-    batch = min(settings["batch_size"], number)
-    epochs = max(1, round(steps / -(-number // batch)))
-    return {"epochs": epochs, "batch_size": batch, "learning_rate": settings["learning_rate"]}
+    batch = min(how["batch_size"], number)
+    epochs = max(1, round(how["steps"] / -(-number // batch)))
+    return {"epochs": epochs, "batch_size": batch, "learning_rate": how["learning_rate"]}
 
 
 def start_of(network: str, start: str, draw: int, settings: dict[str, Any]) -> Path | None:
     """Give the run that a cell starts from; it sees all training tiles, no mask and no test."""
-    views = STARTS[start]
+    views = VIEWS[start][network]
     if views is None:
         return None
     data = {**settings["data"], "world_seed": draw}
     number = len(load_dataset("phenology", **data))
     objective = {"name": "dense_contrast", "points": settings["points"], "head_dim": 32,
                  "views": views}  # fmt: skip
-    training = schedule(settings, settings["pretraining"], number)
+    training = schedule(settings[network], number)
     tree = tree_of(objective, data, network, training)
     home = Path(here("cells")) / "pretrained"
     return once(tree, home, f"{NETWORKS[network]['name']}-{draw}")
@@ -119,13 +127,14 @@ def work(cell: Cell) -> dict[str, float]:
             "label_fraction": LABELS[cell.column]}  # fmt: skip
     if cell.row == FOREST:
         return {"miou": by_pixel(data, settings, cell.draw)}
-    network, start = settings["network"], settings["start"]
+    network = settings["network"]
+    start, mode = STARTS[settings["start"]]
     number = len(load_dataset("phenology", **data))
     tree = tree_of(
-        {"name": "segmentation"},
+        {"name": "segmentation", "mode": mode},
         data,
         network,
-        schedule(settings, settings["steps"], number),
+        schedule(settings[mode], number),
         start_of(network, start, cell.draw, settings),
     )
     with tempfile.TemporaryDirectory(prefix="series-") as folder:
@@ -164,7 +173,7 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
     told = {**size, "data": data}
     rows = {f"{network}, {start}": {"network": network, "start": start}
             for network in NETWORKS for start in STARTS}  # fmt: skip
-    columns = ["10 %"] if options.quick else LABELS
+    columns = ["10 %"] if options.quick else ["1 %"]
     return [
         Cell(row, column, draw, {**told, **more})
         for draw in range(1 if options.quick else min(options.draws, 3))
@@ -181,7 +190,7 @@ def main() -> None:
     how = {"workers": 1 if options.quick else options.workers, "seconds": options.seconds,
            "tables_only": options.tables_only}  # fmt: skip
     cells = cells_of(options)
-    first = {(c.settings["network"], c.settings["start"], c.draw): c for c in cells
+    first = {(c.settings["network"], STARTS[c.settings["start"]][0], c.draw): c for c in cells
              if c.row != FOREST}  # fmt: skip
     run_cells(first.values(), work, options.cells, **how)
     write(run_cells(cells, work, options.cells, **how), options)
@@ -189,18 +198,22 @@ def main() -> None:
 
 def write(outcome: Outcome, options: argparse.Namespace) -> None:
     """Write the page."""
-    pairs, data = {}, {}
+    pairs, views = [], []
+    data: dict[str, Any] = {}
     for network in NETWORKS:
-        rows = [f"{network}, {start}" for start in STARTS]
-        pairs[network], data[network] = difference_table(
-            outcome, "miou", other=rows[0], rows=[*rows[1:], FOREST]
-        )
-    other = [f"{next(iter(NETWORKS))}, {start}" for start in STARTS]
-    views, data["views"] = difference_table(outcome, "miou", other=other[2], rows=[other[1]])
+        chance, *rows = (f"{network}, {start}" for start in STARTS)
+        told, data[network] = difference_table(outcome, "miou", other=chance, rows=[*rows, FOREST])
+        pairs.append(told)
+        for some, every in ((rows[0], rows[2]), (rows[1], rows[3])):
+            told, data[f"{some} less {every}"] = difference_table(
+                outcome, "miou", other=every, rows=[some]
+            )
+            views.append(told)
     text = PAGE.format(
         table=measure_table(outcome, "miou", title="mean IoU"),
-        pairs="\n\n".join(pairs.values()),
-        views=views,
+        pairs="\n\n".join(pairs),
+        views="\n\n".join(views),
+        told="The quick form: its numbers say nothing." if options.quick else TOLD,
         missing=missing_list(outcome),
     )
     write_report(
@@ -212,17 +225,33 @@ def write(outcome: Outcome, options: argparse.Namespace) -> None:
     )
 
 
+# What a full run found, written after it.
+TOLD = """\
+Contrast of date subsets teaches `over_dates` what grows: frozen, below a linear classifier, it is
+ahead of the same network that learned on the masks from chance in each of three worlds, by 4.5
+points in the mean. That is less than the five that were hoped for. Fine-tuned on the masks it keeps
+less of the gain, and the interval reaches nearly to nothing. The dates make the difference: where
+both views hold all of them, the frozen network knows 21 points less. A random forest on the raw
+series of single pixels is behind, but ahead of UNet3Df, for which all this is a miss: its
+pre-training learned nothing that a linear classifier can use, at this learning rate and, in a world
+beside these, at a fifth of it, and fine-tuned it is no better than from chance."""
 PAGE = """\
-Mean IoU of six classes, per cent, on 100 test tiles of 32 × 32 pixels, 8 dates and 4 bands, mean ±
-standard deviation over invented worlds, the number of them in brackets. 400 tiles are learned from;
-columns say the share of them that has a mask (1 %: 4 tiles). Pre-training is 200 steps of 16 tiles
-by contrast of cells, without masks; every network then learns 150 steps, the last kept.
+{told}
+
+Mean IoU of six classes, per cent, on 100 test tiles of 16 × 16 pixels, 8 dates and 4 bands, mean ±
+standard deviation over invented worlds, the number of them in brackets. 400 tiles are learned from,
+of which 1 % have a mask: four. Pre-training is 200 steps by contrast of cells, without masks, of 40
+tiles for `over_dates` and 16 for UNet3Df, which costs more. A network then learns 80 steps on the
+four tiles; frozen, its classifier of pixels alone learns, for 100. The last step is kept. Noise and
+clouds were fixed before anything was trained; the rest was chosen on the worlds 100 and 101, with
+`over_dates` alone. More masks than these were not tried.
 
 {table}
 
 ## Against the same network from chance
 
-Points, world by world, with the 95 % interval over worlds.
+Points, world by world, with the 95 % interval from resampling the worlds. Of three worlds alone it
+is far too narrow: it leaves out the truth more often than in 15 of 100 tables, as it does of five.
 
 {pairs}
 
