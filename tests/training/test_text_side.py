@@ -10,8 +10,11 @@ import torch
 from csp_core.config import load_config, parse_config
 from csp_core.data import load_dataset
 from csp_core.errors import ConfigError, UnknownNameError
+from csp_core.model import DualEncoder, Heads
+from csp_core.objectives import OBJECTIVES
 from csp_core.store import load_model, save_model
 from csp_core.training import text_side
+from csp_core.training.card import write_card
 from csp_core.training.setup import initialise, make_parts
 from csp_core.training.text_side import fit_captions
 from tests import photo_model
@@ -95,8 +98,6 @@ def test_words_that_the_start_does_not_have_are_learned_here(tmp_path):
 
 
 def test_a_model_that_shares_nothing_says_what_it_knows(parts, tmp_path):
-    from csp_core.model import DualEncoder
-
     text = DualEncoder(None, None, text=parts.model.text, dim=16)
     folder = save_model(text, tmp_path / "words")
     with pytest.raises(ConfigError, match="knows words alone"):
@@ -127,3 +128,34 @@ def test_the_log_tells_how_much_was_learned(parts, caplog):
     with caplog.at_level("INFO", logger=text_side.__name__):
         fit_captions(parts.model, train_set, 0, None)
     assert "the text encoder reads" in caplog.text and "captions" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("captions", "sentence"),
+    [
+        ("facts", "recorded together and from no label."),
+        ("facts_and_class", "The captions name the class, so it learned from labels"),
+        (None, "recorded together and from no label."),
+    ],
+)
+def test_the_card_says_what_is_compared_and_what_it_learned_from(
+    parts, monkeypatch, captions, sentence
+):
+    class Compares(OBJECTIVES["simclr"]):
+        trains = ("image", "location", "text")
+
+    monkeypatch.setitem(OBJECTIVES, "simclr", Compares)
+    model = DualEncoder(
+        parts.model.image,
+        parts.model.location,
+        text=parts.model.text if captions else None,
+        dim=16,
+        heads=Heads(classifiers=()),
+    )
+    given = photo_model.config(
+        data={**DATA, "captions": captions}, objective={"name": "simclr", "augmentation": "strong"}
+    )
+    text = " ".join(write_card(model, given, {}, {}).split())
+    sides = "images, places and words" if captions else "images and places"
+    assert f"A pre-trained encoder of {sides}, which ranks no classes yet." in text
+    assert f"It gives {sides} vectors of one space" in text and sentence in text
