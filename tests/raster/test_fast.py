@@ -225,8 +225,9 @@ def test_a_network_that_sees_what_is_known_is_asked_place_by_place(kind, date):
     with torch.no_grad():
         encoder.time.missing.fill_(0.7)
     assert not can_split(model)
-    grid = make_grid((-20.0, -10.0, 40.0, 30.0), 10.0)
+    bounds = (-20.0, -10.0, 40.0, 30.0)
+    grid = make_grid(bounds, 10.0)
     when = None if date is None else torch.full((grid.rows * grid.columns,), date)
     expected = location_prior(model, grid.lonlat(), date=when)[:, 2].view(grid.shape)
-    found = GridPrior(model, grid, date=date).values(2)
+    found = GridPrior(model, bounds, 10.0, date).values(2)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
