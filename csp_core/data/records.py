@@ -199,13 +199,19 @@ class RecordDataset(Dataset[Sample]):
         for name in ("date", "hour"):
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, torch.full((len(self.lonlat),), float("nan")))
-        for name in ("recorder", "caption"):
-            if not len(getattr(self, name)):
+        # Where there are no captions, whoever cuts a column need not think of them.
+        bare = self.captions is None and bool((self.caption < 0).all())
+        for name, given in (
+            ("recorder", len(self.recorder)),
+            ("caption", not bare and len(self.caption)),
+        ):
+            if not given:
                 unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
                 object.__setattr__(self, name, unknown)
-        columns = ("lonlat", "label", "date", "hour", "recorder", "caption")
+        columns = ("lonlat", "label", "date", "caption", "hour", "recorder")
         if len({len(getattr(self, name)) for name in columns}) > 1:
-            raise BadRecordError(f"{', '.join(columns)} need the same number of rows.")
+            told = f"{', '.join(columns[:-1])} and {columns[-1]}"
+            raise BadRecordError(f"{told} need the same number of rows.")
         self._check_sets()
         check_column(self.captions, self.caption)
 
