@@ -228,3 +228,13 @@ def test_what_is_masked_has_the_shape_of_scales():
 def test_a_number_of_features_is_one_token():
     network = MultiScaleTokens(6, 3, width=8, layers=1, heads=2).eval()
     assert network.scales == 1 and network(torch.rand(5, 6)).shape == (5, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_in_any_precision(dtype):
+    made = encoder(time=True)
+    exact = made(PLACES, DATES)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (made(PLACES, DATES) - exact).abs().max() < 0.05
+    low = made.to(dtype)(PLACES, DATES)
+    assert low.dtype == dtype and (low.float() - exact).abs().max() < 0.05

@@ -229,3 +229,14 @@ def test_options_out_of_range(options, message):
         TextTransformer(7, **{**SMALL["transformer"], **options})
     with pytest.raises(ConfigError, match="dim is 0"):
         make_text_encoder("transformer", 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_in_any_precision(dtype):
+    made = encoder()
+    tokens = made.tokenise(CAPTIONS)
+    exact = made(tokens)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (made(tokens) - exact).abs().max() < 0.05
+    low = made.to(dtype)(tokens)
+    assert low.dtype == dtype and (low.float() - exact).abs().max() < 0.05
