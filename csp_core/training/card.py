@@ -56,7 +56,7 @@ def write_card(
     title = card.title or config.name
     front = {
         "title": title,
-        "summary": card.summary or _summary(model, _learns_places(config)),
+        "summary": card.summary or _summary(model, config),
         "license": card.license,
         "library_name": "csp_core",
         "tags": _tags(model, config),
@@ -67,7 +67,7 @@ def write_card(
         f"# {title}",
         card.summary,
         "## What its numbers mean",
-        _meaning(model, _learns_places(config)),
+        _meaning(model, config),
         "## Limits",
         card.limits or "Not checked against surveys. Not for conservation decisions as it is.",
         "## Training data",
@@ -122,7 +122,15 @@ def _learns_places(config: RunConfig) -> bool:
     return "location" in OBJECTIVES[config.objective.name].trains
 
 
-def _summary(model: DualEncoder, learns_places: bool) -> str:
+def _compared(model: DualEncoder, config: RunConfig) -> str:
+    """Name the sides that were trained to be compared with one another; "" where none were."""
+    if "text" not in OBJECTIVES[config.objective.name].trains:
+        return ""
+    sides = {"images": model.image, "places": model.location, "words": model.text}
+    return " and ".join(", ".join(n for n, s in sides.items() if s is not None).rsplit(", ", 1))
+
+
+def _summary(model: DualEncoder, config: RunConfig) -> str:
     several = model.prior_kind == "probability"
     if model.pixel_classifier is not None:
         return f"What each pixel of a picture is, of {len(model.classes)} classes."
@@ -132,21 +140,27 @@ def _summary(model: DualEncoder, learns_places: bool) -> str:
             return f"Which of {len(model.classes)} classes are in pictures, several each{beside}."
         return f"What is in pictures, of {len(model.classes)} classes{beside}."
     if model.classifier is None:
-        side = "location" if learns_places else "image"
+        if compared := _compared(model, config):
+            return f"A pre-trained encoder of {compared}, which ranks no classes yet."
+        side = "location" if _learns_places(config) else "image"
         return f"A pre-trained {side} encoder, which ranks no classes yet."
     if several:
         return f"Which of {len(model.classes)} classes are at a place, several each."
     return f"A location prior over {len(model.classes)} classes."
 
 
-def _meaning(model: DualEncoder, learns_places: bool) -> str:
+def _meaning(model: DualEncoder, config: RunConfig) -> str:
     if model.pixel_classifier is not None:
         return _meaning_of_pixels(model)
     if model.prior_kind == "probability":
         return _meaning_of_sets(model)
     if model.image_classifier is not None:
         return _meaning_of_images(model)
-    if model.classifier is None and not learns_places:
+    if model.classifier is None and (compared := _compared(model, config)):
+        # Records may bring captions of their own, whose words nobody here knows.
+        captions = (config.data.captions or "their own") if model.uses_text else ""
+        return _meaning_of_pairs(compared, captions)
+    if model.classifier is None and not _learns_places(config):
         idle = "; its location encoder is as chance made it" if model.location is not None else ""
         return (
             "It gives each image a vector, learned from images alone, without labels or"
@@ -168,6 +182,21 @@ def _meaning(model: DualEncoder, learns_places: bool) -> str:
             " be of each; not the chance that a species is present. Not calibrated."
         )
     return "Relative scores: they rank, and are no percentages."
+
+
+def _meaning_of_pairs(compared: str, captions: str) -> str:
+    named = captions == "facts_and_class"
+    labels = "" if captions not in ("", "facts") else " and from no label"
+    return (
+        f"It gives {compared} vectors of one space, close to one another where they belong"
+        f" together, learned from which were recorded together{labels}."
+        + (
+            " The captions name the class, so it learned from labels, put in words."
+            if named
+            else ""
+        )
+        + " It ranks classes only once a run on labelled records has begun from it (init_from)."
+    )
 
 
 def _meaning_of_sets(model: DualEncoder) -> str:

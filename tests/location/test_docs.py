@@ -12,6 +12,7 @@ import torch
 
 from csp_core import geo
 from csp_core.location import ENCODINGS, NETWORKS
+from csp_core.text import TEXT_ENCODERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
@@ -41,6 +42,7 @@ def step_at_the_antimeridian(encoding):
 def test_every_encoding_and_network_is_listed_in_order():
     assert list(rows("The encodings")) == list(ENCODINGS)
     assert list(rows("The networks")) == list(NETWORKS)
+    assert list(rows("Words")) == list(TEXT_ENCODERS)
 
 
 @pytest.mark.parametrize("name", ENCODINGS)

@@ -212,3 +212,22 @@ def test_an_error_in_a_thread_is_raised():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("kind", ["relative", "share"])
+@pytest.mark.parametrize("date", [None, 0.3])
+def test_a_network_that_sees_what_is_known_is_asked_place_by_place(kind, date):
+    torch.manual_seed(0)
+    network = {"name": "tokens", "width": 16, "heads": 2, "layers": 1}
+    encoder = make_location_encoder("sphere_c", 12, num_scales=4, network=network, time=True)
+    classes = [str(number) for number in range(5)]
+    model = DualEncoder(None, encoder, dim=12, classes=classes, prior_kind=kind).eval()
+    with torch.no_grad():
+        encoder.time.missing.fill_(0.7)
+    assert not can_split(model)
+    bounds = (-20.0, -10.0, 40.0, 30.0)
+    grid = make_grid(bounds, 10.0)
+    when = None if date is None else torch.full((grid.rows * grid.columns,), date)
+    expected = location_prior(model, grid.lonlat(), date=when)[:, 2].view(grid.shape)
+    found = GridPrior(model, bounds, 10.0, date).values(2)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
