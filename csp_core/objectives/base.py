@@ -28,10 +28,10 @@ class Objective(nn.Module):
 
     What an objective needs and does stands in its class, and no instance changes it:
     ``learns_from`` names what it looks at of a record, of ``labels``, ``images``, ``places`` and
-    ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location`` and
-    ``classifier``; ``augments`` says whether it may change images in training, so that no features
-    can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
-    says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
+    ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location``,
+    ``text`` and ``classifier``; ``augments`` says whether it may change images in training, so that
+    no features can be computed once. Where it does so by an option ``augmentation``, None turns
+    that off. Who says nothing is taken to change them: it costs time alone. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
     teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind, ``masks``
     whether they are masks of pixels; ``prior_kind`` what the model then answers, None where the
@@ -186,6 +186,7 @@ class Objective(nn.Module):
         parts = {
             "image": (model.image, model.image_head, *model.picture_classifiers()),
             "location": (model.location, model.location_head),
+            "text": (model.text,),
             "classifier": (model.classifier,),
         }
         found = [one for side, some in parts.items() if side not in self.trains for one in some]

@@ -142,8 +142,8 @@ def see_places(
     codes = batch["scale_codes"] if hides else None
     places.add(lonlat, date, hour, codes=None if own else codes)
     if "view_lonlat" in batch:
-        when = (batch.get("view_date"), batch.get("view_hour"))
-        places.add(batch["view_lonlat"], *when, dropped=batch.get("view_dropped"))
+        later = (batch.get("view_date"), batch.get("view_hour"))
+        places.add(batch["view_lonlat"], *later, dropped=batch.get("view_dropped"))
     views = len(places.blocks)
     hidden = places.add(lonlat, date, hour, codes=codes) if own else 0
     drawn = None
@@ -228,9 +228,7 @@ def guess_tokens(guess: GuessTokens, seen: Seen, target: Tensor, join: Join) -> 
     return masked_token_loss(guess(seen.hidden[chosen]), target[chosen], count=count)
 
 
-def guess_scales(
-    guess: GuessScales, seen: Seen, place: Any, batch: Batch, join: Join
-) -> Tensor:
+def guess_scales(guess: GuessScales, seen: Seen, place: Any, batch: Batch, join: Join) -> Tensor:
     """Compute the loss of guessing hidden scales of places.
 
     Args:
@@ -250,5 +248,3 @@ def guess_scales(
         value = place.scale_features(batch["lonlat"]).float()
     prediction = guess(seen.hidden[:, place.scale_slots])
     return masked_value_loss(prediction, value, chosen, count=count)
-
-
