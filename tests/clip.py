@@ -17,7 +17,7 @@ from csp_core.text import make_text_encoder
 from tests import small
 
 DIM = 16
-IMAGE = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 16}
+IMAGE = {"name": "small_convnet", "dim": 8, "width": 8, "norm": "group", "size": 32}
 PLACE = {
     "name": "sphere_c", "num_scales": 6,
     "network": {"name": "tokens", "width": 16, "layers": 1, "heads": 2},

@@ -78,7 +78,8 @@ class ClipFamily(Comparing):
     trains = ("image", "location", "text")
     compares = True
     example_options: ClassVar[Mapping[str, Any]] = {
-        "head_dim": 16, "head_hidden": 16, "token_dim": 8,
+        "head_dim": 16, "head_hidden": 16, "token_dim": 8, "augmentation": "weak",
+        "views": {"strong": "weak"},
     }  # fmt: skip
     preset: ClassVar[Preset]
 

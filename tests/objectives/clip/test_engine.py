@@ -115,8 +115,9 @@ def test_filip_with_one_token_is_clip():
 
     def one_token(name):
         torch.manual_seed(0)
-        image = make_image_encoder("small_convnet", 8, width=8, norm="group", size=4)
-        place = make_location_encoder("sphere_c", 8, num_scales=4)
+        image = make_image_encoder("small_convnet", 8, width=8, norm="group", size=16)
+        network = {"name": "residual_mlp", "dropout": 0.0}
+        place = make_location_encoder("sphere_c", 8, num_scales=4, network=network)
         made = clip.make(name, DualEncoder(image, place, dim=8), clip.PAIRS, **PLAIN, token_dim=8)
         return made
 
@@ -212,11 +213,11 @@ def test_the_temperature_is_held_in_its_range():
             clip.step(made, 0)
             assert made.model.log_scale.item() == pytest.approx(want)
     # The release does not multiply by more than 100, however far the parameter goes; SLIP does.
-    assert float(made.scale(0)) == 100
+    assert made.scale(0).item() == 100
     slip = clip.make("slip", compat="reference")
     with torch.no_grad():
         slip.model.log_scale.fill_(6.0)
-    assert float(slip.scale(0)) == pytest.approx(math.exp(6), rel=1e-5)
+    assert slip.scale(0).item() == pytest.approx(math.exp(6), rel=1e-5)
     fixed = clip.make("clip", learn_temperature=False, temperature=0.5)
     assert fixed.model.log_scale is None and fixed.scale(0) == 2
 
@@ -311,7 +312,7 @@ def test_recall_counts_all_that_is_right():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_views_of_evaluation_are_those_of_training_elsewhere(name):
+def test_views_are_made_where_a_part_needs_them(name):
     made = clip.make(name)
     drawn = made.draw(clip.batch(data=clip.PAIRS), clip.source())
     two = made.spec.number == 2
@@ -409,8 +410,10 @@ def test_convolutions_are_warned_of(caplog):
         clip.make("filip")
     assert "convolutional" in caplog.text and "21.3 against 37.2" in caplog.text
     caplog.clear()
-    vit = {"name": "timm", "model": "vit_tiny_patch16_224", "pretrained": False, "dim": 8,
-           "size": 32}  # fmt: skip
+    vit = {
+        "name": "timm", "model": "vit_tiny_patch16_224", "dim": 8, "size": 16,
+        "architecture": {"patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2},
+    }  # fmt: skip
     with caplog.at_level(logging.WARNING):
         made = clip.make("filip", clip.model(image=vit))
     assert "convolutional" not in caplog.text
