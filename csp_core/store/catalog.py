@@ -38,6 +38,7 @@ class ModelInfo:
         maps_pixels: Whether it says what each pixel of a picture is.
         introduction: What its card says of it to people.
         sees_pixels: Whether it tells the class of each pixel of a picture.
+        reads_text: Whether it compares words with pictures or places.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelInfo:
     maps_pixels: bool = False
     introduction: Introduction = field(default_factory=Introduction)
     sees_pixels: bool = False
+    reads_text: bool = False
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -174,6 +176,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         maps_pixels=contents.heads.pixels,
         introduction=read_introduction(front),
         sees_pixels=contents.heads.pixels,
+        reads_text=contents.config.get("text") is not None,
     )
 
 
