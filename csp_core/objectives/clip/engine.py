@@ -20,7 +20,15 @@ from csp_core.objectives.clip import checks
 from csp_core.objectives.clip.compare import Comparing
 from csp_core.objectives.clip.heads import make_guesses, make_image_head
 from csp_core.objectives.clip.queue import Neighbours, capped_size
-from csp_core.objectives.clip.spec import LAID_OVER, TOKENS, WHOLE, ImageLoss, Loss, Preset, make_spec
+from csp_core.objectives.clip.spec import (
+    LAID_OVER,
+    TOKENS,
+    WHOLE,
+    ImageLoss,
+    Loss,
+    Preset,
+    make_spec,
+)
 from csp_core.objectives.clip.views import Captions, draw_images, draw_places, hide_places
 from csp_core.objectives.draws import BatchRandom
 
