@@ -50,7 +50,7 @@ def test_it_learns_64_pairs_by_heart(name):
     image = {"name": "small_convnet", "dim": 32, "width": 8, "norm": "group"}
     made = clip.make(
         name, clip.model(image=image, dim=32), data, augmentation=None, masked_view=False,
-        views={"km": (0.1, 1.0), "scale_drop": 0.0, "strong": "weak"},
+        views={"number": 1, "strong": "weak"},
     )  # fmt: skip
     optimizer = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=RATE)
     given = data.__getitems__(list(range(NUMBER)))
