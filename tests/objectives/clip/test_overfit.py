@@ -11,7 +11,7 @@ from csp_core import geo, losses
 from csp_core.objectives.clip import FAMILY, parts
 from tests import clip
 
-NUMBER, RATE = 64, 0.003
+NUMBER, RATE = 64, 0.004
 
 
 def pairs():
@@ -36,7 +36,9 @@ def found_first(made, given):
         similarity = losses.similarities(seen["location"].views[0], seen["image"].views[0])
     else:
         tokens = made._tokens(seen)
-        there, back, _ = parts.agreements(tokens["image"], tokens["location"], made._join, keep=None)
+        there, back, _ = parts.agreements(
+            tokens["image"], tokens["location"], made._join, keep=None
+        )
         similarity = (there.mT + back) / 2
     made.train()
     return (similarity.argmax(dim=1) == torch.arange(NUMBER)).float().mean().item()
@@ -45,10 +47,10 @@ def found_first(made, given):
 @pytest.mark.parametrize("name", sorted(FAMILY))
 def test_it_learns_64_pairs_by_heart(name):
     data = pairs()
-    image = {"name": "small_convnet", "dim": 32, "width": 16, "norm": "group"}
+    image = {"name": "small_convnet", "dim": 32, "width": 8, "norm": "group"}
     made = clip.make(
         name, clip.model(image=image, dim=32), data, augmentation=None, masked_view=False,
-        views={"km": (0.1, 1.0), "scale_drop": 0.0, "strong": "weak"},
+        views={"number": 1, "strong": "weak"},
     )  # fmt: skip
     optimizer = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=RATE)
     given = data.__getitems__(list(range(NUMBER)))
