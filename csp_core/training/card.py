@@ -11,6 +11,7 @@ import yaml
 from csp_core.config import CardConfig, RunConfig
 from csp_core.data.sets.facts import names_taxa
 from csp_core.evaluation import Measure
+from csp_core.inference.retrieval import sides_of
 from csp_core.model import Calibration, DualEncoder
 from csp_core.objectives import OBJECTIVES
 
@@ -123,6 +124,8 @@ def _learns_places(config: RunConfig) -> bool:
 
 
 def _summary(model: DualEncoder, learns_places: bool) -> str:
+    if sides := sides_of(model):
+        return f"It compares {_listed(sides)}, and ranks no classes."
     several = model.prior_kind == "probability"
     if model.pixel_classifier is not None:
         return f"What each pixel of a picture is, of {len(model.classes)} classes."
@@ -139,7 +142,24 @@ def _summary(model: DualEncoder, learns_places: bool) -> str:
     return f"A location prior over {len(model.classes)} classes."
 
 
+def _listed(sides: Sequence[str]) -> str:
+    names = [{"image": "images", "location": "places", "text": "texts"}[side] for side in sides]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _meaning(model: DualEncoder, learns_places: bool) -> str:
+    if sides := sides_of(model):
+        located = (
+            " Median km: how far the best of about 4,000 places on the land near the training"
+            " records lies from the true one, beside always naming the middle of these records."
+        )
+        return (
+            f"It compares {_listed(sides)} by vectors that were learned from what was seen"
+            " together; agreements are cosines, which rank and are no probabilities. R@10: how"
+            " often the right one is among the first 10 of those looked through; back: the other"
+            f" way round.{located if 'location' in sides else ''} It ranks classes only once a run"
+            " on labelled records has begun from it (init_from). `csp retrieve` asks it."
+        )
     if model.pixel_classifier is not None:
         return _meaning_of_pixels(model)
     if model.prior_kind == "probability":
