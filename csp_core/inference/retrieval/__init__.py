@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from csp_core.inference.retrieval.answers import Fit, where_from, where_words
 from csp_core.inference.retrieval.asking import (
     check_side,
     compares_by_tokens,
@@ -32,6 +33,7 @@ from csp_core.inference.retrieval.gallery import (
     learned_places,
     places_gallery,
 )
+from csp_core.inference.retrieval.parts import TokenPicture, token_names, token_picture
 from csp_core.inference.retrieval.ranking import Found, agreement, ranked, retrieve, tie_ranks
 from csp_core.inference.retrieval.spread import UNKNOWN, Spread, learned_centre, spread_of
 from csp_core.inference.retrieval.words import notes_on_text
@@ -43,10 +45,12 @@ __all__ = [
     "TEMPLATES",
     "UNKNOWN",
     "Embedded",
+    "Fit",
     "Found",
     "Gallery",
     "Pictures",
     "Spread",
+    "TokenPicture",
     "agreement",
     "captions_gallery",
     "check_pixels",
@@ -75,7 +79,11 @@ __all__ = [
     "spread_of",
     "stacked",
     "tie_ranks",
+    "token_names",
+    "token_picture",
     "top1",
+    "where_from",
+    "where_words",
     "write_embedded",
     "zero_shot",
 ]

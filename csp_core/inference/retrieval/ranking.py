@@ -111,9 +111,22 @@ def ranked(gallery: Gallery, values: Tensor, *, top: int = 10) -> list[Found]:
     """
     if top < 1:
         raise BadRecordError(f"top is {top}; list at least 1.")
-    order = torch.argsort(-values, stable=True)[:top].tolist()
-    ranks, names = tie_ranks(values), _names(gallery, order)
-    return [_line(gallery, names, values, ranks, k) for k in order]
+    return lines_of(gallery, values, torch.argsort(-values, stable=True)[:top].tolist())
+
+
+def lines_of(gallery: Gallery, values: Tensor, rows: list[int]) -> list[Found]:
+    """Tell of some of a gallery how they rank among all.
+
+    Args:
+        gallery: What was looked through.
+        values: ``(G,)`` agreements.
+        rows: Their numbers.
+
+    Returns:
+        A line each, in their order.
+    """
+    ranks, names = tie_ranks(values), _names(gallery, rows)
+    return [_line(gallery, names, values, ranks, k) for k in rows]
 
 
 def tie_ranks(values: Tensor) -> Tensor:
