@@ -18,10 +18,11 @@ from csp_core.errors import ConfigError
 from csp_core.location.anchors import RadialBasis
 from csp_core.location.base import PositionEncoding
 from csp_core.location.covariates import Covariates
+from csp_core.location.encoder import LocationEncoder
 from csp_core.location.geoclip import EqualEarth, GeoCLIP
 from csp_core.location.harmonics import Harmonics
 from csp_core.location.multiscale import Grid, Theory
-from csp_core.location.network import ACTIVATIONS, NETWORKS, LocationEncoder
+from csp_core.location.network import ACTIVATIONS, NETWORKS
 from csp_core.location.planar import Direct, RandomFourier, Tile, Wrap, WrapRadians
 from csp_core.location.sphere2vec import (
     DoubleFourier,
@@ -33,6 +34,7 @@ from csp_core.location.sphere2vec import (
 )
 from csp_core.location.spherical import XYZ, NeRF, RandomFourierSphere
 from csp_core.location.time import TimeFeatures
+from csp_core.location.tokens import MultiScaleTokens, TokenLayout, scale_columns
 from csp_core.tables import construct, option_names
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "NETWORKS",
     "Covariates",
     "LocationEncoder",
+    "MultiScaleTokens",
     "PositionEncoding",
     "TimeFeatures",
     "make_location_encoder",
@@ -133,7 +136,10 @@ def make_location_encoder(
         )
     in_dim: int = encoding.out_dim  # type: ignore[assignment]
     in_dim += sum(part.out_dim for part in inputs.values())
-    body = construct("network", NETWORKS, network_name, in_dim, dim, **choice)
+    wanted: int | TokenLayout = in_dim
+    if getattr(NETWORKS.get(network_name), "takes_layout", False):
+        wanted = TokenLayout(scale_columns(encoding), _sizes(inputs))
+    body = construct("network", NETWORKS, network_name, wanted, dim, **choice)
     if isinstance(name, nn.Module):
         return LocationEncoder(encoding, body, dim, **inputs)
     # Defaults are written out, so that a saved model keeps its shape when a default changes.
@@ -141,6 +147,15 @@ def make_location_encoder(
     full_network = option_names(NETWORKS[network_name], given=2) | choice
     spec = {"name": name, **full, "network": {"name": network_name, **full_network}}
     return LocationEncoder(encoding, body, dim, spec | inputs_spec, **inputs)
+
+
+def _sizes(inputs: Mapping[str, nn.Module]) -> tuple[int, ...]:
+    """Count the features of each further token: the year, the day, the covariates."""
+    found: list[int] = []
+    for part in inputs.values():
+        times = part.day_of_year + part.hour if isinstance(part, TimeFeatures) else 1
+        found += [int(part.out_dim) // times] * times  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def _make_inputs(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
@@ -41,6 +42,11 @@ class PositionEncoding(nn.Module):
     differentiable: ClassVar[bool] = True
     default_network: ClassVar[str] = "residual_mlp"
     example_options: ClassVar[Options] = {}
+
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale has, ``(S, F)`` int64; one scale unless it says otherwise."""
+        return torch.arange(self.out_dim)[None]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PositionEncoding:
         """Move what is fixed with the module, and leave its kind of number as it is.

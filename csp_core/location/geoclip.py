@@ -108,6 +108,11 @@ class GeoCLIP(PositionEncoding):
         self.register_buffer("frequencies", torch.tensor(sigmas)[:, None, None] * draws)
         self.out_dim = 2 * len(sigmas) * num_frequencies
 
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale has, ``(S, 2 F)`` int64."""
+        return torch.arange(self.out_dim).view(len(self.frequencies), -1)
+
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
 

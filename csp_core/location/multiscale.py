@@ -62,6 +62,11 @@ class Multiscale(PositionEncoding):
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.out_dim = features_per_scale * len(frequencies)
 
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale has, ``(S, F)`` int64; here scales are outermost."""
+        return torch.arange(self.out_dim).view(len(self.frequencies), -1)
+
     def phases(self, angle: Tensor) -> Tensor:
         """Multiply by each frequency and take whole turns off.
 
@@ -109,6 +114,11 @@ class Grid(Multiscale):
     ) -> None:
         frequencies = geometric_frequencies(num_scales, min_radius, max_radius)
         super().__init__(frequencies, features_per_scale=4)
+
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale has, ``(S, 4)`` int64."""
+        return torch.arange(self.out_dim).view(2, -1, 2).transpose(0, 1).flatten(1)
 
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.

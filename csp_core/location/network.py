@@ -1,27 +1,20 @@
-"""The networks behind a position encoding, and the location encoder that composes the two."""
+"""The networks behind a position encoding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 from csp_core.location.base import check_rate
-from csp_core.location.covariates import Covariates
 from csp_core.location.dropout import Dropout
 from csp_core.location.geoclip import Capsules
 from csp_core.location.siren import ResidualSiren, Siren
-from csp_core.location.time import TimeFeatures
+from csp_core.location.tokens import MultiScaleTokens
 from csp_core.tables import lookup
-
-# Places a thread embeds at a time where no gradients are asked for: what lies between the layers
-# then stays in its cache, and the memory of one part serves the next.
-CACHED_PLACES = 1024
 
 # In place where that is possible: each stands behind a linear layer, whose gradient needs only what
 # went into it.
@@ -160,112 +153,5 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "siren": Siren,
     "residual_siren": ResidualSiren,
     "capsules": Capsules,
+    "tokens": MultiScaleTokens,
 }
-
-
-class LocationEncoder(nn.Module):
-    """A position encoding, with features of time and covariates beside it, and a network.
-
-    Args:
-        encoding: Module ``(N, 2)`` degrees → ``(N, encoding.out_dim)``.
-        network: Module ``(N, F)`` → ``(N, dim)``, where F counts the features of the position, of
-            the time and of the covariates, which stand beside each other in this order.
-        dim: Size of the embedding.
-        spec: The component that makes this encoder again, or None for a user's own modules.
-        time: Features of the time, or None.
-        covariates: Values sampled at the place, or None.
-    """
-
-    def __init__(
-        self,
-        encoding: nn.Module,
-        network: nn.Module,
-        dim: int,
-        spec: Mapping[str, Any] | None = None,
-        *,
-        time: TimeFeatures | None = None,
-        covariates: Covariates | None = None,
-    ) -> None:
-        super().__init__()
-        self.encoding, self.network = encoding, network
-        self.time, self.covariates = time, covariates
-        self.out_dim = dim
-        self.spec = None if spec is None else dict(spec)
-
-    @property
-    def uses_date(self) -> bool:
-        """Whether the part of the year is an input."""
-        return self.time is not None and self.time.day_of_year
-
-    @property
-    def uses_hour(self) -> bool:
-        """Whether the part of the day is an input."""
-        return self.time is not None and self.time.hour
-
-    def features(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Compute what the network is given.
-
-        Args:
-            lonlat: ``(N, 2)`` degrees.
-            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
-            hour: ``(N,)`` parts of the day in [0, 1), likewise.
-
-        Returns:
-            ``(N, F)``.
-        """
-        # In half precision 180° at a frequency of 100 is off by whole waves, so mixed precision
-        # begins behind the encoding.
-        with _full_precision(lonlat.device.type):
-            # Places may be given in any precision; what is known of them is not made less.
-            lonlat = lonlat if lonlat.dtype == torch.float64 else lonlat.float()
-            features: Tensor = self.encoding(lonlat).to(self._weights_dtype(lonlat.dtype))
-            if self.time is None and self.covariates is None:
-                return features
-            parts = [features]
-            if self.time is not None:
-                parts.append(self.time(len(lonlat), date, hour).to(features.dtype))
-            if self.covariates is not None:
-                parts.append(self.covariates(lonlat).to(features.dtype))
-            return torch.cat(parts, dim=1)
-
-    def _weights_dtype(self, otherwise: torch.dtype) -> torch.dtype:
-        """Give the kind of number that the network computes with."""
-        weight = next((p for p in self.network.parameters() if p.is_floating_point()), None)
-        return otherwise if weight is None else weight.dtype
-
-    def forward(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Embed places, at a time where the encoder knows time.
-
-        Args:
-            lonlat: ``(N, 2)`` degrees.
-            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
-            hour: ``(N,)`` parts of the day in [0, 1), likewise.
-
-        Returns:
-            ``(N, dim)``.
-        """
-        rows = CACHED_PLACES * torch.get_num_threads()
-        whole = self.training or torch.is_grad_enabled() or lonlat.device.type != "cpu"
-        if whole or len(lonlat) <= rows:
-            result: Tensor = self.network(self.features(lonlat, date, hour))
-            return result
-        found: Tensor | None = None
-        for start in range(0, len(lonlat), rows):
-            own = slice(start, start + rows)
-            when = [None if part is None else part[own] for part in (date, hour)]
-            part = self.network(self.features(lonlat[own], *when))
-            if found is None:
-                found = part.new_empty(len(lonlat), part.shape[1])
-            found[own] = part
-        assert found is not None  # there are more places than in one part
-        return found
-
-
-def _full_precision(device: str) -> AbstractContextManager[None]:
-    """Switch mixed precision off, where the device has any."""
-    available = torch.amp.is_autocast_available(device)
-    return torch.autocast(device, enabled=False) if available else nullcontext()

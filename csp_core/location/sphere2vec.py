@@ -234,6 +234,14 @@ class DoubleFourier(Multiscale):
             )
         super().__init__(frequencies, features_per_scale=4 * num_scales + 4)
 
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale of longitude has, ``(S, 4 S + 4)`` int64, its waves too."""
+        scales = len(self.frequencies)
+        products = torch.arange(4 * scales**2).view(2, scales, -1).transpose(0, 1).flatten(1)
+        waves = torch.arange(4 * scales**2, self.out_dim).view(scales, -1)
+        return torch.cat((products, waves), dim=1)
+
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
 

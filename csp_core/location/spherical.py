@@ -112,6 +112,11 @@ class NeRF(Multiscale):
         exponent = torch.arange(num_scales, dtype=torch.float64)
         super().__init__(math.pi * 2**exponent, features_per_scale=6)
 
+    @property
+    def scale_columns(self) -> Tensor:
+        """Which features each scale has, ``(S, 6)`` int64."""
+        return torch.arange(self.out_dim).view(6, -1).T
+
     def forward(self, lonlat: Tensor) -> Tensor:
         """Encode places.
 

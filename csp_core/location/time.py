@@ -79,13 +79,31 @@ class TimeFeatures(nn.Module):
         Returns:
             ``(N, out_dim)``: sines and then cosines of the year, then those of the day.
         """
+        return self.encode(number, date, hour)[0]
+
+    def encode(
+        self, number: int, date: Tensor | None = None, hour: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Encode times, and tell which are known.
+
+        Args:
+            number: How many rows to give.
+            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
+            hour: ``(N,)`` parts of the day in [0, 1), likewise.
+
+        Returns:
+            ``(N, out_dim)`` as of ``forward``, and ``(N, T)`` bool: whether the time of the year,
+            and that of the day, is known and not hidden, for those that are used.
+        """
         used = ([date] if self.day_of_year else []) + ([hour] if self.hour else [])
         blocks = zip(used, self.missing, strict=True)
-        return torch.cat([self._encode(number, time, vector) for time, vector in blocks], dim=1)
+        found = [self._encode(number, time, vector) for time, vector in blocks]
+        return torch.cat([f for f, _ in found], dim=1), torch.stack([k for _, k in found], dim=1)
 
-    def _encode(self, number: int, time: Tensor | None, missing: Tensor) -> Tensor:
+    def _encode(self, number: int, time: Tensor | None, missing: Tensor) -> tuple[Tensor, Tensor]:
         if time is None:
-            return missing.expand(number, -1)
+            unknown = torch.ones(number, dtype=torch.bool, device=missing.device)
+            return missing.expand(number, -1), ~unknown
         time = time.to(missing)
         unknown = time.isnan()
         if self.training and self.missing_rate:
@@ -97,4 +115,4 @@ class TimeFeatures(nn.Module):
         waves = torch.arange(1, self.harmonics + 1, device=d.device, dtype=d.dtype)
         angle = math.pi * d[:, None] * waves  # (N, harmonics)
         known = torch.cat((angle.sin(), angle.cos()), dim=1)
-        return torch.where(unknown[:, None], missing, known)
+        return torch.where(unknown[:, None], missing, known), ~unknown

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
     from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
+    from csp_core.model.towers import TOWERS, TowerOut, token_size
 
 _HOMES = {
     "BASELINES": "csp_core.model.baselines",
@@ -43,12 +44,15 @@ _HOMES = {
     "SIDES": "csp_core.model.heads",
     "Side": "csp_core.model.heads",
     "Support": "csp_core.model.support",
+    "TOWERS": "csp_core.model.towers",
+    "TowerOut": "csp_core.model.towers",
     "calibration_of": "csp_core.model.calibration",
     "is_dense": "csp_core.model.pixels",
     "class_frequency": "csp_core.model.prior",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
     "see": "csp_core.model.parts",
+    "token_size": "csp_core.model.towers",
 }
 
 __all__ = [
@@ -62,6 +66,7 @@ __all__ = [
     "PLACE",
     "PRIOR_KINDS",
     "SIDES",
+    "TOWERS",
     "Calibration",
     "DualEncoder",
     "Heads",
@@ -70,12 +75,14 @@ __all__ = [
     "Prior",
     "Side",
     "Support",
+    "TowerOut",
     "calibration_of",
     "class_frequency",
     "is_dense",
     "make_baseline",
     "read_heads",
     "see",
+    "token_size",
 ]
 
 __getattr__ = lazily(__name__, _HOMES)

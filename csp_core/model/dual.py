@@ -16,18 +16,23 @@ from csp_core.model.heads import PRIOR_KINDS, Heads
 from csp_core.model.parts import evaluating, out_dim, projection, see
 from csp_core.model.pixels import PixelAnswers
 from csp_core.model.support import Support
+from csp_core.model.towers import Towers
+
+# Where the bias of SigLIP's similarities starts, with most pairs not belonging together.
+FIRST_BIAS = -10.0
 
 
-class DualEncoder(PixelAnswers):
-    """An image encoder and a location encoder that can be compared, and classes given places.
+class DualEncoder(PixelAnswers, Towers):
+    """An image, a location and a text encoder that can be compared, and classes given places.
 
-    The location embedding is compared as it is; the image embedding goes through a projection
-    head. Either side may be absent. Which heads there are stands in ``heads``.
+    The embeddings of locations and texts are compared as they are; that of the image goes through
+    a projection head. Any side may be absent. Which heads there are stands in ``heads``.
 
     Args:
         image: Module ``(N, C, H, W)`` → ``(N, image.out_dim)``, or None.
         location: Module ``(N, 2)`` degrees → ``(N, dim)``, or None. One that says ``uses_date`` or
             ``uses_hour`` is given dates and hours too.
+        text: A ``TextEncoder`` of this ``dim``, or None.
         dim: Size of the shared space.
         classes: The classes of the location classifier, or None for pre-training alone.
         bias: Whether the classifier has a bias, which can hold the class frequency.
@@ -45,12 +50,14 @@ class DualEncoder(PixelAnswers):
     """
 
     log_scale: nn.Parameter | None
+    logit_bias: nn.Parameter | None
 
     def __init__(
         self,
         image: nn.Module | None,
         location: nn.Module | None,
         *,
+        text: nn.Module | None = None,
         dim: int = 256,
         classes: ClassTable | Sequence[str] | None = None,
         bias: bool = True,
@@ -61,11 +68,12 @@ class DualEncoder(PixelAnswers):
         super().__init__()
         if prior_kind not in PRIOR_KINDS:
             raise ConfigError(f"prior_kind is {prior_kind!r}; give one of {PRIOR_KINDS}.")
-        if location is not None and getattr(location, "out_dim", dim) != dim:
-            raise ConfigError(
-                f"The location encoder gives {location.out_dim} dimensions, the model wants {dim}."
-            )
-        self.image, self.location, self.dim = image, location, dim
+        for side, encoder in (("location", location), ("text", text)):
+            if encoder is not None and getattr(encoder, "out_dim", dim) != dim:
+                raise ConfigError(
+                    f"The {side} encoder gives {encoder.out_dim} dimensions, the model wants {dim}."
+                )
+        self.image, self.location, self.text, self.dim = image, location, text, dim
         # What a model of these sides usually has is made first, and first in order, also where
         # ``heads`` asks for something else: so a seed gives the weights that it always gave.
         self.image_head: nn.Module | None = (
@@ -73,6 +81,8 @@ class DualEncoder(PixelAnswers):
         )
         self.location_head: nn.Linear | None = None
         self.register_parameter("log_scale", None)
+        self.register_parameter("logit_bias", None)
+        self.token_heads: nn.ModuleDict | None = None
         table = classes if isinstance(classes, ClassTable) else ClassTable(tuple(classes or ()))
         self.classes = table
         self.bias = bias
@@ -120,7 +130,13 @@ class DualEncoder(PixelAnswers):
             self.pixel_classifier = self.make_pixel_classifier()
         if heads.temperatures != self.heads.temperatures:
             scale = -torch.tensor(heads.temperatures or (), dtype=torch.float32).log()
+            if self.log_scale is not None:  # these were learned, and stay as they are
+                scale[: len(self.log_scale)] = self.log_scale.detach()
             self.log_scale = nn.Parameter(scale) if heads.temperatures else None
+        if heads.tokens and self.token_heads is None:
+            self.token_heads = self.make_token_heads(heads.tokens)
+        if heads.bias and self.logit_bias is None:
+            self.logit_bias = nn.Parameter(torch.tensor(FIRST_BIAS))
         self.heads, self._chosen = heads, True
         self.prior_kind = prior_kind or self.prior_kind
 
@@ -140,39 +156,6 @@ class DualEncoder(PixelAnswers):
     def picture_classifiers(self) -> tuple[nn.Module | None, ...]:
         """List the classifiers behind the image encoder, None for one that is not there."""
         return self.image_classifier, self.pixel_classifier
-
-    @property
-    def uses_date(self) -> bool:
-        """Whether the location encoder knows the time of the year."""
-        return bool(getattr(self.location, "uses_date", False))
-
-    @property
-    def uses_hour(self) -> bool:
-        """Whether the location encoder knows the time of the day."""
-        return bool(getattr(self.location, "uses_hour", False))
-
-    def embed_location(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Embed places, at a time where the model knows time.
-
-        Args:
-            lonlat: ``(N, 2)`` degrees.
-            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
-            hour: ``(N,)`` parts of the day in [0, 1), likewise.
-
-        Returns:
-            ``(N, dim)``.
-
-        Raises:
-            ConfigError: If the model has no location encoder.
-        """
-        if self.location is None:
-            raise ConfigError(f"Model {self.name!r} has no location encoder.")
-        # A module of a user's own may take places alone.
-        timed = self.uses_date or self.uses_hour
-        embedding: Tensor = self.location(lonlat, date, hour) if timed else self.location(lonlat)
-        return embedding
 
     def class_logits(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
@@ -265,46 +248,6 @@ class DualEncoder(PixelAnswers):
         """
         divisors = self.calibration.divisors(answer)
         return logits / (divisors if isinstance(divisors, float) else logits.new_tensor(divisors))
-
-    def embed_image(self, image: Tensor, *, days: Tensor | None = None) -> Tensor:
-        """Project images into the shared space.
-
-        Args:
-            image: ``(N, C, H, W)``, series ``(N, T, C, H, W)``, or ``(N, F)`` precomputed features.
-            days: ``(N, T)`` part of the year of each date of series, NaN where there is none.
-
-        Returns:
-            ``(N, dim)``, not normalised.
-
-        Raises:
-            ConfigError: If the model has no image encoder, or no projection head behind it.
-        """
-        if self.image is None or self.image_head is None:
-            what = "image encoder" if self.image is None else "projection head on its image side"
-            raise ConfigError(f"Model {self.name!r} has no {what}.")
-        projection: Tensor = self.image_head(see(self.image, image, days))
-        return projection
-
-    def predict_features(
-        self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
-    ) -> Tensor:
-        """Predict an image's features from its place, and its time where the model knows time.
-
-        Args:
-            lonlat: ``(N, 2)`` degrees.
-            date: ``(N,)`` parts of the year in [0, 1), NaN where unknown; None for all unknown.
-            hour: ``(N,)`` parts of the day in [0, 1), likewise.
-
-        Returns:
-            ``(N, image.out_dim)``.
-
-        Raises:
-            ConfigError: If the head is not on the location side.
-        """
-        if self.location is None or self.location_head is None:
-            raise ConfigError(f"Model {self.name!r} has no projection head on its location side.")
-        prediction: Tensor = self.location_head(self.embed_location(lonlat, date, hour))
-        return prediction
 
     def prior(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None

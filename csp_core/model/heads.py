@@ -18,7 +18,9 @@ KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 # Heads that models of earlier versions could not have.
-ADDED = ("token", "pixels")
+ADDED = ("token", "pixels", "tokens", "bias")
+FLAGS = ("token", "pixels", "bias")
+MOST_TOKEN_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Heads:
             none is learned.
         token: Whether the image encoder, a vision transformer, has one more learned token.
         pixels: Whether each pixel has a linear classifier, behind an image encoder that keeps them.
+        tokens: Size of the space in which the tokens of all sides are compared, by one linear layer
+            for each side; 0 for none.
+        bias: Whether similarities have a learned bias, as of SigLIP.
 
     Raises:
         ConfigError: If there is no such head.
@@ -46,13 +51,19 @@ class Heads:
     temperatures: tuple[float, ...] | None = None
     token: bool = False
     pixels: bool = False
+    tokens: int = 0
+    bias: bool = False
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
         for side, known in KINDS.items():
             if (kind := getattr(self, side)) not in known:
                 raise ConfigError(f"The {side} head is {kind!r}; give one of {known}.")
-        for name in ADDED:
+        if type(self.tokens) is not int or not 0 <= self.tokens <= MOST_TOKEN_SIZE:
+            raise ConfigError(
+                f"tokens is {self.tokens!r}; give a size of at most {MOST_TOKEN_SIZE}, 0 for none."
+            )
+        for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; give true or false.")
         if len(self.temperatures or ()) > MOST_TEMPERATURES:
@@ -79,13 +90,17 @@ class Heads:
             way round.
         """
         keeps = self.image is not None and wanted.image != "two_layers"
+        own = self.temperatures or ()
+        more = (wanted.temperatures or ())[len(own) :]
         return Heads(
             image=self.image if keeps else wanted.image or self.image,
             location=self.location or wanted.location,
             classifiers=tuple(s for s in SIDES if s in (*self.classifiers, *wanted.classifiers)),
-            temperatures=self.temperatures or wanted.temperatures,
+            temperatures=own + more or None,
             token=self.token or wanted.token,
             pixels=self.pixels or wanted.pixels,
+            tokens=self.tokens or wanted.tokens,
+            bias=self.bias or wanted.bias,
         )
 
     @classmethod
