@@ -72,12 +72,13 @@ def token_names(model: Any) -> list[str]:
     Returns:
         A name for each, in their order.
     """
-    network = getattr(model.location, "network", None)
-    scales = getattr(network, "scales", None)
-    if not isinstance(scales, int):
+    slots = getattr(model.location, "scale_slots", slice(0, 0))
+    count = slots.stop - slots.start
+    if not count:
         return ["the place"]
-    further = [f"further input {k + 1}" for k in range(len(getattr(network, "further", ())))]
-    return ["all of the place", *(f"scale {k + 1} of {scales}" for k in range(scales)), *further]
+    further = len(getattr(model.location.network, "further", ()))
+    names = [f"scale {k + 1} of {count}" for k in range(count)]
+    return ["all of the place", *names, *(f"further input {k + 1}" for k in range(further))]
 
 
 def _grid(count: int, shape: tuple[int, ...]) -> tuple[int, int]:
