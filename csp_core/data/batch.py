@@ -45,7 +45,14 @@ class Batch(TypedDict, total=False):
     places that are negatives of each record's image; ``view``, another view of the image;
     ``view_days``, ``(N, t)``, the days of that of a series; ``cells``, ``(N, P, 2)`` int64, cells
     of the image and of the view that show the same ground, -1 for none; ``position``,
-    ``(N, P, 2)``, where these are, in cells; ``strong``, a strongly changed view of it.
+    ``(N, P, 2)``, where these are, in cells; ``strong``, a strongly changed view of it. Of the CLIP
+    family: ``looks``, ``(N, 2, C, H, W)`` views of an image that are compared with each other;
+    ``exact`` and ``exact_date``, place and date as they were recorded; ``view_lonlat``,
+    ``view_date``, ``view_hour`` and ``view_dropped``, ``(N, S)`` bool, a second view of the place,
+    with the scales that it lacks; ``scale_codes``, ``(N, S)`` int64, what is hidden of the scales,
+    and ``swap_row``, ``(N,)`` int64, the row of the batch whose stand in for some; ``tokens``,
+    ``view_tokens`` and ``hidden_tokens``, ``(N, L)`` int64, the caption, a second view of it, and
+    with tokens hidden; ``hidden_target``, ``(N, L)`` int64, these, and -100 elsewhere.
 
     Added by the loop for an objective of two streams: ``unlabelled``, a batch of other records,
     which have neither ``label`` nor ``labels`` nor ``mask``.
@@ -72,6 +79,19 @@ class Batch(TypedDict, total=False):
     cells: Tensor
     position: Tensor
     strong: Tensor
+    looks: Tensor
+    exact: Tensor
+    exact_date: Tensor
+    view_lonlat: Tensor
+    view_date: Tensor
+    view_hour: Tensor
+    view_dropped: Tensor
+    scale_codes: Tensor
+    swap_row: Tensor
+    tokens: Tensor
+    view_tokens: Tensor
+    hidden_tokens: Tensor
+    hidden_target: Tensor
     unlabelled: Batch
 
 

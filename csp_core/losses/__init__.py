@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from csp_core.losses.captions import (
+    IGNORED,
+    clip_loss,
+    fine_loss,
+    late_interaction,
+    masked_token_loss,
+    masked_value_loss,
+    match_loss,
+    neighbour_loss,
+    prune_tokens,
+    sigmoid_loss,
+    simsiam,
+    token_agreement,
+)
 from csp_core.losses.classes import (
     binary_cross_entropy,
     class_cross_entropy,
@@ -35,6 +49,7 @@ from csp_core.losses.pixels import overlap_sums, pixel_cross_entropy, pixel_sums
 from csp_core.losses.presence import an_slds, an_ssdl, geo_prior
 
 __all__ = [
+    "IGNORED",
     "POSITIVE_WEIGHT",
     "an_slds",
     "an_ssdl",
@@ -43,22 +58,33 @@ __all__ = [
     "binary_nce",
     "binary_negatives",
     "class_cross_entropy",
+    "clip_loss",
     "cosine_match",
     "cscl",
     "dense_info_nce",
     "dense_negatives",
     "feature_regression",
+    "fine_loss",
     "geo_prior",
     "info_nce",
+    "late_interaction",
+    "masked_token_loss",
+    "masked_value_loss",
     "match_info_nce",
+    "match_loss",
     "negative_weight",
+    "neighbour_loss",
     "nt_xent",
     "overlap_sums",
     "pixel_cross_entropy",
     "pixel_sums",
+    "prune_tokens",
+    "sigmoid_loss",
     "similarities",
+    "simsiam",
     "soft_cross_entropy",
     "soft_dice",
+    "token_agreement",
     "weighted_binary_cross_entropy",
     "weighted_cross_entropy",
     "window_agreement",
