@@ -17,11 +17,13 @@ class PathKey:
         always: Whether its value is always a path. Else it is one if it exists beside the file, as
             a bare name may be that of a bundled model or a word.
         by_slash: Whether a slash makes it a path too: what an earlier run makes may come later.
+        by_ending: Endings that make it a path too.
     """
 
     key: str
     always: bool = False
     by_slash: bool = False
+    by_ending: tuple[str, ...] = ()
 
     def absolute(self, value: str, folder: Path) -> Path | None:
         """Find the path that a value names.
@@ -35,6 +37,7 @@ class PathKey:
         """
         beside = folder / value
         named = self.always or beside.exists() or (self.by_slash and "/" in value)
+        named = named or (bool(self.by_ending) and value.lower().endswith(self.by_ending))
         return beside if named else None
 
 
@@ -42,6 +45,9 @@ PATHS = (
     PathKey("data.root", always=True),
     PathKey("data.index_file", always=True),
     PathKey("data.points", always=True),
+    PathKey("data.captions", by_ending=(".csv",)),
+    PathKey("data.quality.embedding", by_slash=True),
+    PathKey("data.quality.model", by_slash=True),
     PathKey("model.init_from"),
     PathKey("model.image.weights"),
     PathKey("model.image.backbone.weights"),

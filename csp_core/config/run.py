@@ -7,7 +7,7 @@ import hashlib
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import (
@@ -86,7 +86,9 @@ class RunConfig(Section):
     def _data_exists(cls, part: DataConfig) -> DataConfig:
         # The loader's first parameter is the split, which training chooses.
         plain = Component.model_validate({"name": part.name, "root": part.root} | part.options)
-        return DataConfig.model_validate(checked("data set", DATASETS, plain, 1))
+        # What any data set can have is no option of its loader.
+        beside = {"captions": part.captions, "quality": part.quality}
+        return DataConfig.model_validate(checked("data set", DATASETS, plain, 1) | beside)
 
     @field_validator("objective")
     @classmethod
@@ -276,7 +278,8 @@ def _explain(item: dict[str, Any]) -> str:
     section: type[BaseModel] = RunConfig
     for part in item["loc"][:-1]:
         annotation = section.model_fields[str(part)].annotation
-        section = annotation if isinstance(annotation, type) else section
+        kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        section = next((kind for kind in kinds if issubclass(kind, BaseModel)), section)
     close = difflib.get_close_matches(str(item["loc"][-1]), section.model_fields, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown key {where!r}.{hint} Known here: {', '.join(section.model_fields)}"

@@ -11,12 +11,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
+from csp_core.config.quality import QualityConfig
+from csp_core.data.captions.attach import check_source
 from csp_core.errors import ConfigError
 from csp_core.image import IMAGE_ENCODERS
 from csp_core.location import ENCODINGS, INPUTS, NETWORKS
@@ -111,11 +115,31 @@ def network_teacher(members: int = 3, overrides: Mapping[str, Any] | None = None
 class DataConfig(Component):
     """Which records to train on: a name in DATASETS with the options of its loader.
 
-    ``root`` is where the data lies, relative to the configuration file.
+    ``root`` is where the data lies, relative to the configuration file. ``captions`` and
+    ``quality``, which any data set can have, are no options of its loader.
     """
 
     name: str = "occurrences"
     root: Path | None = None
+    captions: str | None = None
+    quality: QualityConfig | None = None
+
+    @field_validator("captions")
+    @classmethod
+    def _captions_exist(cls, value: str | None) -> str | None:
+        return None if value is None else check_source(value)
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs without them are told as they were before there were any.
+        tree: dict[str, Any] = handler(self)
+        unused = [key for key in ("captions", "quality") if tree.get(key, 0) is None]
+        return {key: value for key, value in tree.items() if key not in unused}
+
+    def loading(self) -> dict[str, Any]:
+        """Give what ``load_dataset`` is to be told besides name and part."""
+        captions = {} if self.captions is None else {"captions": self.captions}
+        return {"root": self.root, **self.options, **captions}
 
 
 class TeacherConfig(Component):

@@ -22,6 +22,8 @@ class Sample(TypedDict, total=False):
     series, NaN where there is none, present only there. ``mask``: ``(H, W)`` int64 class of each
     pixel, -1 where unknown or ignored, present only in data sets with masks, whose ``label`` is -1.
     ``valid``: ``(H, W)`` bool, where the image has data, present only where it may lack some.
+    ``caption``: ``()`` int64 number of the record's caption in the data set's table, -1 where it
+    has none, present only in data sets with captions.
     """
 
     lonlat: Tensor
@@ -33,6 +35,7 @@ class Sample(TypedDict, total=False):
     days: Tensor
     mask: Tensor
     valid: Tensor
+    caption: Tensor
 
 
 class Batch(TypedDict, total=False):
@@ -67,6 +70,7 @@ class Batch(TypedDict, total=False):
     days: Tensor
     mask: Tensor
     valid: Tensor
+    caption: Tensor
     background: Tensor
     absent: Tensor
     soft_lonlat: Tensor

@@ -1,4 +1,4 @@
-"""Counts of classes: of pixels, and what they say of a record whose place nobody knows."""
+"""Counts of classes: of records and pixels, and what they say where the place is not known."""
 
 from __future__ import annotations
 
@@ -73,3 +73,24 @@ def pixels(masks: Tensor, classes: int) -> tuple[int, ...]:
     for mask in masks:
         counts += torch.bincount(mask[mask >= 0].long(), minlength=classes)
     return tuple(counts.tolist())
+
+
+def count_classes(label: Tensor, labels: Tensor | None, classes: int) -> tuple[int, ...]:
+    """Count the records of each class.
+
+    Args:
+        label: ``(N,)`` int64, -1 where unlabelled.
+        labels: ``(N, K)`` label sets, where 1 says that a record has the class; None where each
+            record has one label at most.
+        classes: How many classes there are.
+
+    Returns:
+        A number for each class.
+
+    Example:
+        >>> count_classes(torch.tensor([-1, -1]), torch.tensor([[1, 0], [1, -1]]), 2)
+        (2, 0)
+    """
+    if labels is not None:
+        return tuple((labels == 1).sum(dim=0).tolist())
+    return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())

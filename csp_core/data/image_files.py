@@ -160,7 +160,7 @@ def read_all(store: FileImages) -> MemoryImages:
             array[row] = image
         except CspError as error:
             refused[row] = str(error)
-    return MemoryImages(array, refused)
+    return MemoryImages(array, refused, store.names)
 
 
 # As long as one part of a data set lives, the next shares its images.

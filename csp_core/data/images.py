@@ -43,10 +43,12 @@ class MemoryImages:
     Args:
         array: ``(n, C, H, W)``.
         refused: For the number of each image that could not be read, why; its pixels are 0.
+        names: Names of the files that they were read from; empty where they come from none.
     """
 
     array: Tensor
     refused: Mapping[int, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return how many there are."""

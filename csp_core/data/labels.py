@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from csp_core.data.records import count_classes
+from csp_core.data.counts import count_classes
 from csp_core.errors import BadRecordError, ConfigError
 
 FIRST = 3

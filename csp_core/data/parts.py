@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from csp_core.data.records import count_classes
+from csp_core.data.counts import count_classes
 from csp_core.errors import ConfigError, UnknownNameError
 
 # ``outside`` is a test of another kind: of places where nothing was learned from.

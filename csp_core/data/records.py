@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from csp_core.data import counts as counting
 from csp_core.data.batch import Batch, Sample
+from csp_core.data.captions.column import check_column
 from csp_core.data.names import clashes, identity
 from csp_core.errors import AmbiguousNameError, BadRecordError, UnknownNameError
 
@@ -174,6 +175,9 @@ class RecordDataset(Dataset[Sample]):
         labels: ``(N, K)`` int8 label sets: 1 where a record has a class, 0 where it has not, -1
             where that is unknown; None for data with one label a record. Where there are label
             sets, every ``label`` is -1.
+        captions: Distinct captions, one table for all parts of a data set; None for data without.
+        caption: ``(N,)`` int64 number of each record's caption in it, -1 where it has none. All -1
+            if omitted.
     """
 
     lonlat: Tensor
@@ -187,21 +191,23 @@ class RecordDataset(Dataset[Sample]):
     hour: Tensor = field(default_factory=lambda: torch.empty(0))
     test_hash: str = ""
     labels: Tensor | None = None
+    captions: tuple[str, ...] | None = None
+    caption: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __post_init__(self) -> None:
         """Fill the optional columns and check that the columns fit together."""
         for name in ("date", "hour"):
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, torch.full((len(self.lonlat),), float("nan")))
-        if not len(self.recorder):
-            unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
-            object.__setattr__(self, "recorder", unknown)
-        columns = (self.lonlat, self.label, self.date, self.hour, self.recorder)
-        if len({len(column) for column in columns}) > 1:
-            raise BadRecordError(
-                "lonlat, label, date, hour and recorder need the same number of rows."
-            )
+        for name in ("recorder", "caption"):
+            if not len(getattr(self, name)):
+                unknown = torch.full((len(self.lonlat),), -1, dtype=torch.int64)
+                object.__setattr__(self, name, unknown)
+        columns = ("lonlat", "label", "date", "hour", "recorder", "caption")
+        if len({len(getattr(self, name)) for name in columns}) > 1:
+            raise BadRecordError(f"{', '.join(columns)} need the same number of rows.")
         self._check_sets()
+        check_column(self.captions, self.caption)
 
     def _check_sets(self) -> None:
         if self.labels is None:
@@ -236,6 +242,8 @@ class RecordDataset(Dataset[Sample]):
         }
         if self.labels is not None:
             sample["labels"] = self.labels[index]
+        if self.captions is not None:
+            sample["caption"] = self.caption[index]
         if self.image is not None:
             sample["image"] = self.image[index]
         return sample
@@ -251,6 +259,8 @@ class RecordDataset(Dataset[Sample]):
         }
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
+        if self.captions is not None:
+            batch["caption"] = self.caption[rows]
         if self.image is not None:
             batch["image"] = self.image[rows]
         return batch
@@ -264,22 +274,24 @@ class RecordDataset(Dataset[Sample]):
         Returns:
             Field name to column.
         """
-        names = ["lonlat", "label", "date", "hour", "recorder"]
+        names = ["lonlat", "label", "date", "hour", "recorder", "caption"]
         names += [name for name in ("image", "labels") if getattr(self, name) is not None]
         return {name: torch.cat((getattr(self, name), getattr(other, name))) for name in names}
 
     def content_hash(self) -> str:
-        """Return a SHA-256 over places, dates, labels and class names; hours and sets if known.
+        """Return a SHA-256 over places, dates, labels, class names; hours, sets, captions if known.
 
         Returns:
             64 hexadecimal digits; equal for equal records in equal order.
         """
         digest = hashlib.sha256("\n".join(self.classes.names).encode())
-        # Data without hours or label sets keeps the hash it had before there were any.
+        # Data without hours, label sets or captions keeps the hash it had before there were any.
         hours = () if self.hour.isnan().all() else (self.hour,)
         sets = () if self.labels is None else (self.labels,)
-        for tensor in (self.lonlat, self.date, self.label, *hours, *sets):
+        said = () if self.captions is None else (self.caption,)
+        for tensor in (self.lonlat, self.date, self.label, *hours, *sets, *said):
             digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update("\n".join(self.captions or ()).encode())
         return digest.hexdigest()
 
 
@@ -294,11 +306,14 @@ def join_records(first: RecordDataset, second: RecordDataset) -> RecordDataset:
         All records; the classes are counted in them.
 
     Raises:
-        BadRecordError: If the classes differ, or one part alone has images or label sets.
+        BadRecordError: If classes or captions differ, or one part alone has images or label sets.
     """
     has = [[getattr(one, name) is None for name in ("image", "labels")] for one in (first, second)]
-    if first.classes.names != second.classes.names or has[0] != has[1]:
-        raise BadRecordError("Only parts of one data set can be joined: classes or images differ.")
+    same = first.classes.names == second.classes.names and first.captions == second.captions
+    if not same or has[0] != has[1]:
+        raise BadRecordError(
+            "Only parts of one data set can be joined: classes, images or captions differ."
+        )
     columns = first.joined_columns(second)
     label, labels, masks = columns["label"], columns.get("labels"), columns.get("masks")
     return replace(first, classes=recounted(first.classes, label, labels, masks), **columns)
@@ -322,25 +337,6 @@ def recounted(
     if masks is not None:
         return replace(classes, counts=counting.pixels(masks, len(classes)), records=None)
     records = None if labels is None else max(1, int((labels >= 0).any(dim=1).sum()))
-    return replace(classes, counts=count_classes(label, labels, len(classes)), records=records)
-
-
-def count_classes(label: Tensor, labels: Tensor | None, classes: int) -> tuple[int, ...]:
-    """Count the records of each class.
-
-    Args:
-        label: ``(N,)`` int64, -1 where unlabelled.
-        labels: ``(N, K)`` label sets, where 1 says that a record has the class; None where each
-            record has one label at most.
-        classes: How many classes there are.
-
-    Returns:
-        A number for each class.
-
-    Example:
-        >>> count_classes(torch.tensor([-1, -1]), torch.tensor([[1, 0], [1, -1]]), 2)
-        (2, 0)
-    """
-    if labels is not None:
-        return tuple((labels == 1).sum(dim=0).tolist())
-    return tuple(torch.bincount(label[label >= 0], minlength=classes).tolist())
+    return replace(
+        classes, counts=counting.count_classes(label, labels, len(classes)), records=records
+    )

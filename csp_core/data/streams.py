@@ -15,8 +15,8 @@ from csp_core.data.batch import Batch, Sample, collate
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 
-# What a record of the unlabelled stream is not to tell.
-SECRET = ("label", "labels", "mask")
+# What a record of the unlabelled stream is not to tell; a caption may name the class.
+SECRET = ("label", "labels", "mask", "caption")
 Unlabelled = Literal["all", "rest"]
 # Makes a generator of random numbers that belongs to a purpose, the same each time.
 Drawn = Callable[[str], torch.Generator]

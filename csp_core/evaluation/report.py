@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from csp_core.data import DATASETS, load_dataset
+from csp_core.data.again import are_those, options_again
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
 from csp_core.evaluation import cautions_of, evaluate_answers, plain
@@ -64,6 +65,8 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     known = ", ".join(f"{split}: {SEEN[split]}" for split in splits)
     if "train" in splits and (bare := int((~sets["train"].labelled()).sum())):
         known += f". Of those, {bare:,} have no labels, and only the others are measured"
+    if "train" in splits and (done := _learned(provenance).get("changed_on_purpose")):
+        known += f". Before it learned from those, data.quality changed them: {done}"
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
@@ -97,20 +100,14 @@ def _settings(provenance: Any, name: str) -> dict[str, Any]:
         settings = dict(provenance["config"]["data"])
     except (KeyError, TypeError, ValueError):
         return {}
-    if settings.pop("name", None) != name:
-        return {}
-    settings.pop("root", None)
-    return settings
+    return options_again(settings) if settings.get("name") == name else {}
 
 
 def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:
     """Deal the records out as in training; empty unless the training part is the very same."""
     settings = _settings(provenance, name)
-    try:
-        wanted = provenance["data"]["hash"]
-    except (KeyError, TypeError):
-        return {}
-    if not settings:
+    learned = _learned(provenance)
+    if not settings or not learned:
         return {}
     try:
         # That a buffer leaves out much of other records is no news of these.
@@ -121,7 +118,13 @@ def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str,
         return {}
     if "val" in sets and provenance["config"]["training"].get("refit"):
         sets["train"] = join_records(sets["train"], sets.pop("val"))
-    return sets if sets["train"].content_hash() == wanted else {}
+    return sets if are_those(sets["train"], learned) else {}
+
+
+def _learned(provenance: Any) -> dict[str, Any]:
+    """Give what a model says of the data it learned from; nothing where it says nothing."""
+    found = provenance.get("data") if isinstance(provenance, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _dealt(name: str, place: Path | None, settings: dict[str, Any]) -> dict[str, RecordDataset]:

@@ -10,6 +10,7 @@ from csp_core.gazetteer.coordinates import (
     tidy_coordinates,
 )
 from csp_core.gazetteer.index import build_index, index_path, start_building
+from csp_core.gazetteer.many import Named, name_points
 from csp_core.gazetteer.naming import country_at, nearest_place, swapped
 from csp_core.gazetteer.places import Lookup, Place, load_places
 from csp_core.gazetteer.search import look_up, suggest
@@ -17,6 +18,7 @@ from csp_core.gazetteer.search import look_up, suggest
 __all__ = [
     "FORMATS",
     "Lookup",
+    "Named",
     "Place",
     "build_index",
     "country_at",
@@ -24,6 +26,7 @@ __all__ = [
     "index_path",
     "load_places",
     "look_up",
+    "name_points",
     "nearest_place",
     "parse_code",
     "parse_coordinates",

@@ -17,8 +17,10 @@ from csp_core.geo import wrap_longitude
 # A coast drawn at 1:50m is off by so much, degrees: a place so near a country is not at sea.
 _OFF_COAST = 0.05
 # A town of P people reaches about so far, kilometres: sqrt(P) times this; Paris 15, a village .3.
-_REACH = 0.01
-_BEHIND_KM = 10.0
+REACH = 0.01
+BEHIND_KM = 10.0
+# Where something is so near, nothing farther is looked at; a city's reach is 60 km at most.
+NEAR_KM = 60.0
 
 
 @functools.cache
@@ -92,12 +94,12 @@ def _best(found: Iterable[tuple[Place, float]], within_km: float) -> tuple[Place
     """Take the largest town that reaches a point, else the nearest."""
     near = [pair for pair in found if pair[1] <= within_km]
     counted = [(p, km) for p, km in near if p.population]
-    reaching = [(p, km) for p, km in counted if km <= _REACH * math.sqrt(p.population)]
+    reaching = [(p, km) for p, km in counted if km <= REACH * math.sqrt(p.population)]
     if reaching:
         return max(reaching, key=lambda pair: pair[0].population)
     nearest = min(near, key=lambda pair: pair[1], default=None)
     # A name on the map where nobody is counted gives way to a town close behind it.
-    behind = nearest[1] + _BEHIND_KM if nearest else 0.0
+    behind = nearest[1] + BEHIND_KM if nearest else 0.0
     close = [pair for pair in counted if pair[1] <= behind]
     return min(close, key=lambda pair: pair[1], default=nearest)
 
@@ -105,8 +107,8 @@ def _best(found: Iterable[tuple[Place, float]], within_km: float) -> tuple[Place
 def _nearest_in_index(
     index: sqlite3.Connection, lon: float, lat: float, within_km: float
 ) -> tuple[Place, float] | None:
-    # Beginning near, as towns are many where people are; a city's reach is 60 km at most.
-    for km in (60.0, within_km):
+    # Beginning near, as towns are many where people are.
+    for km in (NEAR_KM, within_km):
         if km <= within_km and (best := _best(_around(index, lon, lat, km), km)):
             return best
     return None

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from csp_core.data import load_dataset
-from csp_core.data.records import ClassTable, RecordDataset, count_classes, join_records
+from csp_core.data.again import are_those, options_again
+from csp_core.data.counts import count_classes
+from csp_core.data.records import ClassTable, RecordDataset, join_records
 from csp_core.errors import BadRecordError
 from csp_core.files import hash_file
 from csp_core.inference import CHUNK, location_prior
@@ -228,10 +230,10 @@ def read_held_out(model: str | Path, file: str | Path) -> RecordDataset:
         return load_dataset("occurrences", "all", root=path, species_only=False, val_fraction=0.0)
     settings = dict((provenance.get("config") or {}).get("data") or {})
     held_out: list[RecordDataset] = []
-    if settings.pop("name", None) == "occurrences":
-        settings.pop("root", None)
+    if settings.get("name") == "occurrences":
+        settings = options_again(settings)
         train = load_dataset("occurrences", "train", root=path, **settings)
-        if train.content_hash() == data.get("hash"):
+        if are_those(train, data):
             for split in ("val", "test"):
                 if settings.get(f"{split}_fraction"):
                     held_out.append(load_dataset("occurrences", split, root=path, **settings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import logging
@@ -17,6 +16,7 @@ import torch
 
 from csp_core.config import RunConfig
 from csp_core.data.records import RecordDataset
+from csp_core.data.subsets import take_rows
 from csp_core.runs import RunDir
 from csp_core.runs.reading import as_line
 from csp_core.store import save_model
@@ -200,14 +200,7 @@ def _first_of(dataset: RecordDataset, count: int) -> RecordDataset:
     """Take some records from all parts of a data set, evenly."""
     if len(dataset) <= count:
         return dataset
-    rows = torch.linspace(0, len(dataset) - 1, count).long()
-    columns = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
-    own: dict[str, Any] = {
-        name: column[rows]
-        for name, column in columns.items()
-        if isinstance(column, torch.Tensor) and len(column) == len(dataset)
-    }
-    return dataclasses.replace(dataset, **own)
+    return take_rows(dataset, torch.linspace(0, len(dataset) - 1, count).long())
 
 
 def _rounded(value: float) -> float:

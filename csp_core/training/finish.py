@@ -112,7 +112,7 @@ def _calibrate(
     metrics, sets = {"val": plain(fitted.metrics)}, dict(fitted.sets)
     options = config.data.options
     if measure.check is not None and options.get("test_fraction"):
-        test_set = load_dataset(config.data.name, "test", root=config.data.root, **options)
+        test_set = load_dataset(config.data.name, "test", **config.data.loading())
         checked = measure.check(model, test_set)
         metrics["test"] = plain(checked.metrics)
         sets |= {f"{TEST_SETS}{name}": report for name, report in checked.sets.items()}

@@ -23,6 +23,7 @@ from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
 from csp_core.store import load_model
 from csp_core.training.image_side import compute_once, describe_images, fit_bands
 from csp_core.training.limits import building_within_limits, check_parameters
+from csp_core.training.quality import prepare_records
 from csp_core.training.state import derive_seed
 from csp_core.training.teachers import make_teacher, objective_options
 from csp_core.training.unseen import check_unseen
@@ -72,7 +73,7 @@ def make_parts(
     Raises:
         CspError: If data, names or options do not fit.
     """
-    options = {"root": config.data.root, **config.data.options}
+    options = config.data.loading()
     train_set = load_dataset(config.data.name, "train", **options)
     for line in _read_lines(train_set):
         log.info("%s", line, extra={"tell": True})
@@ -83,6 +84,7 @@ def make_parts(
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None
+    train_set = prepare_records(config, train_set)
     torch.manual_seed(derive_seed(config.seed, "weights", 0))
     with building_within_limits():
         model = _make_model(config, train_set)
@@ -135,7 +137,15 @@ def make_optimizer(
 def _read_lines(train_set: RecordDataset) -> list[str]:
     """Give the lines in which reading the records is told, if they were read from a table."""
     lines = train_set.info.get("import_report")
-    return [str(line) for line in lines] if isinstance(lines, list) else []
+    found = [str(line) for line in lines] if isinstance(lines, list) else []
+    if train_set.captions is not None:
+        without = int((train_set.caption < 0).sum())
+        told = train_set.info.get("captions", "of the data set itself")
+        found.append(
+            f"captions {told}: {len(train_set.captions):,} distinct ones in all parts, and"
+            f" {without:,} of {len(train_set):,} training records have none"
+        )
+    return found
 
 
 def _check_dated(model: DualEncoder, train_set: RecordDataset) -> None:

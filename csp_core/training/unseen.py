@@ -51,6 +51,9 @@ def check_unseen(
         _check_model(config, train_set, source, "this run starts from")
     for path in _weights(config):
         _check_model(config, train_set, path, "this run's image encoder starts from")
+    if config.data.quality is not None:
+        for path in config.data.quality.models():
+            _check_model(config, train_set, path, "chooses among this run's records")
     metadata = config.objective.options.get("metadata")
     if isinstance(metadata, Mapping) and "init_from" in metadata:
         path = str(metadata["init_from"])
@@ -117,9 +120,13 @@ def _check_model(config: RunConfig, train_set: RecordDataset, source: str, role:
 
 
 def _options(data: dict[str, Any]) -> dict[str, Any]:
-    """Give the options of a data set with its loader's defaults, but for where its files are."""
+    """Give the options of a data set with its loader's defaults, but for where its files are.
+
+    Captions, and what is done to training records on purpose, change no test.
+    """
     found = {**option_names(DATASETS[data["name"]], given=1), **data}
-    return {key: value for key, value in found.items() if key not in ("name", "root")}
+    apart = ("name", "root", "captions", "quality")
+    return {key: value for key, value in found.items() if key not in apart}
 
 
 def _check_tiles(

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from csp_core.data import DATASETS, Sample, collate, counts, load_dataset
-from csp_core.data.records import count_classes
+from csp_core.data.counts import count_classes
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError, UnknownNameError
 from tests.data.sets import (
     bigearthnet,

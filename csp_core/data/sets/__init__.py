@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from csp_core.data.captions.attach import check_source, with_captions
 from csp_core.data.records import RecordDataset
 from csp_core.data.sets.bigearthnet import load_bigearthnet
 from csp_core.data.sets.demo import load_demo
 from csp_core.data.sets.eurosat import load_eurosat
+from csp_core.data.sets.facts import names_taxa
 from csp_core.data.sets.fmow import load_fmow
 from csp_core.data.sets.inat2018 import load_inat2018
 from csp_core.data.sets.occurrences import load_occurrences
@@ -37,7 +39,12 @@ DATASETS: dict[str, Callable[..., RecordDataset]] = {
 
 
 def load_dataset(
-    name: str, split: str = "train", *, root: str | Path | None = None, **options: Any
+    name: str,
+    split: str = "train",
+    *,
+    root: str | Path | None = None,
+    captions: str | Path | None = None,
+    **options: Any,
 ) -> RecordDataset:
     """Load a data set.
 
@@ -46,6 +53,8 @@ def load_dataset(
         split: ``train``, ``val``, ``test`` or ``all``; or ``outside``, for a data set with a
             ``split_longitude``.
         root: Where its files are; ``demo`` needs none.
+        captions: ``facts`` or ``facts_and_class``, made of what is known of records; or a CSV file,
+            as `csp caption` writes it. None for those that the data set has itself, if any.
         **options: Options of the data set, as in the signature of its loader.
 
     Returns:
@@ -53,7 +62,7 @@ def load_dataset(
 
     Raises:
         UnknownNameError: If there is no such data set or part.
-        ConfigError: If it has no such option.
+        ConfigError: If it has no such option, or there are no such captions.
         DataNotFoundError: If its files are not there.
         BadRecordError: If its files cannot be read.
     """
@@ -65,9 +74,19 @@ def load_dataset(
     if unknown:
         raise ConfigError(
             f"The data set {name!r} has no option {', '.join(map(repr, unknown))}. Its options are:"
-            f" {', '.join(known)}."
+            f" {', '.join([*known, 'captions'])}."
         )
-    return loader(split, root=root, **options)
+    if captions is not None:
+        check_source(captions)
+    records = loader(split, root=root, **options)
+    if captions is None:
+        return records
+    return with_captions(
+        records,
+        captions,
+        taxa=names_taxa(name),
+        whole=lambda: records if split == "all" else loader("all", root=root, **options),
+    )
 
 
 __all__ = ["DATASETS", "load_dataset"]

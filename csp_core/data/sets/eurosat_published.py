@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from csp_core.data.counts import count_classes
 from csp_core.data.labels import check_unseen, share_out, stratified_fraction
 from csp_core.data.parts import LEFT_OUT, PARTS, Dealt
-from csp_core.data.records import count_classes
 from csp_core.data.sets.eurosat_places import stem
 from csp_core.data.splits import Split, keep_labels
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from csp_core.data.captions.column import LONGEST, tidy
 from csp_core.data.image_files import is_below
 from csp_core.data.pictures import parts_of_time
 from csp_core.data.pictures.clock import read_time
@@ -35,6 +36,7 @@ COLUMNS = {
     "lon": ("decimallongitude", "longitude", "lon", "gpslongitude", "x"),
     "lat": ("decimallatitude", "latitude", "lat", "gpslatitude", "y"),
     "date": ("eventdate", "date", "taken", "datetime", "observedon"),
+    "caption": ("caption", "captions"),
     **{key: EXTRAS[key] for key in ("lon_side", "lat_side", "datum")},
 }
 # What programs write into a cell of a place or a date that is not known.
@@ -46,7 +48,7 @@ NOWHERE = "0, 0, which programs write where they know no place"
 class Listed:
     """A photo as it was found: its path below the root, its class, and what a table says of it.
 
-    ``label`` is empty where a photo has none.
+    ``label`` is empty where a photo has none; so is ``caption``, which is None in data without.
     ``bad_date`` and ``half_place`` quote the cells that nothing could be made of.
     """
 
@@ -56,6 +58,7 @@ class Listed:
     date: float = math.nan
     bad_date: str = ""
     half_place: str = ""
+    caption: str | None = None
 
 
 def read_table(path: Path, *, unlabelled: bool = False) -> tuple[list[Listed], dict[str, object]]:
@@ -143,7 +146,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 def _cell(name: str, key: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String).str.strip_chars()
-    if key in ("path", "label"):
+    if key in ("path", "label", "caption"):
         return text.fill_null("").alias(key)
     return pl.when(~text.str.to_lowercase().is_in(EMPTY)).then(text).alias(key)
 
@@ -198,7 +201,11 @@ def _row(
     said = cells.get("date") or ""
     date = _part_of_year(said)
     bad = f"line {line}: {said[:40]}" if said and math.isnan(date) else ""
-    return Listed(name, label, lonlat, date, bad, half)
+    caption = tidy(cells["caption"]) if "caption" in cells else None
+    if caption and len(caption) > LONGEST:
+        raise BadRecordError(f"a caption of {len(caption):,} letters; at most {LONGEST:,} are read",
+                             file=file, line=line)  # fmt: skip
+    return Listed(name, label, lonlat, date, bad, half, caption)
 
 
 def _part_of_year(text: str) -> float:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from csp_core.data.captions.column import number
 from csp_core.data.image_files import FileImages
 from csp_core.data.images import ImageDataset, ImageStore, MemoryImages
 from csp_core.data.parts import LEFT_OUT, Dealt
@@ -74,8 +75,8 @@ def load_photos(
         split: ``train``, ``val``, ``test`` or ``all``.
         root: A folder with a sub-folder for each class, and maybe one, ``unlabelled``, of photos
             without; or a table, CSV, TSV or Parquet, with the columns ``path`` (below the table's
-            folder) and ``label`` (empty where there is none), maybe ``lon``, ``lat`` and ``date``
-            (such as 2024-05-17).
+            folder) and ``label`` (empty where there is none), maybe ``lon``, ``lat``, ``date``
+            (such as 2024-05-17) and ``caption``.
         size: Side in pixels of the square cut from the middle of each photo.
         in_memory: Whether to keep the squares in memory, or to read them anew when asked for.
         without_place: ``test``: photos without a place are tested on, never learned from;
@@ -156,6 +157,7 @@ def _part(
     dealt = deal(how, lonlat, label, without_place=without_place, names=classes)
     here = dealt.rows(split)
     paths = [one.path for one in listed]
+    captions, caption = _captions(found.listed, listed)
     return ImageDataset(
         lonlat=lonlat[here],
         label=dealt.shown(label)[here],
@@ -172,8 +174,19 @@ def _part(
         },
         store=found.store,
         rows=torch.tensor(rows)[here],
+        captions=captions,
+        caption=caption[here],
         test_hash=dealt.test_hash(classes, lonlat, label, date, files=paths),
     )
+
+
+def _captions(
+    everything: Sequence[Listed], listed: Sequence[Listed]
+) -> tuple[tuple[str, ...] | None, Tensor]:
+    """Number the captions of a table; None where it has no column of them."""
+    table, _ = number([one.caption or "" for one in everything])
+    _, caption = number([one.caption or "" for one in listed], table)
+    return (None if everything[0].caption is None else table), caption
 
 
 def _checked(root: str | Path | None, size: int, without_place: str) -> Path:
@@ -233,7 +246,7 @@ def _scan(files: FileImages, *, keep: bool) -> PhotoImages:
         if keep:
             array[row] = photo.image
         photos.append(replace(photo, image=torch.empty(0)))
-    found = _SHARED[key] = PhotoImages(array, refused, tuple(photos))
+    found = _SHARED[key] = PhotoImages(array, refused, files.names, tuple(photos))
     return found
 
 

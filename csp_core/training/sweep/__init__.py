@@ -125,7 +125,7 @@ def _measure(config: RunConfig, run: RunDir, splits: Sequence[str]) -> dict[str,
     missing = [split for split in splits if split not in known]
     model = load_model(run.model) if missing else None
     if model is not None and len(model.classes):
-        options = {"root": config.data.root, **config.data.options}
+        options = config.data.loading()
         for split in missing:
             records = load_dataset(config.data.name, split, **options)
             if find_measure(model, records) is not None:
