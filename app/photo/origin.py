@@ -30,11 +30,6 @@ from shared.words import escape_markdown, place_title
 OPACITY = 0.8
 
 
-def asked(info: ModelInfo) -> bool:
-    """Tell whether a model says where a picture may be from, and names nothing in it."""
-    return {"image", "location"} <= {*info.compares}
-
-
 def find(info: ModelInfo, model: DualEncoder, chosen: Chosen) -> Fit | str:
     """Compare a photo with the places where a model has learned.
 

@@ -228,9 +228,7 @@ def guess_tokens(guess: GuessTokens, seen: Seen, target: Tensor, join: Join) -> 
     return masked_token_loss(guess(seen.hidden[chosen]), target[chosen], count=count)
 
 
-def guess_scales(
-    guess: GuessScales, seen: Seen, place: Any, batch: Batch, join: Join
-) -> Tensor:
+def guess_scales(guess: GuessScales, seen: Seen, place: Any, batch: Batch, join: Join) -> Tensor:
     """Compute the loss of guessing hidden scales of places.
 
     Args:
@@ -250,5 +248,3 @@ def guess_scales(
         value = place.scale_features(batch["lonlat"]).float()
     prediction = guess(seen.hidden[:, place.scale_slots])
     return masked_value_loss(prediction, value, chosen, count=count)
-
-
