@@ -51,6 +51,7 @@ PATHS = (
     PathKey("model.init_from"),
     PathKey("model.image.weights"),
     PathKey("model.image.backbone.weights"),
+    PathKey("model.text.weights", always=True),
     PathKey("model.location.covariates.source", always=True),
     PathKey("objective.metadata.init_from"),
     PathKey("teachers.path", by_slash=True),

@@ -157,12 +157,15 @@ class RunConfig(Section):
         parts += ["pretrain"] if self.pretrain else []
         later = {name for name, usual in LATER.items() if getattr(self.training, name) == usual}
         image = self.model.image
-        plain = image is not None and image.options.get("architecture", 0) is None
+        # What was not there yet is left out where nothing of it is asked for, for the same reason.
+        without: dict[str, Any] = {} if self.model.text else {"text": True}
+        if image is not None and image.options.get("architecture", 0) is None:
+            without["image"] = {"architecture"}
         kept = self.unwatched().model_dump_json(
             include=dict.fromkeys(parts, True),
             exclude={
                 "training": machine | later,
-                **({"model": {"image": {"architecture"}}} if plain else {}),
+                "model": without,
             },
         )
         return hashlib.sha256(kept.encode()).hexdigest()

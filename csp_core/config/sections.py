@@ -26,6 +26,7 @@ from csp_core.image import IMAGE_ENCODERS
 from csp_core.location import ENCODINGS, INPUTS, NETWORKS
 from csp_core.store import check_introduction
 from csp_core.tables import check_options, lookup, option_names
+from csp_core.text import TEXT_ENCODERS
 
 
 class Section(BaseModel):
@@ -157,6 +158,7 @@ class ModelConfig(Section):
 
     location: Component | None = Component(name="sphere_c_plus")
     image: Component | None = None
+    text: Component | None = None
     dim: int = Field(256, ge=1)
     bias: bool = True
     init_from: str | None = None
@@ -190,6 +192,13 @@ class ModelConfig(Section):
         if part is None:
             return None
         return Component.model_validate(checked("image encoder", IMAGE_ENCODERS, part, 0))
+
+    @field_validator("text")
+    @classmethod
+    def _text_exists(cls, part: Component | None) -> Component | None:
+        if part is None:
+            return None
+        return Component.model_validate(checked("text encoder", TEXT_ENCODERS, part, 1))
 
 
 def _further_inputs(part: Component) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from csp_core.files.plain import (
     read_yaml,
     spreadsheet_cell,
 )
+from csp_core.files.states import read_torch
 
 __all__ = [
     "ASSETS",
@@ -43,6 +44,7 @@ __all__ = [
     "parse_yaml",
     "printable",
     "read_json",
+    "read_state",
     "read_text",
     "read_yaml",
     "save_tensors",
@@ -256,6 +258,24 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is not a complete safetensors file ({error}). Copy it again, or train anew."
         ) from error
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Read weights that another program may have written; nothing in the file is executed.
+
+    Args:
+        path: ``.safetensors``, or a file of torch that holds tensors alone.
+
+    Returns:
+        Name to CPU tensor, in single precision: half of it is none to start training from.
+
+    Raises:
+        ConfigError: If its name is not that of a file of weights.
+        CheckpointError: If it cannot be read.
+    """
+    file = Path(path)
+    tensors = load_tensors(file) if file.suffix == ".safetensors" else read_torch(file)
+    return {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
 
 
 def check_tensors(path: str | Path) -> dict[str, tuple[int, ...]]:

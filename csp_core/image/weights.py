@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from csp_core.errors import CheckpointError, ConfigError, DataNotFoundError
-from csp_core.files import load_tensors
+from csp_core.errors import CheckpointError, DataNotFoundError
+from csp_core.files import read_state
 from csp_core.image.base import ImageEncoder
 from csp_core.image.pixels import PixelEncoder
 
 HUB = "pretrained"
 OWN = "image."
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
 @dataclass(frozen=True)
@@ -89,27 +87,6 @@ def read_weights(path: str | Path) -> Weights:
             f"No weights at {file}: give a .safetensors or .pth file, or a folder that holds"
             " model.safetensors."
         )
-    tensors = load_tensors(file) if file.suffix == ".safetensors" else _load_torch(file)
-    # Half precision saves space on the disk, and is no precision to start training from.
-    tensors = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+    tensors = read_state(file)
     own = {name[len(OWN) :]: value for name, value in tensors.items() if name.startswith(OWN)}
     return Weights(path, own or tensors, own=bool(own))
-
-
-def _load_torch(file: Path) -> dict[str, Tensor]:
-    if file.suffix not in SUFFIXES:
-        raise ConfigError(f"{file} is no file of weights; give one of {', '.join(SUFFIXES)}.")
-    try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch raises errors of many kinds on files that are cut short or hold more than tensors.
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"{file} cannot be read as tensors alone ({said[:120]}): save the state_dict, best as"
-            " .safetensors."
-        ) from error
-    for key in ("state_dict", "model"):
-        found = found.get(key, found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise CheckpointError(f"{file} holds no state_dict: save names and tensors, nothing else.")
-    return {str(name).removeprefix("module."): value for name, value in found.items()}

@@ -186,6 +186,7 @@ class Objective(nn.Module):
         parts = {
             "image": (model.image, model.image_head, *model.picture_classifiers()),
             "location": (model.location, model.location_head),
+            "text": (model.text,),
             "classifier": (model.classifier,),
         }
         found = [one for side, some in parts.items() if side not in self.trains for one in some]

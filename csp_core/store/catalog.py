@@ -40,6 +40,7 @@ class ModelInfo:
         introduction: What its card says of it to people.
         sees_pixels: Whether it tells the class of each pixel of a picture.
         compares: Which of ``image``, ``location`` and ``text`` it compares with each other.
+        reads_text: Whether it compares words with pictures or places.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelInfo:
     introduction: Introduction = field(default_factory=Introduction)
     sees_pixels: bool = False
     compares: tuple[str, ...] = ()
+    reads_text: bool = False
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -180,6 +182,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         compares=compared_sides(
             contents.heads, [one for one in TOWERS if contents.config.get(one)]
         ),
+        reads_text=contents.config.get("text") is not None,
     )
 
 

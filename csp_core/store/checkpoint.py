@@ -2,7 +2,7 @@
 
 A model is a folder of ``model.safetensors``, ``config.json``, ``classes.csv``,
 ``calibration.json``, ``metrics.json``, ``support.safetensors`` and ``README.md``, with images also
-``image_stats.safetensors``. Nothing in it is ever executed.
+``image_stats.safetensors``, with texts ``tokenizer.json``. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ from csp_core.store.bounded import SPARE_CALLS, SPARE_VALUES, Bounded
 from csp_core.store.catalog import find_model
 from csp_core.store.folder import (
     FORMAT,
+    VOCABULARY,
     Contents,
     read_contents,
     read_mapping,
     read_model_config,
+    read_vocabulary,
 )
+from csp_core.text import TextEncoder, TextTransformer, Vocabulary, make_text_encoder
 
 log = logging.getLogger(__name__)
 # What the parts of a model raise on values that they were not made for.
@@ -100,6 +103,8 @@ def save_model(
             save_tensors(folder / "model.safetensors", _tensors(model, dtype))
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
+            if isinstance(model.text, TextTransformer) and model.text.vocabulary is not None:
+                write_text(folder / VOCABULARY, model.text.vocabulary.to_json())
             images, pixels = model.image_classifier is not None, model.pixel_classifier is not None
             calibration = model.calibration.to_dict(images=images, pixels=pixels)
             write_json(folder / "calibration.json", calibration)
@@ -177,6 +182,8 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
 def _load(folder: Path) -> DualEncoder:
     contents = read_contents(folder)
     model = _build(contents)
+    if isinstance(model.text, TextTransformer):
+        model.text.take_vocabulary(Vocabulary.from_json(read_vocabulary(folder)))
     _check_shapes(model, contents.shapes)
     model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
     model.calibration = contents.calibration
@@ -209,8 +216,9 @@ def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _build(contents: Contents) -> DualEncoder:
     config, heads = contents.config, contents.heads
-    location, image = config.get("location"), config.get("image")
-    if (image or {}).get("weights") or ((location or {}).get("covariates") or {}).get("source"):
+    location, image, text = (config.get(side) for side in ("location", "image", "text"))
+    files = [(each or {}).get("weights") for each in (image, text)]
+    if any(files) or ((location or {}).get("covariates") or {}).get("source"):
         raise ConfigError("config.json names further files; a model holds all that it needs")
     columns = list(zip(*contents.classes, strict=True))
     if same := clashes(columns[0] if columns else ()):
@@ -230,6 +238,7 @@ def _build(contents: Contents) -> DualEncoder:
         return DualEncoder(
             make_image_encoder(**image) if image else None,
             make_location_encoder(dim=config["dim"], **location) if location else None,
+            text=make_text_encoder(dim=config["dim"], **text) if text else None,
             dim=config["dim"],
             classes=table,
             bias=config["bias"],
@@ -242,7 +251,9 @@ def _build(contents: Contents) -> DualEncoder:
 def _encoders(model: DualEncoder) -> dict[str, Any]:
     """Describe the encoders that there are, by name and options."""
     found: dict[str, Any] = {}
-    for side, kind in (("location", LocationEncoder), ("image", ImageEncoder)):
+    kinds: dict[str, type[LocationEncoder | ImageEncoder | TextEncoder]]
+    kinds = {"location": LocationEncoder, "image": ImageEncoder, "text": TextEncoder}
+    for side, kind in kinds.items():
         encoder = getattr(model, side)
         if encoder is None:
             continue
@@ -250,6 +261,11 @@ def _encoders(model: DualEncoder) -> dict[str, Any]:
             raise CheckpointError(
                 "Only models whose encoders were made by name can be saved as a directory; this one"
                 f" has modules of your own ({side}). Save its state_dict with safetensors instead."
+            )
+        if isinstance(encoder, TextTransformer) and encoder.vocabulary is None:
+            raise CheckpointError(
+                f"The text encoder of model {model.name!r} has no vocabulary yet: call its"
+                " fit_captions before."
             )
         found[side] = encoder.spec
     if not found:
@@ -268,6 +284,8 @@ def _heads(model: DualEncoder) -> Heads:
         temperatures=tuple(round(1 / scale, 6) for scale in scales) or None,
         token=getattr(model.image, "token", None) is not None,
         pixels=model.pixel_classifier is not None,
+        tokens=0 if model.token_heads is None else model.heads.tokens,
+        bias=model.logit_bias is not None,
     )
 
 

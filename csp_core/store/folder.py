@@ -22,10 +22,13 @@ from csp_core.model import PRIOR_KINDS, Calibration, Heads, read_heads
 FORMAT = "csp-model/1"
 # A card is drawn as Markdown, which costs a browser more than text.
 MOST_CARD, MOST_TEXT, MOST_CLASS_TABLE = 256 << 10, 1 << 20, 32 << 20
+# The pieces of words of a text encoder, 65,536 at most, and the pairs that make them.
+VOCABULARY, MOST_VOCABULARY = "tokenizer.json", 8 << 20
 MOST_FILES, MOST_CLASSES, MOST_COUNT = 1000, 200_000, 2**53
 # Sizes that a layer may have without being seen among the tensors, such as that of an image.
 FREE_SIZE = 4096
-LAYERS = ("num_hidden", "num_blocks", "num_capsules")
+LAYERS = ("num_hidden", "num_blocks", "num_capsules", "layers")
+SIZES = ("width", "context", "vocabulary")
 
 ClassRow = tuple[str, str, int]
 
@@ -68,6 +71,8 @@ def read_contents(folder: Path) -> Contents:
     _check_config(config, shapes)
     calibration = Calibration.from_dict(read_mapping(folder / "calibration.json"))
     calibration.check_classes(config["num_classes"])
+    if (config.get("text") or {}).get("name") == "transformer":
+        read_vocabulary(folder)
     classes = _read_classes(folder / "classes.csv", config["num_classes"])
     if "records" in config:
         most = max([1, *(count for _, _, count in classes)])
@@ -115,6 +120,24 @@ def check_entry(path: Path) -> None:
         raise CheckpointError(f"{path} is a link that leaves its directory; put a copy there.")
     if not (path.is_file() or path.is_dir()):
         raise CheckpointError(f"{path} is no ordinary file.")
+
+
+def read_vocabulary(folder: Path) -> str:
+    """Read the vocabulary of a model's text encoder, unchecked but for its size.
+
+    Args:
+        folder: The directory.
+
+    Returns:
+        Content of its ``tokenizer.json``.
+
+    Raises:
+        CspError: If there is none, or it is no file of that directory, or too large.
+    """
+    path = folder / VOCABULARY
+    if os.path.lexists(path):
+        check_entry(path)
+    return read_text(path, most_bytes=MOST_VOCABULARY)
 
 
 def read_own_text(path: Path, most_bytes: int = MOST_TEXT) -> str:
@@ -213,7 +236,7 @@ def _check_config(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
     if not isinstance(config.get("provenance", {}), dict):
         raise ConfigError("provenance in config.json is no object")
     largest = max([FREE_SIZE, *itertools.chain.from_iterable(shapes.values())])
-    for part in ("location", "image"):
+    for part in ("location", "image", "text"):
         options = config.get(part)
         if options is not None and not isinstance(options, dict):
             raise ConfigError(f"{part} in config.json is a {type(options).__name__}, no object")
@@ -242,7 +265,9 @@ def _sizes(options: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for name, value in options.items():
         if isinstance(value, dict):
             yield from _sizes(value)
-        elif isinstance(value, int) and (name in LAYERS or "dim" in name or "num_" in name):
+        elif isinstance(value, int) and (
+            name in (*LAYERS, *SIZES) or "dim" in name or "num_" in name
+        ):
             yield name, value
 
 

@@ -14,12 +14,16 @@ from typing import Any
 
 from csp_core.tables import construct, option_names
 from csp_core.text.base import TextEncoder
+from csp_core.text.open_clip import OpenClipText
 from csp_core.text.transformer import TextTransformer
 from csp_core.text.vocabulary import Vocabulary
 
 __all__ = ["TEXT_ENCODERS", "TextEncoder", "TextTransformer", "Vocabulary", "make_text_encoder"]
 
-TEXT_ENCODERS: dict[str, Callable[..., TextEncoder]] = {"transformer": TextTransformer}
+TEXT_ENCODERS: dict[str, Callable[..., TextEncoder]] = {
+    "transformer": TextTransformer,
+    "open_clip": OpenClipText,
+}
 
 
 def make_text_encoder(name: str, dim: int = 256, **options: Any) -> TextEncoder:
@@ -39,5 +43,6 @@ def make_text_encoder(name: str, dim: int = 256, **options: Any) -> TextEncoder:
     """
     encoder = construct("text encoder", TEXT_ENCODERS, name, dim, **options)
     # Defaults are written out, so that a saved model keeps its shape when a default changes.
-    encoder.spec = {"name": name, **option_names(TEXT_ENCODERS[name], given=1), **options}
+    known = option_names(TEXT_ENCODERS[name], given=1)
+    encoder.spec = {"name": name, **known, **options, **encoder.sizes}
     return encoder

@@ -82,6 +82,11 @@ class TextEncoder(nn.Module):
         self.spec: Mapping[str, Any] | None = None
 
     @property
+    def sizes(self) -> dict[str, Any]:
+        """Options that the encoder found out by itself, as it is made again."""
+        return {}
+
+    @property
     def token_dim(self) -> int:
         """Size of each token that ``see`` gives."""
         return self.width

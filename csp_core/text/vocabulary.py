@@ -46,6 +46,10 @@ class Vocabulary:
         """Count the pieces, the special ones included."""
         return self._size
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Vocabulary:
+        """Give itself: it never changes, and copies of a model share it."""
+        return self
+
     @classmethod
     def learn(cls, captions: Sequence[str], most: int) -> Vocabulary:
         """Learn the pieces that captions are made of.

@@ -18,14 +18,16 @@ from csp_core.image import DenseEncoder, make_image_encoder
 from csp_core.image.dense import start_from
 from csp_core.image.weights import Weights
 from csp_core.location import make_location_encoder
-from csp_core.model import SIDES, DualEncoder
+from csp_core.model import TOWERS, DualEncoder
 from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
 from csp_core.store import load_model
+from csp_core.text import TextTransformer, make_text_encoder
 from csp_core.training.image_side import compute_once, describe_images, fit_bands
 from csp_core.training.limits import building_within_limits, check_parameters
 from csp_core.training.quality import prepare_records
 from csp_core.training.state import derive_seed
 from csp_core.training.teachers import make_teacher, objective_options
+from csp_core.training.text_side import fit_captions
 from csp_core.training.unseen import check_unseen
 
 log = logging.getLogger(__name__)
@@ -94,6 +96,7 @@ def make_parts(
     model.image_stats = describe_images(model, train_set)
     model.set_class_frequency(train_set.classes.frequency())
     source = config.model.init_from if start is None else str(start)
+    fit_captions(model, train_set, config.seed, source)
     if source:
         # What an objective draws follows from the seed, whatever its start draws as it is loaded.
         with torch.random.fork_rng(devices=[]):
@@ -186,7 +189,7 @@ def initialise(model: DualEncoder, source_name: str) -> None:
         CspError: If it cannot be loaded.
     """
     source = load_model(source_name)
-    sides = [side for side in SIDES if None not in (getattr(model, side), getattr(source, side))]
+    sides = [side for side in TOWERS if None not in (getattr(model, side), getattr(source, side))]
     if not sides:
         has = "images" if source.location is None else "places"
         raise ConfigError(
@@ -203,7 +206,7 @@ def initialise(model: DualEncoder, source_name: str) -> None:
             ) from error
     same = source.classes.names == model.classes.names
     of_classes = ("classifier", "image_classifier", "pixel_classifier") if same else ()
-    for name in ("image_head", "location_head", *of_classes):
+    for name in ("image_head", "location_head", "token_heads", *of_classes):
         own, other = getattr(model, name), getattr(source, name)
         if own is None or other is None:
             continue
@@ -217,6 +220,8 @@ def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:
     if isinstance(own, DenseEncoder):
         start_from(own, Weights(Path(name), other.state_dict(), own=True))
         return
+    if isinstance(own, TextTransformer) and isinstance(other, TextTransformer) and other.vocabulary:
+        own.take_vocabulary(other.vocabulary)
     state = {name: value for name, value in other.state_dict().items() if name != "token"}
     kept = {name: value for name, value in own.state_dict().items() if name == "token"}
     own.load_state_dict({**state, **kept})
@@ -227,14 +232,15 @@ def _make_model(config: RunConfig, train_set: RecordDataset) -> DualEncoder:
     classes = train_set.classes
     settings, objective = config.model, config.objective
     kind = OBJECTIVES[objective.name]
-    # First weights follow from the seed in this order: location, image, heads.
-    location = None
+    # First weights follow from the seed in this order: location, image, text, heads.
+    location, dim = None, settings.dim
     if settings.location is not None:
-        location = make_location_encoder(dim=settings.dim, **settings.location.model_dump())
+        location = make_location_encoder(dim=dim, **settings.location.model_dump())
     return DualEncoder(
         make_image_encoder(**settings.image.model_dump()) if settings.image else None,
         location,
-        dim=settings.dim,
+        text=make_text_encoder(dim=dim, **settings.text.model_dump()) if settings.text else None,
+        dim=dim,
         classes=classes if "labels" in kind.learns_from else None,
         bias=settings.bias,
         # Some objectives learn label sets as well as labels; the records tell which these are.

@@ -1,0 +1,45 @@
+"""What is done once for the text side of a model before training: its vocabulary."""
+
+from __future__ import annotations
+
+import torch
+
+from csp_core.data.records import RecordDataset
+from csp_core.errors import ConfigError
+from csp_core.model import DualEncoder
+from csp_core.store import find_model, read_model_config
+from csp_core.text import TextEncoder
+from csp_core.training.state import derive_seed
+
+
+def fit_captions(
+    model: DualEncoder, train_set: RecordDataset, seed: int, source: str | None
+) -> None:
+    """Let a text encoder learn its vocabulary from the captions of the training records.
+
+    Args:
+        model: The model; nothing is done where it has no text encoder.
+        train_set: The training records.
+        seed: Seed of the run.
+        source: Model that the run starts from, whose vocabulary is taken if it has one; or None.
+
+    Raises:
+        ConfigError: If there are no captions.
+        CspError: If there is no such model.
+    """
+    if not isinstance(model.text, TextEncoder):
+        return
+    if source is not None and read_model_config(find_model(source)).get("text"):
+        return
+    table = getattr(train_set, "captions", None)
+    if not table:
+        raise ConfigError(
+            "model.text reads captions, and the records have none: give data.captions, such as"
+            " facts, or leave model.text out."
+        )
+    # The table is that of all parts of the data: those of other parts are not to be learned from.
+    number = getattr(train_set, "caption", torch.empty(0, dtype=torch.int64))
+    used = number.unique()
+    model.text.fit_captions(
+        [table[each] for each in used[used >= 0].tolist()], derive_seed(seed, "captions", 0)
+    )
