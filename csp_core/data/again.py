@@ -37,5 +37,5 @@ def are_those(records: RecordDataset, learned: Mapping[str, Any]) -> bool:
     """
     as_loaded = learned.get("hash_as_loaded")
     if as_loaded:
-        return without_captions(records).content_hash() == as_loaded
-    return records.content_hash() == learned.get("hash")
+        return bool(without_captions(records).content_hash() == as_loaded)
+    return bool(records.content_hash() == learned.get("hash"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from csp_core.gazetteer.naming import BEHIND_KM, NEAR_KM, REACH
 from csp_core.gazetteer.places import SETTLEMENT, Place
 from csp_core.geo import EARTH_RADIUS_KM
 
+# People of a town whose houses may reach farther than those of most.
+LARGE = 250_000
 Numbers = npt.NDArray[np.float64]
 
 
@@ -45,6 +48,8 @@ class _Towns:
     tree: Any
     counted: npt.NDArray[np.int64]
     tree_of_counted: Any
+    # The first of the large ones, behind which all are.
+    large: int
 
 
 def name_points(lonlat: npt.ArrayLike, *, within_km: float = 300.0) -> list[Named | None]:
@@ -90,19 +95,26 @@ def name_points(lonlat: npt.ArrayLike, *, within_km: float = 300.0) -> list[Name
 def _reaching(
     towns: _Towns, vectors: Numbers
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Find the largest town that reaches each point, and whether there is one."""
+    """Find the largest town that reaches each point, and whether there is one.
+
+    Towns are in the order of their people, so the largest of some has the highest number.
+    """
     from scipy.spatial import cKDTree
 
-    reach = REACH * np.sqrt(towns.people[towns.counted])
-    chords = 2 * np.sin(reach / (2 * EARTH_RADIUS_KM))
-    found = cKDTree(vectors).query_ball_point(towns.vectors[towns.counted], chords)
-    chosen = np.zeros(len(vectors), dtype=np.int64)
-    inside = np.zeros(len(vectors), dtype=np.bool_)
-    # They are in the order of their people, so that the largest comes last.
-    for town, points in zip(towns.counted.tolist(), found, strict=True):
-        if points:
-            chosen[points], inside[points] = town, True
-    return chosen, inside
+    chosen = np.full(len(vectors), -1, dtype=np.int64)
+    # Few towns are large, and of the small ones few are near a point.
+    reach = REACH * np.sqrt(towns.people[towns.large :])
+    found = cKDTree(vectors).query_ball_point(towns.vectors[towns.large :], _chord(reach))
+    for town, points in enumerate(found, start=towns.large):
+        chosen[points] = town
+    rest = (chosen < 0).nonzero()[0]
+    near = towns.tree_of_counted.query_ball_point(vectors[rest], _chord(REACH * math.sqrt(LARGE)))
+    point = np.repeat(rest, [len(some) for some in near])
+    town = towns.counted[np.concatenate([np.array(some, dtype=np.int64) for some in (*near, [])])]
+    chord = np.linalg.norm(vectors[point] - towns.vectors[town], axis=1)
+    reaches = chord <= _chord(REACH * np.sqrt(towns.people[town]))
+    np.maximum.at(chosen, point[reaches], town[reaches])
+    return chosen, chosen >= 0
 
 
 @functools.lru_cache(maxsize=1)
@@ -119,7 +131,9 @@ def _load(path: Path) -> _Towns:
     vectors = _unit(np.array([row[2:4] for row in rows], dtype=np.float64))
     people = np.array([row[6] for row in rows], dtype=np.float64)
     counted = (people > 0).nonzero()[0].astype(np.int64)
-    return _Towns(rows, vectors, people, cKDTree(vectors), counted, cKDTree(vectors[counted]))
+    large = int((people < LARGE).sum())
+    trees = cKDTree(vectors), counted, cKDTree(vectors[counted])
+    return _Towns(rows, vectors, people, *trees, large)
 
 
 def _unit(lonlat: Numbers) -> Numbers:
@@ -128,6 +142,10 @@ def _unit(lonlat: Numbers) -> Numbers:
         (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), 1
     )
     return found
+
+
+def _chord(km: Any) -> Any:
+    return 2 * np.sin(km / (2 * EARTH_RADIUS_KM))
 
 
 def _kilometres(chord: Numbers) -> Numbers:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from csp_core.config import RunConfig
 from csp_core.config.quality import AS_DISAGREEING, AS_DUPLICATES, PIXELS, QualityConfig
+from csp_core.data.batch import Batch
 from csp_core.data.captions.attach import without_captions
 from csp_core.data.quality import (
     at_random,
@@ -152,34 +153,36 @@ def _agreeing(quality: QualityConfig, records: RecordDataset) -> Tensor:
     return worst_pairs(agreement, quality.disagreeing)
 
 
-def _gathered(records: RecordDataset, ask: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
+def _gathered(records: RecordDataset, ask: Callable[[Batch], Tensor]) -> Tensor:
     """Ask something of all records that have images, some at a time."""
     if "image" not in records[0]:
         raise ConfigError(
             "data.quality compares images, and these records have none: give near_duplicates and"
             " disagreeing for data sets with images alone."
         )
-    parts = torch.arange(len(records)).split(BATCH)
-    return torch.cat([ask(dict(records.__getitems__(part.tolist()))) for part in parts])  # type: ignore[arg-type]
+    starts = range(0, len(records), BATCH)
+    parts = [range(start, min(start + BATCH, len(records))) for start in starts]
+    return torch.cat([ask(records.__getitems__(part)) for part in parts])
 
 
-def _thumbnails(batch: dict[str, Tensor]) -> Tensor:
+def _thumbnails(batch: Batch) -> Tensor:
     return thumbnails(batch["image"])
 
 
-def _embedded(model: DualEncoder, batch: dict[str, Tensor]) -> Tensor:
+def _embedded(model: DualEncoder, batch: Batch) -> Tensor:
     assert model.image is not None  # whoever asks has looked
     return see(model.image, batch["image"], batch.get("days"))
 
 
-def _agreement(model: DualEncoder, batch: dict[str, Tensor]) -> Tensor:
+def _agreement(model: DualEncoder, batch: Batch) -> Tensor:
     """Give the cosine of each image and its place; NaN where the place is not known."""
     known = ~batch["lonlat"].isnan().any(dim=1)
     found = torch.full((len(known),), torch.nan)
     if known.any():
-        here = {name: column[known] for name, column in batch.items()}
-        image = model.embed_image(here["image"], days=here.get("days"))
-        place = model.embed_location(here["lonlat"], here["date"], here["hour"])
+        days = batch["days"][known] if "days" in batch else None
+        image = model.embed_image(batch["image"][known], days=days)
+        when = batch["date"][known], batch["hour"][known]
+        place = model.embed_location(batch["lonlat"][known], *when)
         found[known] = torch.cosine_similarity(image, place, dim=1).float()
     return found
 

@@ -23,7 +23,7 @@ def tidy(text: str | None) -> str:
         The caption; empty where there is none.
 
     Example:
-        >>> tidy("  a mill \\n by the  sea ")
+        >>> tidy("  a mill  by the  sea ")
         'a mill by the sea'
     """
     return " ".join((text or "").split())

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from csp_core.data.captions.column import LONGEST, tidy
+from csp_core.data.images import ImageDataset
 from csp_core.data.pictures import parts_of_time
 from csp_core.data.pictures.clock import read_time
 from csp_core.data.records import RecordDataset
@@ -52,15 +53,15 @@ class CaptionTable:
             are of no record.
         """
         files = file_names(dataset) if self.by_file else ()
-        known: Mapping[str, str] | Mapping[Key, str] = self.by_file if files else self.by_place
-        keys = list(files) if files else place_keys(dataset, dated=self.dated)
-        if files:
-            # An archive and the folder that it unpacks to differ in what stands before.
-            short = _by_tail(self.by_file)
-            keys = [one if one in known else short.get(tail(str(one)), one) for one in keys]
-        used = set(keys)
-        found = [known.get(key, "") for key in keys]  # type: ignore[call-overload]
-        return found, sum(key not in used for key in known)
+        if not files:
+            places = place_keys(dataset, dated=self.dated)
+            found = [self.by_place.get(key, "") for key in places]
+            return found, len(self.by_place.keys() - set(places))
+        # An archive and the folder that it unpacks to differ in what stands before.
+        short = _by_tail(self.by_file)
+        names = [one if one in self.by_file else short.get(tail(one), one) for one in files]
+        found = [self.by_file.get(name, "") for name in names]
+        return found, len(self.by_file.keys() - set(names))
 
 
 def file_names(dataset: RecordDataset) -> tuple[str, ...]:
@@ -72,11 +73,10 @@ def file_names(dataset: RecordDataset) -> tuple[str, ...]:
     Returns:
         A name for each record; nothing where the images come from no files, or are not read.
     """
-    store, rows = getattr(dataset, "store", None), getattr(dataset, "rows", ())
-    names: Sequence[str] = getattr(store, "names", ())
-    if not names or len(rows) != len(dataset):
+    if not isinstance(dataset, ImageDataset) or len(dataset.rows) != len(dataset):
         return ()
-    return tuple(names[row] for row in rows.tolist())
+    names: Sequence[str] = getattr(dataset.store, "names", ())
+    return tuple(names[row] for row in dataset.rows.tolist()) if names else ()
 
 
 def place_keys(dataset: RecordDataset, *, dated: bool) -> list[Key]:
@@ -147,7 +147,7 @@ def read_captions(path: Path) -> CaptionTable:
         BadRecordError: If it is no such table, not UTF-8 or too large.
     """
     lines = csv.reader(io.StringIO(_text(path), newline=""))
-    header = [cell.strip().lower().lstrip("\ufeff") for cell in next(lines, [])]
+    header = [cell.strip().lower() for cell in next(lines, [])]
     if CAPTION not in header or not (FILE in header or {LON, LAT} <= set(header)):
         raise BadRecordError(
             f"has the columns {', '.join(header[:20]) or 'none'}; give caption, and file or lon and"

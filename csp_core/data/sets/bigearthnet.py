@@ -146,7 +146,9 @@ def _part(
     told, labels = columns["labels"], dealt.shown(columns["labels"])
     patches = found.table["patch_id"].to_list()
     return ImageDataset(
-        **{name: column[rows] for name, column in {**columns, "labels": labels}.items()},
+        lonlat=columns["lonlat"][rows],
+        date=columns["date"][rows],
+        labels=labels[rows],
         label=torch.full((len(rows),), -1),
         classes=recounted(ClassTable(names), torch.full((len(train),), -1), labels[train]),
         name="bigearthnet",
