@@ -7,6 +7,7 @@ from typing import Any
 
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import Objective
+from csp_core.objectives.clip import FAMILY
 from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
 from csp_core.objectives.dense import CSCL, DenseContrast
 from csp_core.objectives.draws import BatchRandom
@@ -39,6 +40,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
     "simclr": SimCLR,
+    **FAMILY,
     "dense_contrast": DenseContrast,
     "cscl": CSCL,
     **METHODS,

@@ -28,10 +28,10 @@ class Objective(nn.Module):
 
     What an objective needs and does stands in its class, and no instance changes it:
     ``learns_from`` names what it looks at of a record, of ``labels``, ``images``, ``places`` and
-    ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location`` and
-    ``classifier``; ``augments`` says whether it may change images in training, so that no features
-    can be computed once. Where it does so by an option ``augmentation``, None turns that off. Who
-    says nothing is taken to change them: that costs time and no wrong result. ``compares`` says
+    ``text``; ``trains`` the parts of the model that it may change, of ``image``, ``location``,
+    ``text`` and ``classifier``; ``augments`` says whether it may change images in training, so that
+    no features can be computed once. Where it does so by an option ``augmentation``, None turns
+    that off. Who says nothing is taken to change them: it costs time alone. ``compares`` says
     whether a record's loss depends on the others of its batch, ``taught`` whether it needs a
     teacher, ``label_sets`` whether its labels are sets, or None if it takes either kind, ``masks``
     whether they are masks of pixels; ``prior_kind`` what the model then answers, None where the
@@ -255,11 +255,7 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def finish_step(self, step: int) -> None:
-        """Join over all processes what was stashed, and advance; called by the loop alone.
-
-        Args:
-            step: Number of the step that was made, from 0.
-        """
+        """Join over all processes what was stashed, and advance, as the loop asks after ``step``."""
         rows = {name: gather_rows(value)[0] for name, value in sorted(self._stash.items())}
         self._stash = {}
         self.advance(rows, step)

@@ -9,6 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from csp_core import losses
+from csp_core.errors import ConfigError
+from csp_core.location import LocationEncoder
+from csp_core.model import DualEncoder
+from csp_core.objectives.clip.spec import Spec
+from csp_core.text import TextEncoder
+
+# Sizes of the published heads: of the projections, and of the layers before.
+SIMSIAM, NT_XENT = (1024, 1024), (256, 4096)
 
 
 def normed_layers(sizes: tuple[int, ...], *, last: bool) -> nn.Sequential:
@@ -42,17 +50,17 @@ class SimSiamHead(nn.Module):
 
     Args:
         dim: Size of an embedding.
-        hidden: Size of the projections and of the layers before them; the predictor's hidden layer
-            has half of it.
+        hidden: Size of the layers before the projections.
+        size: Size of the projections; the predictor's hidden layer has half of it.
 
     Source:
         Chen & He 2021, SimSiam; sizes of Li et al. 2022, DeCLIP.
     """
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, size: int) -> None:
         super().__init__()
-        self.projector = normed_layers((dim, hidden, hidden, hidden), last=True)
-        self.predictor = normed_layers((hidden, max(1, hidden // 2), hidden), last=False)
+        self.projector = normed_layers((dim, hidden, hidden, size), last=True)
+        self.predictor = normed_layers((size, max(1, size // 2), size), last=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Compute the loss of two views of the images of a whole batch.
@@ -140,3 +148,58 @@ class GuessScales(nn.Module):
         """
         found: Tensor = torch.einsum("nsw,swf->nsf", tokens, self.weight) + self.bias
         return found
+
+
+def make_image_head(
+    model: DualEncoder, spec: Spec, dim: int | None, hidden: int | None
+) -> SimSiamHead | ViewHead | None:
+    """Make the head by which images are compared with each other.
+
+    Args:
+        model: The model, with an image encoder.
+        spec: What the objective does.
+        dim: Size of the projections; None for the published one.
+        hidden: Size of the layers before; None for the published one.
+
+    Returns:
+        The head, or None where images are not compared.
+
+    Raises:
+        ConfigError: If a size is below 1.
+    """
+    if not spec.has("image"):
+        return None
+    usual = NT_XENT if spec.image_loss == "nt_xent" else SIMSIAM
+    size, inner = usual[0] if dim is None else dim, usual[1] if hidden is None else hidden
+    if size < 1 or inner < 1:
+        raise ConfigError(f"head_dim is {dim} and head_hidden {hidden}; give at least 1.")
+    if spec.image_loss == "simsiam":
+        return SimSiamHead(model.dim, inner, size)
+    features = getattr(model.image, "out_dim", None)
+    if not isinstance(features, int):
+        raise ConfigError("An encoder of your own needs an integer attribute out_dim.")
+    return ViewHead(features, inner, size)
+
+
+def make_guesses(model: DualEncoder, spec: Spec, sides: list[str], scales: int) -> nn.ModuleDict:
+    """Make the layers that guess what is hidden of places and captions.
+
+    Args:
+        model: The model.
+        spec: What the objective does.
+        sides: The sides that are compared.
+        scales: How many tokens of scales a place has.
+
+    Returns:
+        Side to layer; empty where nothing is hidden.
+    """
+    found = nn.ModuleDict()
+    place, text = model.location, model.text
+    if spec.has("masked") and "location" in sides and scales > 1:
+        assert isinstance(place, LocationEncoder)  # others have no tokens of scales
+        features = place.scale_features(torch.zeros(1, 2)).shape[2]
+        found["location"] = GuessScales(scales, place.token_dim, features)
+    if spec.has("masked") and "text" in sides:
+        assert isinstance(text, TextEncoder)  # the model takes no other
+        found["text"] = GuessTokens(text.token_dim, text.vocabulary_size)
+    return found

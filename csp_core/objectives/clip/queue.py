@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from csp_core import losses
-from csp_core.errors import ConfigError
 from csp_core.objectives.dense.parts import CellQueue
 
 log = logging.getLogger(__name__)
@@ -26,12 +25,7 @@ def capped_size(asked: int, distinct: int, what: str) -> int:
 
     Returns:
         How many it holds: at most a quarter of them, and at least 1.
-
-    Raises:
-        ConfigError: If it is to hold none.
     """
-    if asked < 1:
-        raise ConfigError(f"queue_size is {asked}; give at least 1, or weights.neighbour: 0.")
     size = min(asked, max(1, distinct // SHARE))
     if size < asked:
         log.info(

@@ -142,8 +142,8 @@ def see_places(
     codes = batch["scale_codes"] if hides else None
     places.add(lonlat, date, hour, codes=None if own else codes)
     if "view_lonlat" in batch:
-        when = (batch.get("view_date"), batch.get("view_hour"))
-        places.add(batch["view_lonlat"], *when, dropped=batch.get("view_dropped"))
+        later = (batch.get("view_date"), batch.get("view_hour"))
+        places.add(batch["view_lonlat"], *later, dropped=batch.get("view_dropped"))
     views = len(places.blocks)
     hidden = places.add(lonlat, date, hour, codes=codes) if own else 0
     drawn = None

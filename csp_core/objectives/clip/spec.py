@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 from csp_core.errors import ConfigError
 from csp_core.tables import check_options
@@ -23,6 +23,7 @@ PAIRS = {
 LOG_SCALE, PUBLISHED_LOG_SCALE = (0.0, math.log(100)), (3.0, 6.0)
 # Which learned temperature is whose.
 WHOLE, TOKENS, RANDOM = range(3)
+T = TypeVar("T")
 Loss = Literal["softmax", "sigmoid"]
 ImageLoss = Literal["nt_xent", "simsiam"]
 
@@ -177,7 +178,8 @@ class Spec:
     @property
     def own_images(self) -> bool:
         """Whether images are compared with each other in views that nothing else sees."""
-        return self.has("image") and self.number == 1
+        shared = self.number == 2 and self.image_loss == "simsiam" and self.augmentation is not None
+        return self.has("image") and not shared
 
     @property
     def log_scale(self) -> tuple[float, float]:
@@ -185,12 +187,28 @@ class Spec:
         return PUBLISHED_LOG_SCALE if self.published else LOG_SCALE
 
 
-def make_spec(preset: Preset, options: Mapping[str, Any]) -> Spec:
-    """Lay options over a preset.
+# The options that are laid over a preset.
+LAID_OVER = (
+    *("weights", "pair_weights", "views", "random", "loss", "image_loss", "temperature"),
+    *("token_temperature", "augmentation", "compat"),
+)
 
-    Args:
-        preset: The row of the table.
-        options: All options of the objective, defaults written out.
+
+def make_spec(
+    preset: Preset,
+    *,
+    weights: Mapping[str, float] | None,
+    pair_weights: Mapping[str, float] | None,
+    views: Mapping[str, Any] | None,
+    random: Mapping[str, Any] | None,
+    loss: Loss | None,
+    image_loss: ImageLoss | None,
+    temperature: float | None,
+    token_temperature: float,
+    augmentation: str | None,
+    compat: str | None,
+) -> Spec:
+    """Lay options over a preset; they are those of ``ClipFamily``.
 
     Returns:
         What the objective does.
@@ -198,40 +216,45 @@ def make_spec(preset: Preset, options: Mapping[str, Any]) -> Spec:
     Raises:
         ConfigError: If an option is unknown or out of range.
     """
-    given = {name: options[name] or {} for name in ("views", "random")}
-    for name, kind in (("views", SecondViews), ("random", RandomPlaces)):
-        check_options("objective", name, kind, given[name])
-    if "km" in given["views"]:
-        given["views"] = {**given["views"], "km": tuple(given["views"]["km"])}
-    views, random = SecondViews(**given["views"]), RandomPlaces(**given["random"])
-    usual = {f.name: getattr(preset, f.name) for f in fields(preset) if f.name in PARTS}
-    weights = _weigh("weights", options["weights"], {**usual, "random": 0.0})
-    chosen = [options["temperature"] or preset.temperature, options["token_temperature"]]
-    chosen += [random.temperature]
+    made, places = _make_views(views), _make(RandomPlaces, "random", random)
+    usual = {part: getattr(preset, part, 0.0) for part in PARTS}
+    weighed = _weigh("weights", weights, usual)
+    first = preset.temperature if temperature is None else temperature
+    chosen = (first, token_temperature, places.temperature)
     if not all(0 < value < math.inf for value in chosen):
         raise ConfigError(f"The temperatures are {chosen}; give more than 0.")
-    count = 3 if weights["random"] else 2 if weights["fine"] else 1
-    loss, image_loss = options["loss"] or preset.loss, options["image_loss"] or preset.image_loss
+    count = 1 + (RANDOM if weighed["random"] else TOKENS if weighed["fine"] else WHOLE)
+    loss, image_loss = loss or preset.loss, image_loss or preset.image_loss
     if loss not in ("softmax", "sigmoid") or image_loss not in ("nt_xent", "simsiam"):
         raise ConfigError(
             f"loss is {loss!r} and image_loss {image_loss!r}; give softmax or sigmoid, and nt_xent"
             " or simsiam."
         )
     return Spec(
-        weights=weights,
-        pair_weights=_weigh("pair_weights", options["pair_weights"], dict.fromkeys(PAIRS, 1.0)),
+        weights=weighed,
+        pair_weights=_weigh("pair_weights", pair_weights, dict.fromkeys(PAIRS, 1.0)),
         loss=loss,
         image_loss=image_loss,
-        number=views.number or preset.views,
+        number=made.number or preset.views,
         temperatures=tuple(map(float, chosen[:count])),
-        augmentation=preset.augmentation
-        if options["augmentation"] == "preset"
-        else options["augmentation"],
-        views=views,
-        random=random,
-        published=options["compat"] == "reference",
+        augmentation=preset.augmentation if augmentation == "preset" else augmentation,
+        views=made,
+        random=places,
+        published=compat == "reference",
         capped=preset.capped,
     )
+
+
+def _make_views(options: Mapping[str, Any] | None) -> SecondViews:
+    given = dict(options or {})
+    if "km" in given:
+        given["km"] = tuple(given["km"])
+    return _make(SecondViews, "views", given)
+
+
+def _make(kind: type[T], name: str, options: Mapping[str, Any] | None) -> T:
+    check_options("objective", name, kind, options or {})
+    return kind(**(options or {}))
 
 
 def _weigh(
