@@ -142,11 +142,7 @@ class Objective(nn.Module):
         """
 
     def told(self) -> dict[str, float]:
-        """Tell numbers of its own state for the line of an epoch; most objectives have none.
-
-        Returns:
-            Name to number.
-        """
+        """Tell numbers of its own state, by name, for the line of an epoch; mostly none."""
         return {}
 
     def settled(self, model: DualEncoder) -> DualEncoder:
