@@ -86,7 +86,7 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
             table.add_row(name, *(_number(values[name]) for values in splits.values()))
         return table
     first = next(iter(metrics.values()))
-    shown = SHOWN_OF_SETS if "macro_ap" in first else SHOWN
+    shown: tuple[str, ...] = SHOWN_OF_SETS if "macro_ap" in first else SHOWN
     shown = SHOWN_OF_COMPARISONS if "recall_at_10" in first else shown
     table = Table("split", "by", *shown)
     for split, answers in splits.items():
