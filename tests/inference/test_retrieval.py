@@ -260,7 +260,9 @@ def test_the_spread_is_that_of_records_held_out() -> None:
     assert found is not None and found.blocks
     said = found.sentence()
     assert "more than 410 km off" in said and "25%" in said and "980 km" in said
-    assert "had not seen" in said
+    assert "had not seen" in said and "tells no more" not in said
+    worse = retrieval.spread_of({"val": {**told, "median_km": 990.0}}, blocks)
+    assert worse is not None and worse.sentence().endswith("so the best place tells no more.")
     # The test comes before what an epoch was chosen by; an only pair stands by itself.
     both = {"val": told, "test": {**told, "median_km": 500.0}}
     found = retrieval.spread_of(both, {})

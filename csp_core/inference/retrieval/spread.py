@@ -58,9 +58,11 @@ class Spread:
         )
         if self.centre_median_km is None:
             return said
+        worse = self.median_km >= self.centre_median_km
+        better = ", so the best place tells no more" if worse else ""
         return (
             f"{said} Always naming the middle of the training records is off by"
-            f" {self.centre_median_km:,.0f} km in the median."
+            f" {self.centre_median_km:,.0f} km in the median{better}."
         )
 
 
