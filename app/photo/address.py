@@ -75,7 +75,9 @@ def read_view(known: list[ModelInfo]) -> PhotoView:
     problems: list[str] = []
     example = st.query_params.get("example") or None
     return PhotoView(
-        info=address.read_model("model", known, problems, first_model(known, example)),
+        info=address.read_model(
+            "model", known, problems, first_model(known, example), choices(known)
+        ),
         example=example,
         weight=_within("weight", MOST_WEIGHT, "a weight", problems, st.query_params),
         zoom=address.read_zoom(None, problems),
@@ -128,6 +130,17 @@ def _read_own(given: Mapping[str, str]) -> dict[str, Any]:
         "notices": notices,
         "beside": beside,
     }
+
+
+def says_where(info: ModelInfo) -> bool:
+    """Tell whether a model says where a picture may be from, and names nothing in it."""
+    return {"image", "location"} <= {*info.compares}
+
+
+def choices(known: list[ModelInfo]) -> dict[str, ModelInfo]:
+    """Give the models that can be asked about a photo, by name: those that name nothing last."""
+    placing = {one.name: one for one in known if one.problem is None and says_where(one)}
+    return {**address.usable(known), **placing}
 
 
 def first_model(known: list[ModelInfo], example: str | None) -> ModelInfo:

@@ -13,7 +13,7 @@ from csp_core import gazetteer
 from csp_core.files import spreadsheet_cell
 from csp_core.model import DualEncoder
 from photo import place
-from photo.address import PhotoView, view_of
+from photo.address import PhotoView, says_where, view_of
 from photo.answer import ask
 from photo.files import Chosen, Given, pick
 from photo.place import Where
@@ -100,7 +100,8 @@ def _row(view: PhotoView, model: DualEncoder, chosen: Chosen, where: Where) -> R
     assert photo is not None
     notes = []
     if not view.info.sees_images:
-        notes.append(f"{view.info.name} does not look at pictures.")
+        placing = "says where it may be from: open it." if says_where(view.info) else ""
+        notes.append(f"{view.info.name} {placing or 'does not look at pictures.'}")
     else:
         found = ask(model, photo, where, view.weight)
         if isinstance(found, str):

@@ -166,7 +166,11 @@ def model_of_places(known: list[ModelInfo]) -> ModelInfo:
 
 
 def read_model(
-    param: str, known: list[ModelInfo], problems: list[str], default: ModelInfo | None = None
+    param: str,
+    known: list[ModelInfo],
+    problems: list[str],
+    default: ModelInfo | None = None,
+    choice: dict[str, ModelInfo] | None = None,
 ) -> ModelInfo:
     """Read a model of the address.
 
@@ -175,11 +179,12 @@ def read_model(
         known: All models, of which at least one is usable.
         problems: A sentence is added for a model that cannot be used.
         default: Which to take without one; the first if None.
+        choice: Those that the page can ask, by name; the usable ones if None.
 
     Returns:
         The model.
     """
-    choice = usable(known)
+    choice = usable(known) if choice is None else choice
     first = default or next(iter(choice.values()))
     name = st.query_params.get(param, first.name)
     if name in choice:

@@ -17,6 +17,8 @@ from shared.glossary import GLOSSARY, LICENSES
 # Of a text that is drawn as Markdown; the longest card of the bundled models has a tenth.
 MOST_MARKDOWN, MOST_LINES, MOST_MARKS, MOST_NESTED = 64 << 10, 2000, 1000, 60
 RECORDING = re.compile(r"\b(?:recordings?|recorded)\b", re.IGNORECASE)
+# What a model compares.
+SIDES = {"image": "pictures", "location": "places", "text": "words"}
 MARKS = re.compile(r"[\[\]*_<>~`$!&:]")
 
 
@@ -176,8 +178,11 @@ def headline(info: ModelInfo) -> str:
     """Say what a model knows, as its card does, or by its title and the number of its classes."""
     if info.introduction.headline:
         return info.introduction.headline
-    knows = count_of(info.num_classes, singular(info), plural(info))
-    return f"{info.title}: {knows}" if info.num_classes else f"{info.title}: places alone"
+    if info.num_classes:
+        return f"{info.title}: {count_of(info.num_classes, singular(info), plural(info))}"
+    names = [SIDES[side] for side in info.compares]
+    compares = f"{', '.join(names[:-1])} and {names[-1]} compared" if names else "places alone"
+    return f"{info.title}: {compares}"
 
 
 def licence(info: ModelInfo) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import shell
-from clusters import alike, classes, drawing, facts, files, film, scatter
+from clusters import alike, classes, drawing, facts, files, film, scatter, words
 from clusters.address import View, read_clusters, whole
 from clusters.form import draw_controls
 from clusters.kept import kept
@@ -98,6 +98,7 @@ def page() -> None:
         picker = draw_scatter(view, found, lit)
     st.caption(f"{escape_markdown(title_of(view, seasons=model.uses_date))}. **{CAUTION}**")
     draw_place(view, model, found)
+    words.draw(view, model)
     told = account(view, model, found)
     with picker:
         facts.picker(view, told)

@@ -12,6 +12,7 @@ import photo.answer
 import photo.chart
 import photo.files
 import photo.misfit
+import photo.origin
 import photo.place
 import photo.table
 import photo.verdict
@@ -20,11 +21,12 @@ import shell
 from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
+from mapping import agreeing
 from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where
 from photo.world import World
-from shared import address, resources, style, widgets
+from shared import resources, style, widgets
 from shared.words import escape_markdown
 
 # Side of the square that holds the photo, pixels.
@@ -38,7 +40,8 @@ def on_model() -> None:
 
 def pick_model(view: PhotoView, known: list[ModelInfo]) -> None:
     """Draw the box that chooses a model, those that see images first."""
-    names = sorted(address.usable(known).values(), key=lambda i: not i.sees_images)
+    choice = photo.address.choices(known)
+    names = sorted(choice.values(), key=lambda i: (not i.sees_images, photo.address.says_where(i)))
     if len(names) > 1:
         st.session_state["model_box"] = view.info.name
         st.selectbox(
@@ -169,6 +172,29 @@ def draw(
             photo.world.table(world)
 
 
+def draw_origin(view: PhotoView, model: DualEncoder, chosen: Chosen, where: Where) -> None:
+    """Draw where the photo may be from, by a model that compares pictures and places."""
+    fit = photo.origin.find(view.info, model, chosen)
+    with st.container(horizontal=True, gap="medium", key="photo-box"):
+        st.image(chosen.thumbnail, width=chosen.width_in(LARGE), alt=f"The photo {chosen.name}")
+        with st.container(gap="small", width="stretch", key="photo-verdict"):
+            photo.origin.verdict(view.info, model, chosen, fit)
+    left, right = st.container(key="view").columns([9, 11], gap="medium")
+    with left:
+        with st.container(key="map-box"):
+            map_box, legend = room("photo-map"), room("photo-caption")
+        with st.container(key="records-box"):
+            photo.place.controls(view, where, chosen, model)
+    if not isinstance(fit, str):
+        with right:
+            photo.origin.own_place(fit, where)
+            photo.origin.draw_best(fit, model, chosen, where)
+        with legend:
+            agreeing.legend(fit)
+    with map_box:
+        photo.origin.draw_map(view, where, fit)
+
+
 def page() -> None:
     """Draw the page."""
     photo.chart.style()
@@ -183,7 +209,9 @@ def page() -> None:
     ):
         pick_model(view, known)
         widgets.model_chip(view.info)
-    given = photo.files.choose(view.example, view.problems, view.info.name, address.usable(known))
+    given = photo.files.choose(
+        view.example, view.problems, view.info.name, photo.address.choices(known)
+    )
     with truth:
         photo.files.say_truth(given.shown)
     widgets.messages(view.problems, ())
@@ -200,7 +228,11 @@ def page() -> None:
         view = photo.address.read_view(known)
     if len(given.own) > 1:
         photo.table.draw(photo.table.rows_of(view, model, given), given)
-    draw(view, known, model, chosen, photo.place.find(view, chosen.photo))
+    where = photo.place.find(view, chosen.photo)
+    if photo.address.says_where(view.info):
+        draw_origin(view, model, chosen, where)
+        return
+    draw(view, known, model, chosen, where)
 
 
 shell.run("photo", page, keeps=("current", "said", "letters", "read", "picked", "rows"))

@@ -7,7 +7,18 @@ import os
 import sys
 
 # Each adds its commands.
-from csp_core.cli import captions, clusters, data, importing, maps, models, runs, segment, system  # noqa: F401
+from csp_core.cli import (  # noqa: F401
+    captions,
+    clusters,
+    data,
+    importing,
+    maps,
+    models,
+    retrieval,
+    runs,
+    segment,
+    system,
+)
 from csp_core.cli.console import app, err
 from csp_core.errors import CspError
 

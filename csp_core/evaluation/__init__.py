@@ -11,6 +11,8 @@ from csp_core.evaluation.measure import Fitted, Measure, Numbers, plain
 from csp_core.evaluation.metrics import Metrics, compute_metrics, mid_ranks
 from csp_core.evaluation.multilabel import LABEL_SETS, matched_sets
 from csp_core.evaluation.records import PLACES, records_logits
+from csp_core.evaluation.retrieval import RETRIEVAL, cautions_of_retrieval, evaluate_retrieval
+from csp_core.evaluation.retrieval_numbers import RetrievalMetrics
 from csp_core.evaluation.scores import (
     SET_COVERAGE,
     Scores,
@@ -23,10 +25,12 @@ from csp_core.evaluation.scores import (
 from csp_core.evaluation.segmentation import MAPS, confusions, pixel_cautions
 from csp_core.evaluation.segmentation_numbers import SegmentationMetrics, iou_of, mean_iou
 from csp_core.evaluation.set_numbers import LabelSetMetrics, compute_set_metrics
+from csp_core.inference.retrieval import sides_of
 from csp_core.model import BOTH, IMAGE, PIXELS, PLACE, Prior
 
 # The first that applies to a model and records is theirs.
 MEASURES: dict[str, Measure] = {
+    "retrieval": RETRIEVAL,
     "pixels": MAPS,
     "label_sets": LABEL_SETS,
     "images": IMAGES,
@@ -47,6 +51,11 @@ def find_measure(model: Prior, dataset: RecordDataset) -> Measure | None:
     return next((one for one in MEASURES.values() if one.applies(model, dataset)), None)
 
 
+def _measure_of(model: Prior, dataset: RecordDataset) -> Measure:
+    """Find the same; who answers nothing is asked all the same, and says why not."""
+    return find_measure(model, dataset) or (RETRIEVAL if sides_of(model) else PLACES)
+
+
 def evaluate_answers(
     model: Prior, dataset: RecordDataset, *, prior: bool = True
 ) -> dict[str, Numbers]:
@@ -64,9 +73,9 @@ def evaluate_answers(
         BadRecordError: If no record is left.
         ConfigError: If the model gives no answers, or none of the kind of the records' labels.
     """
-    check_kinds(model, dataset)
-    # Who answers nothing is asked about places, and says why not.
-    found = find_measure(model, dataset) or PLACES
+    found = _measure_of(model, dataset)
+    if found is not RETRIEVAL:  # labels have no part in it
+        check_kinds(model, dataset)
     return dict(found.measure(model, dataset, prior=prior))
 
 
@@ -80,6 +89,8 @@ def cautions_of(model: Prior, dataset: RecordDataset) -> list[str]:
     Returns:
         Sentences; none where nothing is odd.
     """
+    if sides_of(model):
+        return cautions_of_retrieval(model, dataset)
     if has_masks(dataset):
         return pixel_cautions(model.classes, dataset)
     if dataset.labels is not None:
@@ -89,7 +100,7 @@ def cautions_of(model: Prior, dataset: RecordDataset) -> list[str]:
 
 def evaluate(
     model: Prior, dataset: RecordDataset, *, prior: bool = True
-) -> Metrics | LabelSetMetrics | SegmentationMetrics:
+) -> Metrics | LabelSetMetrics | SegmentationMetrics | RetrievalMetrics:
     """Evaluate a model or baseline on records: image and place together where it sees images.
 
     Classes are matched by scientific name; records of classes that the model does not know, without
@@ -103,13 +114,13 @@ def evaluate(
 
     Returns:
         The metrics; on label sets those of ``LabelSetMetrics``, on masks those of
-        ``SegmentationMetrics``.
+        ``SegmentationMetrics``; of a model that only compares those of ``RetrievalMetrics``.
 
     Raises:
         BadRecordError: If no record is left.
         ConfigError: If the model gives no answers, or none of the kind of the records' labels.
     """
-    headline = (find_measure(model, dataset) or PLACES).headline
+    headline = _measure_of(model, dataset).headline
     found = evaluate_answers(model, dataset, prior=prior)
     numbers = next(found[name] for name in headline if name in found)
     return numbers  # type: ignore[return-value]
@@ -127,11 +138,13 @@ __all__ = [
     "Measure",
     "Metrics",
     "Numbers",
+    "RetrievalMetrics",
     "Scores",
     "SegmentationMetrics",
     "answer",
     "cautions",
     "cautions_of",
+    "cautions_of_retrieval",
     "check_kinds",
     "compute_metrics",
     "compute_set_metrics",
@@ -139,6 +152,7 @@ __all__ = [
     "evaluate",
     "evaluate_answers",
     "evaluate_images",
+    "evaluate_retrieval",
     "find_measure",
     "fit_calibration",
     "iou_of",

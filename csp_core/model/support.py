@@ -129,6 +129,23 @@ class Support:
         cell = torch.div(pair, num_classes, rounding_mode="floor")
         return cls(cell, pair % num_classes, count, num_classes, cell_degrees, *records)
 
+    @classmethod
+    def from_places(cls, lonlat: Tensor, num_classes: int, cell_degrees: float = 1.0) -> Support:
+        """Count records whose classes nobody learned, as of a model that compares without labels.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees; rows of NaN are left out.
+            num_classes: Number of classes K, none of which has a count.
+            cell_degrees: Side of a cell.
+
+        Returns:
+            The counts of records alone.
+        """
+        cell = geo.cell_ids(lonlat[~lonlat.isnan().any(dim=1)], cell_degrees)
+        none = torch.empty(0, dtype=torch.int64)
+        records = torch.unique(cell, return_counts=True)
+        return cls(none, none, none, num_classes, cell_degrees, *records)
+
     def near(self, lon: float, lat: float, *, radius_km: float = LEVEL_RADIUS_KM) -> PlaceSupport:
         """Sum up the evidence near a place.
 

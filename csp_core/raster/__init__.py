@@ -7,6 +7,7 @@ from typing import Any
 
 from csp_core.files.writing import check_writable
 from csp_core.grid import Grid, make_grid
+from csp_core.raster.agreement import PlacesOnGrid
 from csp_core.raster.blocks import write_zarr
 from csp_core.raster.compare import common_area_km2, subtract
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
@@ -44,6 +45,7 @@ __all__ = [
     "Grid",
     "GridPrior",
     "HeldOut",
+    "PlacesOnGrid",
     "Raster",
     "Threshold",
     "WinningMap",

@@ -11,6 +11,7 @@ from typing import Any
 
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, harmless, printable
+from csp_core.model.compared import TOWERS, compared_sides
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
 from csp_core.store.introduction import Introduction, read_introduction
 from csp_core.store.kept import kept_folders
@@ -38,6 +39,7 @@ class ModelInfo:
         maps_pixels: Whether it says what each pixel of a picture is.
         introduction: What its card says of it to people.
         sees_pixels: Whether it tells the class of each pixel of a picture.
+        compares: Which of ``image``, ``location`` and ``text`` it compares with each other.
         reads_text: Whether it compares words with pictures or places.
     """
 
@@ -54,6 +56,7 @@ class ModelInfo:
     maps_pixels: bool = False
     introduction: Introduction = field(default_factory=Introduction)
     sees_pixels: bool = False
+    compares: tuple[str, ...] = ()
     reads_text: bool = False
 
 
@@ -176,6 +179,9 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         maps_pixels=contents.heads.pixels,
         introduction=read_introduction(front),
         sees_pixels=contents.heads.pixels,
+        compares=compared_sides(
+            contents.heads, [one for one in TOWERS if contents.config.get(one)]
+        ),
         reads_text=contents.config.get("text") is not None,
     )
 

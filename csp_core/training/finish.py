@@ -17,6 +17,7 @@ from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset
 from csp_core.evaluation import Measure, cautions_of, find_measure, plain
 from csp_core.files import read_json
+from csp_core.inference.retrieval import sides_of
 from csp_core.model import DualEncoder, Support
 from csp_core.store import halve, load_model, save_model
 from csp_core.training.card import TEST_SETS, write_attribution, write_card
@@ -48,9 +49,7 @@ def finish_model(
     """
     if config.training.saved_as == "float16":
         halve(model)  # before anything is measured: the card is to tell of the model as it is kept
-    if model.classifier is not None:
-        places, label, labels = train_set.lonlat, train_set.label, train_set.labels
-        model.support = Support.from_records(places, label, len(model.classes), labels=labels)
+    model.support = _support(model, train_set)
     metrics: dict[str, dict[str, Any]] = {}
     # A model that has seen all records was measured, before, as it answers these.
     measure = find_measure(model, train_set if val_set is None else val_set)
@@ -88,6 +87,16 @@ def finish_model(
     )
 
 
+def _support(model: DualEncoder, train_set: RecordDataset) -> Support | None:
+    """Count where a model has learned: what its classes rest on, or where places are looked for."""
+    places, label, labels = train_set.lonlat, train_set.label, train_set.labels
+    if model.classifier is not None:
+        return Support.from_records(places, label, len(model.classes), labels=labels)
+    if "location" in sides_of(model):
+        return Support.from_places(places, len(model.classes))
+    return model.support
+
+
 def _cautions(
     model: DualEncoder, val_set: RecordDataset | None, held_out: Path | None
 ) -> list[str]:
@@ -95,7 +104,7 @@ def _cautions(
     if held_out is not None:
         told = read_json(held_out / "config.json").get("provenance", {})
         return [str(sentence) for sentence in told.get("cautions", [])]
-    if val_set is None or not len(model.classes):
+    if val_set is None or not (len(model.classes) or sides_of(model)):
         return []
     return cautions_of(model, val_set)
 

@@ -133,9 +133,9 @@ def test_the_log_tells_how_much_was_learned(parts, caplog):
 @pytest.mark.parametrize(
     ("captions", "sentence"),
     [
-        ("facts", "recorded together and from no label."),
+        ("facts", "recorded together and from no label;"),
         ("facts_and_class", "The captions name the class, so it learned from labels"),
-        (None, "recorded together and from no label."),
+        (None, "recorded together and from no label;"),
     ],
 )
 def test_the_card_says_what_is_compared_and_what_it_learned_from(
@@ -156,6 +156,6 @@ def test_the_card_says_what_is_compared_and_what_it_learned_from(
         data={**DATA, "captions": captions}, objective={"name": "simclr", "augmentation": "strong"}
     )
     text = " ".join(write_card(model, given, {}, {}).split())
-    sides = "images, places and words" if captions else "images and places"
-    assert f"A pre-trained encoder of {sides}, which ranks no classes yet." in text
-    assert f"It gives {sides} vectors of one space" in text and sentence in text
+    sides = "images, places and texts" if captions else "images and places"
+    assert f"It compares {sides}, and ranks no classes." in text
+    assert f"It compares {sides} by vectors" in text and sentence in text

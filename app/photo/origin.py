@@ -1,0 +1,182 @@
+"""Where a photo may be from, by a model that compares pictures and places."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from csp_core.errors import CspError
+from csp_core.files import read_json
+from csp_core.inference import image_fits
+from csp_core.inference.retrieval import (
+    UNKNOWN,
+    Fit,
+    TokenPicture,
+    spread_of,
+    token_picture,
+    where_from,
+)
+from csp_core.model import DualEncoder
+from csp_core.store import ModelInfo, read_model_config
+from mapping import agreeing, deck, leaflet
+from photo.address import PhotoView
+from photo.chart import MAP_HEIGHT
+from photo.files import Chosen
+from photo.place import Where
+from shared import clicks, resources, style
+from shared.words import escape_markdown, place_title
+
+OPACITY = 0.8
+
+
+def find(info: ModelInfo, model: DualEncoder, chosen: Chosen) -> Fit | str:
+    """Compare a photo with the places where a model has learned.
+
+    Args:
+        info: The model's line in the list.
+        model: The model.
+        chosen: The photo.
+
+    Returns:
+        How well each place fits, or why that is not known.
+    """
+    assert chosen.photo is not None
+    try:
+        return where_from(model, chosen.photo.image, agreeing.gallery(info, model))
+    except CspError as error:
+        return str(error)
+
+
+def verdict(info: ModelInfo, model: DualEncoder, chosen: Chosen, fit: Fit | str) -> None:
+    """Say where the photo may be from, and how far that is to be trusted.
+
+    Args:
+        info: The model's line in the list.
+        model: The model.
+        chosen: The photo.
+        fit: How well each place fits, or why that is not known.
+    """
+    st.header("Where may this be from?", anchor=False)
+    if isinstance(fit, str):
+        st.error(escape_markdown(fit))
+        return
+    st.markdown(f"Best of all: **{escape_markdown(fit.best[0].name)}**.")
+    st.markdown(escape_markdown(spread_words(info)))
+    assert chosen.photo is not None
+    suits, reason = image_fits(model, chosen.photo.image)
+    if not suits:
+        st.warning(f"{escape_markdown(reason)} So the map says little of it.")
+
+
+def spread_words(info: ModelInfo) -> str:
+    """Say how far off the best place usually is, or that nobody has measured it."""
+    try:
+        found = spread_of(
+            read_json(info.directory / "metrics.json"), read_model_config(info.directory)
+        )
+    except (CspError, OSError, ValueError):
+        found = None
+    return UNKNOWN if found is None else found.sentence()
+
+
+def own_place(fit: Fit, where: Where) -> None:
+    """Say how the place that the photo counts as taken at stands among all."""
+    if where.place is None:
+        st.caption("No place is known of the photo itself: set the pin to see how another stands.")
+        return
+    above, away = fit.above_at(*where.place)
+    title = escape_markdown(place_title(*where.place)[0])
+    if away > 250:
+        st.caption(f"{title}: the model has learned nothing near there, so it is not compared.")
+        return
+    st.markdown(f"**{title}**, where the pin stands, agrees better than {above:.0%} of the places.")
+
+
+def draw_map(view: PhotoView, where: Where, fit: Fit | str) -> None:
+    """Draw the map of agreement, whose clicks set the pin.
+
+    Args:
+        view: What the address says.
+        where: The place.
+        fit: How well each place fits, or why that is not known.
+    """
+    palette, place = style.palette(), where.place
+    pinned = (*place, view.zoom) if place and view.zoom is not None else None
+    start = clicks.map_start(pinned or look(view.info), palette)
+    picture = b"" if isinstance(fit, str) else agreeing.picture(view.info, fit, palette)
+    if not resources.leaflet_ready():
+        layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
+        deck.cell_map("photo_cells", layers, place, start=start, palette=palette,
+                      on_select=clicks.on_cell)  # fmt: skip
+        return
+    label = "Map of how well places agree with the picture"
+    groups = [leaflet.value_group(picture, OPACITY, label)] if picture else []
+    groups.append(leaflet.pin_group(place, palette))
+    leaflet.click_map(
+        "photo_map",
+        groups,
+        start=start,
+        center=clicks.map_center(place),
+        palette=palette,
+        on_change=clicks.on_map,
+        halves=True,
+        height=MAP_HEIGHT,
+    )
+
+
+def look(info: ModelInfo) -> tuple[float, float, float] | None:
+    """Give the first look of the map: at where the model has learned."""
+    from shared.home import home_of, look_of
+
+    return look_of(home_of(info))
+
+
+def draw_best(fit: Fit, model: DualEncoder, chosen: Chosen, where: Where) -> None:
+    """List the best places, and for a model of tokens what agrees with what.
+
+    Args:
+        fit: How well each place fits.
+        model: The model.
+        chosen: The photo.
+        where: The place that the parts of the picture are compared with.
+    """
+    st.subheader("Places that agree best, at least 200 km apart", anchor=False)
+    agreeing.listed(fit)
+    st.caption("Agreements are cosines: they rank, and are no probabilities.")
+    assert chosen.photo is not None
+    best = fit.best[0]
+    at = where.place or (best.lon or 0.0, best.lat or 0.0)
+    found = token_picture(model, chosen.photo.image, at)
+    if found is not None:
+        _parts(found, place_title(*at)[0])
+
+
+def _parts(found: TokenPicture, title: str) -> None:
+    """Draw which parts of the picture and which scales of the place agree."""
+    st.subheader("What agrees with what", anchor=False)
+    rows, columns = found.grid
+    ramp, most = style.palette().values, max(found.patches)
+    low = min(found.patches)
+    width = max(most - low, 1e-9)
+    cells = "".join(
+        f'<i style="background:{ramp[min(int((v - low) / width * len(ramp)), len(ramp) - 1)]}"'
+        f' title="{v:.2f}"></i>'
+        for v in found.patches
+    )
+    bars = "".join(
+        f'<div><span>{escape(name)}</span><b style="width:{max(value, 0):.0%}"></b>'
+        f"<span>{value:.2f}</span></div>"
+        for name, value in found.scales
+    )
+    st.html(
+        f'<div class="csp-parts"><div role="img" aria-label="The picture in {rows} by {columns}'
+        f' parts, each coloured by how well it agrees with {escape(title)}" class="csp-patches"'
+        f' style="grid-template-columns:repeat({columns},1fr)">{cells}</div>'
+        f'<div class="csp-bars">{bars}</div></div>'
+    )
+    st.caption(
+        f"Left: how well each part of the picture agrees with its best part of"
+        f" {escape_markdown(title)}. Right: the parts of the place, such as its scales, and how"
+        " well each agrees with its best part of the picture. Cosines."
+    )
