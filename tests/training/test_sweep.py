@@ -221,7 +221,9 @@ def test_pre_training_is_ranked_by_its_objective(write, tmp_path):
     }
     path = write({"objective.batch_temperature": [0.07, 1.0]}, base, evaluate=["val"])
     rows = run_sweep(load_sweep(path), tmp_path / "out", train=run_cell)
-    assert states(rows) == ["finished"] * 2 and all("val" not in row for row in rows)
+    assert states(rows) == ["finished"] * 2
+    # How often the right one is found is told, but an epoch is chosen by the objective.
+    assert all({"recall_at_10", "median_km"} <= set(row["val"]) for row in rows)
     assert "Best by val_objective" in markdown_table(rows)
 
 

@@ -14,6 +14,7 @@ from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.errors import CspError
 from csp_core.evaluation import BOTH, evaluate, find_measure
+from csp_core.evaluation.retrieval import PAIRS
 from csp_core.files import read_json, write_json
 from csp_core.runs import ALIVE, RunDir
 from csp_core.store import load_model
@@ -121,7 +122,9 @@ def _measure(config: RunConfig, run: RunDir, splits: Sequence[str]) -> dict[str,
     known = read_json(path) if path.is_file() else {}
     val = read_json(run.model / "metrics.json").get("val")
     # Of a model that sees images it holds each answer; the others are told by both together.
-    known |= {} if val is None else {"val": val.get(BOTH, val)}
+    # So does one that compares for each pair of its sides, of which the first stands for all.
+    first = next((name for name in (BOTH, *PAIRS.values()) if name in (val or {})), None)
+    known |= {} if val is None else {"val": val[first] if first else val}
     missing = [split for split in splits if split not in known]
     model = load_model(run.model) if missing else None
     if model is not None and len(model.classes):
