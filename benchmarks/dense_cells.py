@@ -30,6 +30,7 @@ from csp_core.files import read_json, write_json
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES
 from csp_core.objectives.supervised import Segmentation
+from csp_core.training import TrainResult
 
 CONFIGS = ROOT / "configs" / "dense"
 FOLDERS = {"eurosat": "eurosat", "tiles": "korea_landcover"}
@@ -38,7 +39,7 @@ LARGER = {"name": "timm", "model": "tf_efficientnet_lite0"}
 WHEEL = "wheel"
 BATCH = 16
 # Steps between two looks at the validation ground.
-LOOK = 30
+LOOK = 50
 # Where the learning rate of a start is chosen, once: blocks and seed.
 CHOSEN_ON = (16, 0)
 MIOU, BARE = "miou", "without background"
@@ -98,10 +99,18 @@ def pretrain(tree: Mapping[str, Any]) -> Path:
     begun = folder.with_suffix(".part")
     shutil.rmtree(begun, ignore_errors=True)
     began = time.monotonic()
-    train(parse_config(given), run_dir=begun)
+    run(given, begun)
     write_json(begun / "spent.json", {"seconds": time.monotonic() - began})
     begun.rename(folder)
     return folder
+
+
+def run(tree: Mapping[str, Any], folder: Path) -> TrainResult:
+    """Train to the end, and end the benchmark where the run was asked to stop."""
+    result = train(parse_config(dict(tree)), run_dir=folder)
+    if result.state == "stopped":
+        raise SystemExit("stopped; the same command goes on.")
+    return result
 
 
 def seconds_of(tree: Mapping[str, Any]) -> float:
@@ -157,7 +166,7 @@ def fit(settings: Mapping[str, Any], seed: int, rate: float) -> dict[str, Any]:
         },
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="dense-") as folder:
-        result = train(parse_config(tree), run_dir=Path(folder) / "run")
+        result = run(tree, Path(folder) / "run")
     seen = [float(line["val_miou"]) for line in result.history]
     model = result.model.eval()
     return {"rate": rate, "model": model, "reached": max(seen), "last": seen[-1] == max(seen)}
