@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dense_blocks import gain_table
-from dense_cells import BARE, MIOU, bare_of, cell_counts, seconds_of, work
+from dense_cells import BARE, LOOK, MIOU, bare_of, cell_counts, seconds_of, work
 from dense_transfer import ASIA, CLASSES, start_trees
 from report import arguments, write_report
 from stssl_common import ROOT, Cell, Outcome, add_options, run_cells
@@ -35,9 +35,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 COLUMN, BLOCKS, STEPS, RATE, PASSES = "16 blocks", 16, 150, 5e-3, 4
 
 
-def tree_of(change: dict[str, Any], passes: int) -> dict[str, Any]:
+def tree_of(change: dict[str, Any], *, quick: bool) -> dict[str, Any]:
     """Give the configuration of a start with something changed."""
-    tree = copy.deepcopy(start_trees((1, passes), 1.0)[ASIA])
+    trees = start_trees((1, 1 if quick else PASSES), 0.1 if quick else 1.0, quick=quick)
+    tree = copy.deepcopy(trees[ASIA])
     views = {**tree["objective"]["views"], **change.get("views", {})}
     tree["objective"] |= {**change, "views": views}
     tree["name"] = "ablation"
@@ -46,8 +47,7 @@ def tree_of(change: dict[str, Any], passes: int) -> dict[str, Any]:
 
 def trees_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Give the starts by row."""
-    passes = 1 if options.quick else PASSES
-    return {row: tree_of(change, passes) for row, change in CHANGES.items()}
+    return {row: tree_of(change, quick=options.quick) for row, change in CHANGES.items()}
 
 
 def cells_of(options: argparse.Namespace) -> list[Cell]:
@@ -55,7 +55,7 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
     starts: dict[str, Any] = {NONE: None, **trees_of(options)}
     rows = (NONE, "negatives of the image") if options.quick else tuple(starts)
     common = {"network": "small", "blocks": BLOCKS, "rates": (RATE,)}
-    steps = 10 if options.quick else STEPS
+    steps = LOOK if options.quick else STEPS
     return [
         Cell(row, COLUMN, seed, {**common, "steps": steps, "start": starts[row]})
         for seed in range(1 if options.quick else options.draws)
@@ -65,9 +65,9 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
 
 PAGE = """\
 Mean IoU in per cent on ground that no start and no cell has seen, with 16 labelled blocks: mean ±
-standard deviation over seeds, their number in brackets. All starts are of the Korean ground,
-{passes} passes; all cells have {steps} steps and the learning rate {rate:g}. *Usual*: views drawn
-on both levels, negatives of the batch, an exclusion radius of 2 cells.
+standard deviation over seeds, their number in brackets. All starts are of the Korean ground, with
+passes through it: {passes}. All cells have {steps} steps and the learning rate {rate:g}. *Usual*:
+views drawn on both levels, negatives of the batch, an exclusion radius of 2 cells.
 
 Without background:
 
@@ -103,8 +103,8 @@ def write(options: argparse.Namespace, outcome: Outcome) -> None:
     text = PAGE.format(
         bare=measure_table(outcome, BARE, title="start"),
         whole=measure_table(outcome, MIOU, title="start"), gains=gains,
-        passes=1 if options.quick else PASSES, steps=10 if options.quick else STEPS, rate=RATE,
-        spent="\n".join(f"- {row}: {minutes:.1f} minutes of one core"
+        passes=1 if options.quick else PASSES, steps=LOOK if options.quick else STEPS, rate=RATE,
+        spent="\n".join(f"- {row}: {minutes:.1f} minutes by the clock"
                         for row, minutes in took.items() if minutes) or "None was trained.",
         missing=missing_list(outcome),
     )  # fmt: skip
