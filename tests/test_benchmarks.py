@@ -37,6 +37,7 @@ BENCHMARKS = {
     "killed_jobs": (None, ["--cells", "cells"]),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
+    "dense_ablations": (KOREA, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
     "unet_speed": (None, []),
     "demo_few_labels": (None, ["--cells", "cells"]),
