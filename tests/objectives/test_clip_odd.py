@@ -1,4 +1,4 @@
-"""Odd records and odd weights in the CLIP family: nothing to compare, padding, captions too long."""
+"""Odd records and weights in the CLIP family: nothing to compare, padding, long captions."""
 
 from __future__ import annotations
 
