@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder
 from csp_core.text import make_text_encoder
 from tests import clip
@@ -56,3 +57,24 @@ def test_long_captions_are_told_once(caplog):
         for number in range(3):
             clip.step(made, number)
     assert caplog.text.count("captions are longer") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"views": {"km": 5}},
+        {"views": {"km": ["a", "b"]}},
+        {"views": {"days": "a week"}},
+        {"random": {"number": 1.5}},
+        {"random": {"columns": "many"}},
+    ],
+)
+def test_groups_of_options_say_what_is_wrong(options):
+    (group, values), *_ = options.items()
+    with pytest.raises(ConfigError, match=rf"{group}\.{next(iter(values))} is "):
+        clip.make("declip", **options)
+
+
+def test_groups_of_options_take_what_yaml_reads_as_words():
+    made = clip.make("declip", views={"km": ["1e-1", 5], "days": "1e-1"})
+    assert made.spec.views.km == (0.1, 5.0) and made.spec.views.days == 0.1
