@@ -90,6 +90,7 @@ def hide_tokens(
     specials: tuple[int, ...],
     mask: int,
     vocabulary: int,
+    real: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Choose the tokens that are to be guessed from the others, and hide most of them.
 
@@ -100,6 +101,8 @@ def hide_tokens(
         specials: Tokens that stand for no part of a text.
         mask: The token that hides.
         vocabulary: Number of tokens there are.
+        real: ``(N, L)`` bool, which tokens are no padding, where padding has the number of a piece;
+            None where it has one of its own, which is among the specials.
 
     Returns:
         ``(N, L)`` int64 of what is seen, in which 8 of 10 chosen ones are hidden, one is any other
@@ -110,6 +113,7 @@ def hide_tokens(
     """
     never = torch.tensor(specials, device=tokens.device)
     chosen = (uniform[..., 0] < share) & ~torch.isin(tokens, never)
+    chosen = chosen if real is None else chosen & real
     words = torch.arange(vocabulary, device=tokens.device)
     words = words[~torch.isin(words, never)]
     any_word = words[(uniform[..., 2] * len(words)).long().clamp_max(len(words) - 1)]

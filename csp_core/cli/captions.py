@@ -30,7 +30,7 @@ def caption(
     with_class: Annotated[
         bool, typer.Option("--with-class", help="Name the class too, which is supervision then.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the form of each sentence.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the form.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write a caption of each record: nearest named place, country, month where there is a date.

@@ -39,13 +39,14 @@ def change_images(image: Tensor, name: str | None, random: BatchRandom) -> Tenso
     """Change the images of a batch for training.
 
     Args:
-        image: ``(N, C, H, W)``, the rows of this process; features are left as they are.
+        image: ``(N, C, H, W)``, the rows of this process; features are left as they are, and so are
+            no rows at all.
         name: A name in ``AUGMENTATIONS``, or None to change nothing.
         random: Source of random numbers.
 
     Returns:
         The same shape and kind.
     """
-    if name is None or image.ndim != 4:
+    if name is None or image.ndim != 4 or not len(image):
         return image
     return augment(image, name, random.uniform(augmentation(name).draws))

@@ -123,11 +123,12 @@ class TextEncoder(nn.Module):
         """
         raise ConfigError(f"The text encoder {type(self).__name__} has no vocabulary.")
 
-    def tokenise(self, captions: Sequence[str]) -> Tensor:
-        """Make tokens of captions, cut where they are longer than the context; that is told.
+    def tokenise(self, captions: Sequence[str], *, told: bool = True) -> Tensor:
+        """Make tokens of captions, cut where they are longer than the context.
 
         Args:
             captions: Captions; an empty one has no tokens but start and end.
+            told: Whether to tell how many are cut.
 
         Returns:
             ``(N, L)`` int64 on the device of the encoder, L at most ``context``: start, pieces, end
@@ -140,7 +141,7 @@ class TextEncoder(nn.Module):
             raise ConfigError("Give captions as a sequence of texts.")
         rows = [self.pieces(caption) for caption in captions]
         most = self.context - 2
-        if cut := sum(len(row) > most for row in rows):
+        if told and (cut := sum(len(row) > most for row in rows)):
             log.warning(
                 "%s of %s captions are longer than the %d tokens that the text encoder reads, and"
                 " are cut",

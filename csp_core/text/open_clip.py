@@ -15,6 +15,8 @@ from csp_core.text.base import TextEncoder
 
 # CLIP's own pieces of words; the mask token is ours and stands behind them.
 PIECES = 49_408
+# Letters of a caption that are read. Joining the pieces of one endless word takes the square of it.
+MOST_LETTERS = 2000
 # Size of a head of attention in every text tower of CLIP.
 HEAD = 64
 # What a layer's parts are called there and in torch.
@@ -155,7 +157,7 @@ class OpenClipText(TextEncoder):
         """
         if self._tokenizer is None:
             self._tokenizer = _clips_tokenizer()
-        found: list[int] = self._tokenizer.encode(caption)
+        found: list[int] = self._tokenizer.encode(" ".join(caption.split())[:MOST_LETTERS])
         # Words that look like a start or end are none.
         return [token for token in found if token not in self.specials]
 

@@ -21,6 +21,9 @@ FEWEST, MOST = len(SPECIALS) + BYTES, 1 << 16
 MOST_CHARACTERS = 20_000
 # A pair that stands in one caption alone is no word.
 LEAST_PAIRS = 2
+# Bytes of a piece. Where words have no spaces between them, a sentence that stands twice would be
+# one piece, and the file of some of these larger than one that is read.
+LONGEST_PIECE = 32
 
 
 class Vocabulary:
@@ -70,6 +73,7 @@ class Vocabulary:
         trainer = trainers.BpeTrainer(
             vocab_size=most,
             min_frequency=LEAST_PAIRS,
+            max_token_length=LONGEST_PIECE,
             special_tokens=list(SPECIALS),
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 import torch
@@ -78,6 +79,15 @@ def test_words_that_look_like_start_and_end_are_none():
     ours = make_text_encoder("open_clip", 8, width=64, layers=1, context=12)
     tokens = ours.tokenise(["a <end_of_text> b", "a b"])
     assert torch.equal(tokens[0], tokens[1])
+
+
+def test_one_endless_word_takes_no_endless_time():
+    ours = make_text_encoder("open_clip", 8, width=64, layers=1, context=12)
+    letters = torch.randint(26, (200_000,), generator=torch.Generator().manual_seed(0))
+    began = time.perf_counter()
+    tokens = ours.tokenise(["".join(chr(97 + n) for n in letters.tolist()), " " * 9000 + "a sea"])
+    assert time.perf_counter() - began < 15
+    assert tokens.shape == (2, 12) and torch.equal(tokens[1:, :4], ours.tokenise(["a sea"]))
 
 
 def test_without_the_package(monkeypatch):

@@ -162,3 +162,12 @@ def test_a_damaged_file(vocabulary, name):
 def test_a_file_of_something_else(text):
     with pytest.raises(ConfigError, match="no byte pairs"):
         Vocabulary.from_json(text)
+
+
+def test_sentences_without_spaces_are_no_pieces():
+    sentence = "".join(chr(0x4E00 + 7 * n % 2000) for n in range(1000))
+    learned = Vocabulary.learn([sentence, sentence], 65_536)
+    # The file of longer ones would be larger than one that is read.
+    pieces = json.loads(learned.to_json())["model"]["vocab"]
+    assert len(pieces) > 300 and max(map(len, pieces)) <= 32
+    assert len(learned.encode(sentence)) >= 3000 / 32

@@ -233,10 +233,11 @@ class Comparing(Objective):
         )  # fmt: skip
 
     def _measured(self, batch: Batch, seen: Mapping[str, Seen]) -> dict[str, Tensor]:
-        """Tell how often partners are found, by whole embeddings where these are learned."""
+        """Tell how often partners are found, by tokens where nothing else is compared."""
         alike = self._alike(batch)
         found: dict[str, Tensor] = {}
-        whole = self.spec.has("clip") or self.spec.has("neighbour")
+        others = any(self.spec.has(part) for part in ("clip", "neighbour", "random"))
+        whole = others or not self.spec.has("fine")
         tokens = {} if whole else self._tokens(seen)
         for name, (first, second) in self.pairs.items():
             if whole:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from csp_core.errors import ConfigError
 from csp_core.tables import check_options
@@ -216,7 +218,8 @@ def make_spec(
     Raises:
         ConfigError: If an option is unknown or out of range.
     """
-    made, places = _make_views(views), _make(RandomPlaces, "random", random)
+    made = _make(SecondViews, "views", views)
+    places = _make(RandomPlaces, "random", random)
     usual = {part: getattr(preset, part, 0.0) for part in PARTS}
     weighed = _weigh("weights", weights, usual)
     first = preset.temperature if temperature is None else temperature
@@ -245,16 +248,17 @@ def make_spec(
     )
 
 
-def _make_views(options: Mapping[str, Any] | None) -> SecondViews:
-    given = dict(options or {})
-    if "km" in given:
-        given["km"] = tuple(given["km"])
-    return _make(SecondViews, "views", given)
-
-
 def _make(kind: type[T], name: str, options: Mapping[str, Any] | None) -> T:
+    """Make a group of options, whose values YAML may have read as words or lists."""
     check_options("objective", name, kind, options or {})
-    return kind(**(options or {}))
+    hints, found = get_type_hints(kind), {}
+    for key, value in (options or {}).items():
+        try:
+            found[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ConfigError(f"{name}.{key} is {value!r}; {reason}.") from error
+    return kind(**found)
 
 
 def _weigh(

@@ -107,18 +107,19 @@ class Captions:
 
     def __init__(self, text: Any, captions: Sequence[str]) -> None:
         self.text, self.captions = text, captions
-        self.kept = self.cut(captions) if len(captions) <= MOST_KEPT else None
+        self.kept = self.cut(captions, told=True) if len(captions) <= MOST_KEPT else None
 
-    def cut(self, captions: Sequence[str]) -> Tensor:
+    def cut(self, captions: Sequence[str], *, told: bool = False) -> Tensor:
         """Cut captions into tokens.
 
         Args:
             captions: Captions.
+            told: Whether to tell of those that are too long; not at every step.
 
         Returns:
             ``(N, context)`` int64 on the CPU, padded, so that all processes have the same shape.
         """
-        found: Tensor = self.text.tokenise(captions).cpu()
+        found: Tensor = self.text.tokenise(captions, told=told).cpu()
         return F.pad(found, (0, self.text.context - found.shape[1]), value=self.text.pad_token)
 
     def draw(self, number: Tensor, random: BatchRandom, *, second: bool, share: float) -> Batch:
@@ -153,5 +154,6 @@ class Captions:
                 specials=text.specials,
                 mask=text.mask_token,
                 vocabulary=text.vocabulary_size,
+                real=text.real(tokens),
             )
         return found
