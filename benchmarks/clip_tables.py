@@ -1,0 +1,371 @@
+"""The page of the table of the CLIP family: its tables, and what of the paper's findings holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from report import markdown, spread
+from stssl_common import Outcome
+from stssl_tables import NOT_RUN, differences, interval, told_interval
+
+CSP, SIMCLR, RANDOM, LABELS = "CSP (ours)", "SimCLR", "random pairs", "supervised"
+SHUFFLED, FILTERED = "30 % shuffled", "shuffled, then filtered"
+UNLIKE, FEWER = "near-duplicates out", "as many out at random"
+WITHOUT_CLASS, WITH_CLASS = "captions without the class", "captions with the class"
+CAPTIONS = {WITHOUT_CLASS: "facts", WITH_CLASS: "facts_and_class"}
+WORDS, THREE = "picture and words", "picture, place and words"
+FAMILY = ("CLIP", "SLIP", "FILIP", "DeCLIP", "DeFILIP", "SigLIP")
+TOWERS = ("ViT", "convnet")
+# Mean of both ways, of those found among the first 100: the measure that chance decides least.
+FOUND = "found"
+
+
+def deep(side: str, layers: int) -> str:
+    """Name the row of a tower of so many layers."""
+    return f"CLIP, {side} tower of {layers} {'layer' if layers == 1 else 'layers'}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        head: What stands above.
+        measure: Name in the cells.
+        scale: What numbers are multiplied by.
+        digits: Decimals.
+    """
+
+    head: str
+    measure: str
+    scale: float = 100.0
+    digits: int = 1
+
+
+SPENT = (
+    Column("s of a processor", "train_seconds", 1.0, 0),
+    Column("MiB", "memory_mib", 1.0, 0),
+)
+PLACES = (
+    Column("R@10", "recall_at_10"),
+    Column("R@100", "recall_at_100"),
+    Column("R@10 back", "back_recall_at_10"),
+    Column("R@100 back", "back_recall_at_100"),
+    Column("median km", "median_km", 1.0, 0),
+    Column("≤ 25 km", "within_25_km"),
+    Column("≤ 200 km", "within_200_km"),
+    Column("≤ 750 km", "within_750_km"),
+    Column("probe", "probe"),
+    *SPENT,
+)
+READ = (
+    Column("R@10 of captions", "text_recall_at_10"),
+    Column("R@10 back", "text_back_recall_at_10"),
+    Column("zero-shot", "text_zero_shot_top1"),
+    Column("place–caption R@10", "words_recall_at_10"),
+    Column("R@10 of places", "recall_at_10"),
+    Column("R@100 of places", "recall_at_100"),
+    Column("median km", "median_km", 1.0, 0),
+    Column("probe", "probe"),
+    *SPENT,
+)
+
+ABOUT = """\
+The questions of Cui et al. 2022 ([arXiv 2203.05796](https://arxiv.org/abs/2203.05796)) on what one
+core can do in minutes: 6,000 training pictures of EuroSAT at 32 pixels with their places, split by
+blocks of 1°; validation and test are 1,000 and 2,000 pictures in blocks of their own. **These
+runs are short**: each training picture passes the image tower 6 times whatever the objective does
+with it (6 epochs of CLIP, FILIP and SigLIP, 3 of two views, 2 of SLIP's three), in batches of 128.
+The paper passes 15 million pictures 32 times; these numbers say how rows stand to each other here.
+The image towers are a vision transformer of 0.47 million weights (patches of 8 pixels, 16 tokens,
+4 layers) and `small_convnet` of 0.30 million; the location tower has 16 scales of `sphere_c` as
+tokens and 2 transformer layers; AdamW, one learning rate ({rate}, chosen once, by CLIP with the
+vision transformer on the validation blocks) for all rows. A draw is a seed.
+
+R@k: how often the right place is among the first k of 1,000, asked by a picture, and *back*
+a picture by its place, all in test blocks; chance is 1 and 10 %. Kilometres: how far the best of
+some 4,000 places spread over the land near the training records lies from the true one; {centre}
+*probe*: a linear classifier of the ten
+classes on what the image encoder says before any head, all 6,000 labels given, penalty chosen in
+validation. FILIP's whole embedding has no loss of its own: it is asked by late interaction of its
+tokens and probed on their mean. *s of a processor* is that of training alone, on a machine that
+others shared; *MiB* is the most memory beyond what stood there before.
+Shares are in per cent; mean ± standard deviation over draws, their number in brackets.
+"""
+
+PAGE = """\
+{about}
+## Five supervisions and SigLIP
+
+{main}
+
+*random pairs* is CLIP on places dealt out anew. *supervised* is fitted to the labels with as many
+passes; its own top-1 is {labels}.
+
+## Less CLIP, draw by draw
+
+Points, with the 95 % interval over draws where there are several. *first 100* is R@100, mean of
+both ways.
+
+{less}
+
+## What the pairs are worth
+
+The first row is the one above. *{filtered}* leaves out the 30 % of pairs that agree least, by a
+model that was trained on the same shuffled pairs. *{unlike}*: of pictures whose 8 × 8 thumbnails
+have a cosine of 0.7 or more, the first stays; the next row has as many, chosen by chance.
+What is left is passed more often, so that all rows see about as many pictures.
+
+{data}
+
+## Words
+
+Captions are made of facts: the nearest named place and its country, in one set with the class,
+which makes them labels in other words. *place–caption* tells of names and is hardly
+more than copying. Zero-shot: the class whose name, in four templates, agrees best.
+
+{words}
+
+## How deep the second tower is
+
+{depth}
+
+## What of the paper holds here
+
+{findings}
+
+## Learning rate
+
+Share found among the first 100, mean of both ways, on the validation blocks.
+
+{tried}"""
+
+
+def page(
+    outcome: Outcome, searched: Outcome, rates: Sequence[float], rate: float
+) -> tuple[str, dict[str, Any]]:
+    """Write the page.
+
+    Args:
+        outcome: What there is.
+        searched: The cells of the learning rate.
+        rates: Those that were tried.
+        rate: The one that was taken.
+
+    Returns:
+        Markdown, and differences behind it.
+    """
+    outcome = with_found(outcome)
+    rows = [*FAMILY, CSP, SIMCLR, RANDOM, LABELS]
+    main = wide(outcome, rows, PLACES)
+    quality = (SHUFFLED, FILTERED, UNLIKE, FEWER)
+    of_data = [name for p in ("CLIP", "DeFILIP") for name in (p, *(f"{p}, {q}" for q in quality))]
+    words = [f"{one}, {two}" for two in CAPTIONS for one in (WORDS, THREE)]
+    places = [deep("location", 1), "CLIP", deep("location", 4)]
+    texts = [deep("text", 1), f"{WORDS}, {WITH_CLASS}", deep("text", 4)]
+    depth = wide(outcome, places, PLACES) + "\n\nText towers, captions with the class:\n\n"
+    less, data = less_clip(outcome)
+    told = list(findings(outcome))
+    text = PAGE.format(
+        about=ABOUT.format(rate=f"{rate:g}", centre=centre_of(outcome)), main=main,
+        labels=shares(outcome, LABELS, "supervised"), less=less, filtered=FILTERED, unlike=UNLIKE,
+        data=wide(outcome, of_data, PLACES), words=wide(outcome, ["CLIP", *words], READ, ("ViT",)),
+        depth=depth + wide(outcome, texts, READ, ("ViT",)),
+        findings="\n".join(f"- {one}" for one in told), tried=tried(searched, rates),
+    )  # fmt: skip
+    return text.strip(), {"differences": data, "findings": told}
+
+
+def with_found(outcome: Outcome) -> Outcome:
+    """Add the mean of both ways to the cells that have it."""
+    found = {}
+    for key, told in outcome.found.items():
+        both = [told[n] for n in ("recall_at_100", "back_recall_at_100") if n in told]
+        found[key] = {**told, FOUND: sum(both) / 2} if len(both) == 2 else told
+    return replace(outcome, found=found)
+
+
+def values(outcome: Outcome, row: str, tower: str, measure: str) -> list[float]:
+    """List a measure over the draws that there are."""
+    keys = sorted(key for key in outcome.found if key[:2] == (row, tower))
+    return [outcome.found[key][measure] for key in keys if measure in outcome.found[key]]
+
+
+def wide(
+    outcome: Outcome,
+    rows: Sequence[str],
+    columns: Sequence[Column],
+    towers: Sequence[str] = TOWERS,
+) -> str:
+    """Write a table with a row for each of some rows and each image tower.
+
+    Args:
+        outcome: What there is.
+        rows: Rows.
+        columns: Measures.
+        towers: Image towers.
+
+    Returns:
+        Markdown; rows that were not planned are left out, and one not run says so.
+    """
+    planned = {cell.key[:2] for cell in outcome.planned}
+    table = []
+    for row in rows:
+        for tower in towers:
+            if (row, tower) not in planned:
+                continue
+            drawn = [key for key in outcome.found if key[:2] == (row, tower)]
+            texts = []
+            for column in columns:
+                told = [column.scale * v for v in values(outcome, row, tower, column.measure)]
+                texts.append(spread(told, column.digits) if told else "n/a")
+            head = [row, f"{tower} ({len(drawn)})"]
+            table.append([*head, *(texts if drawn else [NOT_RUN] * len(texts))])
+    return markdown(["", "image tower", *(column.head for column in columns)], table)
+
+
+def less_clip(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    """Write how far rows are from CLIP with the same image tower, in pairs of the same draw."""
+    table, data = [], {}
+    for row in (*FAMILY[1:], CSP, SIMCLR, RANDOM):
+        texts = []
+        for measure in (FOUND, "probe"):
+            for tower in TOWERS:
+                pairs = [
+                    100 * value
+                    for value in differences(outcome.found, row, "CLIP", [tower], measure)
+                ]
+                absent = row == SIMCLR and measure == FOUND
+                texts.append("n/a" if absent else told_interval(pairs))
+                if pairs:
+                    data[f"{row} - CLIP, {tower}, {measure}"] = pairs
+        table.append([row, *texts])
+    heads = [f"{name}, {tower}" for name in ("first 100", "probe") for tower in TOWERS]
+    return markdown(["less CLIP", *heads], table), data
+
+
+def shares(outcome: Outcome, row: str, measure: str) -> str:
+    """Tell a share of a row for each image tower."""
+    told = []
+    for tower in TOWERS:
+        found = [100 * value for value in values(outcome, row, tower, measure)]
+        told.append(f"{f'{spread(found, 1)} %' if found else NOT_RUN} ({tower})")
+    return ", ".join(told)
+
+
+def centre_of(outcome: Outcome) -> str:
+    """Say how far off the training centre is."""
+    for told in outcome.found.values():
+        if "centre_median_km" in told:
+            share = 100 * told.get("centre_within_200_km", 0.0)
+            return (
+                "always naming the middle of the training records is off by"
+                f" {told['centre_median_km']:,.0f} km in the median, and {share:.1f} % lie within"
+                " 200 km of it."
+            )
+    return "what always naming the middle of the training records gives was not measured."
+
+
+def tried(searched: Outcome, rates: Sequence[float]) -> str:
+    """Write what the learning rates reached."""
+    lines = []
+    for rate in rates:
+        told = [m for key, m in with_found(searched).found.items() if key[1] == f"{rate:g}"]
+        lines.append([f"{rate:g}", f"{100 * told[0][FOUND]:.1f}" if told else NOT_RUN])
+    return markdown(["learning rate", "first 100, %"], lines)
+
+
+def findings(outcome: Outcome) -> list[str]:
+    """Say of each finding of the paper whether it holds here.
+
+    Args:
+        outcome: What there is, with ``found``.
+
+    Returns:
+        Sentences.
+    """
+
+    def gap(row: str, other: str, tower: str, measure: str = FOUND) -> list[float]:
+        pairs = differences(outcome.found, row, other, [tower], measure)
+        return [100 * value for value in pairs]
+
+    said = []
+    for row in FAMILY[1:]:
+        told = [judged(gap(row, "CLIP", tower), tower) for tower in TOWERS]
+        said.append(f"More supervision helps: {row} less CLIP, first 100: {'; '.join(told)}.")
+    for row, other in (("FILIP", "CLIP"), ("DeFILIP", "DeCLIP")):
+        told = [judged(gap(row, other, "ViT"), "ViT")]
+        told += [judged(gap(row, other, "convnet"), "convnet", helps=False)]
+        said.append(
+            f"Comparing token by token helps a transformer and no convnet: {row} less {other}:"
+            f" {'; '.join(told)}."
+        )
+    for preset in ("CLIP", "DeFILIP"):
+        pairs = (
+            (preset, f"{preset}, {SHUFFLED}", "clean pairs less shuffled ones"),
+            (f"{preset}, {FILTERED}", f"{preset}, {SHUFFLED}", "filtered less shuffled"),
+            (f"{preset}, {UNLIKE}", f"{preset}, {FEWER}", "near-duplicates out less as many"),
+        )
+        for row, other, name in pairs:
+            told = [judged(gap(row, other, tower), tower) for tower in TOWERS]
+            said.append(f"Data quality matters: {preset}, {name}: {'; '.join(told)}.")
+    shallow = gap(deep("location", 1), deep("location", 4), "ViT")
+    said.append(f"A shallow second tower loses little: 1 layer of places less 4: {lost(shallow)}.")
+    both = ("text_recall_at_10", "text_back_recall_at_10")
+    texts = [gap(deep("text", 1), deep("text", 4), "ViT", name) for name in both]
+    mean = [sum(pair) / 2 for pair in zip(*texts, strict=True)]
+    said.append(f"The same of words, R@10 of both ways: {lost(mean)}.")
+    for name in CAPTIONS:
+        told = judged(gap(f"{THREE}, {name}", "CLIP", "ViT"), "ViT")
+        said.append(f"A third tower beside two, {name}, places in the first 100: {told}.")
+    return said
+
+
+def judged(pairs: Sequence[float], tower: str, *, helps: bool = True) -> str:
+    """Tell a difference and whether it is as the paper says.
+
+    Args:
+        pairs: One a draw, points.
+        tower: Image tower.
+        helps: Whether the paper says that it is above 0.
+
+    Returns:
+        Part of a sentence.
+    """
+    if not pairs:
+        return f"{tower} {NOT_RUN}"
+    return f"{tower} {told_interval(pairs)}, {verdict(pairs, helps=helps)}"
+
+
+def verdict(pairs: Sequence[float], *, helps: bool = True) -> str:
+    """Say whether differences are as they are said to be.
+
+    Args:
+        pairs: One a draw.
+        helps: Whether they are said to be above 0.
+
+    Returns:
+        ``holds``, ``does not hold``, ``undecided``, or that one draw decides nothing.
+    """
+    if len(pairs) < 2:
+        as_said = (pairs[0] > 0) == helps
+        return f"one draw, {'as' if as_said else 'not as'} the paper says, which decides nothing"
+    _, low, high = interval(pairs)
+    if low > 0:
+        return "holds" if helps else "does not hold"
+    if high < 0:
+        return "does not hold" if helps else "holds"
+    return "undecided" if helps else "holds as far as no gain is seen"
+
+
+def lost(pairs: Sequence[float]) -> str:
+    """Tell what a shallow tower loses; little is less than 2 points."""
+    if not pairs:
+        return NOT_RUN
+    if len(pairs) < 2:
+        return f"{told_interval(pairs)}, one draw decides nothing"
+    low = interval(pairs)[1]
+    holds = "holds (less than 2 points)" if low > -2 else "undecided, or it loses more"
+    return f"{told_interval(pairs)}, {holds}"
