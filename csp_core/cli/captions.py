@@ -51,7 +51,7 @@ def caption(
     taxa = names_taxa(name)
     texts = captions_of_facts(records, with_class=with_class, taxa=taxa, seed=seed)
     nowhere = int(records.lonlat.isnan().any(dim=1).sum())
-    report = {
+    report: dict[str, Any] = {
         "records": len(records),
         "captions": sum(map(bool, texts)),
         "distinct": len(set(texts) - {""}),
@@ -66,7 +66,7 @@ def caption(
             " place), so nothing was written."
         )
     with clearing_up(), writing(output) as temporary:
-        write_captions(records, texts, temporary)
+        report["rows"], report["not_found_again"] = write_captions(records, texts, temporary)
     if as_json:
         print_json(report)
         return
@@ -77,20 +77,18 @@ def caption(
 def _told(report: dict[str, Any]) -> str:
     """Tell what was written, and of which records nothing."""
     by = "files and places" if report["files"] else "places"
-    said = (
+    said = [
         f"{report['captions']:,} captions of {report['records']:,} records, {report['distinct']:,}"
         f" of them different, to be found again by {by}."
-    )
-    if report["without_place"]:
-        said += f" {report['without_place']:,} records have no place."
-    if report["without_caption"]:
-        said += (
-            f" {report['without_caption']:,} have no caption: without a place, or far at sea, there"
-            " is nothing to say."
-        )
-    if report["undated"]:
-        said += f" {report['undated']:,} have no date, and their captions no month."
-    return said
+    ]
+    for number, what in (
+        (report["without_place"], "Without a place"),
+        (report["without_caption"], "Without a caption, as no place that has a name is near"),
+        (report["undated"], "Without a date, and so without a month"),
+        (report["not_found_again"], "Not to be found again, as another caption is of their place"),
+    ):
+        said += [f"{what}: {number:,}."] if number else []
+    return " ".join(said)
 
 
 def _load(data: str, root: Path | None, given: Any) -> tuple[str, RecordDataset]:
@@ -104,8 +102,10 @@ def _load(data: str, root: Path | None, given: Any) -> tuple[str, RecordDataset]
         if root is not None:
             raise ConfigError(f"--root is for a data set's name, and {data!r} is none.")
         name = "photos" if place.is_dir() else "occurrences"
+        # Nothing is dealt out, however few they are.
+        options = {"val_fraction": 0.0, "test_fraction": 0.0} | options
     known = inspect.signature(DATASETS[name]).parameters
-    # Nothing is dealt out, and no image is kept.
+    # All records count, and no image is kept.
     usual: dict[str, Any] = {
         "in_memory": False,
         "min_records": 1,

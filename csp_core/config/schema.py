@@ -21,6 +21,7 @@ from csp_core.location import ENCODINGS, INPUTS, NETWORKS
 from csp_core.objectives import OBJECTIVES
 from csp_core.objectives.semisup.thresholds import POLICIES
 from csp_core.tables import lookup, option_names
+from csp_core.text import TEXT_ENCODERS
 
 # Family to its table and how many leading parameters are no options.
 FAMILIES: dict[str, tuple[Mapping[str, Callable[..., Any]], int]] = {
@@ -30,6 +31,7 @@ FAMILIES: dict[str, tuple[Mapping[str, Callable[..., Any]], int]] = {
     "network": (NETWORKS, 2),
     "input": (INPUTS, 0),
     "image": (IMAGE_ENCODERS, 0),
+    "text": (TEXT_ENCODERS, 1),
     # What ``objective.thresholds`` of the objective of that name takes.
     "thresholds": (POLICIES, 1),
 }

@@ -47,6 +47,7 @@ __all__ = [
     "MultiScaleTokens",
     "PositionEncoding",
     "TimeFeatures",
+    "TokenLayout",
     "make_location_encoder",
 ]
 

@@ -180,6 +180,9 @@ class MultiScaleTokens(nn.Module):
         content = torch.einsum("nsf,sfw->nsw", self.layout.by_scale(features), self.scale_weight)
         if masked is not None:
             content = self._replaced(content, masked)
+        elif self.training:
+            # Processes wait for a gradient of every weight, this one's too.
+            content = content + 0.0 * self.mask_vector
         blocks = zip(self.further, self.layout.behind(features), strict=True)
         parts = [content, *(layer(block)[:, None] for layer, block in blocks)]
         tokens = torch.cat((content.new_zeros(number, 1, self.width), *parts), dim=1) + self.slot

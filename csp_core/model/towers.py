@@ -192,13 +192,12 @@ class Towers(nn.Module):
         if not tokens:
             return TowerOut(self.embed_image(image, days=days))
         encoder = self.image
-        if token_size(encoder) is None or image.ndim != 4:
-            raise ConfigError(f"Model {self.name!r} {_no_tokens('image', encoder)}")
-        assert isinstance(encoder, PixelEncoder)  # others have no size of tokens
+        known = isinstance(encoder, PixelEncoder) and token_size(encoder) is not None
+        if self.image_head is None or not known or image.ndim != 4:
+            raise ConfigError(f"Model {self.name!r} {_no_tokens(encoder)}")
+        assert isinstance(encoder, PixelEncoder)
         maps = encoder.maps(image)
-        pooled = encoder.embed_features(encoder.pool(maps))
-        # Who compares by tokens alone has no head, and compares no whole embeddings.
-        embedding = pooled if self.image_head is None else self.image_head(pooled)
+        embedding = self.image_head(encoder.embed_features(encoder.pool(maps)))
         cells = maps[-1].flatten(2).transpose(1, 2)
         return TowerOut(embedding, cells, cells.new_ones(cells.shape[:2], dtype=torch.bool))
 
@@ -249,8 +248,9 @@ class Towers(nn.Module):
             encoder = getattr(self, side)
             if encoder is None:
                 continue
-            if (own := token_size(encoder)) is None:
-                raise ConfigError(f"Model {self.name!r} {_no_tokens(side, encoder)}")
+            own = token_size(encoder)
+            if own is None or (side == "image" and not isinstance(encoder, ImageEncoder)):
+                raise ConfigError(f"Model {self.name!r} {_no_tokens(encoder)}")
             heads[side] = nn.Linear(own, size)
         return heads
 
@@ -259,7 +259,7 @@ def token_size(encoder: nn.Module | None) -> int | None:
     """Tell the size of the tokens of an encoder.
 
     Args:
-        encoder: The image, location or text encoder of a model.
+        encoder: The image, location or text encoder of a model; of a user's own, one of places.
 
     Returns:
         The size, or None where it gives no tokens.
@@ -276,8 +276,8 @@ def token_size(encoder: nn.Module | None) -> int | None:
     return size if isinstance(size, int) else getattr(encoder, "out_dim", None)
 
 
-def _no_tokens(side: str, encoder: object) -> str:
-    kind = f"no {side} encoder" if encoder is None else type(encoder).__name__
+def _no_tokens(encoder: object) -> str:
+    kind = "no image encoder" if encoder is None else type(encoder).__name__
     return (
         f"gives no tokens of images ({kind}): comparing token by token needs pixels and an encoder"
         " with maps of features, such as model.image: small_convnet or a vision transformer of"

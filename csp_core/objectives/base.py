@@ -142,11 +142,7 @@ class Objective(nn.Module):
         """
 
     def told(self) -> dict[str, float]:
-        """Tell numbers of its own state for the line of an epoch; most objectives have none.
-
-        Returns:
-            Name to number.
-        """
+        """Tell numbers of its own state, by name, for the line of an epoch; mostly none."""
         return {}
 
     def settled(self, model: DualEncoder) -> DualEncoder:
@@ -255,7 +251,11 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def finish_step(self, step: int) -> None:
-        """Join over all processes what was stashed, and advance, as the loop asks after ``step``."""
+        """Join over all processes what was stashed, and advance; called by the loop alone.
+
+        Args:
+            step: Number of the step that was made, from 0.
+        """
         rows = {name: gather_rows(value)[0] for name, value in sorted(self._stash.items())}
         self._stash = {}
         self.advance(rows, step)

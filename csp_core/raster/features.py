@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from csp_core import geo
 from csp_core.grid import Grid
-from csp_core.location import LocationEncoder
+from csp_core.location import LocationEncoder, MultiScaleTokens
 from csp_core.location.network import ResidualMLP
 from csp_core.location.separable import SPLITS, Split
 from csp_core.location.siren import Siren
@@ -244,11 +244,13 @@ def can_split(model: object) -> bool:
         model: A model or a baseline.
 
     Returns:
-        False for whatever is no plain ``DualEncoder`` with classes.
+        False for whatever is no plain ``DualEncoder`` with classes, and for one whose network sees
+        which inputs are known, which features alone do not tell.
     """
     return (
         type(model) is DualEncoder
         and type(model.location) is LocationEncoder
+        and not isinstance(model.location.network, MultiScaleTokens)
         and model.classifier is not None
     )
 

@@ -143,7 +143,8 @@ def _agreeing(quality: QualityConfig, records: RecordDataset) -> Tensor:
     """Find the records that are left without those whose image and place agree least."""
     assert quality.disagreeing is not None and quality.model is not None
     model = load_model(quality.model)
-    if model.location is None or model.image is None or model.image_head is None:
+    sides = (model.location, model.image, model.image_head or model.location_head)
+    if any(side is None for side in sides):
         raise ConfigError(
             f"data.quality.model is {quality.model!r}, which does not compare images with places;"
             " give one of both that was trained to (csp_mc, or of the CLIP family)."
@@ -180,9 +181,13 @@ def _agreement(model: DualEncoder, batch: Batch) -> Tensor:
     found = torch.full((len(known),), torch.nan)
     if known.any():
         days = batch["days"][known] if "days" in batch else None
-        image = model.embed_image(batch["image"][known], days=days)
-        when = batch["date"][known], batch["hour"][known]
-        place = model.embed_location(batch["lonlat"][known], *when)
+        asked = batch["lonlat"][known], batch["date"][known], batch["hour"][known]
+        # Some models bring places to what images are, most of them images to what places are.
+        if model.location_head is not None:
+            image, place = _embedded(model, batch)[known], model.predict_features(*asked)
+        else:
+            image = model.embed_image(batch["image"][known], days=days)
+            place = model.embed_location(*asked)
         found[known] = torch.cosine_similarity(image, place, dim=1).float()
     return found
 

@@ -191,7 +191,8 @@ def initialise(model: DualEncoder, source_name: str) -> None:
     source = load_model(source_name)
     sides = [side for side in TOWERS if None not in (getattr(model, side), getattr(source, side))]
     if not sides:
-        has = "images" if source.location is None else "places"
+        what = {"image": "images", "location": "places", "text": "words"}
+        has = " and ".join(w for s, w in what.items() if getattr(source, s) is not None)
         raise ConfigError(
             f"model.init_from {source_name!r} knows {has} alone, and this model has no encoder of"
             " them, so there is nothing to start from."

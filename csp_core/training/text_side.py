@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+import logging
 
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
@@ -10,6 +10,8 @@ from csp_core.model import DualEncoder
 from csp_core.store import find_model, read_model_config
 from csp_core.text import TextEncoder
 from csp_core.training.state import derive_seed
+
+log = logging.getLogger(__name__)
 
 
 def fit_captions(
@@ -31,15 +33,17 @@ def fit_captions(
         return
     if source is not None and read_model_config(find_model(source)).get("text"):
         return
-    table = getattr(train_set, "captions", None)
-    if not table:
+    if not train_set.captions:
         raise ConfigError(
             "model.text reads captions, and the records have none: give data.captions, such as"
             " facts, or leave model.text out."
         )
     # The table is that of all parts of the data: those of other parts are not to be learned from.
-    number = getattr(train_set, "caption", torch.empty(0, dtype=torch.int64))
-    used = number.unique()
-    model.text.fit_captions(
-        [table[each] for each in used[used >= 0].tolist()], derive_seed(seed, "captions", 0)
+    used = sorted(set(train_set.caption.tolist()) - {-1})
+    own = [train_set.captions[number] for number in used]
+    model.text.fit_captions(own, derive_seed(seed, "captions", 0))
+    log.info(
+        "the text encoder reads %s tokens, of %s captions",
+        f"{model.text.vocabulary_size:,}",
+        f"{len(own):,}",
     )

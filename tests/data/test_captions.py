@@ -177,7 +177,7 @@ def test_what_is_written_is_found_again(tmp_path, by):
     texts = [f"number {row // 2}" for row in range(len(whole))]
     texts[3] = ""
     path = tmp_path / "captions.csv"
-    assert write_captions(whole, texts, path) == len(whole) - 1
+    assert write_captions(whole, texts, path) == (len(whole) - 1, 0)
     assert path.read_text().splitlines()[0] == ("file," if by == "file" else "") + "lon,lat,caption"
     again = load_dataset("eurosat", "all", **options, captions=path)
     found = [again.captions[k] if k >= 0 else "" for k in again.caption.tolist()]

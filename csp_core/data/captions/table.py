@@ -101,8 +101,11 @@ def _key(lon: float, lat: float, date: float | None) -> Key:
     return (lon, lat) if date is None else (lon, lat, None if math.isnan(date) else date)
 
 
-def write_captions(dataset: RecordDataset, texts: Sequence[str], path: Path) -> int:
+def write_captions(dataset: RecordDataset, texts: Sequence[str], path: Path) -> tuple[int, int]:
     """Write captions so that ``read_captions`` finds them again.
+
+    Without names of files a record is found by its place and date, and of several there the first
+    is written.
 
     Args:
         dataset: The records.
@@ -110,24 +113,27 @@ def write_captions(dataset: RecordDataset, texts: Sequence[str], path: Path) -> 
         path: The file, UTF-8.
 
     Returns:
-        How many were written.
+        How many rows were written, and how many records would not find their own caption: they have
+        neither file nor place, or share their place and date with one of another caption.
     """
     files = file_names(dataset)
     dated = bool((~dataset.date.isnan()).any())
     columns = [*([FILE] if files else []), LON, LAT, *([DATE] if dated else []), CAPTION]
-    written = 0
+    keys: Sequence[object] = files or place_keys(dataset, dated=dated)
+    written: dict[object, str] = {}
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
-        for row, text in enumerate(texts):
-            if not text:
+        for row, (key, text) in enumerate(zip(keys, texts, strict=True)):
+            if not text or not key or key in written:
                 continue
+            written[key] = text
             numbers = [*dataset.lonlat[row].tolist(), *([dataset.date[row].item()] * dated)]
             # Nine digits are enough to find a float32 again.
             cells = ["" if math.isnan(one) else f"{one:.9g}" for one in numbers]
             writer.writerow([*([files[row]] if files else []), *cells, text])
-            written += 1
-    return written
+    pairs = zip(keys, texts, strict=True)
+    return len(written), sum(bool(text) and written.get(key) != text for key, text in pairs)
 
 
 def read_captions(path: Path) -> CaptionTable:

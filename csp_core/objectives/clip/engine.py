@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import nn
 
 from csp_core.augment import augmentation as find_augmentation
@@ -19,7 +20,7 @@ from csp_core.objectives.clip import checks
 from csp_core.objectives.clip.compare import Comparing
 from csp_core.objectives.clip.heads import make_guesses, make_image_head
 from csp_core.objectives.clip.queue import Neighbours, capped_size
-from csp_core.objectives.clip.spec import LAID_OVER, WHOLE, ImageLoss, Loss, Preset, make_spec
+from csp_core.objectives.clip.spec import LAID_OVER, TOKENS, WHOLE, ImageLoss, Loss, Preset, make_spec
 from csp_core.objectives.clip.views import Captions, draw_images, draw_places, hide_places
 from csp_core.objectives.draws import BatchRandom
 
@@ -77,7 +78,8 @@ class ClipFamily(Comparing):
     trains = ("image", "location", "text")
     compares = True
     example_options: ClassVar[Mapping[str, Any]] = {
-        "head_dim": 16, "head_hidden": 16, "token_dim": 8,
+        "head_dim": 16, "head_hidden": 16, "token_dim": 8, "augmentation": "weak",
+        "views": {"strong": "weak"},
     }  # fmt: skip
     preset: ClassVar[Preset]
 
@@ -204,8 +206,10 @@ class ClipFamily(Comparing):
 
     def told(self) -> dict[str, float]:
         """Tell what cosines are multiplied by, and how much the queues hold."""
+        told = {"scale": WHOLE, **({"scale_tokens": TOKENS} if self.spec.has("fine") else {})}
+        scales = {name: float(torch.as_tensor(self.scale(k)).detach()) for name, k in told.items()}
         held = {f"queue_{checks.WORDS[k]}": float(q.held) for k, q in self.neighbours().items()}
-        return {"scale": float(self.scale(WHOLE)), **held}
+        return {**scales, **held}
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Make the views of all sides, and choose what is hidden of them.

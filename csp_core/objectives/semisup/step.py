@@ -187,8 +187,8 @@ class SemiSupervised(Objective):
     def resting(self) -> list[nn.Module]:
         """List what the model may have beside its image encoder and the classifier of images."""
         model = self.model
-        parts = (model.image_head, model.location, model.location_head, model.classifier)
-        return [part for part in (*parts, self.follower) if part is not None]
+        parts = (model.image_head, model.location, model.location_head, model.text)
+        return [p for p in (*parts, model.classifier, self.follower) if p is not None]
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:
         """Make weak views of all images and strong ones of the unlabelled, in training.

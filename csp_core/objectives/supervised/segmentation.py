@@ -143,7 +143,7 @@ class Segmentation(Objective):
         """List the other heads, what looks at places, and the encoder in the mode ``linear``."""
         model = self.model
         found = [model.image_head, model.image_classifier, model.location, model.location_head]
-        found += [model.classifier, *([model.image] if self.mode == "linear" else [])]
+        found += [model.text, model.classifier, *([model.image] if self.mode == "linear" else [])]
         return [part for part in found if part is not None]
 
     def draw(self, batch: Batch, random: BatchRandom) -> Batch:

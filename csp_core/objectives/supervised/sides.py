@@ -97,7 +97,7 @@ class TwoSides(Objective):
 
     def resting(self) -> list[nn.Module]:
         """List the projection head, sides that are left out, and what the mode freezes."""
-        image, found = self.model.image, [self.model.image_head]
+        image, found = self.model.image, [self.model.image_head, self.model.text]
         if "image" not in self.sides or self.mode == "linear":
             found.append(image)
         elif self.mode == "heads":
