@@ -85,7 +85,11 @@ def _told(report: dict[str, Any]) -> str:
         (report["without_place"], "Without a place"),
         (report["without_caption"], "Without a caption, as no place that has a name is near"),
         (report["undated"], "Without a date, and so without a month"),
-        (report["not_found_again"], "Not to be found again, as another caption is of their place"),
+        (
+            report["not_found_again"],
+            "Not to be found again, as another caption is of their place (captions: facts or"
+            " facts_and_class of a run's data gives each its own)",
+        ),
     ):
         said += [f"{what}: {number:,}."] if number else []
     return " ".join(said)

@@ -16,6 +16,7 @@ from csp_core.errors import BadRecordError
 # Of the metrics of several answers; all of them are in --json.
 SHOWN = ("top1", "top5", "mrr", "log_loss", "ece", "n")
 SHOWN_OF_SETS = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n")
+SHOWN_OF_COMPARISONS = ("recall_at_10", "recall_at_100", "back_recall_at_10", "median_km", "n")
 # Of each class, by a number that only classes of label sets, or of pixels, have.
 OF_CLASSES = {
     "ap": {"n": "records with it", "ap": "AP", "f1": "F1", "threshold": "threshold"},
@@ -54,9 +55,10 @@ def evaluate(
 
     A model of images is measured by the image alone and by image and place together; one of label
     sets by average precision and F1, over all and for each class; one of pixels by its maps of
-    pictures with masks, by the IoU in the mean and of each class. All records
-    of a file count, but those without a place and those of classes that the model does not know,
-    whose number is told as unmatched.
+    pictures with masks, by the IoU in the mean and of each class; one that only compares by how
+    often the right one is among the first 10 of up to 1,000, and by how far off its places are.
+    All records of a file count, but those without a place and those of classes that the model does
+    not know, whose number is told as unmatched.
     """
     from csp_core.evaluation.report import evaluate_splits
 
@@ -83,11 +85,13 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
                 continue
             table.add_row(name, *(_number(values[name]) for values in splits.values()))
         return table
-    shown = SHOWN_OF_SETS if "macro_ap" in next(iter(metrics.values())) else SHOWN
+    first = next(iter(metrics.values()))
+    shown = SHOWN_OF_SETS if "macro_ap" in first else SHOWN
+    shown = SHOWN_OF_COMPARISONS if "recall_at_10" in first else shown
     table = Table("split", "by", *shown)
     for split, answers in splits.items():
         for name, values in answers.items():
-            table.add_row(split, name, *(_number(values[key]) for key in shown))
+            table.add_row(split, name, *(_number(values.get(key)) for key in shown))
         table.add_section()
     return table
 

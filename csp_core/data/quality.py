@@ -15,6 +15,8 @@ from csp_core.errors import BadRecordError
 # What moves with the place of a record; labels and masks stay with its image.
 OF_PLACES = ("lonlat", "date", "hour", "caption")
 SIDE = 8
+# What float32 may miss of the cosine of a row with itself.
+ROUNDING = 1e-6
 # Rows that are compared with all before them at once.
 CHUNK = 1024
 
@@ -99,6 +101,7 @@ def near_duplicates(embedding: Tensor, threshold: float) -> Tensor:
         [True, True, False]
     """
     unit = F.normalize(embedding.float(), dim=1)
+    threshold = threshold - ROUNDING
     keep = torch.ones(len(unit), dtype=torch.bool)
     kept: list[Tensor] = []
     for start in range(0, len(unit), CHUNK):

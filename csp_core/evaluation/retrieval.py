@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from csp_core.data.captions.templates import class_words
 from csp_core.data.records import RecordDataset
+from csp_core.data.sets.facts import names_taxa
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.evaluation.measure import Fitted, Measure
 from csp_core.evaluation.retrieval_numbers import (
@@ -235,9 +237,9 @@ def _named(
     known = (label >= 0).nonzero().flatten()
     if not len(known) or len(dataset.classes) < 2:
         return {}
-    names = [common or name for name, common in zip(
-        dataset.classes.names, dataset.classes.common_names, strict=True)]  # fmt: skip
-    found = zero_shot(model, seen, [name.lower() for name in names])
+    taxa = names_taxa(dataset.name)
+    pairs = zip(dataset.classes.names, dataset.classes.common_names, strict=True)
+    found = zero_shot(model, seen, [class_words(*pair, taxa=taxa) for pair in pairs])
     return {"zero_shot_top1": top1(found[known], label[known])}
 
 

@@ -10,6 +10,7 @@ import torch
 
 from csp_core.config import parse_config
 from csp_core.data import collate, load_dataset
+from csp_core.data.again import are_those, options_again
 from csp_core.data.captions.attach import without_captions
 from csp_core.data.captions.column import LONGEST, number
 from csp_core.data.captions.facts import captions_of_facts
@@ -240,6 +241,7 @@ def test_bad_rows_are_told_and_left_out(tmp_path):
         (b"file,text\na,b\n", "columns file, text; give caption"),
         (b"caption,lon\na,1\n", "give caption, and file or lon and lat"),
         (b"", "columns none"),
+        (b"x" * 200_000, "no CSV"),
         ("caption,file\nok,a\nschön,b\n".encode("latin-1"), "line 3.*not UTF-8"),
         (b"caption,file\n,a\n", "no caption of a record.*empty caption"),
         (b"caption,file\nof another,z.jpg\n", "Not one of 24 records.*1 captions are of no record"),
@@ -280,3 +282,21 @@ def test_a_table_of_photos_has_captions(tmp_path):
     table.write_text("path,label,caption\n" + rows[0] + "y" * (LONGEST + 1))
     with pytest.raises(BadRecordError, match="letters"):
         load_dataset("photos", "all", **options)
+
+
+def test_the_records_of_a_finished_model_are_known_again():
+    settings = {
+        "name": "demo",
+        "root": None,
+        "size": 40,
+        "captions": "facts",
+        "quality": {"seed": 0},
+    }
+    assert options_again(settings) == {"size": 40, "captions": "facts"}
+    # The path of a file says nothing elsewhere.
+    assert options_again(settings | {"captions": "captions.csv"}) == {"size": 40}
+    data = told()
+    plain = without_captions(data).content_hash()
+    assert are_those(data, {"hash": "of others", "hash_as_loaded": plain})
+    assert are_those(data, {"hash": data.content_hash()}) and not are_those(data, {"hash": plain})
+    assert not are_those(data, {})

@@ -102,6 +102,8 @@ def test_rows_of_zeros_are_like_nothing():
     keep = near_duplicates(torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), 0.98)
     assert keep.tolist() == [True, True, True, False]
     assert near_duplicates(torch.empty(0, 4), 0.98).shape == (0,)
+    same = torch.randn(20, 5, generator=seeded()).repeat(2, 1) * torch.rand(40, 1)
+    assert near_duplicates(same, 1.0).tolist() == [True] * 20 + [False] * 20
 
 
 def test_worst_pairs_as_sorted_by_hand():

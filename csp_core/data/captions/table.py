@@ -153,16 +153,9 @@ def read_captions(path: Path) -> CaptionTable:
         BadRecordError: If it is no such table, not UTF-8 or too large.
     """
     lines = csv.reader(io.StringIO(_text(path), newline=""))
-    header = [cell.strip().lower() for cell in next(lines, [])]
-    if CAPTION not in header or not (FILE in header or {LON, LAT} <= set(header)):
-        raise BadRecordError(
-            f"has the columns {', '.join(header[:20]) or 'none'}; give caption, and file or lon and"
-            " lat",
-            file=path.name,
-        )
-    at = {name: header.index(name) for name in (CAPTION, FILE, LON, LAT, DATE) if name in header}
-    reading = _Reading(dated=DATE in at)
     try:
+        at = _columns(next(lines, []), path)
+        reading = _Reading(dated=DATE in at)
         for cells in lines:
             if cells:
                 # A row may be shorter than the header.
@@ -177,6 +170,18 @@ def read_captions(path: Path) -> CaptionTable:
     return CaptionTable(
         reading.by_file, reading.by_place, reading.dated, tuple(reading.sentences())
     )
+
+
+def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
+    """Find the columns of a table."""
+    names = [cell.strip().lower() for cell in header]
+    if CAPTION not in names or not (FILE in names or {LON, LAT} <= set(names)):
+        told = ", ".join(names[:20])[:200]
+        raise BadRecordError(
+            f"has the columns {told or 'none'}; give caption, and file or lon and lat",
+            file=path.name,
+        )
+    return {name: names.index(name) for name in (CAPTION, FILE, LON, LAT, DATE) if name in names}
 
 
 @dataclass

@@ -8,19 +8,15 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from csp_core.data.captions.templates import FORMS, THING
 from csp_core.errors import BadRecordError
 from csp_core.inference.retrieval.asking import see_captions
 from csp_core.inference.retrieval.ranking import agreement
 from csp_core.model.compared import by_tokens
 from csp_core.model.towers import TowerOut
 
-# Forms that captions made from facts have, too.
-TEMPLATES = (
-    "a photo of {}",
-    "a satellite picture of {}",
-    "{}",
-    "{} seen from above",
-)
+# The forms of captions that name what is seen and nothing else.
+TEMPLATES = tuple(form.replace(f"{{{THING}}}", "{}") for form in FORMS[(THING,)])
 MOST_TEMPLATES = 100
 
 
