@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import clip_findings as named
 import clip_tables
 from clip_runs import IMAGES, PART, SUPERVISED, work
 from report import arguments, write_report
@@ -32,29 +33,29 @@ PRESETS: dict[str, tuple[dict[str, Any], int]] = {
     "SigLIP": ({"name": "siglip"}, 1),
 }
 BESIDE: dict[str, tuple[dict[str, Any], int]] = {
-    clip_tables.CSP: ({"name": "csp_mc", "augmentation": "medium"}, 1),
-    clip_tables.SIMCLR: ({"name": "simclr", "augmentation": "strong"}, 2),
-    clip_tables.RANDOM: ({"name": "clip"}, 1),
-    clip_tables.LABELS: ({"name": SUPERVISED, "augmentation": "medium"}, 1),
+    named.CSP: ({"name": "csp_mc", "augmentation": "medium"}, 1),
+    named.SIMCLR: ({"name": "simclr", "augmentation": "strong"}, 2),
+    named.RANDOM: ({"name": "clip"}, 1),
+    named.LABELS: ({"name": SUPERVISED, "augmentation": "medium"}, 1),
 }
 WRONG = {"shuffled": 0.3}
 ALIKE = {"near_duplicates": 0.7, "embedding": "pixels"}
 # What is done to the pairs, and what part of the records that leaves, about; none is looked at less
 # often for it.
 QUALITY: dict[str, tuple[dict[str, Any], float]] = {
-    clip_tables.SHUFFLED: (WRONG, 1.0),
-    clip_tables.FILTERED: ({**WRONG, "disagreeing": 0.3}, 0.7),
-    clip_tables.UNLIKE: (ALIKE, 0.835),
-    clip_tables.FEWER: ({**ALIKE, "at_random": "as near_duplicates"}, 0.835),
+    named.SHUFFLED: (WRONG, 1.0),
+    named.FILTERED: ({**WRONG, "disagreeing": 0.3}, 0.7),
+    named.UNLIKE: (ALIKE, 0.835),
+    named.FEWER: ({**ALIKE, "at_random": "as near_duplicates"}, 0.835),
 }
 # Layers of the towers where nothing else is said.
 LAYERS = 2
 # Passes of each training image through the image tower, whatever the objective does with it.
 WHOLE = {"passes": 6, "batch_size": 128, "data": {"name": PART, "records": 6000}}
 QUICK = {
-    "passes": 6,
+    "passes": 2,
     "batch_size": 64,
-    "data": {"name": "demo", "size": 400, "test_fraction": 0.2},
+    "data": {"name": "demo", "size": 300, "test_fraction": 0.2},
 }
 # Tried once on the validation blocks, by CLIP with the vision transformer.
 RATES, SEARCHED, SEARCH_DRAW = (1e-3, 3e-3), "CLIP", 99
@@ -98,7 +99,7 @@ def main_cells(size: Mapping[str, Any], draw: int, towers: tuple[str, ...]) -> l
     for rows in (PRESETS, BESIDE):
         for image in towers:
             for row, objective in rows.items():
-                more = {"quality": {"shuffled": 1.0}} if row == clip_tables.RANDOM else {}
+                more = {"quality": {"shuffled": 1.0}} if row == named.RANDOM else {}
                 found.append(cell_of(row, image, draw, objective, size, **more))
     return found
 
@@ -112,9 +113,9 @@ def data_cells(
     for image in towers:
         for name, (quality, left) in QUALITY.items():
             more: dict[str, Any] = {"quality": quality, "mark": mark, "left": left}
-            if name == clip_tables.SHUFFLED:
+            if name == named.SHUFFLED:
                 more["keeps"] = True
-            if name == clip_tables.FILTERED:
+            if name == named.FILTERED:
                 # The judge has seen the wrong pairs too: nobody tells which they are.
                 judge = round(size["passes"] / PRESETS[preset][1])
                 more |= {"filter": True, "judge_epochs": judge}
@@ -126,8 +127,8 @@ def data_cells(
 def tower_cells(size: Mapping[str, Any], draw: int) -> list[Cell]:
     """List the cells with words: two towers and three, captions without the class and with it."""
     found = []
-    for name, captions in clip_tables.CAPTIONS.items():
-        for title, place in ((clip_tables.WORDS, 0), (clip_tables.THREE, LAYERS)):
+    for name, captions in named.CAPTIONS.items():
+        for title, place in ((named.WORDS, 0), (named.THREE, LAYERS)):
             more = {"captions": captions, "text": LAYERS, "location": place}
             row = f"{title}, {name}"
             found.append(cell_of(row, "ViT", draw, PRESETS["CLIP"], size, **more))
@@ -139,11 +140,11 @@ def depth_cells(size: Mapping[str, Any], draw: int) -> list[Cell]:
     clip = PRESETS["CLIP"]
     found = []
     for layers in (1, 4):
-        row = clip_tables.deep("location", layers)
+        row = named.deep("location", layers)
         found.append(cell_of(row, "ViT", draw, clip, size, location=layers))
     for layers in (1, 4):
-        row = clip_tables.deep("text", layers)
-        more = {"captions": clip_tables.CAPTIONS[clip_tables.WITH_CLASS], "location": 0}
+        row = named.deep("text", layers)
+        more = {"captions": named.CAPTIONS[named.WITH_CLASS], "location": 0}
         found.append(cell_of(row, "ViT", draw, clip, size, text=layers, **more))
     return found
 
@@ -152,7 +153,7 @@ def cells_of(options: argparse.Namespace, rate: float) -> list[Cell]:
     """List the cells in the order in which they are run, those that matter most first."""
     size = {**(QUICK if options.quick else WHOLE), "learning_rate": rate}
     if options.quick:
-        chosen = ("CLIP", "FILIP", "DeFILIP", clip_tables.SIMCLR)
+        chosen = ("FILIP", "DeFILIP", named.SIMCLR)
         cells = main_cells(size, 0, ("ViT",)) + data_cells(size, 0, ("ViT",), "CLIP")[1:2]
         cells += tower_cells(size, 0)[-1:]
         return [cell for cell in cells if cell.row in chosen or cell.row not in (*PRESETS, *BESIDE)]
