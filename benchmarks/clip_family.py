@@ -23,13 +23,15 @@ from stssl_eurosat import settle
 from stssl_tables import missing_list, numbers
 
 FEW = {"token_dim": 64}
+# The published heads of image views would cost more than the small towers themselves.
+HEADS = {"head_hidden": 256, "head_dim": 128}
 # Row to its objective and how often an image passes the image tower in a step.
 PRESETS: dict[str, tuple[dict[str, Any], int]] = {
     "CLIP": ({"name": "clip"}, 1),
-    "SLIP": ({"name": "slip"}, 3),
+    "SLIP": ({"name": "slip", **HEADS}, 3),
     "FILIP": ({"name": "filip", **FEW}, 1),
-    "DeCLIP": ({"name": "declip"}, 2),
-    "DeFILIP": ({"name": "defilip", **FEW}, 2),
+    "DeCLIP": ({"name": "declip", **HEADS}, 2),
+    "DeFILIP": ({"name": "defilip", **FEW, **HEADS}, 2),
     "SigLIP": ({"name": "siglip"}, 1),
 }
 BESIDE: dict[str, tuple[dict[str, Any], int]] = {

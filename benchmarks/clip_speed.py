@@ -136,7 +136,7 @@ def main() -> None:
     """Measure and write the table."""
     options = arguments(__doc__.splitlines()[0])
     torch.set_num_threads(1)
-    rounds, steps = (2, 1) if options.quick else (15, 4)
+    rounds, steps = (2, 1) if options.quick else (11, 4)
     rows, data, missed = [], {}, []
     for image in ("convnet",) if options.quick else tuple(IMAGES):
         for name, title in TITLES.items():
