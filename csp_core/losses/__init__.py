@@ -5,16 +5,12 @@ from __future__ import annotations
 from csp_core.losses.captions import (
     IGNORED,
     clip_loss,
-    fine_loss,
-    late_interaction,
     masked_token_loss,
     masked_value_loss,
     match_loss,
     neighbour_loss,
-    prune_tokens,
     sigmoid_loss,
     simsiam,
-    token_agreement,
 )
 from csp_core.losses.classes import (
     binary_cross_entropy,
@@ -44,6 +40,12 @@ from csp_core.losses.dense import (
     match_info_nce,
     window_agreement,
     window_similarities,
+)
+from csp_core.losses.interaction import (
+    fine_loss,
+    late_interaction,
+    prune_tokens,
+    token_agreement,
 )
 from csp_core.losses.pixels import overlap_sums, pixel_cross_entropy, pixel_sums, soft_dice
 from csp_core.losses.presence import an_slds, an_ssdl, geo_prior

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from csp_core.augment import augmentation as find_augmentation
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError
 from csp_core.image.pixels import PixelEncoder
@@ -87,7 +88,10 @@ def check_parts(name: str, model: DualEncoder, spec: Spec, sides: Iterable[str],
 
     Raises:
         ConfigError: If it has not, or a number is out of range.
+        UnknownNameError: If there is no such augmentation.
     """
+    for chosen in {spec.augmentation, spec.views.strong} - {None}:
+        find_augmentation(str(chosen))
     if spec.has("masked") and "location" in sides and scales < 2 and "text" not in sides:
         raise ConfigError(
             f"{name} hides scales of a place and guesses them from the others, and the location"

@@ -8,19 +8,25 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from csp_core.augment import augmentation as find_augmentation
 from csp_core.data.batch import Batch
 from csp_core.data.records import RecordDataset
 from csp_core.data.streams import OneStream, Stream
-from csp_core.location import LocationEncoder
 from csp_core.location.base import is_reference
 from csp_core.model import DualEncoder, Heads, Prior
 from csp_core.objectives.background import make_sampler
 from csp_core.objectives.clip import checks
 from csp_core.objectives.clip.compare import Comparing
-from csp_core.objectives.clip.heads import make_guesses, make_image_head
+from csp_core.objectives.clip.heads import count_scales, make_guesses, make_image_head
 from csp_core.objectives.clip.queue import Neighbours, capped_size
-from csp_core.objectives.clip.spec import LAID_OVER, TOKENS, WHOLE, ImageLoss, Loss, Preset, make_spec
+from csp_core.objectives.clip.spec import (
+    LAID_OVER,
+    TOKENS,
+    WHOLE,
+    ImageLoss,
+    Loss,
+    Preset,
+    make_spec,
+)
 from csp_core.objectives.clip.views import Captions, draw_images, draw_places, hide_places
 from csp_core.objectives.draws import BatchRandom
 
@@ -82,6 +88,7 @@ class ClipFamily(Comparing):
         "views": {"strong": "weak"},
     }  # fmt: skip
     preset: ClassVar[Preset]
+    captions: Captions | None = None
 
     def __init__(
         self,
@@ -119,12 +126,9 @@ class ClipFamily(Comparing):
             token_temperature=token_temperature, augmentation=augmentation, compat=compat,
         )  # fmt: skip
         self.augmentation = spec.augmentation
-        for name in {spec.augmentation or spec.views.strong, spec.views.strong}:
-            find_augmentation(name)
         self.pairs = checks.find_pairs(type(self).__name__, model, spec)
         self.sides = sorted({side for pair in self.pairs.values() for side in pair})
-        scales = model.location.scale_slots if isinstance(model.location, LocationEncoder) else None
-        self.scales = 0 if scales is None else max(0, scales.stop - scales.start)
+        self.scales = count_scales(model)
         self.learn_temperature, self.best_tokens = learn_temperature, best_tokens
         self.queue_size, self.neighbour_km = queue_size, neighbour_km
         self.hidden_share, self.masked_view = hidden_share, masked_view
@@ -136,7 +140,6 @@ class ClipFamily(Comparing):
         self.guesses = make_guesses(model, spec, self.sides, self.scales)
         self.queues = nn.ModuleDict()
         self.sampler = make_sampler(spec.random.places, published=False)
-        self.captions: Captions | None = None
 
     @classmethod
     def heads(cls, options: Mapping[str, Any]) -> Heads:

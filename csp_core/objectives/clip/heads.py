@@ -181,6 +181,13 @@ def make_image_head(
     return ViewHead(features, inner, size)
 
 
+def count_scales(model: DualEncoder) -> int:
+    """Count the tokens of scales that the model's places have, 0 where it has no such tokens."""
+    place = model.location
+    slots = place.scale_slots if isinstance(place, LocationEncoder) else slice(0, 0)
+    return max(0, slots.stop - slots.start)
+
+
 def make_guesses(model: DualEncoder, spec: Spec, sides: list[str], scales: int) -> nn.ModuleDict:
     """Make the layers that guess what is hidden of places and captions.
 

@@ -34,6 +34,8 @@ def draw_images(batch: Batch, spec: Spec, random: BatchRandom, *, training: bool
         ``image``; ``view``, a second view, where there are two and images change; ``looks``
         ``(N, 2, C, H, W)``, where images are compared in views of their own.
     """
+    if "image" not in batch:
+        return batch
     image, name, found = batch["image"], spec.augmentation, Batch()
     if image.ndim == 4 and spec.has("image") and (spec.own_images or not training):
         chosen = spec.views.strong if spec.own_images else name

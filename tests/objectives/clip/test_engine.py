@@ -52,6 +52,10 @@ def both(one, other, given=None, parts=("loss",), pick=None):
     return found
 
 
+def embedded(made, drawn):
+    return made.model.embed_image(drawn["image"]), made.model.embed_location(drawn["lonlat"])
+
+
 def test_the_table_is_that_of_the_release():
     want = {
         "clip": (1, 0, 0, 0, 0, 1),
@@ -86,7 +90,7 @@ def test_a_part_of_weight_0_is_not_computed(monkeypatch):
 def test_clip_is_its_formula():
     made = clip.make("clip", **PLAIN)
     drawn = made.draw(clip.batch(), clip.source())
-    image, place = made.model.embed_image(drawn["image"]), made.model.embed_location(drawn["lonlat"])
+    image, place = embedded(made, drawn)
     want = losses.clip_loss(image, place, made.model.log_scale.exp()[0])
     torch.testing.assert_close(made(drawn)["loss"], want)
 
@@ -165,7 +169,7 @@ def test_clip_and_random_places_are_csp(mask):
     one, other = ours(drawn), theirs(drawn)
     for a, b in (("loss", "loss"), ("clip", "in_batch"), ("random", "random")):
         torch.testing.assert_close(one[a], other[b], atol=1e-6, rtol=1e-6)
-    for made, out in ((ours, one), (theirs, other)):
+    for out in (one, other):
         out["loss"].backward()
     grads = dict(ours.model.named_parameters())
     for name, weight in theirs.model.named_parameters():
@@ -179,7 +183,7 @@ def test_random_places_as_columns_are_their_formula():
     made = clip.make("clip", random={"columns": 2}, **PLAIN)
     drawn = made.draw(clip.batch(), clip.source())
     assert drawn["random_lonlat"].shape == (24, 2, 2)
-    image, place = made.model.embed_image(drawn["image"]), made.model.embed_location(drawn["lonlat"])
+    image, place = embedded(made, drawn)
     far = made.model.embed_location(drawn["random_lonlat"].flatten(0, 1)).view(24, 2, -1)
     scale, own = made.model.log_scale.exp()[0], torch.arange(24)
     there = scale * losses.similarities(image, place)
@@ -194,7 +198,7 @@ def test_random_places_as_columns_are_their_formula():
 def test_siglip_has_a_bias_of_its_own():
     made = clip.make("siglip", **PLAIN)
     drawn = made.draw(clip.batch(), clip.source())
-    image, place = made.model.embed_image(drawn["image"]), made.model.embed_location(drawn["lonlat"])
+    image, place = embedded(made, drawn)
     assert made.model.logit_bias.item() == -10
     assert made.model.log_scale.exp().item() == pytest.approx(10)
     want = losses.sigmoid_loss(image, place, made.model.log_scale.exp()[0], made.model.logit_bias)
@@ -441,7 +445,7 @@ def test_records_that_tell_nothing(caplog):
 
 def test_a_batch_of_one_is_refused(caplog):
     made = clip.make("declip")
-    with pytest.raises(ConfigError, match="raise training.batch_size"):
+    with pytest.raises(ConfigError, match=r"raise training\.batch_size"):
         made.stream(clip.PAIRS, 1)
     with caplog.at_level(logging.WARNING):
         made.stream(clip.PAIRS, 8)
