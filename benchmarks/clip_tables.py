@@ -81,8 +81,8 @@ The questions of Cui et al. 2022 ([arXiv 2203.05796](https://arxiv.org/abs/2203.
 core can do in minutes: 6,000 training pictures of EuroSAT at 32 pixels with their places, split by
 blocks of 1°; validation and test are 1,000 and 2,000 pictures in blocks of their own. **These
 runs are short**: each training picture passes the image tower 6 times whatever the objective does
-with it (6 epochs of CLIP, FILIP and SigLIP, 3 of two views, 2 of SLIP's three), in batches of 128: so
-an objective of several views makes fewer steps. Heads of image views are smaller than published.
+with it (6 epochs of CLIP, FILIP and SigLIP, 3 of two views, 2 of SLIP's three), in batches of 128:
+so an objective of several views makes fewer steps. Heads of image views are smaller than published.
 The paper passes 15 million pictures 32 times; these numbers say how rows stand to each other here.
 The image towers are a vision transformer of 0.47 million weights (patches of 8 pixels, 16 tokens,
 4 layers) and `small_convnet` of 0.30 million; the location tower has 16 scales of `sphere_c` as

@@ -91,8 +91,7 @@ def retrieve(
     from csp_core.inference import retrieval as found
     from csp_core.store import load_model
 
-    if of not in KINDS:
-        raise ConfigError(f"--of {of!r} is none of {', '.join(KINDS)}.")
+    _check_kind("--of", of)
     if sum(given is not None for given in (text, image, place, at)) != 1:
         raise typer.BadParameter("Give one of --text, --image, --place and --at.")
     if as_classes and (of != "captions" or gallery is None):
@@ -122,6 +121,11 @@ def retrieve(
                     "notes": notes, "results": [row.to_dict() for row in rows]})  # fmt: skip
         return
     _say(through, rows, spread, query, [MEANING if whole else BY_TOKENS, *notes])
+
+
+def _check_kind(option: str, kind: str) -> None:
+    if kind not in KINDS:
+        raise ConfigError(f"{option} {kind!r} is none of {', '.join(KINDS)}.")
 
 
 def _query(
@@ -247,8 +251,7 @@ def embed(
     from csp_core.inference.retrieval.embedding import check_ending
     from csp_core.store import load_model
 
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"--as {kind!r} is none of {', '.join(KINDS)}.")
+    _check_kind("--as", kind or KINDS[0])
     check_ending(output)
     check_writable(output)
     loaded, when, notes = load_model(model), part_of_year(date), list[str]()
@@ -271,8 +274,7 @@ def embed(
             )
         found.write_embedded(told, output)
     count, size = told.vectors.shape
-    if date and not loaded.uses_date:
-        notes.append(DATE_CHANGES_NOTHING)
+    notes += [DATE_CHANGES_NOTHING] if date and not loaded.uses_date else []
     if as_json:
         print_json({"model": loaded.name, "path": str(output), "of": chosen, "rows": count,
                     "dimensions": size, "space": told.space, "notes": notes})  # fmt: skip

@@ -193,11 +193,13 @@ class Towers(nn.Module):
             return TowerOut(self.embed_image(image, days=days))
         encoder = self.image
         known = isinstance(encoder, PixelEncoder) and token_size(encoder) is not None
-        if self.image_head is None or not known or image.ndim != 4:
+        if not known or image.ndim != 4:
             raise ConfigError(f"Model {self.name!r} {_no_tokens(encoder)}")
         assert isinstance(encoder, PixelEncoder)
         maps = encoder.maps(image)
-        embedding = self.image_head(encoder.embed_features(encoder.pool(maps)))
+        pooled = encoder.embed_features(encoder.pool(maps))
+        # Who compares by tokens alone has no head, and compares no whole embeddings.
+        embedding = pooled if self.image_head is None else self.image_head(pooled)
         cells = maps[-1].flatten(2).transpose(1, 2)
         return TowerOut(embedding, cells, cells.new_ones(cells.shape[:2], dtype=torch.bool))
 

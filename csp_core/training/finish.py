@@ -49,12 +49,7 @@ def finish_model(
     """
     if config.training.saved_as == "float16":
         halve(model)  # before anything is measured: the card is to tell of the model as it is kept
-    if model.classifier is not None:
-        places, label, labels = train_set.lonlat, train_set.label, train_set.labels
-        model.support = Support.from_records(places, label, len(model.classes), labels=labels)
-    elif "location" in sides_of(model):
-        # Where it has learned is where its places are looked for.
-        model.support = Support.from_places(train_set.lonlat, len(model.classes))
+    model.support = _support(model, train_set)
     metrics: dict[str, dict[str, Any]] = {}
     # A model that has seen all records was measured, before, as it answers these.
     measure = find_measure(model, train_set if val_set is None else val_set)
@@ -90,6 +85,16 @@ def finish_model(
         texts=texts,
         dtype=config.training.saved_as,
     )
+
+
+def _support(model: DualEncoder, train_set: RecordDataset) -> Support | None:
+    """Count where a model has learned: what its classes rest on, or where places are looked for."""
+    places, label, labels = train_set.lonlat, train_set.label, train_set.labels
+    if model.classifier is not None:
+        return Support.from_records(places, label, len(model.classes), labels=labels)
+    if "location" in sides_of(model):
+        return Support.from_places(places, len(model.classes))
+    return model.support
 
 
 def _cautions(

@@ -130,7 +130,7 @@ def test_filip_with_one_token_is_clip():
     with torch.no_grad():
         # The heads of tokens: what the model does to pooled features, and nothing to places.
         project = fine.model.image.project
-        head = fine.model.image_head
+        head = clipped.model.image_head
         weight = head.weight if project is None else head.weight @ project.weight
         bias = head.bias if project is None else head.weight @ project.bias + head.bias
         assert weight.shape == (8, cells)
