@@ -12,7 +12,7 @@ from csp_core.errors import BadRecordError
 from csp_core.inference.clusters.countries import place_names
 from csp_core.inference.retrieval.asking import rows_of
 from csp_core.inference.retrieval.gallery import Gallery
-from csp_core.losses.captions import token_agreement
+from csp_core.losses.interaction import token_agreement
 from csp_core.model.compared import by_tokens
 from csp_core.model.towers import TowerOut
 
