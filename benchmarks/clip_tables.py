@@ -97,7 +97,8 @@ classes on what the image encoder says before any head, all 6,000 labels given, 
 validation. FILIP's whole embedding has no loss of its own: it is asked by late interaction of its
 tokens and probed on their mean. *s of a processor* is that of training alone, on a machine that
 others shared; *MiB* is the most memory beyond what stood there before.
-Shares are in per cent; mean ± standard deviation over draws, their number in brackets.
+Shares are in per cent; mean ± standard deviation over draws, their number in brackets. Of 1,000
+askers alone, a share of 30 % has a standard error of 1.4 points, whatever the seed.
 """
 
 PAGE = """\
