@@ -38,7 +38,7 @@ BESIDE: dict[str, tuple[dict[str, Any], int]] = {
     named.CSP: ({"name": "csp_mc", "augmentation": "medium"}, 1),
     named.SIMCLR: ({"name": "simclr", "augmentation": "strong"}, 2),
     named.RANDOM: ({"name": "clip"}, 1),
-    named.LABELS: ({"name": SUPERVISED, "augmentation": "medium"}, 1),
+    named.LABELS: ({"name": SUPERVISED, "sides": ["image"], "augmentation": "medium"}, 1),
 }
 WRONG = {"shuffled": 0.3}
 ALIKE = {"near_duplicates": 0.7, "embedding": "pixels"}
@@ -101,8 +101,16 @@ def main_cells(size: Mapping[str, Any], draw: int, towers: tuple[str, ...]) -> l
     for rows in (PRESETS, BESIDE):
         for image in towers:
             for row, objective in rows.items():
-                more = {"quality": {"shuffled": 1.0}} if row == named.RANDOM else {}
+                more: dict[str, Any] = {}
+                if row == named.RANDOM:
+                    more["quality"] = {"shuffled": 1.0}
+                if row == named.CSP:
+                    # One of its parts sets two dropout masks of a place against each other.
+                    more["dropout"] = 0.1
                 found.append(cell_of(row, image, draw, objective, size, **more))
+    # What fewer steps cost CLIP itself, beside objectives whose views take the passes.
+    for row, share in ((named.HALF, 2), (named.THIRD, 3)):
+        found.append(cell_of(row, "ViT", draw, (PRESETS["CLIP"][0], share), size))
     return found
 
 

@@ -8,6 +8,7 @@ from stssl_common import Outcome
 from stssl_tables import NOT_RUN, differences, interval, told_interval
 
 CSP, SIMCLR, RANDOM, LABELS = "CSP (ours)", "SimCLR", "random pairs", "supervised"
+HALF, THIRD = "CLIP, as many steps as of two views", "CLIP, as many steps as SLIP"
 SHUFFLED, FILTERED = "30 % shuffled", "shuffled, then filtered"
 UNLIKE, FEWER = "near-duplicates out", "as many out at random"
 WITHOUT_CLASS, WITH_CLASS = "captions without the class", "captions with the class"

@@ -108,7 +108,7 @@ def tree_of(settings: Mapping[str, Any], draw: int) -> dict[str, Any]:
     Args:
         settings: ``data``, ``objective``, ``image``, ``epochs``, ``batch_size`` and
             ``learning_rate``; ``location`` and ``text`` are layers, 0 for no such tower;
-            ``captions`` and ``quality`` where there are such.
+            ``captions``, ``quality`` and ``dropout`` of the location tower where there are such.
         draw: Seed of weights, batches and what is done to records.
 
     Returns:
@@ -122,6 +122,7 @@ def tree_of(settings: Mapping[str, Any], draw: int) -> dict[str, Any]:
     if "quality" in settings:
         data["quality"] = {**settings["quality"], "seed": draw}
     network = {"name": "tokens", "width": DIM, "layers": settings["location"], "heads": 4}
+    network["dropout"] = settings.get("dropout", 0.0)
     place = {"name": "sphere_c", "num_scales": 16, "min_radius": 0.01, "network": network}
     words = {"name": "transformer", "width": DIM, "layers": settings["text"], "vocabulary": 2000}
     training = {key: settings[key] for key in ("epochs", "batch_size", "learning_rate")}

@@ -61,7 +61,8 @@ def test_the_plan_gives_all_objectives_as_many_passes(made):
     family = importlib.import_module("clip_family")
     size = {**family.WHOLE, "learning_rate": 1e-3}
     cells = family.main_cells(size, 0, ("ViT",))
-    passes = {**family.PRESETS, **family.BESIDE}
+    few = {made[1].HALF: (None, 2), made[1].THIRD: (None, 3)}
+    passes = {**family.PRESETS, **family.BESIDE, **few}
     assert {cell.settings["epochs"] * passes[cell.row][1] for cell in cells} == {6}
     data = family.data_cells(size, 0, ("ViT",), "CLIP")
     assert [cell.settings["epochs"] for cell in data] == [6, 9, 7, 7]
