@@ -110,8 +110,8 @@ PAGE = """\
 {main}
 
 The two rows of CLIP with fewer steps see half and a third of the pictures. *CSP* has dropout of 0.1
-in its location tower, which one of its parts needs. *random pairs* is CLIP on places dealt out anew.
-*supervised* is fitted to the labels with as many passes; its own top-1 is {labels}.
+in its location tower, which one of its parts needs. *random pairs* is CLIP on places dealt out
+anew. *supervised* is fitted to the labels with as many passes; its own top-1 is {labels}.
 
 ## Less CLIP, draw by draw
 
