@@ -23,7 +23,7 @@ from csp_core.objectives.semisup import SemiSupervised
 from csp_core.runs import RunDir
 from csp_core.training.average import copy_layers
 from csp_core.training.loop import Stage
-from csp_core.training.plan import plan_stages
+from csp_core.training.plan import TrainResult, plan_stages
 from csp_core.training.run import make_accelerator
 
 CHUNK, JUDGED = 512, 4000
@@ -65,6 +65,26 @@ def register() -> None:
     FACTS[PERMUTED] = FACTS["eurosat"]
 
 
+def run_stage(tree: Mapping[str, Any], folder: Path) -> tuple[Stage, TrainResult, float]:
+    """Train as ``csp train`` does, and keep hold of what it worked on.
+
+    Args:
+        tree: The configuration, with absolute paths.
+        folder: The run's folder.
+
+    Returns:
+        The last stage, its result, and the seconds that it took.
+    """
+    config = parse_config(copy.deepcopy(dict(tree)))
+    torch.set_num_threads(config.training.threads or 1)
+    run, accelerator = RunDir(folder), make_accelerator(config)
+    run.create()
+    stage = Stage(plan_stages(config, run)[-1], run, accelerator)
+    began = time.monotonic()
+    result = stage.run()
+    return stage, result, time.monotonic() - began
+
+
 def train_cell(tree: Mapping[str, Any], folder: Path) -> Trained:
     """Train as ``csp train`` does, and keep hold of the objective.
 
@@ -75,15 +95,7 @@ def train_cell(tree: Mapping[str, Any], folder: Path) -> Trained:
     Returns:
         What it leaves.
     """
-    config = parse_config(copy.deepcopy(dict(tree)))
-    torch.set_num_threads(config.training.threads or 1)
-    run, accelerator = RunDir(folder), make_accelerator(config)
-    run.create()
-    plan = plan_stages(config, run)[-1]
-    stage = Stage(plan, run, accelerator)
-    began = time.monotonic()
-    result = stage.run()
-    seconds = time.monotonic() - began
+    stage, result, seconds = run_stage(tree, folder)
     objective = stage.parts.objective
     assert isinstance(objective, SemiSupervised)
     if stage.average is not None:
@@ -93,7 +105,7 @@ def train_cell(tree: Mapping[str, Any], folder: Path) -> Trained:
         objective.cpu().eval(),
         seconds,
         stage.progress.step,
-        str(accelerator.device.type),
+        str(stage.accelerator.device.type),
     )
 
 

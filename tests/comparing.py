@@ -16,7 +16,8 @@ from csp_core.data.records import ClassTable, RecordDataset
 from csp_core.image import make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import make_location_encoder
-from csp_core.losses.captions import clip_loss, fine_loss, late_interaction
+from csp_core.losses.captions import clip_loss
+from csp_core.losses.interaction import fine_loss, late_interaction
 from csp_core.model import DualEncoder, Heads, Support
 from csp_core.store import save_model
 from csp_core.text import make_text_encoder

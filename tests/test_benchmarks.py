@@ -44,6 +44,8 @@ BENCHMARKS = {
     "eurosat_few_labels": (None, ["--cells", "cells"]),
     "stssl_demo": (None, ["--cells", "cells"]),
     "dense_series": (None, ["--cells", "cells"]),
+    "clip_family": (None, ["--cells", "cells"]),
+    "clip_speed": (None, []),
     "real_series": (SERIES, ["--cells", "cells"]),
     "app_load": (ROOT / "app/static/node_modules/leaflet", ["--cells", "cells", "--profile"]),
 }

@@ -123,14 +123,16 @@ def _learns_places(config: RunConfig) -> bool:
     return "location" in OBJECTIVES[config.objective.name].trains
 
 
-def _compared(model: DualEncoder) -> str:
+def _compared(model: DualEncoder, config: RunConfig) -> str:
     """Name the sides that were trained to be compared with one another; "" where none were."""
     words = {"image": "images", "location": "places", "text": "texts"}
-    return " and ".join(", ".join(words[side] for side in sides_of(model)).rsplit(", ", 1))
+    learns = OBJECTIVES[config.objective.name].trains
+    sides = [words[side] for side in sides_of(model) if side in learns]
+    return " and ".join(", ".join(sides).rsplit(", ", 1)) if len(sides) > 1 else ""
 
 
 def _summary(model: DualEncoder, config: RunConfig) -> str:
-    if compared := _compared(model):
+    if compared := _compared(model, config):
         return f"It compares {compared}, and ranks no classes."
     several = model.prior_kind == "probability"
     if model.pixel_classifier is not None:
@@ -149,7 +151,7 @@ def _summary(model: DualEncoder, config: RunConfig) -> str:
 
 
 def _meaning(model: DualEncoder, config: RunConfig) -> str:
-    if compared := _compared(model):
+    if compared := _compared(model, config):
         # Records may bring captions of their own, whose words nobody here knows.
         captions = (config.data.captions or "their own") if model.uses_text else ""
         return _meaning_of_pairs(compared, captions)

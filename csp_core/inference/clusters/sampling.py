@@ -194,7 +194,9 @@ def land_km2(bounds: Bounds = WORLD) -> float:
 
 
 def _equal_area(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-    height = area_to_equator_km2(torch.from_numpy(lonlat[:, 1])).numpy()
+    # Equal numbers may be rounded apart in one vector, and a ring must end where it began.
+    latitudes, row = np.unique(lonlat[:, 1], return_inverse=True)
+    height = area_to_equator_km2(torch.from_numpy(latitudes)).numpy()[row]
     return np.stack((np.deg2rad(lonlat[:, 0]), height), axis=1)
 
 

@@ -92,6 +92,7 @@ def top1(found: Tensor, label: Tensor) -> float:
         Part of the N; NaN of none.
 
     Example:
+        >>> import torch
         >>> top1(torch.tensor([[0.9, 0.1], [0.5, 0.5]]), torch.tensor([0, 1]))
         0.75
     """
