@@ -143,6 +143,8 @@ class RunConfig(Section):
             The tree as plain values, without the card, paths cut to their last part.
         """
         exclude: Any = {"card": True, "training": set(WATCHING)}
+        # As of models that were saved before there were text encoders.
+        exclude |= {} if self.model.text else {"model": {"text"}}
         return shorten(self.unwatched().model_dump(mode="json", exclude=exclude))
 
     def recipe_hash(self) -> str:

@@ -17,6 +17,7 @@ from csp_core.inference import describe_place, location_prior
 from csp_core.location import TimeFeatures, make_location_encoder
 from csp_core.model import DualEncoder
 from csp_core.objectives import OBJECTIVES, BatchRandom, make_objective
+from csp_core.objectives.clip import FAMILY
 from csp_core.raster import GridPrior, heatmap
 from csp_core.store import load_model, save_model
 from csp_core.training import train
@@ -252,6 +253,9 @@ def test_every_objective_takes_the_time_of_its_records(name):
     assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 
+HEADS = {"head_dim": 16, "head_hidden": 16, "token_dim": 8, "weights": {"masked": 0}}
+
+
 def _objective(name):
     records = small.pairs()
     records = RecordDataset(
@@ -259,7 +263,7 @@ def _objective(name):
         records.label,
         records.classes,
         date=torch.rand(len(records), generator=torch.Generator().manual_seed(5)),
-        image=records.image,
+        image=torch.rand(len(records), 3, 16, 16) if name in FAMILY else records.image,
     )
     records = small.label_sets(records) if OBJECTIVES[name].label_sets else records
     network = {"name": "residual_mlp", "hidden_dim": 16, "dropout": 0.2}
@@ -267,8 +271,12 @@ def _objective(name):
     from csp_core.image import make_image_encoder
 
     image = make_image_encoder("features", 12)
+    options = {}
+    if name in FAMILY:
+        # No scale of these places is hidden, which are no tokens.
+        image, options = make_image_encoder("small_convnet", 12, width=8), HEADS
     model = DualEncoder(image, encoder, dim=8, classes=records.classes)
-    objective = make_objective(name, model)
+    objective = make_objective(name, model, **options)
     kind = OBJECTIVES[name]
     answers = "probability" if kind.label_sets else "share"
     objective.fit(records, dated_teacher(records, answers) if kind.taught else None)

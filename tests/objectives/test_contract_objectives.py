@@ -525,6 +525,6 @@ def test_options_out_of_range(name, options, says):
 def test_unknown_objective():
     with pytest.raises(
         UnknownNameError,
-        match="csp_nce, defixmatch, dense_contrast, fixmatch, freematch, geo_prior",
+        match="csp_nce, declip, defilip, defixmatch, dense_contrast, filip, fixmatch, freematch",
     ):
         make_objective("hinge", objective("softmax").model)
