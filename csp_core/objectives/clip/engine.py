@@ -145,9 +145,10 @@ class ClipFamily(Comparing):
     def heads(cls, options: Mapping[str, Any]) -> Heads:
         """Ask for a projection of images, temperatures, and where needed tokens and a bias."""
         spec = make_spec(cls.preset, **{name: options[name] for name in LAID_OVER})
-        # Without a part that compares whole embeddings, none is projected: that is how it is told
-        # of a model that it compares by tokens alone.
-        whole = any(spec.has(part) for part in ("clip", "image", "neighbour", "random"))
+        # Beside tokens none is projected without a part that compares whole embeddings: that is how
+        # it is told of a model that it compares by tokens alone.
+        parts = ("clip", "image", "neighbour", "random")
+        whole = not spec.has("fine") or any(spec.has(part) for part in parts)
         return Heads(
             image="linear" if whole else None,
             classifiers=(),
