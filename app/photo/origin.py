@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+import folium
 import streamlit as st
 
 from csp_core.errors import CspError
@@ -19,12 +20,12 @@ from csp_core.inference.retrieval import (
 )
 from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo, read_model_config
-from mapping import agreeing, deck, leaflet
+from mapping import agreeing, leaflet
+from photo import pin_map
 from photo.address import PhotoView
-from photo.chart import MAP_HEIGHT
 from photo.files import Chosen
 from photo.place import Where
-from shared import clicks, resources, style
+from shared import style
 from shared.words import escape_markdown, place_title
 
 OPACITY = 0.8
@@ -101,27 +102,15 @@ def draw_map(view: PhotoView, where: Where, fit: Fit | str) -> None:
         where: The place.
         fit: How well each place fits, or why that is not known.
     """
-    palette, place = style.palette(), where.place
-    pinned = (*place, view.zoom) if place and view.zoom is not None else None
-    start = clicks.map_start(pinned or look(view.info), palette)
+    palette = style.palette()
     picture = b"" if isinstance(fit, str) else agreeing.picture(view.info, fit, palette)
-    if not resources.leaflet_ready():
-        layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
-        deck.cell_map("photo_cells", layers, place, start=start, palette=palette,
-                      on_select=clicks.on_cell)  # fmt: skip
-        return
-    label = "Map of how well places agree with the picture"
-    groups = [leaflet.value_group(picture, OPACITY, label)] if picture else []
-    groups.append(leaflet.pin_group(place, palette))
-    leaflet.click_map(
-        "photo_map",
-        groups,
-        start=start,
-        center=clicks.map_center(place),
-        palette=palette,
-        on_change=clicks.on_map,
-        halves=True,
-        height=MAP_HEIGHT,
+
+    def groups() -> list[folium.FeatureGroup]:
+        label = "Map of how well places agree with the picture"
+        return [leaflet.value_group(picture, OPACITY, label)] if picture else []
+
+    pin_map.draw(
+        view, where, palette, groups, picture=picture, opacity=OPACITY, home=look(view.info)
     )
 
 

@@ -13,10 +13,11 @@ from csp_core.inference import PhotoAnswer
 from csp_core.model import DualEncoder
 from csp_core.raster import Raster, WinningMap, winning_map
 from csp_core.store import ModelInfo
-from mapping import deck, leaflet
+from mapping import leaflet
 from mapping.values import Scale, mercator_png, outline_unsupported
+from photo import pin_map
 from photo.address import PhotoView
-from photo.chart import MAP_HEIGHT, SHOWN, key_style
+from photo.chart import SHOWN, key_style
 from photo.place import Where
 from shared import clicks, resources, style
 from shared.palette import Palette
@@ -148,9 +149,6 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         world: The winners, or None.
         palette: The theme's colours.
     """
-    place = where.place
-    pinned = (*place, view.zoom) if place and view.zoom is not None else None
-    start = clicks.map_start(pinned, palette)
     picture, hatch = b"", None
     if world:
         drawn = raster(world)
@@ -161,31 +159,17 @@ def draw_map(view: PhotoView, where: Where, world: World | None, palette: Palett
         picture = mercator_png(drawn, scale, palette, guesses=False, hatch=not with_leaflet)
         if with_leaflet and drawn.any_extrapolated:
             hatch = outline_unsupported(drawn)
-    if not resources.leaflet_ready():
-        layers = deck.value_layers(picture, OPACITY, None, palette) if picture else []
-        deck.cell_map("photo_cells", layers, place, start=start, palette=palette,
-                      on_select=clicks.on_cell)  # fmt: skip
-        st.caption(
-            f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type the"
-            " place for more. `make setup` installs Leaflet."
-        )
-        return
-    groups = [leaflet.outline_group(hatch, None, palette)]
-    if world:
+
+    def groups() -> list[folium.FeatureGroup]:
+        outline = leaflet.outline_group(hatch, None, palette)
+        if not world:
+            return [outline]
         label = "Map of the class that would be named if the picture were taken there"
-        groups = [leaflet.value_group(picture, OPACITY, label), *groups, _letters(world, place)]
+        below = leaflet.value_group(picture, OPACITY, label)
+        return [below, outline, _letters(world, where.place)]
+
     radius = where.radius_km if where.radius_km >= 1 else None
-    groups.append(leaflet.pin_group(place, palette, radius_km=radius))
-    leaflet.click_map(
-        "photo_map",
-        groups,
-        start=start,
-        center=clicks.map_center(place),
-        palette=palette,
-        on_change=clicks.on_map,
-        halves=True,
-        height=MAP_HEIGHT,
-    )
+    pin_map.draw(view, where, palette, groups, picture=picture, opacity=OPACITY, radius_km=radius)
 
 
 def _letters(world: World, pin: tuple[float, float] | None) -> folium.FeatureGroup:

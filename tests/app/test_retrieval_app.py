@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from csp_core.store import catalog
 from tests import comparing
 from tests.toy import save_toy_model
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 Open = Callable[..., AppTest]
 
 
@@ -30,19 +28,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_page(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
-    def start(page: str, **params: str) -> AppTest:
-        monkeypatch.setenv("CSP_MODELS", str(models))
-        st.cache_data.clear()
-        app = AppTest.from_file(MAIN, default_timeout=60).run()
-        app.switch_page(f"views/{page}.py")
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
-    yield start
-    st.cache_data.clear()
+def open_page(models: Path, open_view: Open) -> Open:
+    return partial(open_view, folder=models)
 
 
 def png(colour: str = "red") -> bytes:

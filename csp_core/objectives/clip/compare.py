@@ -65,14 +65,15 @@ class Comparing(Objective):
         seen, looks = self._see(batch), self._look(batch)
         # Similarities are multiplied by large numbers: half precision is too coarse for them.
         with torch.autocast(lonlat.device.type, enabled=False):
-            found = self._parts(batch, seen, looks)
+            alike = self._alike(batch)
+            found = self._parts(batch, seen, looks, alike)
             loss = torch.stack([self.spec.weights[k] * v for k, v in found.items()]).sum()
             if self.training:
                 self._remember(batch, seen)
                 # Processes wait for a gradient of every weight, also where only tokens count.
                 loss = loss + 0.0 * sum(v.sum() for s in seen.values() for v in s.views)
             else:
-                found |= self._measured(batch, seen)
+                found |= self._measured(seen, alike)
         return {"loss": loss, **found}
 
     def counted(self, batch: Batch) -> int:
@@ -127,10 +128,14 @@ class Comparing(Objective):
         return found
 
     def _parts(
-        self, batch: Batch, seen: Mapping[str, Seen], looks: Tensor | None
+        self,
+        batch: Batch,
+        seen: Mapping[str, Seen],
+        looks: Tensor | None,
+        alike: Mapping[str, Alike],
     ) -> dict[str, Tensor]:
         """Compute each part that has a weight; nearest neighbours once there are any."""
-        spec, alike = self.spec, self._alike(batch)
+        spec = self.spec
         found: dict[str, Tensor] = {}
         pairs = self._compared(seen, alike)
         if spec.has("clip"):
@@ -232,9 +237,8 @@ class Comparing(Objective):
             self.scale(RANDOM), weight, number,
         )  # fmt: skip
 
-    def _measured(self, batch: Batch, seen: Mapping[str, Seen]) -> dict[str, Tensor]:
+    def _measured(self, seen: Mapping[str, Seen], alike: Mapping[str, Alike]) -> dict[str, Tensor]:
         """Tell how often partners are found, by tokens where nothing else is compared."""
-        alike = self._alike(batch)
         found: dict[str, Tensor] = {}
         others = any(self.spec.has(part) for part in ("clip", "neighbour", "random"))
         whole = others or not self.spec.has("fine")
