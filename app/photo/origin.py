@@ -26,6 +26,7 @@ from photo.address import PhotoView
 from photo.files import Chosen
 from photo.place import Where
 from shared import style
+from shared.home import home_of, look_of
 from shared.words import escape_markdown, place_title
 
 OPACITY = 0.8
@@ -110,15 +111,14 @@ def draw_map(view: PhotoView, where: Where, fit: Fit | str) -> None:
         return [leaflet.value_group(picture, OPACITY, label)] if picture else []
 
     pin_map.draw(
-        view, where, palette, groups, picture=picture, opacity=OPACITY, home=look(view.info)
+        view,
+        where,
+        palette,
+        groups,
+        picture=picture,
+        opacity=OPACITY,
+        home=look_of(home_of(view.info)),
     )
-
-
-def look(info: ModelInfo) -> tuple[float, float, float] | None:
-    """Give the first look of the map: at where the model has learned."""
-    from shared.home import home_of, look_of
-
-    return look_of(home_of(info))
 
 
 def draw_best(fit: Fit, model: DualEncoder, chosen: Chosen, where: Where) -> None:

@@ -49,6 +49,11 @@ def heatmap(
     _check_options(output.suffix.lower(), output, threshold, tolerance)
     check_writable(output)
     loaded = load_model(model)
+    if not len(loaded.classes):
+        raise ConfigError(
+            f"Model {loaded.name!r} ranks no classes, so it has no map of one: fine-tune it on"
+            " labelled records by a run whose model.init_from names it."
+        )
     find_class(loaded, taxon)
     limit = _threshold(model, loaded, taxon, threshold, records)
     where = {"bounds": bounds, "step": step, "date": part_of_year(date)}

@@ -101,6 +101,8 @@ def near_duplicates(embedding: Tensor, threshold: float) -> Tensor:
         [True, True, False]
     """
     unit = F.normalize(embedding.float(), dim=1)
+    # Rows of zeros have no direction, whatever the threshold.
+    unit[(unit == 0).all(dim=1)] = torch.nan
     threshold = threshold - ROUNDING
     keep = torch.ones(len(unit), dtype=torch.bool)
     kept: list[Tensor] = []

@@ -170,3 +170,8 @@ def test_what_cannot_be_embedded_is_said(csp: Csp, models: Path, red: Path, tmp_
         assert code == 1 and words in errors, errors
     code, _, errors = csp("embed", models / "mute", both, tmp_path / "a.csv", "--as", "captions")
     assert code == 1 and "reads no words" in errors and not (tmp_path / "a.csv").exists()
+
+
+def test_it_has_no_map_of_a_class(csp: Csp, models: Path, tmp_path: Path) -> None:
+    code, _, errors = csp("heatmap", models / "colours", "Forest", tmp_path / "map.tif")
+    assert code == 1 and "'colours' ranks no classes" in errors and not any(tmp_path.iterdir())

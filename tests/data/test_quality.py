@@ -101,6 +101,8 @@ def test_near_duplicates_as_found_one_by_one(chunk, threshold, monkeypatch):
 def test_rows_of_zeros_are_like_nothing():
     keep = near_duplicates(torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), 0.98)
     assert keep.tolist() == [True, True, True, False]
+    # At a threshold that any two reach, too.
+    assert near_duplicates(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), -0.5).all()
     assert near_duplicates(torch.empty(0, 4), 0.98).shape == (0,)
     same = torch.randn(20, 5, generator=seeded()).repeat(2, 1) * torch.rand(40, 1)
     assert near_duplicates(same, 1.0).tolist() == [True] * 20 + [False] * 20

@@ -10,6 +10,7 @@ import torch
 
 from csp_core.errors import ConfigError
 from csp_core.model import DualEncoder
+from csp_core.objectives.clip.compare import _whose
 from csp_core.text import make_text_encoder
 from tests import clip
 
@@ -78,3 +79,14 @@ def test_groups_of_options_say_what_is_wrong(options):
 def test_groups_of_options_take_what_yaml_reads_as_words():
     made = clip.make("declip", views={"km": ["1e-1", 5], "days": "1e-1"})
     assert made.spec.views.km == (0.1, 5.0) and made.spec.views.days == 0.1
+
+
+def test_a_weight_of_a_pair_that_the_model_lacks_is_refused():
+    with pytest.raises(ConfigError, match=r"image_text 2, and the model has no captions"):
+        clip.make("clip", pair_weights={"image_text": 2})
+    assert set(clip.make("clip", pair_weights={"image_text": 0}).pairs) == {"image_place"}
+
+
+def test_numbers_of_many_captions_are_told_apart():
+    many = torch.tensor([2**24, 2**24 + 1, 2**30 + 3, 2**30 + 4])
+    assert len(torch.unique(_whose({"caption": many}, "text"), dim=0)) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -44,19 +44,22 @@ def check_numbers(
         raise ConfigError(f"mask_days is {mask_days}; give more than 0, or null for all days.")
 
 
-def find_pairs(name: str, model: DualEncoder, spec: Spec) -> dict[str, tuple[str, str]]:
+def find_pairs(
+    name: str, model: DualEncoder, spec: Spec, asked: Mapping[str, float]
+) -> dict[str, tuple[str, str]]:
     """Tell which pairs of sides are compared.
 
     Args:
         name: Name of the objective.
         model: The model.
         spec: What the objective does.
+        asked: The weights of pairs that were given, of ``spec.pair_weights``.
 
     Returns:
         Name to the two sides, those of the table that the model has and that have a weight.
 
     Raises:
-        ConfigError: If the model has no pair of sides.
+        ConfigError: If the model has no pair of sides, or lacks one that was given a weight.
     """
     has = [side for side in WORDS if getattr(model, side, None) is not None]
     found = {
@@ -69,6 +72,12 @@ def find_pairs(name: str, model: DualEncoder, spec: Spec) -> dict[str, tuple[str
             f"{name} compares images with places, with captions, or all three, and the model has"
             f" {' and '.join(WORDS[side] for side in has) or 'nothing'}: give model.image beside"
             " model.location or model.text, and pair_weights to a pair of them."
+        )
+    for pair in (pair for pair in asked if asked[pair] > 0 and pair not in found):
+        lacking = next(side for side in PAIRS[pair] if side not in has)
+        raise ConfigError(
+            f"pair_weights gives {pair} {asked[pair]:g}, and the model has no {WORDS[lacking]}:"
+            f" give model.{lacking}, or leave {pair} out."
         )
     return found
 

@@ -31,6 +31,8 @@ from csp_core.objectives.gather import gather_rows
 # What the release multiplies cosines by at most, where it has such an end.
 MOST_SCALE = 100.0
 Tokens = tuple[Tensor, Tensor | None]
+# Numbers of captions are kept in two parts.
+HALF = 1 << 20
 
 
 class Comparing(Objective):
@@ -273,5 +275,7 @@ def _whose(batch: Batch, side: str) -> Tensor:
     """Name the place or the caption of each record, ``(n, 2)``."""
     if side == "location":
         return batch["exact"]
-    number = batch["caption"].float()
-    return torch.stack((number, number), dim=1)
+    # In single precision a number beyond 2^24 would be that of its neighbour, too.
+    number = batch["caption"]
+    parts = (number.div(HALF, rounding_mode="floor"), number % HALF)
+    return torch.stack(parts, dim=1).float()

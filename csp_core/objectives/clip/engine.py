@@ -126,7 +126,7 @@ class ClipFamily(Comparing):
             token_temperature=token_temperature, augmentation=augmentation, compat=compat,
         )  # fmt: skip
         self.augmentation = spec.augmentation
-        self.pairs = checks.find_pairs(type(self).__name__, model, spec)
+        self.pairs = checks.find_pairs(type(self).__name__, model, spec, pair_weights or {})
         self.sides = sorted({side for pair in self.pairs.values() for side in pair})
         self.scales = count_scales(model)
         self.learn_temperature, self.best_tokens = learn_temperature, best_tokens

@@ -65,7 +65,7 @@ class Neighbours(nn.Module):
 
         Args:
             query: ``(N, dim)``.
-            whose: ``(N, 2)`` the place, or the caption's number twice.
+            whose: ``(N, 2)`` the place, or the caption's number in two parts.
 
         Returns:
             ``(N, dim)`` unit vectors without gradients, and ``(N,)`` int64 the numbers of the
