@@ -13,6 +13,7 @@ from csp_core.store import ModelInfo
 from mapping.values import Scale, legend_steps, mercator_png
 from shared import resources, style
 from shared.palette import Palette
+from shared.words import escape_markdown
 
 # Parts of the places that agree less. Cosines differ from model to model; their order does not.
 EDGES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
@@ -89,12 +90,14 @@ def legend(fit: Fit) -> None:
 
 def listed(fit: Fit) -> None:
     """List the places that agree best, as a table."""
-    st.dataframe(
+    # Names wrap beside the numbers, so that all stays in sight where there is little room.
+    st.table(
         {
-            "Where": [one.name for one in fit.best],
+            "Where": [escape_markdown(one.name) for one in fit.best],
             "Agreement": [f"{one.agreement:.3f}" for one in fit.best],
             "Latitude": [f"{one.lat:.2f}" for one in fit.best],
             "Longitude": [f"{one.lon:.2f}" for one in fit.best],
         },
+        border="horizontal",
         hide_index=True,
     )

@@ -74,7 +74,7 @@ def test_where_a_photo_may_be_from(open_page: Open) -> None:
     ):
         assert words in said, words
     assert "What agrees with what" not in said and "does not look at" not in said
-    (table,) = app.dataframe
+    (table,) = app.table
     best = table.value.iloc[0]
     assert abs(float(best["Longitude"]) - 16.4) < 8 and abs(float(best["Latitude"]) - 48.2) < 6
 
@@ -112,7 +112,7 @@ def test_words_colour_the_map(open_page: Open) -> None:
     # Nothing of what was typed is read as Markdown or HTML.
     assert r"\<b\>blue\</b\> field \*" in raw
     app.text_input(key="clusters-words").set_value("a blue field").run()
-    table = app.dataframe[0].value.iloc[0]
+    table = app.table[0].value.iloc[0]
     assert abs(float(table["Longitude"]) - 23.7) < 8 and abs(float(table["Latitude"]) - 38) < 6
     odd = open_page("clusters", model="colours", points="500", count="4", words="森")
     assert "byte by byte" in texts(odd)

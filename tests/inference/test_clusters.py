@@ -481,6 +481,9 @@ def test_names_of_places():
     names = place_names(torch.tensor([[36.82, -1.29], [36.82, 1.0], [-140.0, -60.0]]))
     assert names[0] == "Nairobi, Kenya" and " N of Nairobi, Kenya" in names[1]
     assert names[1].split(" km")[0] == "250" and " of " in names[2]
+    # The nearest city may be across a sea.
+    (bari,) = place_names(torch.tensor([[17.0, 41.02]]))
+    assert bari.endswith("Tirana, Albania (in Italy)")
     assert place_names(torch.zeros(0, 2)) == []
 
 

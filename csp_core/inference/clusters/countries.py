@@ -80,7 +80,8 @@ def place_names(lonlat: Tensor) -> list[str]:
 
     Returns:
         The nearest listed city with its country and how far it is, such as ``270 km NE of Kiruna,
-        Sweden``; the city alone within 25 km.
+        Sweden``, and where that is another country than the place's, that, too; the city alone
+        within 25 km.
     """
     from sklearn.neighbors import KDTree
 
@@ -96,9 +97,12 @@ def place_names(lonlat: Tensor) -> list[str]:
     away = great_circle_km(own, towns[nearest])
     heading = _bearing(towns[nearest], own)
     words = []
-    for town, km, turn in zip(nearest.tolist(), away.tolist(), heading.tolist(), strict=True):
-        far = f"{_round(km):,} km {_POINTS_OF_COMPASS[round(turn / 45) % 8]} of "
-        words.append(("" if km < 25 else far) + places[town].label)
+    rows = zip(nearest.tolist(), away.tolist(), heading.tolist(), country_of(lonlat), strict=True)
+    for town, km, turn, country in rows:
+        near = places[town]
+        far = f"{_round(km):,} km {_POINTS_OF_COMPASS[round(turn / 45) % 8]} of {near.label}"
+        other = f" (in {country})" if country not in ("", near.country) else ""
+        words.append(near.label if km < 25 else far + other)
     return words
 
 
