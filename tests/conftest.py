@@ -31,7 +31,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups | 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest where several workers share the tests."""
+    """Begin with the longest where several workers share the tests; ask a browser twice.
+
+    A page that is drawn late on a busy machine is no fault of it. The summary tells of every such
+    test (`R`), and what fails twice has failed.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
     if in_a_worker():
         items.sort(key=lambda item: turn(item.nodeid))
 

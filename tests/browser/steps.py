@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import FrameLocator, Page, expect
@@ -19,6 +20,13 @@ def leaflet(page: Page, box: str = "map-box") -> FrameLocator:
     # Of the coarse world, or of the finer one, which is painted.
     frame.locator(":is(svg path, canvas):visible").first.wait_for()
     return frame
+
+
+def choose_files(page: Page, box: str, files: list[Any]) -> None:
+    """Give files to the uploader in a box, once the one of before has left the page."""
+    chooser = page.locator(f".st-key-{box} input[type=file]")
+    expect(chooser).to_have_count(1)
+    chooser.set_input_files(files)
 
 
 def params(page: Page) -> dict[str, str]:

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from shared.quota import MOST_FILES
-from tests.browser.steps import click_map, settle
+from tests.browser.steps import choose_files, click_map, settle
 from tests.photos import encode, picture
 
 OpenPage = Callable[..., Page]
@@ -25,7 +25,7 @@ def upload(page: Page, files: dict[str, bytes]) -> None:
         {"name": name, "mimeType": "image/png", "buffer": content}
         for name, content in files.items()
     ]
-    page.locator(".st-key-photo-input input[type=file]").set_input_files(given)
+    choose_files(page, "photo-input", given)
 
 
 def large(kind: str, **options: Any) -> bytes:

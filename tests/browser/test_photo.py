@@ -14,6 +14,7 @@ from tests.browser.steps import (
     WIDER,
     brightness,
     check_headings,
+    choose_files,
     click_map,
     focus_by_tab,
     heading_levels,
@@ -53,7 +54,7 @@ def upload(page: Page, *files: tuple[str, bytes]) -> None:
     payload: list[Any] = [
         {"name": name, "mimeType": "image/jpeg", "buffer": content} for name, content in files
     ]
-    page.locator(".st-key-photo-input input[type=file]").set_input_files(payload)
+    choose_files(page, "photo-input", payload)
 
 
 def spot_of(page: Page, lon: float, lat: float) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests import comparing
 from tests.browser.conftest import OpenPage
 from tests.browser.server import running_app
-from tests.browser.steps import click_map, leaflet, params, settle
+from tests.browser.steps import choose_files, click_map, leaflet, params, settle
 
 pytestmark = pytest.mark.browser
 
@@ -62,7 +62,7 @@ def test_where_a_picture_may_be_from(
 ) -> None:
     page = open_page(comparing_app + "photo?model=colours")
     payload = {"name": "red.png", "mimeType": "image/png", "buffer": red()}
-    page.locator(".st-key-photo-input input[type=file]").set_input_files([payload])
+    choose_files(page, "photo-input", [payload])
     expect(page.get_by_role("heading", name="Where may this be from?")).to_be_visible()
     verdict = page.locator(".st-key-photo-verdict")
     expect(verdict.get_by_text("Half of the time the best place is more than")).to_be_visible()

@@ -19,6 +19,7 @@ from tests.browser.steps import (
     WIDER,
     brightness,
     check_headings,
+    choose_files,
     click_map,
     focus_by_tab,
     heading_levels,
@@ -75,7 +76,7 @@ def geotiff(pixels: np.ndarray) -> bytes:
 
 def upload(page: Page, name: str, content: bytes) -> None:
     file: Any = {"name": name, "mimeType": "image/tiff", "buffer": content}
-    page.locator(".st-key-segment-input input[type=file]").set_input_files([file])
+    choose_files(page, "segment-input", [file])
 
 
 def save(page: Page, label: str, path: Path) -> Path:

@@ -29,6 +29,7 @@ from csp_core.inference.segment.areas import BLOCK, SPREAD
 from csp_core.inference.segment.suits import check_bands, misfits
 from csp_core.inference.segment.windows import ramp
 from csp_core.model import DualEncoder, Heads
+from csp_core.store import load_model
 from tests import scenes
 from tests.dense import TinyDense
 
@@ -320,3 +321,17 @@ def test_pictures_that_a_model_is_not_for():
     assert "far brighter" in bright[1] and "its mean is 1" in bright[1]
     assert misfits(model, image, torch.zeros_like(valid)) == ()
     assert misfits(object(), image, valid) == ()
+
+
+def test_noise_of_right_means_is_no_ground():
+    model = load_model("korea_landuse")
+    mean, std = model.image.mean.flatten(), model.image.std.flatten()
+    draws = torch.Generator().manual_seed(0)
+    noise = mean[:, None, None] + std[:, None, None] * torch.randn(3, 200, 130, generator=draws)
+    valid = torch.ones(200, 130, dtype=torch.bool)
+    (told,) = misfits(model, noise.clamp(0, 1), valid)
+    assert told.startswith("6 of 6 squares of 64 × 64 pixels") and "a guess; of the first: " in told
+    # A square without all its data, or a picture smaller than one, is not judged.
+    valid[:150] = False
+    assert misfits(model, noise.clamp(0, 1), valid) == ()
+    assert misfits(model, noise[:, :60].clamp(0, 1), torch.ones(60, 130, dtype=torch.bool)) == ()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from csp_core.errors import BadRecordError
 from csp_core.image import to_unit
+from csp_core.image.stats import ImageStats
 
 # A pixel so many times as large or small as the model's shows other things.
 FAR_METRES = 1.5
@@ -15,6 +16,8 @@ FAR_METRES = 1.5
 # factor its spread may differ.
 FAR_MEAN, FAR_SPREAD = 2.0, 4.0
 COLOURS = ("red", "green", "blue")
+# Of so many squares, spread over a picture, more than half must be unlike those of training.
+MOST_SQUARES = 64
 
 
 def check_bands(model: object, bands: int, name: str = "") -> None:
@@ -71,7 +74,35 @@ def misfits(
     mean, std = getattr(encoder, "mean", None), getattr(encoder, "std", None)
     if isinstance(mean, Tensor) and isinstance(std, Tensor) and bool(valid.any()):
         told += _bands(image, valid, mean.flatten().double(), std.flatten().double())
+    stats = getattr(model, "image_stats", None)
+    # Who hears that a band is far off needs no second reason.
+    if not told and isinstance(stats, ImageStats) and stats.bands == len(image):
+        told += _squares(image, valid, stats)
     return tuple(told)
+
+
+def _squares(image: Tensor, valid: Tensor, stats: ImageStats) -> list[str]:
+    """Compare squares of the size of the training pictures with these, in detail and colour, too.
+
+    Means of whole bands are right for noise as well, which looks like no ground.
+    """
+    high, wide = stats.size.tolist()
+    corners = [
+        (row, column)
+        for row in range(0, image.shape[1] - high + 1, high)
+        for column in range(0, image.shape[2] - wide + 1, wide)
+        if bool(valid[row : row + high, column : column + wide].all())
+    ]
+    chosen = corners[:: max(1, -(-len(corners) // MOST_SQUARES))]
+    cuts = (image[:, row : row + high, column : column + wide] for row, column in chosen)
+    odd = [why for like, why in (stats.judge(stats.bring(cut)) for cut in cuts) if not like]
+    if not odd or 2 * len(odd) <= len(chosen):
+        return []
+    return [
+        f"{len(odd)} of {len(chosen)} squares of {high} × {wide} pixels of this picture are unlike"
+        f" those that the model learned from, so its answer is a guess; of the first:"
+        f" {odd[0].partition(': ')[2]}"
+    ]
 
 
 def _bands(image: Tensor, valid: Tensor, mean: Tensor, std: Tensor) -> list[str]:
