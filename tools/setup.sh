@@ -51,7 +51,7 @@ name_versions() {
 
 # $1: "app" or "test". The stamp holds the hash of everything that decides what is installed.
 install_python() {
-    wanted=$(hash_of requirements.txt requirements-test.txt pyproject.toml)
+    wanted=$(hash_of requirements.txt requirements-test.txt requirements-held.txt pyproject.toml)
     for stamp in ".venv/.stamp-$1" .venv/.stamp-test; do
         if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return; fi
     done
@@ -65,6 +65,10 @@ install_python() {
     kind=$1
     shift
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" "setuptools>=77"
+    if [ "$kind" = test ]; then
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+            -r requirements-held.txt
+    fi
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --no-deps --no-build-isolation --editable .
     say "$wanted" > ".venv/.stamp-$kind"
