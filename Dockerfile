@@ -10,7 +10,7 @@ COPY requirements.txt ./
 RUN python -m venv .venv \
     && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
         -r requirements.txt "setuptools>=77"
-COPY pyproject.toml requirements-large.txt requirements-test.txt README.md LICENSE ./
+COPY pyproject.toml requirements-large.txt requirements-test.txt requirements-held.txt README.md LICENSE ./
 COPY tools tools
 COPY .streamlit .streamlit
 COPY csp_core csp_core
