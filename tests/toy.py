@@ -57,6 +57,7 @@ def save_toy_model(
     *,
     train_steps: int = 80,
     seasons: bool = False,
+    weeks: bool = False,
     data_set: str = "occurrences",
 ) -> Path:
     """Train an invented model for a moment and save it.
@@ -67,6 +68,7 @@ def save_toy_model(
         train_steps: Steps of Adam.
         seasons: Whether it knows the date; at each city the first species is then recorded around
             New Year, the second around July, the third at any time.
+        weeks: Whether it knows them, 48 a year, and keeps no counts, as an imported one does.
         data_set: What it is said to be trained on, which tells whether its classes are species.
 
     Returns:
@@ -86,14 +88,15 @@ def save_toy_model(
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        encoder = make_location_encoder("sphere_c", dim=16, num_scales=4, time=seasons)
+        encoder = make_location_encoder("sphere_c", dim=16, num_scales=4,
+                                        time={"weeks": 48} if weeks else seasons)  # fmt: skip
         model = DualEncoder(None, encoder, dim=16, classes=classes, name=name)
         optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
         for _ in range(train_steps):
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(model.class_logits(lonlat, date), label).backward()
             optimiser.step()
-    model.support = Support.from_records(lonlat, label, len(classes))
+    model.support = None if weeks else Support.from_records(lonlat, label, len(classes))
     card = (
         "---\ntitle: Invented birds\nsummary: For tests.\nlicense: none\nintroduction:\n"
         "  examples: [{name: Nairobi, lon: 36.8, lat: -1.3}]\n---\n\n"

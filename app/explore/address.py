@@ -11,11 +11,13 @@ from csp_core.store import Example, ModelInfo
 from shared import resources
 from shared.address import (
     CENTRE,
+    WHOLE_YEAR,
     full_address,
     place_of,
     read_model,
     read_month,
     read_number,
+    read_week,
     read_word,
     read_zoom,
     tidy,
@@ -40,6 +42,8 @@ class View:
         zoom: Zoom of the map.
         taxon: The species whose records are on the map, or None.
         month: 1 to 12, or None.
+        week: 1 to 48, four a month, which goes before a month; or None.
+        whole_year: Whether the address asks for no time of the year.
         by_lift: Whether the list begins with what is more recorded here than elsewhere.
         wanted: A part of the names that are listed.
         refused: What it gives for longitude and latitude if that is no place on Earth.
@@ -53,6 +57,8 @@ class View:
     zoom: int
     taxon: str | None
     month: int | None = None
+    week: int | None = None
+    whole_year: bool = False
     by_lift: bool = False
     wanted: str = ""
     refused: tuple[float, float] | None = None
@@ -109,6 +115,8 @@ def read_view(known: list[ModelInfo]) -> View:
         zoom=ZOOM if zoom is None else round(zoom),
         taxon=st.query_params.get("taxon") or None,
         month=read_month(problems),
+        week=read_week(problems),
+        whole_year=st.query_params.get("month") == WHOLE_YEAR,
         by_lift=read_word("sort", ("", BY_LIFT), problems) == BY_LIFT,
         wanted=st.query_params.get("find", "")[:MOST_WANTED],
         refused=None if place else (lon, lat),
@@ -125,8 +133,10 @@ def link_to(view: View) -> str:
     params |= {"zoom": str(view.zoom)} | seen
     if view.taxon:
         params["taxon"] = view.taxon
-    if view.month:
-        params["month"] = str(view.month)
+    if view.week:
+        params["week"] = str(view.week)
+    elif view.month or view.whole_year:
+        params["month"] = str(view.month or WHOLE_YEAR)
     if view.by_lift:
         params["sort"] = BY_LIFT
     if view.wanted:

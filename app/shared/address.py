@@ -24,6 +24,8 @@ MAX_ZOOM, CLOSEST = 12, 18
 DECIMALS, FINE_DECIMALS = 4, 6
 # In the address: where a map looks, as its page in the browser writes it.
 CENTRE = "centre"
+# What ``month`` says where no month is meant, for models that open with the present week.
+WHOLE_YEAR = "year"
 
 
 def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
@@ -49,12 +51,23 @@ def for_pixels_alone(info: ModelInfo) -> bool:
 
 def read_month(problems: list[str]) -> int | None:
     """Read the month of the address; a sentence is added for what is none."""
-    month = read_number("month", None, problems)
-    if month is not None and month not in range(1, 13):
-        given = st.query_params["month"]
-        problems.append(f"month={given} in the address is no month; give 1 to 12.")
-        month = None
-    return None if month is None else int(month)
+    if st.query_params.get("month") == WHOLE_YEAR:
+        return None
+    return _read_part("month", 12, problems)
+
+
+def read_week(problems: list[str]) -> int | None:
+    """Read the week of the address, four a month; a sentence is added for what is none."""
+    return _read_part("week", 48, problems)
+
+
+def _read_part(name: str, most: int, problems: list[str]) -> int | None:
+    part = read_number(name, None, problems)
+    if part is not None and part not in range(1, most + 1):
+        given = st.query_params[name]
+        problems.append(f"{name}={given} in the address is no {name}; give 1 to {most}.")
+        part = None
+    return None if part is None else int(part)
 
 
 def tidy(

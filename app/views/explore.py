@@ -7,13 +7,14 @@ import streamlit as st
 import shell
 from csp_core.errors import CspError
 from csp_core.inference import PlaceReport, describe_place
+from csp_core.inference.weeks import knows_weeks
 from csp_core.model import LEVEL_RADIUS_KM, DualEncoder
 from csp_core.store import ModelInfo
-from explore import files, ranked
+from explore import files, ranked, year
 from explore.address import BY_LIFT, View, link_to, read_view
 from explore.evidence import evidence_legend
 from mapping import deck, leaflet
-from mapping.evidence import EDGE, read_evidence
+from mapping.evidence import EDGE, Evidence, read_evidence
 from shared import address, clicks, months, resources, style, typed, visits, widgets
 from shared.address import set_param, set_taxon
 from shared.words import (
@@ -29,6 +30,8 @@ from shared.words import (
 )
 
 ROWS = 10
+# Of a model that knows weeks: what to expect there this week.
+ROWS_OF_WEEK = 20
 # In the session's state: how many species are listed.
 SHOWN = "explore-rows"
 # How the list may be ordered.
@@ -67,7 +70,7 @@ def draw_controls(view: View, known: list[ModelInfo], model: DualEncoder) -> Non
         typed.place_box(width=340)
         clicks.coordinate_boxes(view.place)
         if model.uses_date:
-            months.month_picker(view.month)
+            months.month_picker(view.month, week=view.week, weekly=knows_weeks(model))
     typed.draw_lookup(view.refused, model, view.beside, view.notices)
     # A container even for nothing: the map below would be built anew if its number changed.
     with st.container():
@@ -127,9 +130,16 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 f"Leaflet is not installed, so a click picks a cell of {deck.PICK_DEGREES}°; type"
                 " the place for more. `make setup` installs Leaflet."
             )
+    draw_records(view, model, evidence)
+
+
+def draw_records(view: View, model: DualEncoder, evidence: Evidence | None) -> None:
+    """Draw the box that chooses a species, and what is known of it here."""
+    shown = reworded("Show on the map where this was recorded", view.info)
+    one_of = f"One {singular(view.info)} here" + (", week by week" if model.uses_date else "")
     with st.container(key="records-box"):
         widgets.species_picker(
-            reworded("Show on the map where this was recorded", view.info),
+            shown if model.support is not None else one_of,
             model.classes,
             view.taxon,
             on_species,
@@ -137,6 +147,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
         )
         if evidence and view.taxon:
             evidence_legend(evidence, species_label(model.classes, view.taxon), view.info)
+        if view.taxon and model.uses_date:
+            year.year_strip(model, view)
         if view.taxon:
             name = escape_markdown(species_label(model.classes, view.taxon))
             widgets.range_link(f"Range map of {name} →", view.taxon, _link(view))
@@ -144,7 +156,8 @@ def draw_map(view: View, model: DualEncoder) -> None:
 
 def _link(view: View) -> dict[str, str]:
     place = address.place_of(*view.place)
-    month = {"month": str(view.month)} if view.month else {}
+    of_week = None if view.week is None else months.month_of(view.week)
+    month = {"month": str(of_week or view.month)} if of_week or view.month else {}
     return {"model": view.info.name, **place, **month}
 
 
@@ -162,7 +175,11 @@ def draw_list(view: View, report: PlaceReport) -> None:
         draw_label_set(report)
     by_lift = view.by_lift and ranked.can_compare(report)
     rows = ranked.rows_of(report, by_lift=by_lift, wanted=view.wanted)
-    shown = st.session_state.setdefault(SHOWN, ROWS)
+    shown = st.session_state.setdefault(SHOWN, ROWS_OF_WEEK if view.week else ROWS)
+    if view.week:
+        said = "this week" if view.week == months.this_week() else "then"
+        first = f"The first {min(shown, len(rows))} of {len(report.results):,}"
+        st.caption(f"{first} at this place {said}, the {months.week_name(view.week)}.")
     draw_order(view, report)
     if not rows:
         st.markdown(f"No name on the list holds “{escape_markdown(view.wanted)}”.")
@@ -251,6 +268,12 @@ def check_taxon(view: View, model: DualEncoder) -> None:
         view.taxon = None
 
 
+def choose_week(view: View, model: DualEncoder) -> None:
+    """Take the present week where the address names no time, for a model that knows weeks."""
+    if knows_weeks(model) and not (view.month or view.week or view.whole_year):
+        view.week = months.this_week()
+
+
 def page() -> None:
     """Draw the page."""
     known = shell.usable_models("Which species are recorded here?")
@@ -261,12 +284,13 @@ def page() -> None:
     shell.title(f"Which {plural(view.info)} are {recorded} here?", view.info)
     model = resources.model(view.info)
     check_taxon(view, model)
+    choose_week(view, model)
     draw_controls(view, known, model)
     left, right = st.container(key="view").columns([11, 9], gap="medium")
     with left:
         draw_map(view, model)
     with right:
-        date = months.date_of(view.month)
+        date = months.date_of(view.month, view.week)
         try:
             report = describe_place(model, *view.place, date=date)
         except CspError as error:  # such as of a model that knows images alone

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from csp_core.errors import BadRecordError
+import torch
+
+from csp_core.errors import BadRecordError, ConfigError
+from csp_core.inference.prior import location_prior
+from csp_core.model import Prior
 
 WEEKS = 48
 
@@ -45,3 +49,34 @@ def week_of(date: float) -> int:
     if not 0 <= date < 1:
         raise BadRecordError(f"The date is {date}; give a part of the year in [0, 1).")
     return int(date * WEEKS) + 1
+
+
+def knows_weeks(model: Prior) -> bool:
+    """Tell whether a model answers about these weeks, all times of one of them alike."""
+    time = getattr(getattr(model, "location", None), "time", None)
+    return getattr(time, "weeks", None) == WEEKS
+
+
+def through_the_year(model: Prior, lon: float, lat: float, taxon: str) -> tuple[float, ...]:
+    """Ask a model about one class at one place, in each week.
+
+    Args:
+        model: A model that uses the date.
+        lon: Longitude in [-180, 180], degrees.
+        lat: Latitude in [-90, 90], degrees.
+        taxon: Name of the class.
+
+    Returns:
+        48 shares, relative scores or probabilities.
+
+    Raises:
+        ConfigError: If the model does not use the date.
+        UnknownNameError: If it does not know the class.
+        BadRecordError: If the place is none.
+    """
+    if not getattr(model, "uses_date", False):
+        raise ConfigError(f"Model {model.name!r} knows no seasons; the date changes nothing.")
+    place = torch.tensor([[lon, lat]], dtype=torch.float32).expand(WEEKS, 2)
+    dates = torch.tensor([week_date(week) for week in range(1, WEEKS + 1)])
+    values = location_prior(model, place, date=dates)[:, model.classes.label(taxon)]
+    return tuple(values.tolist())

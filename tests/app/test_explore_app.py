@@ -1,3 +1,5 @@
+import datetime
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +8,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from csp_core.store import catalog
+from csp_core.errors import ConfigError
+from csp_core.inference import describe_place
+from csp_core.inference.weeks import through_the_year, week_date
+from csp_core.store import catalog, load_model
+from explore import year
+from shared import months
 from tests.toy import save_toy_model
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -402,6 +409,55 @@ def test_classes_that_are_no_species_are_not_called_so(open_app: Open, tmp_path:
     shown = [texts(app), *(one.placeholder for one in app.selectbox)]
     assert "species" not in "\n".join(shown)
     assert not any("*Inventa" in label for label in ranked(app))
+
+
+def test_a_model_of_weeks_opens_with_the_present_one(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_toy_model(tmp_path / "weekly", "weekly", train_steps=150, weeks=True)
+    first = {}
+    for day, week in ((datetime.date(2026, 1, 3), "1st week of Jan"),
+                      (datetime.date(2026, 7, 2), "1st week of Jul")):  # fmt: skip
+        monkeypatch.setattr(months, "today", lambda day=day: day)
+        app = open_app(folder=tmp_path / "weekly")
+        assert not app.exception and not app.error
+        assert app.selectbox(key="month_box").value == f"This week ({week})"
+        assert f"The first 6 of 6 at this place this week, the {week}." in texts(app)
+        first[week] = ranked(app)[0]
+    assert len(set(first.values())) == 2
+    assert "month=7" in range_links(app)[0]
+    app.selectbox(key="month_box").set_value("Jan").run()
+    assert ranked(app)[0] == first["1st week of Jan"] and "at this place" not in texts(app)
+    app.selectbox(key="month_box").set_value("Whole year").run()
+    assert not app.exception and "month=" not in range_links(app)[0]
+    app.selectbox(key="month_box").set_value("This week (1st week of Jul)").run()
+    assert ranked(app)[0] == first["1st week of Jul"]
+    app = open_app(folder=tmp_path / "weekly", week="1")
+    assert app.selectbox(key="month_box").value == "1st week of Jan"
+    assert "at this place then, the 1st week of Jan." in texts(app)
+    app = open_app(folder=tmp_path / "weekly", week="49", month="year")
+    assert "week=49 in the address is no week; give 1 to 48." in texts(app)
+    assert app.selectbox(key="month_box").value == "Whole year"
+
+
+def test_a_species_through_the_year(open_app: Open, tmp_path: Path) -> None:
+    save_toy_model(tmp_path / "weekly", "weekly", train_steps=150, weeks=True)
+    app = open_app(folder=tmp_path / "weekly", taxon="Inventa kenyensis", month="7")
+    shown = "".join(html.proto.body for html in app.get("html"))
+    assert shown.count("csp-now") == 4 and "Kenya Inventor" in shown
+    assert re.search("Highest in the .{3} week of (Jun|Jul) ", shown)
+    model = load_model(tmp_path / "weekly" / "weekly")
+    values = through_the_year(model, 36.8, -1.3, "Inventa kenyensis")
+    july = describe_place(model, 36.8, -1.3, date=week_date(27)).results
+    assert values[26] == pytest.approx(next(r.value for r in july if r.taxon.endswith("kenyensis")))
+    assert len(values) == 48 and values.index(max(values)) in range(18, 32)
+    assert year.in_words((0.0,) * 48, "share") == "Nothing is expected in any week."
+    assert year.in_words((0.5,) * 48, "relative") == "About alike all the year: score 0.50."
+
+
+def test_a_model_without_seasons_has_no_year() -> None:
+    with pytest.raises(ConfigError, match="knows no seasons"):
+        through_the_year(load_model("birds"), 0.0, 0.0, "Alauda arvensis")
 
 
 def test_a_model_without_seasons_shows_no_months(open_app: Open) -> None:
