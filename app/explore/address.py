@@ -13,6 +13,7 @@ from shared.address import (
     CENTRE,
     WHOLE_YEAR,
     full_address,
+    opens_with,
     place_of,
     read_model,
     read_month,
@@ -98,7 +99,7 @@ def read_view(known: list[ModelInfo]) -> View:
     problems: list[str] = []
     notices: list[str] = []
     beside: list[str] = []
-    info = read_model("model", known, problems)
+    info = read_model("model", known, problems, opens_with(known))
     start = start_of(info)
     instead = f"; showing {start.name} instead"
     lon = read_number("lon", start.lon, beside, instead)

@@ -8,6 +8,7 @@ widget drops a value that it cannot use without a word.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
@@ -24,6 +25,8 @@ MAX_ZOOM, CLOSEST = 12, 18
 DECIMALS, FINE_DECIMALS = 4, 6
 # In the address: where a map looks, as its page in the browser writes it.
 CENTRE = "centre"
+# The model whose answers reach furthest.
+OPENS_WITH = "world_birds"
 # What ``month`` says where no month is meant, for models that open with the present week.
 WHOLE_YEAR = "year"
 
@@ -174,8 +177,21 @@ def model_of_places(known: list[ModelInfo]) -> ModelInfo:
     Returns:
         The model.
     """
+    return usable(known).get(visits.shared_now().get("model", ""), opens_with(known))
+
+
+def opens_with(known: list[ModelInfo]) -> ModelInfo:
+    """Give the model that the Explore page opens with where nobody has chosen one.
+
+    Args:
+        known: All models, of which at least one is usable.
+
+    Returns:
+        The one that ``CSP_OPENS_WITH`` names, if it is usable; else ``world_birds`` or the first.
+    """
     choice = usable(known)
-    return choice.get(visits.shared_now().get("model", ""), next(iter(choice.values())))
+    named = choice.get(os.environ.get("CSP_OPENS_WITH") or OPENS_WITH)
+    return named or next(iter(choice.values()))
 
 
 def read_model(

@@ -77,7 +77,7 @@ def running_server(
         server = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CSP_OPENS_WITH": "birds"} | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
