@@ -193,8 +193,7 @@ def _say(report: Any, loaded: Any, dated: bool, hour: str | None, *, named: str)
     from csp_core.inference import VALUE_MEANING, set_meaning
 
     heading = {"share": "share", "probability": "probability"}.get(report.kind, "score")
-    # Without counts of its records nobody knows where a model extrapolates.
-    hidden = report.extrapolates and loaded.support is not None
+    hidden = report.extrapolates
     of_sets = report.kind == "probability" and not hidden
     marks = ("in set",) if of_sets else ()
     table = Table(
@@ -211,7 +210,7 @@ def _say(report: Any, loaded: Any, dated: bool, hour: str | None, *, named: str)
             Text(line.common_name),
             "–" if hidden else value,
             "–" if hidden or line.lift is None else f"{line.lift:.1f}x",
-            str(line.support) if loaded.support is not None else "–",
+            "–" if line.support is None else str(line.support),
         )
     out.print(table)
     if dated and not loaded.uses_date:

@@ -15,7 +15,7 @@ class BirdNET(PositionEncoding):
 
     The published network is given 48 shifted copies of each of these waves, which are sums of the
     two, so its first layer is one of 4 features. With its own constants the encoding is ``wrap``
-    but for signs. A published file holds the constants in half precision, by which a turn ends 0.09°
+    but for signs. A published file holds its constants in half precision, so that a turn ends 0.2°
     late: they are kept with the weights, so that an imported model is right to its digits.
 
     Source:

@@ -70,7 +70,7 @@ class TimeFeatures(nn.Module):
             )
         if weeks is not None and (hour or not day_of_year or not 2 <= weeks <= MOST_WEEKS):
             raise ConfigError(
-                f"time: weeks is {weeks}; give 2 to {MOST_WEEKS}, with day_of_year and without hour."
+                f"time: weeks is {weeks}; give 2 to {MOST_WEEKS}, with day_of_year and no hour."
             )
         self.day_of_year, self.hour = bool(day_of_year), bool(hour)
         self.harmonics, self.missing_rate = int(harmonics), float(missing_rate)

@@ -114,7 +114,7 @@ def test_by_command(published, tmp_path):
     place = ["predict", folder, "--lon", "16.4", "--lat", "48.2"]
     winter = json.loads(run(app, [*place, "--week", "2", "--json"]).stdout)
     dated = json.loads(run(app, [*place, "--date", "2025-01-10", "--json"]).stdout)
-    assert winter["results"] == dated["results"] and winter["support"]["level"] == "none"
+    assert winter["results"] == dated["results"] and winter["support"]["level"] == "unknown"
     assert "Support: not known" in run(app, place).stdout
     for wrong, said in (
         (["--week", "0"], "There is no week 0; give 1 to 48"),
