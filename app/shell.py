@@ -71,9 +71,7 @@ def greet(page: str, info: ModelInfo | None) -> None:
     label = f"Next: {following.title if following else 'About'} →"
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="welcome"):
         # On a phone the rest goes below the sentences.
-        says, own = stops[page].says, info is not None and info.introduction.record
-        says = stops[page].of_records or says if own else says
-        st.markdown(reworded(says, info), width=620)
+        st.markdown(reworded(stops[page].said_of(info), info), width=620)
         st.page_link(path, label=label)
         st.button(
             "Close", key="welcome-close", type="tertiary", on_click=greeted.close, args=(page,)

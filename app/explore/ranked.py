@@ -106,7 +106,7 @@ def ranked_list(
         with ranked.container(gap=None, key=f"row-{place}"):
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
                 st.button(
-                    _row_label(row, chosen, taxa),
+                    _row_label(row, chosen, taxa, "on the map" if info.keeps_counts else "chosen"),
                     key=f"pick-{place}",
                     type="tertiary",
                     width="stretch",
@@ -128,12 +128,12 @@ def ranked_list(
         st.caption(f"{bar}Open a line for its numbers.")
 
 
-def _row_label(row: Row, chosen: str | None, taxa: bool) -> str:
+def _row_label(row: Row, chosen: str | None, taxa: bool, picked: str) -> str:
     common, taxon = map(escape_markdown, (row.ranked.common_name, row.ranked.taxon))
     names = [f"**{common}**"] if common else []
     if taxa or not common:
         names.append(f"*{taxon}*" if taxa else taxon)
-    mark = " – on the map" if row.ranked.taxon == chosen else ""
+    mark = f" – {picked}" if row.ranked.taxon == chosen else ""
     return f"{row.number}\\. {' '.join(names)}{mark}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from csp_core.store import ModelInfo
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -16,6 +18,7 @@ class Stop:
         says: Three sentences for the first visit.
         of_records: The same for a model whose records are no recordings, where that differs by more
             than their name.
+        of_none: The same for a model that came without counts of its records.
     """
 
     path: str
@@ -23,6 +26,15 @@ class Stop:
     invites: str
     says: str
     of_records: str = ""
+    of_none: str = ""
+
+    def said_of(self, info: ModelInfo | None) -> str:
+        """Give the sentences for a model; the usual ones without one."""
+        if info is None:
+            return self.says
+        if self.of_none and not info.keeps_counts:
+            return self.of_none
+        return self.of_records or self.says if info.introduction.record else self.says
 
 
 # In the order of the tour, by the name in the address.
@@ -35,6 +47,9 @@ TOUR = {
         " recordings that people made, not on a survey. Open a line of the list for its numbers.",
         "Click the map or type a place, and the list says what is likely there. It rests on the"
         " recordings near that place, which are counted. Open a line of the list for its numbers.",
+        "Click the map or type a place, and the list says what to expect there. The model came"
+        " without counts of recordings, so nobody can say what its scores rest on. Choose a name to"
+        " see more of it here.",
     ),
     "range-map": Stop(
         "views/range_map.py",
@@ -42,6 +57,9 @@ TOUR = {
         "Pick one of them: where on Earth is it recorded?",
         "Pick a name, and the map shows where on Earth it is recorded. Hatched parts have too few"
         " recordings to say. A second name beside it compares the two.",
+        of_none="Pick a name, and the map shows where on Earth it is recorded. The model came"
+        " without counts of recordings, so no part is hatched. A second name beside it compares the"
+        " two.",
     ),
     "photo": Stop(
         "views/photo.py",

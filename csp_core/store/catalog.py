@@ -41,6 +41,7 @@ class ModelInfo:
         sees_pixels: Whether it tells the class of each pixel of a picture.
         compares: Which of ``image``, ``location`` and ``text`` it compares with each other.
         reads_text: Whether it compares words with pictures or places.
+        keeps_counts: Whether it counts the records that it learned from, by cell.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ModelInfo:
     sees_pixels: bool = False
     compares: tuple[str, ...] = ()
     reads_text: bool = False
+    keeps_counts: bool = True
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -183,6 +185,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
             contents.heads, [one for one in TOWERS if contents.config.get(one)]
         ),
         reads_text=contents.config.get("text") is not None,
+        keeps_counts=(folder / "support.safetensors").is_file(),
     )
 
 

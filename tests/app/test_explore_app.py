@@ -443,6 +443,8 @@ def test_a_model_of_weeks_opens_with_the_present_one(
 def test_a_species_through_the_year(open_app: Open, tmp_path: Path) -> None:
     save_toy_model(tmp_path / "weekly", "weekly", train_steps=150, weeks=True)
     app = open_app(folder=tmp_path / "weekly", taxon="Inventa kenyensis", month="7")
+    assert "came without counts" in texts(app) and "which are counted" not in texts(app)
+    assert "– chosen" in "".join(ranked(app)) and "on the map" not in "".join(ranked(app))
     shown = "".join(html.proto.body for html in app.get("html"))
     assert shown.count("csp-now") == 4 and "Kenya Inventor" in shown
     assert re.search("Highest in the .{3} week of (Jun|Jul) ", shown)
