@@ -17,18 +17,21 @@ if TYPE_CHECKING:
         text_files,
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
+    from csp_core.store.export import Exported, export_model
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
     from csp_core.store.introduction import Example, Introduction, check_introduction
     from csp_core.store.kept import keep_run, kept_runs, let_go_run
 
 _HOMES = {
     "Example": "csp_core.store.introduction",
+    "Exported": "csp_core.store.export",
     "FORMAT": "csp_core.store.folder",
     "Introduction": "csp_core.store.introduction",
     "ModelInfo": "csp_core.store.catalog",
     "check_introduction": "csp_core.store.introduction",
     "class_names": "csp_core.store.catalog",
     "entries": "csp_core.store.folder",
+    "export_model": "csp_core.store.export",
     "find_model": "csp_core.store.catalog",
     "halve": "csp_core.store.checkpoint",
     "keep_run": "csp_core.store.kept",
@@ -48,11 +51,13 @@ _HOMES = {
 __all__ = [
     "FORMAT",
     "Example",
+    "Exported",
     "Introduction",
     "ModelInfo",
     "check_introduction",
     "class_names",
     "entries",
+    "export_model",
     "find_model",
     "halve",
     "keep_run",
