@@ -42,3 +42,34 @@ def export_file(
         f" places over the sphere, the poles and ±180° among them, in batches of"
         f" {', '.join(map(str, told.batches))}."
     )
+
+
+@app.command()
+def share(
+    model: ModelArgument,
+    target: Annotated[
+        str, typer.Argument(metavar="NAME", help="hf:OWNER/NAME, with @BRANCH for another branch.")
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="If it is made now, only its owner sees it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a model to the Hugging Face hub, where `hf:OWNER/NAME` loads it.
+
+    Only the files of the model are sent, in one commit: no records, and nothing else of its folder.
+    """
+    from csp_core.store import share_model
+
+    told = share_model(model, target, private=private)
+    if as_json:
+        print_json(asdict(told))
+        return
+    out.print(
+        f"Sent {', '.join(told.files)}, {told.num_bytes / 1e6:.1f} MB, as {told.name}:"
+        f" {told.address}, revision {told.commit[:12]}."
+    )
+    if told.left:
+        out.print(f"Not sent: {', '.join(told.left)}.")
+    if told.license == "unknown":
+        out.print("Mind: its card states no licence, so nobody may use it; say one in README.md.")

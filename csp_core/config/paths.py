@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from csp_core.store.hub.names import is_hub_name
+
 
 @dataclass(frozen=True)
 class PathKey:
@@ -35,6 +37,8 @@ class PathKey:
         Returns:
             The path, or None if it names none.
         """
+        if is_hub_name(value):
+            return None
         beside = folder / value
         named = self.always or beside.exists() or (self.by_slash and "/" in value)
         named = named or (bool(self.by_ending) and value.lower().endswith(self.by_ending))

@@ -76,14 +76,24 @@ class Exported:
     num_bytes: int
 
 
-class _Answer(nn.Module):
-    """What the file computes: the calibrated prior, or the embedding, with times by position."""
+class Answer(nn.Module):
+    """What the file computes: the calibrated prior, or the embedding, with times by position.
+
+    Args:
+        model: The model.
+        kind: ``share``, ``relative``, ``probability`` or ``embedding``.
+    """
 
     def __init__(self, model: DualEncoder, kind: str) -> None:
         super().__init__()
         self.model, self.kind = model, kind
         used = {"lonlat": True, "date": model.uses_date, "hour": model.uses_hour}
         self.inputs = tuple(name for name, uses in used.items() if uses)
+
+    @property
+    def output(self) -> str:
+        """Name of what the file gives."""
+        return NAMES.get(self.kind, self.kind)
 
     def forward(self, *given: Tensor) -> Tensor:
         """Answer about ``(N, 2)`` degrees and ``(N,)`` times: ``(N, K)`` or ``(N, dim)``."""
@@ -93,7 +103,14 @@ class _Answer(nn.Module):
         return logits.softmax(dim=1) if self.kind == "share" else logits.sigmoid()
 
     def ours(self, *given: Tensor) -> Tensor:
-        """Answer as the model does when it is asked."""
+        """Answer as the model does when it is asked.
+
+        Args:
+            *given: ``(N, 2)`` degrees, and ``(N,)`` times as of ``inputs``.
+
+        Returns:
+            ``(N, K)`` or ``(N, dim)``.
+        """
         if self.kind != "embedding":
             return self.model.prior(**self._named(given))
         with evaluating(self.model):
@@ -132,9 +149,9 @@ def export_model(
         raise ConfigError(f"{output} has another ending; give a name that ends in .onnx.")
     check_writable(output)
     model = load_model(name_or_path)
-    front = read_front(find_model(name_or_path))[0]
-    answer = _Answer(model, _kind(model, embedding))
-    content = _with_metadata(_traced(answer), answer, front)
+    content, answer = to_onnx(
+        model, front=read_front(find_model(name_or_path))[0], embedding=embedding
+    )
     given = _places(len(answer.inputs))
     sizes = (*BATCHES, len(given[0]))
     difference, width = compare(content, answer, given, sizes)
@@ -150,7 +167,7 @@ def export_model(
         model=model.name,
         kind=answer.kind,
         inputs=answer.inputs,
-        output=NAMES.get(answer.kind, answer.kind),
+        output=answer.output,
         width=width,
         places=len(given[0]),
         batches=sizes,
@@ -159,8 +176,28 @@ def export_model(
     )
 
 
+def to_onnx(
+    model: DualEncoder, *, front: Mapping[str, Any] | None = None, embedding: bool = False
+) -> tuple[bytes, Answer]:
+    """Make the content of an ONNX file of what a model says of places, unchecked.
+
+    Args:
+        model: The model, in evaluation mode.
+        front: What its card says in its front matter: title, summary and licence.
+        embedding: Whether to give the embedding of a place though the model has classes.
+
+    Returns:
+        The content, and what it computes.
+
+    Raises:
+        CheckpointError: If the model knows nothing of places, or cannot be exported.
+    """
+    answer = Answer(model, _kind(model, embedding)).eval()
+    return _with_metadata(_traced(answer), answer, front or {}), answer
+
+
 def compare(
-    content: bytes, answer: _Answer, given: tuple[Tensor, ...], sizes: tuple[int, ...]
+    content: bytes, answer: Answer, given: tuple[Tensor, ...], sizes: tuple[int, ...]
 ) -> tuple[float, int]:
     """Compare the answers of an ONNX file with the model's.
 
@@ -181,6 +218,8 @@ def compare(
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     ours, worst = answer.ours(*given), 0.0
+    if not ours.isfinite().all():
+        return float("inf"), ours.shape[1]
     scale = max(1.0, float(ours.abs().max()))
     for size in sizes:
         batch = {name: part[:size].numpy() for name, part in zip(answer.inputs, given, strict=True)}
@@ -202,11 +241,10 @@ def _kind(model: DualEncoder, embedding: bool) -> str:
     return model.prior_kind if has_classes and not embedding else "embedding"
 
 
-def _traced(answer: _Answer) -> bytes:
+def _traced(answer: Answer) -> bytes:
     example = [part[:3] for part in _places(len(answer.inputs))]
-    output = NAMES.get(answer.kind, answer.kind)
     try:
-        return trace(answer.eval(), example, inputs=answer.inputs, output=output, rows="places")
+        return trace(answer, example, inputs=answer.inputs, output=answer.output, rows="places")
     except (RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
@@ -230,12 +268,12 @@ def _places(count: int, seed: int = 0) -> tuple[Tensor, ...]:
     return (lonlat, *times)
 
 
-def _with_metadata(content: bytes, answer: _Answer, front: Mapping[str, Any]) -> bytes:
+def _with_metadata(content: bytes, answer: Answer, front: Mapping[str, Any]) -> bytes:
     """Say in the file what it is, in words and for programs."""
     import onnx
 
     graph = onnx.load_from_string(content)
-    model, output = answer.model, NAMES.get(answer.kind, answer.kind)
+    model = answer.model
     graph.producer_name, graph.producer_version = "csp_core", csp_core.__version__
     told = {
         "model": model.name,
@@ -244,7 +282,7 @@ def _with_metadata(content: bytes, answer: _Answer, front: Mapping[str, Any]) ->
         "license": str(front.get("license") or "unstated"),
         "kind": answer.kind,
         "inputs": json.dumps({name: INPUTS[name] for name in answer.inputs}),
-        "outputs": json.dumps({output: OUTPUTS[answer.kind]}),
+        "outputs": json.dumps({answer.output: OUTPUTS[answer.kind]}),
     }
     if answer.kind != "embedding":
         told["classes"] = json.dumps(list(model.classes.names), ensure_ascii=False)

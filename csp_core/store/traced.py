@@ -88,7 +88,7 @@ def trace(
         torch.onnx.export(
             module,
             tuple(example),
-            stream,
+            stream,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             input_names=list(inputs),
