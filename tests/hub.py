@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
 TOKEN = "hf_of_a_test"
 # Files that a hub keeps apart from git.
 LARGE = (".safetensors", ".bin")
@@ -115,6 +117,8 @@ class Handler(BaseHTTPRequestHandler):
                 headers = {"Content-Type": "application/json"}
         except Refused as error:
             status, content = error.status, json.dumps({"error": error.message}).encode()
+            if status == 409:
+                content = json.dumps({"url": f"{self.hub.address}/{error.message}"}).encode()
             headers = {"X-Error-Code": error.code, "X-Error-Message": error.message}
         # Clients keep connections, which would outlive the server.
         self.close_connection = True
@@ -187,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
     def _create(self, given: dict[str, Any]) -> dict[str, str]:
         name = f"{given['organization']}/{given['name']}"
         if name in self.hub.repositories:
-            raise Refused(409, "", "You already created this model repo")
+            raise Refused(409, "", name)
         self.hub.add(name, {".gitattributes": b"*.safetensors filter=lfs\n"})
         self.hub.repositories[name].private = given.get("visibility") == "private"
         return {"url": f"{self.hub.address}/{name}"}
@@ -261,3 +265,20 @@ def serving() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Run a hub that ``hf:`` names, with a token for it and nothing asked before."""
+    from huggingface_hub import constants
+
+    from csp_core.store.hub import fetch
+
+    # Large files go the way that a plain server can answer.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/nowhere/token")
+    monkeypatch.setattr(fetch, "_asked", {})
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with serving() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        yield hub

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Seconds to wait for an answer.
 PATIENCE = 10.0
+# What is wrong with the files of this machine rather than with the connection.
+OF_FILES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT}
 LOG_IN = "`hf auth login` keeps one, or HF_TOKEN holds it"
 
 
@@ -65,24 +68,39 @@ def told(name: HubName, api: HfApi, *, writes: bool = False) -> Iterator[None]:
     try:
         with _bars_on_terminals():
             yield
-    except errors.LocalTokenNotFoundError as error:
-        raise CheckpointError(f"{name} needs a token: {LOG_IN}.") from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise UnreachableError(_unreachable(name, api, error.__cause__ or error)) from error
-    except errors.HfHubHTTPError as error:
-        raise CheckpointError(_refused(error, name, api, writes)) from error
-    # Those of the connection itself; which library makes it changes with the client's version.
+    # Those of the connection are of a library that changes with the client's version.
     except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # a file of this machine
-        raise UnreachableError(_unreachable(name, api, error)) from error
+        raise _told(error, name, api, writes) from error
+    except RuntimeError as error:  # what a thread that sends a large file ends with
+        raise _told(error.__cause__ or error, name, api, writes) from error
     # An answer that is no hub's, or a card that the hub does not take.
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise CheckpointError(
-            f"{api.endpoint} and this program did not understand each other about {name}"
-            f" ({reason}); HF_ENDPOINT must name a hub."
-        ) from error
+        raise _strange(error, name, api) from error
+
+
+def _told(error: BaseException, name: HubName, api: HfApi, writes: bool) -> BaseException:
+    """Give what to raise instead of what the client raised."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalTokenNotFoundError):
+        return CheckpointError(f"{name} needs a token: {LOG_IN}.")
+    if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
+        return UnreachableError(_unreachable(name, api, error.__cause__ or error))
+    if isinstance(error, errors.HfHubHTTPError):
+        return CheckpointError(_refused(error, name, api, writes))
+    if isinstance(error, OSError) and error.errno in OF_FILES:
+        return error
+    if isinstance(error, (errors.HTTPError, OSError)):  # type: ignore[attr-defined]
+        return UnreachableError(_unreachable(name, api, error))
+    return _strange(error, name, api)
+
+
+def _strange(error: BaseException, name: HubName, api: HfApi) -> CheckpointError:
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return CheckpointError(
+        f"{api.endpoint} and this program did not understand each other about {name} ({reason});"
+        " HF_ENDPOINT must name a hub."
+    )
 
 
 @contextlib.contextmanager
@@ -90,7 +108,7 @@ def _bars_on_terminals() -> Iterator[None]:
     """Let the client draw its progress bars where somebody sees them, and nowhere else."""
     from huggingface_hub import utils
 
-    if sys.stderr.isatty() or utils.are_progress_bars_disabled():
+    if sys.stderr.isatty() or utils.are_progress_bars_disabled():  # type: ignore[attr-defined]
         yield
         return
     utils.disable_progress_bars()  # type: ignore[attr-defined]

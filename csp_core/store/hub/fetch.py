@@ -61,10 +61,16 @@ def fetch_model(name: str | Path) -> Path:
         _asked[_key(model)] = time.monotonic()
         return kept
     folder = copy_of(model, commit)
-    if not (folder / "config.json").is_file():
-        _check_files(model, sizes)
-        _download(model, api, commit, sorted(sizes.keys() & KNOWN.keys()), folder)
-    keep_revision(model, commit)
+    try:
+        if not (folder / "config.json").is_file():
+            _check_files(model, sizes)
+            _download(model, api, commit, sorted(sizes.keys() & KNOWN.keys()), folder)
+        keep_revision(model, commit)
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write the copy of {model} to {folder} ({error.strerror or error}); CSP_CACHE"
+            " names another folder for copies."
+        ) from error
     _asked[_key(model)] = time.monotonic()
     return folder
 
