@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         summary=_line(front.get("summary") or ""),
         kind=contents.config["prior_kind"],
         num_classes=contents.config["num_classes"],
-        license=_line(front.get("license") or "unstated"),
+        license=_line(_license(front) or "unstated"),
         sees_images="image" in contents.heads.classifiers,
         knows_places=contents.config.get("location") is not None,
         maps_pixels=contents.heads.pixels,
@@ -192,6 +192,12 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         ),
         reads_text=contents.config.get("text") is not None,
     )
+
+
+def _license(front: Mapping[str, Any]) -> Any:
+    """Read the licence of a card; one that the hub does not know has its name beside it."""
+    stated = front.get("license")
+    return front.get("license_name") or stated if stated == "other" else stated
 
 
 def _line(value: Any, most: int = MOST_LINE) -> str:

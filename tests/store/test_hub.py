@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from csp_core.config.limits import check_limits
 from csp_core.config.paths import PATHS
 from csp_core.errors import CheckpointError, ConfigError, CspError
 from csp_core.inference import location_prior
@@ -23,6 +24,7 @@ from csp_core.store import (
     list_models,
     load_model,
     read_card,
+    read_model_config,
     share_model,
 )
 from csp_core.store.hub import fetch
@@ -30,6 +32,8 @@ from csp_core.store.hub.card import hub_card
 from csp_core.store.hub.client import UnreachableError
 from csp_core.store.hub.copies import home
 from csp_core.store.hub.names import KNOWN, parse_hub_name
+from csp_core.training import train
+from tests import small
 from tests.hub import Hub, at_hand
 
 # The hub's client sends large files in a way that its own library calls out of date.
@@ -387,6 +391,29 @@ def test_cards_as_the_hub_reads_them(own, stated, read):
     assert values["title"] == "Eins: zwei" and card.text.strip() == "# Vögel\n\nText."
     (own / "README.md").unlink()
     assert ModelCard(hub_card(own)[0]).data.license == "unknown"
+
+
+def test_a_licence_that_the_hub_does_not_know_keeps_its_name(hub, own):
+    (own / "README.md").write_text("---\nlicense: My Own 1.0\n---\n\nText.\n")
+    assert share_model(own, "hf:me/birds").license == "my-own-1.0"
+    load_model("hf:me/birds")
+    assert list_models()[-1].license == "my-own-1.0"
+
+
+def test_where_data_may_lie_in_some_folders_alone(records_csv, tmp_path, monkeypatch):
+    config = small.config(records_csv, model={"init_from": "hf:me/birds"})
+    check_limits(config)
+    monkeypatch.setenv("CSP_DATA_ROOT", str(records_csv.parent))
+    with pytest.raises(ConfigError, match=r"model\.init_from is 'hf:me/birds', which would be"):
+        check_limits(config)
+
+
+def test_a_run_begins_from_a_model_of_the_hub(hub, model_dir, records_csv, tmp_path):
+    put(hub, model_dir)
+    config = small.config(records_csv, training={"epochs": 1}, model={"init_from": "hf:me/birds"})
+    train(config, run_dir=tmp_path / "run")
+    kept = read_model_config(tmp_path / "run" / "model")["provenance"]["config"]
+    assert kept["model"]["init_from"] == "hf:me/birds"
 
 
 def test_names_in_configurations_are_no_paths(tmp_path):
