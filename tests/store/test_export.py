@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -207,3 +209,15 @@ def test_a_file_that_is_there_is_replaced_whole(tmp_path):
 def test_a_trained_model(model_dir, tmp_path):
     told = export_model(model_dir, tmp_path / "out.onnx")
     assert told.width == len(small.NAMES) and told.kind == "share"
+
+
+def test_what_the_manual_tells_to_type(tmp_path, monkeypatch, capsys):
+    manual = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    block = next(part for part in re.findall(r"```python\n(.*?)```", manual, flags=re.DOTALL))
+    export_model("birds", tmp_path / "birds.onnx")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/export.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    model = load_model("birds")
+    best = location_prior(model, torch.tensor([[36.8, -1.3]]))[0].argsort(descending=True)[:5]
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [model.classes.names[k] for k in best]

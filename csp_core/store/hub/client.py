@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import csp_core
@@ -51,13 +52,14 @@ def has_token() -> bool:
 
 
 @contextlib.contextmanager
-def told(name: HubName, api: HfApi, *, writes: bool = False) -> Iterator[None]:
+def told(name: HubName, api: HfApi, *, writes: bool = False, bars: bool = False) -> Iterator[None]:
     """Turn what the hub's client raises into one sentence.
 
     Args:
         name: What was asked for.
         api: The client.
         writes: Whether something is written there.
+        bars: Whether the client may draw its progress bars, on a terminal.
 
     Raises:
         UnreachableError: If there is no connection.
@@ -66,7 +68,7 @@ def told(name: HubName, api: HfApi, *, writes: bool = False) -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
-        with _bars_on_terminals():
+        with _bars_on_terminals() if bars else _no_bars():
             yield
     # Those of the connection are of a library that changes with the client's version.
     except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
@@ -103,12 +105,16 @@ def _strange(error: BaseException, name: HubName, api: HfApi) -> CheckpointError
     )
 
 
+def _bars_on_terminals() -> AbstractContextManager[None]:
+    """Let the client draw its progress bars where somebody sees them."""
+    return contextlib.nullcontext() if sys.stderr.isatty() else _no_bars()
+
+
 @contextlib.contextmanager
-def _bars_on_terminals() -> Iterator[None]:
-    """Let the client draw its progress bars where somebody sees them, and nowhere else."""
+def _no_bars() -> Iterator[None]:
     from huggingface_hub import utils
 
-    if sys.stderr.isatty() or utils.are_progress_bars_disabled():  # type: ignore[attr-defined]
+    if utils.are_progress_bars_disabled():  # type: ignore[attr-defined]
         yield
         return
     utils.disable_progress_bars()  # type: ignore[attr-defined]

@@ -168,7 +168,8 @@ def _clear(folder: Path) -> None:
 
 
 def _fetch(model: HubName, api: HfApi, commit: str, file: str, folder: Path) -> None:
-    with told(model, api):
+    # Of the small files a bar each would be noise.
+    with told(model, api, bars=file == "model.safetensors"):
         api.hf_hub_download(
             model.repository, file, revision=commit, local_dir=folder, etag_timeout=PATIENCE
         )

@@ -132,7 +132,7 @@ def _commit(
         *(CommitOperationDelete(path_in_repo=name) for name in old),
         *(CommitOperationAdd(path_in_repo=n, path_or_fileobj=c) for n, c in contents.items()),
     ]
-    with told(model, api, writes=True):
+    with told(model, api, writes=True, bars=True):
         done = api.create_commit(
             model.repository,
             steps,
