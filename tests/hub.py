@@ -54,6 +54,8 @@ class Hub:
     # Sizes that it claims instead of the true ones, by file.
     claims: dict[str, int] = field(default_factory=dict)
     may_write: bool = True
+    # What it answers to everything while it is down.
+    down: int = 0
 
     def add(self, name: str, files: dict[str, bytes]) -> Repository:
         """Make a repository with a first commit."""
@@ -141,6 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         return found
 
     def _route(self, method: str, path: str, body: bytes) -> Any:
+        if self.hub.down:
+            raise Refused(self.hub.down, "", "down")
         if method in ("GET", "HEAD"):
             if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
                 return self._info(found[1], found[2] or "main")

@@ -210,24 +210,43 @@ def compare(
     Returns:
         The largest difference, as a part of the largest number of ours where that is above 1; and
         how wide an answer is.
-    """
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    Raises:
+        CheckpointError: If ONNX Runtime cannot run the file.
+    """
     ours, worst = answer.ours(*given), 0.0
     if not ours.isfinite().all():
         return float("inf"), ours.shape[1]
     scale = max(1.0, float(ours.abs().max()))
-    for size in sizes:
-        batch = {name: part[:size].numpy() for name, part in zip(answer.inputs, given, strict=True)}
-        theirs = torch.from_numpy(session.run(None, batch)[0])
+    for size, theirs in zip(sizes, _answers(content, answer, given, sizes), strict=True):
         if theirs.shape != ours[:size].shape or not theirs.isfinite().all():
             return float("inf"), ours.shape[1]
         worst = max(worst, float((theirs - ours[:size]).abs().max()) / scale)
     return worst, ours.shape[1]
+
+
+def _answers(
+    content: bytes, answer: Answer, given: tuple[Tensor, ...], sizes: tuple[int, ...]
+) -> list[Tensor]:
+    """Have ONNX Runtime answer batches of the first so many places."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4
+    batches = [
+        {name: part[:size].numpy() for name, part in zip(answer.inputs, given, strict=True)}
+        for size in sizes
+    ]
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return [torch.from_numpy(session.run(None, batch)[0]) for batch in batches]
+    except Exception as error:  # its errors have no base of their own
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"ONNX Runtime cannot run what torch made of model {answer.model.name!r} ({reason});"
+            " nothing was written."
+        ) from error
 
 
 def _kind(model: DualEncoder, embedding: bool) -> str:

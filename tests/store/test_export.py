@@ -162,6 +162,13 @@ def test_answers_that_are_no_numbers_or_of_another_shape_differ():
     assert not compare(content, answer, _places(1), (2,))[0] <= TOLERANCE
 
 
+def test_a_file_that_cannot_be_run_is_told():
+    model = DualEncoder(None, encoder("xyz", None), dim=6, classes=("a", "b")).eval()
+    content, answer = to_onnx(model)
+    with pytest.raises(CheckpointError, match="ONNX Runtime cannot run what torch made of model"):
+        compare(content[:-40], answer, _places(1), (2,))
+
+
 class Solved(nn.Module):
     """An encoding of a user's own, of an operator that ONNX has no word for."""
 

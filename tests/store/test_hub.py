@@ -178,6 +178,16 @@ def test_without_a_connection_the_copy_answers_and_says_so(hub, model_dir, monke
     )
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hub_that_is_down_is_one_that_cannot_be_reached(hub, model_dir, caplog, status):
+    put(hub, model_dir)
+    kept = fetch_model("hf:me/birds")
+    again()
+    hub.down = status
+    assert fetch_model("hf:me/birds") == kept
+    assert "cannot be reached" in caplog.text and "answers (revision" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["hf:me/other", "hf:me/birds@v2"])
 def test_without_a_connection_or_a_copy(hub, model_dir, monkeypatch, name):
     put(hub, model_dir)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Seconds to wait for an answer.
 PATIENCE = 10.0
+# Answers of a hub that is down, or that was asked too often.
+BUSY = (429, 500, 502, 503, 504)
 # What is wrong with the files of this machine rather than with the connection.
 OF_FILES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT}
 LOG_IN = "`hf auth login` keeps one, or HF_TOKEN holds it"
@@ -89,6 +91,8 @@ def _told(error: BaseException, name: HubName, api: HfApi, writes: bool) -> Base
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
         return UnreachableError(_unreachable(name, api, error.__cause__ or error))
     if isinstance(error, errors.HfHubHTTPError):
+        if _status(error) in BUSY:
+            return UnreachableError(_unreachable(name, api, error))
         return CheckpointError(_refused(error, name, api, writes))
     if isinstance(error, OSError) and error.errno in OF_FILES:
         return error
@@ -133,11 +137,15 @@ def _unreachable(name: HubName, api: HfApi, error: BaseException) -> str:
     return f"{name} is on the hub, and {api.endpoint} cannot be reached ({reason})."
 
 
+def _status(error: Any) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
 def _refused(error: Any, name: HubName, api: HfApi, writes: bool) -> str:
     """Say what the hub answered to a request that it did not grant."""
     from huggingface_hub import errors
 
-    status = getattr(getattr(error, "response", None), "status_code", "an error")
+    status = _status(error) or "an error"
     if isinstance(error, errors.GatedRepoError):
         return f"{name} is open to those who accepted its terms on {api.endpoint}; then {LOG_IN}."
     if isinstance(error, errors.RevisionNotFoundError):
