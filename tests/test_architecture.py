@@ -75,6 +75,7 @@ CONFINED = {
         *("raster.geotiff", "raster.polygons", "raster.scenes.files", "raster.scenes.outlines"),
         "inference.clusters.geotiff",
     },
+    "huggingface_hub": {"store.hub.client", "store.hub.fetch", "store.hub.share"},
     "tokenizers": {"text.vocabulary"},
     "open_clip": {"text.open_clip"},
     "lightly": set(),

@@ -33,6 +33,7 @@ def downloads(report: PlaceReport, info: ModelInfo, place: str, link: str) -> No
         link: Address of the view.
     """
     stem = f"{info.name}_{report.lat:g}_{report.lon:g}"
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Download CSV",

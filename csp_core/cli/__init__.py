@@ -11,6 +11,7 @@ from csp_core.cli import (  # noqa: F401
     captions,
     clusters,
     data,
+    export,
     importing,
     maps,
     models,

@@ -101,12 +101,13 @@ def _write_series(name: str, output: Path, count: int, seed: int, *, as_json: bo
     from csp_core.raster import read_credit
     from csp_core.runs.jobs import find_run
     from csp_core.store import find_model, list_models
+    from csp_core.store.hub import is_hub_name
 
     if output.suffix.lower() != ".csv":
         raise ConfigError(f"A series is written as .csv, and {output.name!r} is none.")
     check_writable(output)
     known = {info.name for info in list_models()}
-    is_model = name in known or Path(name, "config.json").is_file()
+    is_model = name in known or is_hub_name(name) or Path(name, "config.json").is_file()
     run = run_of(find_model(name)) if is_model else find_run(name)
     film = unfold(find_frames(run), count=count, seed=seed)
     # A run that goes on has no model yet, so no licence.

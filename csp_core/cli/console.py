@@ -50,7 +50,9 @@ err = PlainConsole(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run directory or its name.")]
-ModelArgument = Annotated[str, typer.Argument(help="A bundled model, model directory or run.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A bundled model, model directory, run or hf:OWNER/NAME.")
+]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from csp_core.errors import CspError
 from csp_core.files import ASSETS
 from csp_core.model import DualEncoder
-from csp_core.store import list_models, load_model, model_size
+from csp_core.store import ModelInfo, list_models, load_model, model_size
 
 
 def model_rows() -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def diagnose() -> list[dict[str, Any]]:
     rows.append(_leaflet())
     for info in list_models():
         problem = info.problem
-        rows.append(_row(info.name, False, True, problem) if problem else _model_row(info.name))
+        rows.append(_row(info.name, False, True, problem) if problem else _model_row(info))
     return rows
 
 
@@ -77,10 +77,11 @@ def _leaflet() -> dict[str, Any]:
     return _row("leaflet", found, False, says)
 
 
-def _model_row(name: str) -> dict[str, Any]:
+def _model_row(info: ModelInfo) -> dict[str, Any]:
     try:
-        model: DualEncoder = load_model(name)
+        # By its folder: a copy of the hub's is looked at as it is, without asking for a newer one.
+        model: DualEncoder = load_model(info.directory)
     except CspError as error:
-        return _row(name, False, True, str(error))
+        return _row(info.name, False, True, str(error))
     classes = f"{len(model.classes)} classes" if len(model.classes) else "no classes, not ranking"
-    return _row(name, True, True, f"model, {classes}")
+    return _row(info.name, True, True, f"model, {classes}")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from csp_core.config.paths import named_paths
+from csp_core.config.paths import hub_names, named_paths
 from csp_core.config.run import RunConfig, derive_config
 from csp_core.errors import ConfigError
 from csp_core.files import ASSETS
@@ -83,6 +83,11 @@ def _check_paths(config: RunConfig, roots: list[Path]) -> None:
     if named := os.environ.get("CSP_MODELS"):
         own.append(Path(named).resolve())
     tree = config.model_dump(mode="json")
+    for key, name in hub_names(tree):
+        raise ConfigError(
+            f"{key} is {name!r}, which would be fetched from the hub, and data may lie in"
+            f" {' or '.join(map(str, roots))} alone: whoever started this can put its folder there."
+        )
     for key, path in named_paths(tree, Path.cwd()):
         allowed = roots + (own if key in ("model.init_from", "teachers.path") else own[:1])
         real = path.resolve()

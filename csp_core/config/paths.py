@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from csp_core.store.hub.names import is_hub_name
+
 
 @dataclass(frozen=True)
 class PathKey:
@@ -35,6 +37,8 @@ class PathKey:
         Returns:
             The path, or None if it names none.
         """
+        if is_hub_name(value):
+            return None
         beside = folder / value
         named = self.always or beside.exists() or (self.by_slash and "/" in value)
         named = named or (bool(self.by_ending) and value.lower().endswith(self.by_ending))
@@ -122,8 +126,23 @@ def shorten(tree: dict[str, Any]) -> dict[str, Any]:
         The tree.
     """
     for holder, name, _ in _found(tree):
-        holder[name] = PurePath(holder[name]).name
+        if not is_hub_name(holder[name]):
+            holder[name] = PurePath(holder[name]).name
     return tree
+
+
+def hub_names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the models of the hub that a configuration names.
+
+    Args:
+        tree: Plain values of sections.
+
+    Yields:
+        The key, as in ``PATHS``, and the name.
+    """
+    for holder, name, key in _found(tree):
+        if not key.always and is_hub_name(holder[name]):
+            yield key.key, holder[name]
 
 
 def _found(tree: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, PathKey]]:

@@ -113,7 +113,7 @@ class Covariates(nn.Module):
         # A place outside of the grid has no value, however near.
         inside = (x >= -0.5) & (x <= columns - 0.5) & (y >= -0.5) & (y <= rows - 0.5)
         left, top = x.floor(), y.floor()
-        total = weights = lonlat.new_zeros(len(self.columns), len(lonlat))
+        total = weights = lonlat.new_zeros(len(self.columns), lonlat.shape[0])
         for down in (0, 1):
             for right in (0, 1):
                 row = (top + down).clamp(0, rows - 1).nan_to_num().long()

@@ -176,7 +176,7 @@ class MultiScaleTokens(nn.Module):
             ``(N, out_dim)`` embeddings, ``(N, M, width)`` tokens behind the last layer norm ([LOC],
             scales, further inputs) and ``(N, M)`` bool, True where there is a token.
         """
-        number = len(features)
+        number = features.shape[0]  # unlike len(), not a constant where it is traced
         content = torch.einsum("nsf,sfw->nsw", self.layout.by_scale(features), self.scale_weight)
         if masked is not None:
             content = self._replaced(content, masked)

@@ -17,18 +17,24 @@ if TYPE_CHECKING:
         text_files,
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
+    from csp_core.store.export import Exported, export_model
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
+    from csp_core.store.hub import Shared, fetch_model, share_model
     from csp_core.store.introduction import Example, Introduction, check_introduction
     from csp_core.store.kept import keep_run, kept_runs, let_go_run
 
 _HOMES = {
     "Example": "csp_core.store.introduction",
+    "Exported": "csp_core.store.export",
     "FORMAT": "csp_core.store.folder",
     "Introduction": "csp_core.store.introduction",
     "ModelInfo": "csp_core.store.catalog",
+    "Shared": "csp_core.store.hub",
     "check_introduction": "csp_core.store.introduction",
     "class_names": "csp_core.store.catalog",
     "entries": "csp_core.store.folder",
+    "export_model": "csp_core.store.export",
+    "fetch_model": "csp_core.store.hub",
     "find_model": "csp_core.store.catalog",
     "halve": "csp_core.store.checkpoint",
     "keep_run": "csp_core.store.kept",
@@ -42,17 +48,22 @@ _HOMES = {
     "read_mapping": "csp_core.store.folder",
     "read_model_config": "csp_core.store.folder",
     "save_model": "csp_core.store.checkpoint",
+    "share_model": "csp_core.store.hub",
     "text_files": "csp_core.store.catalog",
 }
 
 __all__ = [
     "FORMAT",
     "Example",
+    "Exported",
     "Introduction",
     "ModelInfo",
+    "Shared",
     "check_introduction",
     "class_names",
     "entries",
+    "export_model",
+    "fetch_model",
     "find_model",
     "halve",
     "keep_run",
@@ -66,6 +77,7 @@ __all__ = [
     "read_mapping",
     "read_model_config",
     "save_model",
+    "share_model",
     "text_files",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, harmless, printable
 from csp_core.model.compared import TOWERS, compared_sides
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
+from csp_core.store.hub.copies import fetched
+from csp_core.store.hub.fetch import fetch_model
+from csp_core.store.hub.names import is_hub_name
 from csp_core.store.introduction import Introduction, read_introduction
 from csp_core.store.kept import kept_folders
 
@@ -66,15 +69,19 @@ def find_model(name_or_path: str | Path) -> Path:
     """Find a model's directory.
 
     Args:
-        name_or_path: A bundled name, a model directory, or a run directory with a finished model.
+        name_or_path: A bundled name, a model directory, a run directory with a finished model, or
+            ``hf:OWNER/NAME`` of a model on the hub, which is fetched.
 
     Returns:
         The directory that holds ``config.json``.
 
     Raises:
         UnknownNameError: If nothing is there.
-        CheckpointError: If it is a file, or a folder without a model.
+        ConfigError: If it begins with ``hf:`` and is no name of a model on the hub.
+        CheckpointError: If it is a file, or a folder without a model, or cannot be fetched.
     """
+    if is_hub_name(name_or_path):
+        return fetch_model(name_or_path)
     path = Path(name_or_path)
     known = dict(_model_folders())
     if str(name_or_path) in known:
@@ -100,7 +107,7 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def list_models() -> list[ModelInfo]:
-    """List the bundled models, those in the folder that ``CSP_MODELS`` names, and runs kept.
+    """List the bundled models, those in the folder ``CSP_MODELS``, runs kept and copies of the hub.
 
     Returns:
         One entry a model, damaged ones with their problem.
@@ -150,6 +157,7 @@ def _model_folders() -> Iterator[tuple[str, Path]]:
             names |= {folder.name for folder in folders}
     # A run does not take the place of a model of the same name.
     yield from (kept for kept in kept_folders() if kept[0] not in names)
+    yield from fetched()
 
 
 def _says_model(folder: Path) -> bool:
@@ -175,7 +183,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         summary=_line(front.get("summary") or ""),
         kind=contents.config["prior_kind"],
         num_classes=contents.config["num_classes"],
-        license=_line(front.get("license") or "unstated"),
+        license=_line(_license(front) or "unstated"),
         sees_images="image" in contents.heads.classifiers,
         knows_places=contents.config.get("location") is not None,
         maps_pixels=contents.heads.pixels,
@@ -187,6 +195,12 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         reads_text=contents.config.get("text") is not None,
         keeps_counts=(folder / "support.safetensors").is_file(),
     )
+
+
+def _license(front: Mapping[str, Any]) -> Any:
+    """Read the licence of a card; one that the hub does not know has its name beside it."""
+    stated = front.get("license")
+    return front.get("license_name") or stated if stated == "other" else stated
 
 
 def _line(value: Any, most: int = MOST_LINE) -> str:

@@ -155,13 +155,15 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
     """Load a model by its bundled name or its directory.
 
     Args:
-        name_or_path: A name that ``list_models`` lists, a model directory, or a run directory.
+        name_or_path: A name that ``list_models`` lists, a model directory, a run directory, or
+            ``hf:OWNER/NAME``, with ``@REVISION`` for one of its revisions, which is fetched.
 
     Returns:
         The model, in evaluation mode, on the CPU.
 
     Raises:
         UnknownNameError: If it is neither a known name nor a folder.
+        ConfigError: If it begins with ``hf:`` and is no name of a model on the hub.
         CheckpointError: If the folder is damaged, incomplete or of another program.
     """
     folder = find_model(name_or_path)
