@@ -107,7 +107,11 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 "map",
                 [
                     leaflet.evidence_group(evidence, colours),
-                    leaflet.pin_group(view.place, colours, radius_km=LEVEL_RADIUS_KM),
+                    leaflet.pin_group(
+                        view.place,
+                        colours,
+                        radius_km=LEVEL_RADIUS_KM if model.support is not None else None,
+                    ),
                 ],
                 start=start,
                 home=home,
@@ -115,13 +119,7 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 palette=colours,
                 on_change=clicks.on_map,
             )
-            st.caption(
-                f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
-                if abs(view.place[1]) > EDGE
-                else "Click the map to choose a place. The dashed circle marks"
-                f" {LEVEL_RADIUS_KM:.0f} km around it, within which"
-                f" {reworded('recordings', view.info)} are counted."
-            )
+            st.caption(_under_the_map(view, model))
         else:
             layers = deck.evidence_layers(evidence, colours)
             deck.cell_map("cells", layers, view.place, start=start, palette=colours,
@@ -131,6 +129,19 @@ def draw_map(view: View, model: DualEncoder) -> None:
                 " the place for more. `make setup` installs Leaflet."
             )
     draw_records(view, model, evidence)
+
+
+def _under_the_map(view: View, model: DualEncoder) -> str:
+    """Say what the map shows and takes."""
+    if abs(view.place[1]) > EDGE:
+        return f"The map ends at {EDGE:.0f}° north and south; this place lies beyond."
+    if model.support is None:
+        return "Click the map to choose a place."
+    return (
+        "Click the map to choose a place. The dashed circle marks"
+        f" {LEVEL_RADIUS_KM:.0f} km around it, within which"
+        f" {reworded('recordings', view.info)} are counted."
+    )
 
 
 def draw_records(view: View, model: DualEncoder, evidence: Evidence | None) -> None:
@@ -245,7 +256,7 @@ def draw_words(view: View, report: PlaceReport) -> None:
 
 def say_changed(view: View, report: PlaceReport, place: str, rows: list[ranked.Row]) -> None:
     """Tell those who hear the page that the list is another."""
-    known = "not known how well recorded"
+    known = reworded("not known how well recorded", view.info)
     if report.taxa_within is not None:
         known = f"{report.taxa_within:,} {plural(view.info)}"
     if report.extrapolates:
