@@ -76,7 +76,7 @@ def asking(name: str, **options: Any) -> DualEncoder:
     """Make an untrained model with the heads that an objective asks for."""
     image = make_image_encoder("small_convnet", 8, width=8)
     return DualEncoder(image, make_location_encoder("sphere_c", 8, num_scales=4), dim=8,
-                       heads=heads_for(name, options), name="mine")  # fmt: skip
+                       heads=heads_for(name, options), name="mine").eval()  # fmt: skip
 
 
 def test_csp_with_a_deep_head_says_where_a_picture_may_be_from() -> None:
