@@ -31,10 +31,11 @@ pytestmark = [
     ),
 ]
 LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
+    # High enough for all of a page to be in its screenshot.
+    "light": {"viewport": {"width": 1280, "height": 1500}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 1500}, "color_scheme": "dark"},
     "phone": {
-        "viewport": {"width": 390, "height": 844},
+        "viewport": {"width": 390, "height": 3600},
         "is_mobile": True,
         "has_touch": True,
         "color_scheme": "dark",
@@ -46,7 +47,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 def tokens_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A model that compares part by part, and knows pictures, places and words."""
     models = tmp_path_factory.mktemp("tokens-models")
-    comparing.save(models, tokens=True)
+    comparing.save(models, tokens=True, parts=True)
     with running_app(tmp_path_factory.mktemp("tokens-app"), CSP_MODELS=str(models)) as address:
         yield address
 
@@ -73,6 +74,7 @@ def test_a_picture_is_taken_apart(
     # The bars tell of each scale what it is, in words that have room.
     for label in page.locator(".csp-bars span").all():
         assert label.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    assert page.locator(".csp-patches i").count() == 16
     looked_at(page, tmp_path / f"photo-{look}.png")
 
 
@@ -87,4 +89,5 @@ def test_words_are_on_the_map(
     heading = page.get_by_text("Places that agree best with “a blue field”")
     expect(heading).to_be_visible(timeout=90_000)
     leaflet(page, "map-box-3").locator("img.csp-values").first.wait_for(state="attached")
+    page.locator(".st-key-words-view").scroll_into_view_if_needed()
     looked_at(page, tmp_path / f"words-{look}.png")

@@ -244,7 +244,9 @@ def test_which_parts_agree(filip: DualEncoder, model: DualEncoder) -> None:
     found = retrieval.token_picture(filip, picture("red"), (16.4, 48.2))
     assert found is not None and found.grid[0] * found.grid[1] == len(found.patches)
     names = [name for name, _ in found.scales]
-    assert names == ["all of the place", *(f"scale {k} of 6" for k in range(1, 7))]
+    middle = [f"scale {k} of 6" for k in range(2, 6)]
+    ends = ["scale 1 of 6, finest"], ["scale 6 of 6, coarsest"]
+    assert names == ["all of the place", *ends[0], *middle, *ends[1]]
     assert max(found.patches) == pytest.approx(max(value for _, value in found.scales))
 
 
