@@ -149,17 +149,16 @@ def _parts(found: TokenPicture, title: str) -> None:
         f"<span>{value:.2f}</span></div>"
         for name, value in found.scales
     )
-    st.html(
-        f'<div class="csp-parts">{_patches(found, title)}<div class="csp-bars">{bars}</div></div>'
-    )
-    place = escape_markdown(title)
+    squares = _patches(found, title)
+    st.html(f'<div class="csp-parts">{squares}<div class="csp-bars">{bars}</div></div>')
     several = (
-        f"The squares: how well each part of the picture agrees with its best part of {place}."
+        "The squares: how well each part of the picture agrees with its best part of the place."
     )
     single = "The model sees this picture as one part, so there is no map of its parts."
     st.caption(
-        f"{several if len(found.patches) > 1 else single} The bars: the parts of {place}, such as"
-        " its scales, and how well each agrees with its best part of the picture. Cosines."
+        f"Compared with: {escape_markdown(title)}. {several if squares else single} The bars: the"
+        " parts of the place, such as its scales, and how well each agrees with its best part of"
+        " the picture. Cosines."
     )
 
 
