@@ -111,7 +111,7 @@ def _of_quality(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if quality.get("disagreeing") is None:
         yield "data.quality.model", "Only disagreeing asks a model."
     if data.get("images") is False or _name(tree, "data") == "occurrences":
-        why = "It compares images, and these records bring none."
+        why = "near_duplicates and disagreeing compare images; these records bring none."
         yield "data.quality.near_duplicates", why
         yield "data.quality.disagreeing", why
 
