@@ -48,9 +48,17 @@ def world(count: int = 240, seed: int = 0, *, captions: bool = True) -> RecordDa
 
 
 def build(
-    *, text: bool = True, tokens: bool = False, images: bool = True, seed: int = 0
+    *,
+    text: bool = True,
+    tokens: bool = False,
+    images: bool = True,
+    parts: bool = False,
+    seed: int = 0,
 ) -> DualEncoder:
-    """Make the model, untrained: with whole embeddings, or with tokens alone as FILIP has them."""
+    """Make the model, untrained: with whole embeddings, or with tokens alone as FILIP has them.
+
+    With ``parts``, pictures are seen by a vision transformer, in 4 by 4 parts.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = make_text_encoder("transformer", DIM, width=16, layers=1, heads=2, vocabulary=320)
@@ -59,6 +67,11 @@ def build(
         heads = Heads(image=None, tokens=8, classifiers=()) if tokens else Heads(classifiers=())
         location = make_location_encoder("sphere_c", DIM, num_scales=6, network=network)
         image = make_image_encoder("small_convnet", DIM, width=8) if images else None
+        if parts:
+            shape = {"patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+            image = make_image_encoder(
+                "timm", DIM, model="vit_tiny_patch16_224", size=SIDE, architecture=shape
+            )
         return DualEncoder(
             image, location, dim=DIM, text=reader if text else None, heads=heads, name="colours"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,12 @@ COLUMNS = 3
 
 
 def draw_options(
-    path: str, options: Sequence[Option], *, of: str = "", skip: Sequence[str] = ()
+    path: str,
+    options: Sequence[Option],
+    *,
+    of: str = "",
+    skip: Sequence[str] = (),
+    off: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a box for each option of a component.
 
@@ -28,16 +33,20 @@ def draw_options(
         options: Its options.
         of: Name of the component.
         skip: Options that are drawn elsewhere.
+        off: Options that change nothing as things stand, by their path, with why.
     """
     shown = [option for option in options if option.name not in skip]
     for first in range(0, len(shown), COLUMNS):
         cells = st.columns(COLUMNS, vertical_alignment="bottom")
         for option, cell in zip(shown[first : first + COLUMNS], cells, strict=False):
             with cell:
-                draw_option(f"{path}.{option.name}", option, of=of)
+                own = f"{path}.{option.name}"
+                draw_option(own, option, of=of, off=(off or {}).get(own, ""))
 
 
-def draw_option(path: str, option: Option, *, of: str = "", label: str | None = None) -> None:
+def draw_option(
+    path: str, option: Option, *, of: str = "", label: str | None = None, off: str = ""
+) -> None:
     """Draw the box of one option; what is typed there goes to the draft.
 
     Args:
@@ -46,11 +55,14 @@ def draw_option(path: str, option: Option, *, of: str = "", label: str | None = 
         of: Name of the component: an option of the same name of another one has a box of its own,
             as this one's would keep what was typed here.
         label: What the box says; the option's name by default.
+        off: Why it changes nothing as things stand, if so; one that was set can be taken back.
     """
     key = draft.key_of(f"{of}-{path}" if of else path)
     value = draft.value_at(path, option.default)
     text = label or option.name.replace("_", " ")
-    told: dict[str, Any] = {"help": escape_markdown(option.help) or None, "key": key}
+    help_text = " ".join(filter(None, (option.help, off)))
+    told: dict[str, Any] = {"help": escape_markdown(help_text) or None, "key": key}
+    told["disabled"] = bool(off) and value == option.default
     take = partial(_take, path, option, key)
     if option.kind == "bool" and not option.nullable:
         st.checkbox(text, bool(value), on_change=take, **told)

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from csp_core.config.compared import hints
 from csp_core.config.presets import presets_of
 from csp_core.config.schema import (
     FAMILIES,
@@ -22,6 +23,7 @@ from csp_core.files import parse_yaml
 from csp_core.objectives import OBJECTIVES
 from jobs import draft
 from jobs.basis import draw_basis
+from jobs.captions import draw_captions, draw_quality
 from jobs.fields import draw_option, draw_options
 from jobs.start import as_text
 from shared.words import escape_markdown
@@ -119,13 +121,19 @@ def draw_settings() -> None:
         for option in (option for option in data if option.name == "root"):
             draw_option("data.root", option, of=data_set, label="Folder or file of the data")
         draw_options("data", data, of=data_set, skip=("root",))
+    found = hints(draft.draft())
     with st.expander("Objective: what is learned"):
         draw_objective()
     with st.expander("Location encoder"):
-        draw_location()
+        draw_location(found)
     with st.expander("Image encoder"):
         draw_component("model.image", "image", "Image encoder", may_be_none=True)
+        draw_hint(found, "model.image")
         draw_options("model", (DIM, BIAS, INIT))
+    with st.expander("Captions and text encoder"):
+        draw_captions(data_set, found)
+    with st.expander("Quality of the training records"):
+        draw_quality(found)
     draw_training()
 
 
@@ -166,8 +174,18 @@ def draw_objective() -> None:
         draw_options(f"{path}.{THRESHOLDS}", below, of=name)
 
 
-def draw_location() -> None:
-    """Draw the location encoder: its position encoding with a picture, network and inputs."""
+def draw_hint(found: Mapping[str, str], path: str) -> None:
+    """Say what does not fit the objective, if anything."""
+    if path in found:
+        st.caption(escape_markdown(found[path]))
+
+
+def draw_location(found: Mapping[str, str]) -> None:
+    """Draw the location encoder: its position encoding with a picture, network and inputs.
+
+    Args:
+        found: What of the settings does not fit the objective, by their path.
+    """
     path = "model.location"
     name = _pick(path, FAMILIES["location"][0], "Position encoding", may_be_none=True)
     if not name:
@@ -184,6 +202,8 @@ def draw_location() -> None:
     network = _pick(f"{path}.network", FAMILIES["network"][0], "Network behind it")
     if network:
         st.caption(escape_markdown(summary("network", network)))
+    draw_hint(found, f"{path}.network")
+    if network:
         draw_options(f"{path}.network", options("network", network), of=network)
     key = draft.key_of("time")
     timed = isinstance(draft.value_at(f"{path}.time"), Mapping)

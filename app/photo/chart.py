@@ -72,10 +72,11 @@ def _page_css() -> str:
         .csp-cells i {{display: none; font-style: normal; font-weight: 600}}
         [class*="st-key-photo-row-"] {{padding: 0.15rem 0; flex-wrap: nowrap;
             border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent)}}
-        .csp-parts {{display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: start}}
-        .csp-patches {{display: grid; width: 11rem; aspect-ratio: 1}}
-        .csp-bars {{flex: 1; min-width: 14rem; font-size: 0.85rem}}
-        .csp-bars div {{display: grid; grid-template-columns: 8.5rem 1fr 3rem; gap: 0.4rem;
+        .csp-parts {{margin-top: 0.5rem; display: flex; flex-wrap: wrap; gap: 1.2rem;
+            align-items: start}}
+        .csp-patches {{display: grid; width: 11rem}}
+        .csp-bars {{flex: 1; min-width: 16rem; font-size: 0.85rem}}
+        .csp-bars div {{display: grid; grid-template-columns: 10rem 1fr 2.4rem; gap: 0.4rem;
             align-items: center}}
         .csp-bars b {{height: 0.6rem; background: var(--csp-bar)}}
         @media (max-width: 640px) {{

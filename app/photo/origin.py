@@ -144,28 +144,42 @@ def draw_best(fit: Fit, model: DualEncoder, chosen: Chosen, where: Where) -> Non
 def _parts(found: TokenPicture, title: str) -> None:
     """Draw which parts of the picture and which scales of the place agree."""
     st.subheader("What agrees with what", anchor=False)
-    rows, columns = found.grid
-    ramp, most = style.palette().values, max(found.patches)
-    low = min(found.patches)
-    width = max(most - low, 1e-9)
-    cells = "".join(
-        f'<i style="background:{ramp[min(int((v - low) / width * len(ramp)), len(ramp) - 1)]}"'
-        f' title="{v:.2f}"></i>'
-        for v in found.patches
-    )
     bars = "".join(
         f'<div><span>{escape(name)}</span><b style="width:{max(value, 0):.0%}"></b>'
         f"<span>{value:.2f}</span></div>"
         for name, value in found.scales
     )
-    st.html(
-        f'<div class="csp-parts"><div role="img" aria-label="The picture in {rows} by {columns}'
-        f' parts, each coloured by how well it agrees with {escape(title)}" class="csp-patches"'
-        f' style="grid-template-columns:repeat({columns},1fr)">{cells}</div>'
-        f'<div class="csp-bars">{bars}</div></div>'
+    squares = _patches(found, title)
+    st.html(f'<div class="csp-parts">{squares}<div class="csp-bars">{bars}</div></div>')
+    several = (
+        "The squares: how well each part of the picture agrees with its best part of the place."
     )
+    single = "The model sees this picture as one part, so there is no map of its parts."
     st.caption(
-        f"Left: how well each part of the picture agrees with its best part of"
-        f" {escape_markdown(title)}. Right: the parts of the place, such as its scales, and how"
-        " well each agrees with its best part of the picture. Cosines."
+        f"Compared with: {escape_markdown(title)}. {several if squares else single} The bars: the"
+        " parts of the place, such as its scales, and how well each agrees with its best part of"
+        " the picture. Cosines."
+    )
+
+
+def _patches(found: TokenPicture, title: str) -> str:
+    """Draw the parts of the picture, with what their colours say; nothing of a single one."""
+    rows, columns = found.grid
+    low, most = min(found.patches), max(found.patches)
+    if len(found.patches) < 2:
+        return ""
+    ramp, width = style.palette().values, max(most - low, 1e-9)
+    cells = "".join(
+        f'<i style="background:{ramp[min(int((v - low) / width * len(ramp)), len(ramp) - 1)]}"'
+        f' title="{v:.2f}"></i>'
+        for v in found.patches
+    )
+    steps = "".join(f'<i style="background:{colour}"></i>' for colour in ramp)
+    return (
+        f'<div><div role="img" aria-label="The picture in {rows} by {columns} parts, each coloured'
+        f' by how well it agrees with {escape(title)}, from {low:.2f} to {most:.2f}"'
+        f' class="csp-patches" style="grid-template-columns:repeat({columns},1fr);'
+        f'aspect-ratio:{columns}/{rows}">{cells}</div>'
+        f'<div class="csp-steps">{steps}</div>'
+        f'<div class="csp-ends csp-small"><span>{low:.2f}</span><span>{most:.2f}</span></div></div>'
     )

@@ -108,6 +108,7 @@ def _load(data: str, root: Path | None, given: Any) -> tuple[str, RecordDataset]
         name = "photos" if place.is_dir() else "occurrences"
         # Nothing is dealt out, however few they are.
         options = {"val_fraction": 0.0, "test_fraction": 0.0} | options
+    options = _fitting(name, options)
     known = inspect.signature(DATASETS[name]).parameters
     # All records count, and no image is kept.
     usual: dict[str, Any] = {
@@ -118,6 +119,19 @@ def _load(data: str, root: Path | None, given: Any) -> tuple[str, RecordDataset]
     }
     usual = {key: value for key, value in usual.items() if key in known}
     return name, load_dataset(name, "all", root=place, **(usual | options))
+
+
+def _fitting(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Check options against the loader's signature: what stands on a command line is text."""
+    from csp_core.config.sections import Component, checked
+    from csp_core.data import DATASETS
+
+    for key in ("name", "root", "split", "captions"):
+        if key in options:
+            raise ConfigError(f"{key} is no option here: all records of DATA count; --root is its"
+                              " folder.")  # fmt: skip
+    found = checked("data set", DATASETS, Component.model_validate({"name": name, **options}), 1)
+    return {key: found[key] for key in options}
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -55,6 +55,10 @@ def evaluate(
     model: ModelArgument,
     data: Annotated[str, typer.Argument(help="A data set's name, or a file of occurrences.")],
     root: Annotated[Path | None, typer.Option(help="Where a named data set lies.")] = None,
+    captions: Annotated[
+        str | None,
+        typer.Option(help="Of the records: facts, facts_and_class, or a CSV of `csp caption`."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on records, by split where the split can be reproduced.
@@ -68,7 +72,7 @@ def evaluate(
     """
     from csp_core.evaluation.report import evaluate_splits
 
-    report = evaluate_splits(model, data, root=root)
+    report = evaluate_splits(model, data, root=root, captions=captions)
     if as_json:
         print_json(report)
         return

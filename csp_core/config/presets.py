@@ -19,6 +19,8 @@ PRESETS = {
     "paper": "The values of the CSP paper, as far as it states them; hours on large data.",
     "few labels": "Some labels and many pictures without any; seconds on the invented world,"
     " minutes on patches of land.",
+    "pairs": "Pictures, places and captions compared without a class (the CLIP family); seconds on"
+    " the invented world, minutes on patches of land.",
     "map in seconds": "The class of each pixel from tiles with masks, for a first look; seconds"
     " on a few tiles.",
     "map": "The class of each pixel: all tiles are compared without their masks first, then the"
@@ -56,6 +58,11 @@ _FILES = {
         "eurosat": "stssl/eurosat_fixmatch_cpu.yaml",
         "photos": "presets/photos-few-labels.yaml",
         "tiles": "presets/tiles-few-labels.yaml",
+    },
+    "pairs": {
+        "demo": "presets/pairs-seconds.yaml",
+        "eurosat": "clip/eurosat_words.yaml",
+        "photos": "presets/photos-pairs.yaml",
     },
     "map in seconds": {"tiles": "presets/maps-seconds.yaml"},
     "map": {"tiles": "dense/tiles.yaml"},

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from csp_core.config.compared import check_compared
 from csp_core.config.paths import anchor, anchor_value, shorten
 from csp_core.config.sections import (
     CardConfig,
@@ -79,6 +80,8 @@ class RunConfig(Section):
                 f"The objective {self.objective.name} learns from `teachers`, and there are none."
                 " Give some, as configs/birds.yaml does, or take another objective."
             )
+        starts = bool(self.pretrain or self.model.init_from)
+        check_compared(self.objective, self.model, self.data, starts=starts)
         return self
 
     @field_validator("data")

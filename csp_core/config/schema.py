@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
+
+from csp_core.config.quality import QualityConfig
 from csp_core.config.sections import TrainingConfig, option_types
 from csp_core.data import DATASETS
 from csp_core.image import IMAGE_ENCODERS
@@ -117,9 +120,22 @@ def training_options() -> tuple[Option, ...]:
     Returns:
         Its options, in the order of the section.
     """
+    return _keys(TrainingConfig)
+
+
+def quality_options() -> tuple[Option, ...]:
+    """List the keys of ``data.quality``.
+
+    Returns:
+        Its options, in the order in which they are done.
+    """
+    return _keys(QualityConfig)
+
+
+def _keys(section: type[BaseModel]) -> tuple[Option, ...]:
     return tuple(
         _option(name, field.annotation, field.default, field.description or "")
-        for name, field in TrainingConfig.model_fields.items()
+        for name, field in section.model_fields.items()
     )
 
 

@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from csp_core.data import DATASETS, load_dataset
-from csp_core.data.again import are_those, options_again
+from csp_core.data.again import are_those, captions_file, options_again
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
 from csp_core.evaluation import cautions_of, evaluate_answers, plain
-from csp_core.files import read_json
+from csp_core.evaluation.retrieval import captions_of
+from csp_core.files import read_json, read_yaml
+from csp_core.inference.retrieval import sides_of
+from csp_core.runs import RunDir
 from csp_core.store import find_model, load_model
 
 # The data set that a file of records is.
 FILE = "occurrences"
 # Which labels training saw: whatever is asked to be measured has all of its own.
 OF_LABELS = ("label_fraction", "label_seed", "labels", "unlabelled", "published_labels")
+NO_CAPTIONS = "These records have no captions, so none are measured: give --captions."
 SEEN = {
     "all": "every record given",
     "train": "the records it learned from",
@@ -27,13 +31,18 @@ SEEN = {
 }
 
 
-def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> dict[str, Any]:
+def evaluate_splits(
+    model_name: str, data: str, *, root: Path | None = None, captions: str | None = None
+) -> dict[str, Any]:
     """Evaluate a model on data, and on the parts it was trained and validated on if these are they.
 
     Args:
         model_name: As for ``load_model``.
         data: A name in DATASETS, or a file of occurrences.
         root: Where a named data set lies.
+        captions: Of the records, as for ``load_dataset``. None for those of the training, if these
+            records are its own; a table of them is looked for where the run's settings say, beside
+            the data, and in the working directory.
 
     Returns:
         ``model``, ``data``, ``splits`` (name to the fields of ``Metrics``, or on label sets to
@@ -47,15 +56,17 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     model = load_model(model_name)
     provenance = read_json(find_model(model_name) / "config.json").get("provenance", {})
     name, place = (data, root) if data in DATASETS else (FILE, Path(data))
+    captions, of_captions = _captions(model_name, provenance, name, place, captions)
+    told = {} if captions is None else {"captions": captions}
     # Whatever is asked to be measured is, however rare or clumped; nothing is dealt out.
     whole: dict[str, Any] = {"min_records": 1, "val_fraction": 0.0, "test_fraction": 0.0}
     # Which names are classes the model says.
     whole["species_only"] = False
     if name == FILE:
-        sets = {"all": load_dataset(name, "all", root=place, **whole)}
+        sets = {"all": load_dataset(name, "all", root=place, **whole, **told)}
     else:
-        sets = {"all": _whole(provenance, name, place)}
-    sets |= _trained_splits(provenance, name, place)
+        sets = {"all": _whole(provenance, name, place, told)}
+    sets |= _trained_splits(provenance, name, place, told)
     splits, said = {}, {}
     for split, records in sets.items():
         if len(records):
@@ -70,16 +81,51 @@ def evaluate_splits(model_name: str, data: str, *, root: Path | None = None) -> 
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
+    note = f"{known}."
+    if "text" in sides_of(model):
+        bare = captions_of(sets["all"]) is None
+        note += f" {of_captions or (NO_CAPTIONS if bare else '')}".rstrip()
     return {
         "model": model.name,
         "data": str(data),
         "splits": splits,
-        "note": known + ".",
+        "note": note,
         "cautions": said,
     }
 
 
-def _whole(provenance: Any, name: str, place: Path | None) -> RecordDataset:
+def _captions(
+    model: str, provenance: Any, name: str, place: Path | None, given: str | None
+) -> tuple[str | None, str]:
+    """Say which captions records are to have, and a sentence on a table that was looked for."""
+    if given is not None:
+        return given, ""
+    try:
+        settings = dict(provenance["config"]["data"])
+    except (KeyError, TypeError, ValueError):
+        return None, ""
+    if settings.get("name") != name:
+        return None, ""
+    folder = find_model(model)
+    beside = [] if place is None else [place, place.parent]
+    looked = [*_of_run(folder), *beside, folder, folder.parent, Path.cwd()]
+    found, said = captions_file(settings, _learned(provenance), looked)
+    return (None if found is None else str(found)), said
+
+
+def _of_run(folder: Path) -> list[Path]:
+    """Give the table of captions that the run of a model names, if it is that of a run."""
+    try:
+        tree: Any = read_yaml(RunDir(folder.parent).config)
+        named = tree["data"]["captions"]
+    except (CspError, OSError, KeyError, TypeError):
+        return []
+    return [Path(named)] if isinstance(named, str) else []
+
+
+def _whole(
+    provenance: Any, name: str, place: Path | None, captions: dict[str, str]
+) -> RecordDataset:
     """Load all records of a data set, read as in training where the model learned from that one."""
     settings = _settings(provenance, name)
     for label in OF_LABELS:
@@ -87,11 +133,11 @@ def _whole(provenance: Any, name: str, place: Path | None) -> RecordDataset:
     if settings:
         try:
             with warnings.catch_warnings(action="ignore", category=UserWarning):
-                return load_dataset(name, "all", root=place, **settings)
+                return load_dataset(name, "all", root=place, **{**settings, **captions})
         except CspError:
             # Other records of that name, which these settings do not suit.
             pass
-    return load_dataset(name, "all", root=place)
+    return load_dataset(name, "all", root=place, **captions)
 
 
 def _settings(provenance: Any, name: str) -> dict[str, Any]:
@@ -103,12 +149,15 @@ def _settings(provenance: Any, name: str) -> dict[str, Any]:
     return options_again(settings) if settings.get("name") == name else {}
 
 
-def _trained_splits(provenance: Any, name: str, place: Path | None) -> dict[str, RecordDataset]:
+def _trained_splits(
+    provenance: Any, name: str, place: Path | None, captions: dict[str, str]
+) -> dict[str, RecordDataset]:
     """Deal the records out as in training; empty unless the training part is the very same."""
     settings = _settings(provenance, name)
     learned = _learned(provenance)
     if not settings or not learned:
         return {}
+    settings |= captions
     try:
         # That a buffer leaves out much of other records is no news of these.
         with warnings.catch_warnings(action="ignore", category=UserWarning):

@@ -14,7 +14,8 @@ def compared_sides(heads: Heads, sides: Collection[str]) -> tuple[str, ...]:
     """Tell which sides of a model share a space, in which what belongs together lies near.
 
     Classifiers are learned afterwards and move the encoders, so a model that has one promises
-    nothing any more. A head of two layers is of images alone, as SimCLR has it.
+    nothing any more. A head of two layers is of images alone, as SimCLR has it, unless the heads
+    say that it is shared, as CSP's deep head is.
 
     Args:
         heads: Its heads.
@@ -31,7 +32,8 @@ def compared_sides(heads: Heads, sides: Collection[str]) -> tuple[str, ...]:
     """
     if heads.classifiers or heads.pixels:
         return ()
-    joined = heads.image == "linear" or _tokens(heads) > 0
+    linear = heads.image == "linear" if heads.shared is None else heads.shared
+    joined = (heads.image is not None and linear) or _tokens(heads) > 0
     found = tuple(one for one in TOWERS if one in sides and (one != "image" or joined))
     return found if len(found) > 1 else ()
 

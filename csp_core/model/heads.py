@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from csp_core.errors import ConfigError
@@ -19,6 +19,8 @@ MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 # Heads that models of earlier versions could not have.
 ADDED = ("token", "pixels", "tokens", "bias", "rank")
+# Objectives whose image head of two layers leads into the space of places, as SimCLR's does not.
+DEEP = ("csp_mc", "csp_nce")
 FLAGS = ("token", "pixels", "bias")
 MOST_TOKEN_SIZE = MOST_RANK = 4096
 
@@ -42,6 +44,8 @@ class Heads:
         bias: Whether similarities have a learned bias, as of SigLIP.
         rank: Numbers that the classifier of the location goes through, which takes far less space
             where there are thousands of classes; 0 for a full matrix.
+        shared: Whether the image head leads into the space of the other sides; None where its kind
+            says so: one layer does, two layers are of images alone.
 
     Raises:
         ConfigError: If there is no such head.
@@ -56,6 +60,7 @@ class Heads:
     tokens: int = 0
     bias: bool = False
     rank: int = 0
+    shared: bool | None = None
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
@@ -70,7 +75,7 @@ class Heads:
             raise ConfigError(
                 f"rank is {self.rank!r}; give numbers of at most {MOST_RANK}, 0 for a full matrix."
             )
-        for name in FLAGS:
+        for name in (*FLAGS, *(() if self.shared is None else ("shared",))):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; give true or false.")
         if len(self.temperatures or ()) > MOST_TEMPERATURES:
@@ -87,7 +92,9 @@ class Heads:
         """Return plain values, as a model's ``config.json`` holds them."""
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         # Models without them are told as they were before there were any.
-        return {k: v for k, v in found.items() if k not in ADDED or v}
+        absent = {name for name in ADDED if not found[name]}
+        absent |= {"shared"} if self.shared is None else set()
+        return {k: v for k, v in found.items() if k not in absent}
 
     def beside(self, wanted: Heads) -> Heads:
         """Add what is wanted and keep what is there: something was learned with it.
@@ -112,7 +119,16 @@ class Heads:
             tokens=self.tokens or wanted.tokens,
             bias=self.bias or wanted.bias,
             rank=self.rank if self._classifies() else wanted.rank,
+            shared=self._shared_beside(wanted),
         )
+
+    def _shared_beside(self, wanted: Heads) -> bool | None:
+        """Tell whether the image head leads into one space once what is wanted was learned too."""
+        if wanted.image is None or wanted.classifiers:
+            return self.shared
+        # Who asks for one layer and finds two teaches these.
+        serves = self.image == "two_layers" and wanted.image == "linear"
+        return True if serves and wanted.shared is None else wanted.shared
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Heads:
@@ -148,7 +164,9 @@ def read_heads(config: Mapping[str, Any]) -> Heads:
         ConfigError: If they are no heads.
     """
     if "heads" in config:
-        return Heads.from_dict(config["heads"])
+        found = Heads.from_dict(config["heads"])
+        deep = found.image == "two_layers" and found.shared is None
+        return replace(found, shared=True) if deep and _objective(config) in DEEP else found
     kinds = {"location": (None, "linear"), "image_mlp": ("two_layers", None)}
     image, location = kinds.get(str(config.get("head", "image")), ("linear", None))
     learned = config.get("temperatures")
@@ -159,3 +177,11 @@ def read_heads(config: Mapping[str, Any]) -> Heads:
     classifiers = [side for side in SIDES if has[side]]
     plain = {"image": image, "location": location, "classifiers": classifiers}
     return Heads.from_dict(plain | {"temperatures": learned or None})
+
+
+def _objective(config: Mapping[str, Any]) -> object:
+    """Read by which objective a saved model was trained; None where it does not say."""
+    found: Any = config
+    for key in ("provenance", "config", "objective", "name"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found

@@ -27,7 +27,7 @@ from csp_core.training.limits import building_within_limits, check_parameters
 from csp_core.training.quality import prepare_records
 from csp_core.training.state import derive_seed
 from csp_core.training.teachers import make_teacher, objective_options
-from csp_core.training.text_side import fit_captions
+from csp_core.training.text_side import check_table, fit_captions
 from csp_core.training.unseen import check_unseen
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ def make_parts(
         counted = recounted(train_set.classes, train_set.label, train_set.labels)
         train_set = replace(train_set, classes=counted)
     val_set = load_dataset(config.data.name, "val", **options) if _holds_out(config) else None
+    check_table(train_set, val_set)
     if refit and val_set is not None:
         train_set, val_set = join_records(train_set, val_set), None
     train_set = prepare_records(config, train_set)

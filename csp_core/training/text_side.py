@@ -14,6 +14,25 @@ from csp_core.training.state import derive_seed
 log = logging.getLogger(__name__)
 
 
+def check_table(train_set: RecordDataset, val_set: RecordDataset | None) -> None:
+    """Make sure that records held out number their captions as those do that are learned from.
+
+    Args:
+        train_set: The training records, by whose table an objective reads captions.
+        val_set: Records held out, or None.
+
+    Raises:
+        ConfigError: If their numbers mean other captions.
+    """
+    if val_set is None or train_set.captions is None or val_set.captions == train_set.captions:
+        return
+    raise ConfigError(
+        f"The validation records of {train_set.name!r} have another table of captions than the"
+        " training records, so their numbers mean other captions: have its loader give all parts"
+        " one table (csp_core.data.captions.column.number)."
+    )
+
+
 def fit_captions(
     model: DualEncoder, train_set: RecordDataset, seed: int, source: str | None
 ) -> None:

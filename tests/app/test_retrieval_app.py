@@ -122,3 +122,27 @@ def test_a_model_without_words_says_so(open_page: Open) -> None:
     app = open_page("clusters", model="toy", points="500", count="4", words="a forest")
     assert not app.exception and "reads no words" in texts(app)
     assert not [one for one in app.text_input if one.key == "clusters-words"]
+
+
+ODD = ("   ", "🦜🌲", "<script>x</script> **b** [a](b)", "x" * 5000, "\x00 \x1b[2J")
+
+
+@pytest.mark.parametrize("words", ODD)
+def test_odd_words_are_shown_as_they_are(open_page: Open, words: str) -> None:
+    app = open_page("clusters", model="colours", points="500", count="4", words=words)
+    assert not app.exception and not app.error
+    shown = words.strip()[:200]
+    assert ("Places that agree best" in texts(app)) == bool(shown)
+    if shown and shown.isprintable():
+        assert f"“{shown}”" in texts(app)
+    assert "\x1b" not in texts(app)
+
+
+def test_pictures_that_cannot_be_compared_are_told(open_page: Open) -> None:
+    app = upload(open_page("photo", model="colours"), b"")
+    assert not app.exception and "empty" in texts(app)
+    stream = io.BytesIO()
+    Image.new("L", (1, 1)).save(stream, "PNG")
+    app = upload(open_page("photo", model="parts"), stream.getvalue())
+    assert not app.exception and "Where may this be from?" in texts(app)
+    assert "unlike" in texts(app)

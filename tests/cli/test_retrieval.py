@@ -125,6 +125,41 @@ def test_long_and_odd_texts_are_told(csp: Csp, models: Path) -> None:
     assert code == 0 and "the date changes nothing" in printed
 
 
+def test_odd_files_are_told_in_one_sentence(csp: Csp, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    files = {
+        "empty.csv": "", "nan.csv": "lon,lat\nnan,3\n", "gone.csv": "lon,lat\n,3\n", "e.txt": " \n",
+        "pictures/a.png": "", "fake.png": "no picture",
+    }  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    for name, said in (
+        ("empty.csv", "no table"),
+        ("nan.csv", "line 2: nan, 3 is no place"),
+        ("gone.csv", "line 2: nothing, 3 is no place"),
+        ("e.txt", "no texts in it"),
+        ("pictures", "the first: a.png: The file is empty"),
+        ("fake.png", "no picture that can be read"),
+    ):
+        out = tmp_path / "out.csv"
+        code, _, errors = csp("embed", models / "colours", tmp_path / name, out)
+        assert code == 1 and said in " ".join(errors.split()), errors
+        assert "Traceback" not in errors and not out.exists()
+    for place in ((500, 3), ("nan", 3), ("inf", 3)):
+        code, _, errors = csp("retrieve", models / "colours", "--place", *place)
+        assert code == 1 and errors.startswith("Error: ") and errors.count("\n") == 1
+    texts = tmp_path / "odd.txt"
+    texts.write_text("<script>x</script> [/b]\n\x1b[31m🦜\n" + "forest " * 2000)
+    asked = ("--text", "<i>🦜</i> [bold]", "--of", "captions", "--gallery", texts)
+    code, printed, _ = csp("retrieve", models / "colours", *asked)
+    assert code == 0 and "<script>" in printed and "[/b]" in printed and "\x1b[31m" not in printed
+    assert "was cut off" in printed
+    texts.write_text("one\n")
+    code, printed, _ = csp("retrieve", models / "colours", *asked)
+    assert code == 0 and "Looked through: 1 caption." in printed
+
+
 def test_embeddings_are_written(csp: Csp, models: Path, red: Path, tmp_path: Path) -> None:
     points = tmp_path / "points.csv"
     points.write_text("name,lon,lat\n=a,1,2\nb,3,4\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from PIL import Image
 
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.geo import great_circle_km
+from csp_core.image import make_image_encoder
 from csp_core.inference import retrieval
 from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder, Heads, Support
 from csp_core.model.compared import compared_sides
 from csp_core.model.towers import TowerOut
+from csp_core.objectives import heads_for
 from tests import comparing
 
 
@@ -60,10 +63,45 @@ def test_only_models_whose_sides_were_learned_together_compare() -> None:
     assert compared_sides(Heads(image=None, tokens=8, classifiers=()), ["image", "text"]) != ()
     assert compared_sides(Heads(classifiers=("image",)), ["image", "location", "text"]) == ()
     assert compared_sides(Heads(classifiers=()), ["location"]) == ()
+    deep = Heads(image="two_layers", classifiers=(), shared=True)
+    assert compared_sides(deep, ["image", "location"]) == ("image", "location")
+    assert compared_sides(Heads(classifiers=(), shared=False), ["image", "location"]) == ()
     sides = retrieval.sides_of(comparing.build())
     assert sides == ("image", "location", "text")
     labelled = DualEncoder(None, make_location_encoder("sphere_c", 8), dim=8, classes=("a", "b"))
     assert retrieval.sides_of(labelled) == ()
+
+
+def asking(name: str, **options: Any) -> DualEncoder:
+    """Make an untrained model with the heads that an objective asks for."""
+    image = make_image_encoder("small_convnet", 8, width=8)
+    return DualEncoder(image, make_location_encoder("sphere_c", 8, num_scales=4), dim=8,
+                       heads=heads_for(name, options), name="mine").eval()  # fmt: skip
+
+
+def test_csp_with_a_deep_head_says_where_a_picture_may_be_from() -> None:
+    model = asking("csp_mc", deep_head=True)
+    fit = retrieval.where_from(model, picture("red"), retrieval.places_gallery(model, count=50))
+    assert len(fit.best) > 0 and bool(fit.values.isfinite().all())
+    image = torch.nn.functional.normalize(model.embed_image(picture("red")[None]), dim=1)
+    torch.testing.assert_close(retrieval.see_images(model, picture("red")[None]).embedding, image)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("csp_mse", {}, "guess features of a picture from its place"),
+        ("simclr", {}, "one of them was trained without the other"),
+        ("csp_mc", {"batch_weight": 0, "random_weight": 0}, "trained without the other"),
+        ("softmax", {}, "it ranks classes"),
+    ],
+)
+def test_who_cannot_compare_is_told_why(name: str, options: dict[str, Any], why: str) -> None:
+    model = asking(name, **options)
+    if name == "softmax":
+        model.classifier = torch.nn.Linear(8, 2)
+    with pytest.raises(ConfigError, match=why):
+        retrieval.check_side(model, "image")
 
 
 def test_agreement_of_whole_embeddings_is_their_cosine(model: DualEncoder) -> None:
@@ -206,7 +244,9 @@ def test_which_parts_agree(filip: DualEncoder, model: DualEncoder) -> None:
     found = retrieval.token_picture(filip, picture("red"), (16.4, 48.2))
     assert found is not None and found.grid[0] * found.grid[1] == len(found.patches)
     names = [name for name, _ in found.scales]
-    assert names == ["all of the place", *(f"scale {k} of 6" for k in range(1, 7))]
+    middle = [f"scale {k} of 6" for k in range(2, 6)]
+    ends = ["scale 1 of 6, finest"], ["scale 6 of 6, coarsest"]
+    assert names == ["all of the place", *ends[0], *middle, *ends[1]]
     assert max(found.patches) == pytest.approx(max(value for _, value in found.scales))
 
 

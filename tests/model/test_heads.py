@@ -37,11 +37,15 @@ def model(heads=None, classes=("a", "b"), image=True):
         ("image_softmax", {"sides": ["image"]}, Heads(classifiers=("image",))),
         ("csp_mc", {}, Heads(classifiers=(), temperatures=(0.07, 0.07))),
         ("csp_nce", {"learn_temperature": False}, Heads(classifiers=())),
-        ("csp_mc", {"deep_head": True, "learn_temperature": False}, Heads("two_layers", None, ())),
+        (
+            "csp_mc",
+            {"deep_head": True, "learn_temperature": False},
+            Heads("two_layers", None, (), shared=True),
+        ),
         (
             "csp_mc",
             {"batch_weight": 0, "random_weight": 0, "deep_head": True},
-            Heads(classifiers=()),
+            Heads(classifiers=(), shared=False),
         ),
         ("csp_mse", {}, Heads(None, "linear", ())),
         ("simclr", {}, Heads("two_layers", None, ())),
@@ -124,6 +128,8 @@ def test_heads_are_frozen_and_go_to_a_file_and_back():
         Heads(),
         Heads("two_layers", None, ("image",), (0.1, 0.2)),
         Heads(None, "linear"),
+        Heads("two_layers", None, (), shared=True),
+        Heads("linear", None, (), shared=False),
     ):
         assert Heads.from_dict(heads.to_dict()) == heads
         assert read_heads({"heads": heads.to_dict()}) == heads
@@ -158,6 +164,7 @@ def test_flags_of_earlier_versions(flags, want):
         ({"temperatures": [0.0]}, "more than 0"),
         ({"temperatures": [float("nan")]}, "more than 0"),
         ({"token": 1}, "token is 1; give true or false"),
+        ({"shared": 1}, "shared is 1; give true or false"),
         ({"hat": 1}, "no heads of a model"),
         (None, "no heads of a model"),
     ],
@@ -238,3 +245,20 @@ def test_objectives_on_places_ask_for_a_location_encoder(name):
     image = make_image_encoder("small_convnet" if name in FAMILY else "features", 5)
     with pytest.raises(ConfigError, match=r"location|model\.text"):
         make_objective(name, DualEncoder(image, None, classes=classes))
+
+
+def test_a_deep_head_of_csp_leads_into_the_space_of_places():
+    deep = Heads("two_layers", None, (), shared=True)
+    # Saved before the heads told of it; SimCLR has the same head, of images alone.
+    kept = {"heads": Heads("two_layers", None, ()).to_dict()}
+    assert "shared" not in kept["heads"]
+    for name, want in (("csp_mc", True), ("csp_nce", True), ("simclr", None), ([1], None)):
+        told = {"provenance": {"config": {"objective": {"name": name}}}}
+        assert read_heads({**kept, **told}).shared is want
+    assert read_heads({**kept, "provenance": [1]}).shared is None
+    # What is learned afterwards decides.
+    assert deep.beside(Heads("two_layers", None, ())).shared is None
+    assert Heads("two_layers", None, ()).beside(deep).shared is True
+    assert Heads("two_layers", None, ()).beside(Heads(classifiers=())).shared is True
+    assert Heads(classifiers=(), shared=False).beside(Heads(classifiers=())).shared is None
+    assert deep.beside(Heads(None, "linear", ())).shared is True

@@ -159,3 +159,23 @@ def test_the_card_says_what_is_compared_and_what_it_learned_from(
     sides = "images, places and texts" if captions else "images and places"
     assert f"It compares {sides}, and ranks no classes." in text
     assert f"It compares {sides} by vectors" in text and sentence in text
+
+
+def test_records_held_out_number_captions_as_those_that_are_learned_from(parts):
+    train_set, val_set = parts.train_set, parts.val_set
+    text_side.check_table(train_set, val_set)
+    text_side.check_table(train_set, None)
+    shifted = replace(val_set, captions=(*train_set.captions, "zz"))
+    with pytest.raises(ConfigError, match="another table of captions"):
+        text_side.check_table(train_set, shifted)
+
+
+def test_every_caption_of_a_part_is_in_the_table_of_all(parts):
+    """A record whose caption were not there would count as one without, in silence."""
+    options = photo_model.config(data=DATA).data.loading() | {"labels": 48, "size": 900}
+    for source in ("facts", "facts_and_class"):
+        for more in ({"unlabelled": True}, {}, {"labels": None, "label_fraction": 0.5}):
+            given = {**options, "captions": source, **more}
+            found = [load_dataset("demo", part, **given) for part in ("train", "val", "test")]
+            assert len({one.captions for one in found}) == 1
+            assert not any(bool((one.caption < 0).any()) for one in found)

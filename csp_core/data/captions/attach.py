@@ -15,7 +15,10 @@ from csp_core.data.captions.facts import captions_of_facts
 from csp_core.data.captions.table import ENDINGS, read_captions
 from csp_core.data.records import RecordDataset
 from csp_core.errors import BadRecordError, ConfigError
+from csp_core.files import hash_file
 
+# What ``info`` calls the hash of the table that captions were read from.
+CAPTIONS_HASH = "captions_sha256"
 # What captions are made of where no table is given.
 MADE: dict[str, Callable[..., list[str]]] = {
     "facts": captions_of_facts,
@@ -84,7 +87,7 @@ def with_captions(
         of_all, unused = table.find(everything)
         own = table.find(dataset)[0]
         left_out = [*table.told, *([f"{unused:,} captions are of no record."] if unused else [])]
-        told = {"captions": f"read from {Path(source).name}"}
+        told = {"captions": f"read from {Path(source).name}", CAPTIONS_HASH: hash_file(source)}
         told |= {"captions_left_out": " ".join(left_out)} if left_out else {}
     distinct, _ = number(of_all)
     if not distinct:

@@ -19,6 +19,7 @@ class Facts:
         label_sets: Whether a record has a set of labels rather than one.
         masks: Whether its records can have masks of classes, rather than a label or a set.
         asks: Whether its records have no labels, and are where a teacher is asked.
+        captions: Whether its records can bring captions of their own.
     """
 
     keeps_test: frozenset[str] = frozenset()
@@ -27,6 +28,7 @@ class Facts:
     label_sets: bool = False
     masks: bool = False
     asks: bool = False
+    captions: bool = False
 
 
 # Which labels are seen, and what is learned from without them.
@@ -65,7 +67,7 @@ FACTS = {
     "pastis": Facts(keeps_test=frozenset({"buffer_km", "dates"}) | _LABELS, masks=True),
     # It has no hash, for the reason that demo has none.
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
-    "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
+    "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS, captions=True),
     # It has no hash, for the reason that demo has none.
     "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True, asks=True),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),

@@ -68,10 +68,23 @@ def check_side(model: Any, side: str) -> None:
     name, (lacks, way) = getattr(model, "name", "of yours"), WAYS[side]
     if getattr(model, side, None) is not None:
         raise ConfigError(
-            f"Model {name!r} does not compare its sides: it ranks classes, or was trained on one"
-            f" side alone. Take {way}, as it was before any fine-tuning."
+            f"Model {name!r} does not compare its sides: {_why_not(model)}. Take {way}, as it was"
+            " before any fine-tuning."
         )
     raise ConfigError(f"Model {name!r} {lacks}: take {way}.")
+
+
+def _why_not(model: Any) -> str:
+    """Say why the sides of a model cannot be compared."""
+    heads, towers = getattr(model, "heads", None), [getattr(model, one, None) for one in TOWERS]
+    ranks = ("classifier", "image_classifier", "pixel_classifier")
+    if any(getattr(model, name, None) is not None for name in ranks):
+        return "it ranks classes, for which its encoders were moved"
+    if getattr(heads, "location", None) is not None:
+        return "it was taught to guess features of a picture from its place, not to tell places"
+    if sum(one is not None for one in towers) < 2:
+        return "it has one side alone"
+    return "one of them was trained without the other"
 
 
 def see_places(

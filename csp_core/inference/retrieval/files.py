@@ -75,7 +75,8 @@ def read_places(path: Path) -> tuple[Tensor, tuple[str, ...]]:
             check_lonlat(torch.tensor([pair]))
         except (BadRecordError, ValueError) as error:
             raise BadRecordError(
-                f"{east}, {north} is no place: give longitude and latitude in degrees ({error})",
+                f"{east or 'nothing'}, {north or 'nothing'} is no place: give longitude and"
+                f" latitude in degrees ({error})",
                 file=path.name,
                 line=line,
             ) from error
@@ -149,7 +150,8 @@ def read_pictures(
         except CspError as error:
             if path.is_file():
                 raise
-            skipped.append(f"{name}: {error}")
+            # What is said of a file begins with its name.
+            skipped.append(f"{name}: {str(error).removeprefix(f'{file.name}: ')}")
             continue
         names.append(name)
         places.append(photo.lonlat or (math.nan, math.nan))

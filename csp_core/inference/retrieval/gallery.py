@@ -131,7 +131,7 @@ def places_gallery(
     if lonlat is None:
         lonlat, about = learned_places(model, count, bounds=bounds)
     seen = see_places(model, lonlat, date=date)
-    about = about or f"{len(lonlat):,} places of yours"
+    about = about or f"{len(lonlat):,} {'place' if len(lonlat) == 1 else 'places'} of yours"
     return Gallery("places", seen, tuple(names), lonlat, about)
 
 
@@ -158,7 +158,8 @@ def images_gallery(
     """
     parts = [images] if isinstance(images, Tensor) else stacked(images)
     seen = joined([see_images(model, part) for part in parts])
-    return Gallery("images", seen, tuple(names), lonlat, f"{len(images):,} pictures")
+    about = f"{len(images):,} {'picture' if len(images) == 1 else 'pictures'}"
+    return Gallery("images", seen, tuple(names), lonlat, about)
 
 
 def captions_gallery(model: Any, captions: Sequence[str]) -> Gallery:
@@ -175,5 +176,5 @@ def captions_gallery(model: Any, captions: Sequence[str]) -> Gallery:
         CspError: If the model reads no words, or a text is empty.
     """
     distinct = tuple(dict.fromkeys(captions))
-    about = f"{len(distinct):,} captions"
+    about = f"{len(distinct):,} {'caption' if len(distinct) == 1 else 'captions'}"
     return Gallery("captions", see_captions(model, distinct), distinct, None, about)

@@ -78,6 +78,12 @@ def token_names(model: Any) -> list[str]:
         return ["the place"]
     further = len(getattr(model.location.network, "further", ()))
     names = [f"scale {k + 1} of {count}" for k in range(count)]
+    frequency = getattr(getattr(model.location, "encoding", None), "frequencies", None)
+    if isinstance(frequency, torch.Tensor) and len(frequency) == count > 1:
+        # Encodings list them from the finest on, or the other way round.
+        high = frequency.reshape(count, -1).abs().mean(dim=1)
+        ends = ("finest", "coarsest") if high[0] > high[-1] else ("coarsest", "finest")
+        names[0], names[-1] = f"{names[0]}, {ends[0]}", f"{names[-1]}, {ends[1]}"
     return ["all of the place", *names, *(f"further input {k + 1}" for k in range(further))]
 
 

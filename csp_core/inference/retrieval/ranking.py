@@ -111,7 +111,8 @@ def ranked(gallery: Gallery, values: Tensor, *, top: int = 10) -> list[Found]:
     """
     if top < 1:
         raise BadRecordError(f"top is {top}; list at least 1.")
-    return lines_of(gallery, values, torch.argsort(-values, stable=True)[:top].tolist())
+    # By rank, so that what differs by rounding alone keeps the order of the gallery.
+    return lines_of(gallery, values, torch.argsort(tie_ranks(values), stable=True)[:top].tolist())
 
 
 def lines_of(gallery: Gallery, values: Tensor, rows: list[int]) -> list[Found]:

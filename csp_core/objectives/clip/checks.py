@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +44,19 @@ def check_numbers(
         raise ConfigError(f"mask_days is {mask_days}; give more than 0, or null for all days.")
 
 
+def own_sides(model: DualEncoder) -> list[str]:
+    """List the sides that a model has, of those that can be compared."""
+    return [side for side in WORDS if getattr(model, side) is not None]
+
+
 def find_pairs(
-    name: str, model: DualEncoder, spec: Spec, asked: Mapping[str, float]
+    name: str, sides: Collection[str], spec: Spec, asked: Mapping[str, float]
 ) -> dict[str, tuple[str, str]]:
     """Tell which pairs of sides are compared.
 
     Args:
         name: Name of the objective.
-        model: The model.
+        sides: The sides that the model has.
         spec: What the objective does.
         asked: The weights of pairs that were given, of ``spec.pair_weights``.
 
@@ -61,11 +66,11 @@ def find_pairs(
     Raises:
         ConfigError: If the model has no pair of sides, or lacks one that was given a weight.
     """
-    has = [side for side in WORDS if getattr(model, side, None) is not None]
+    has = [side for side in WORDS if side in sides]
     found = {
-        pair: sides
-        for pair, sides in PAIRS.items()
-        if set(sides) <= set(has) and spec.pair_weights[pair] > 0
+        pair: two
+        for pair, two in PAIRS.items()
+        if set(two) <= set(has) and spec.pair_weights[pair] > 0
     }
     if "image" not in has or not found:
         raise ConfigError(
@@ -101,13 +106,7 @@ def check_parts(name: str, model: DualEncoder, spec: Spec, sides: Iterable[str],
     """
     for chosen in {spec.augmentation, spec.views.strong} - {None}:
         find_augmentation(str(chosen))
-    if spec.has("masked") and "location" in sides and scales < 2 and "text" not in sides:
-        raise ConfigError(
-            f"{name} hides scales of a place and guesses them from the others, and the location"
-            f" encoder has {'one' if scales else 'no'} token of a scale: give an encoding of"
-            " several scales, such as sphere_c, with model.location.network: tokens, or"
-            " objective.weights: {masked: 0}."
-        )
+    check_masked(name, spec, sides, scales)
     if (spec.has("random") or spec.random.columns) and "location" not in sides:
         raise ConfigError(f"{name}: places drawn at random need model.location.")
     if (best_tokens is not None and best_tokens < 1) or not 0 < hidden_share < 1:
@@ -121,6 +120,27 @@ def check_parts(name: str, model: DualEncoder, spec: Spec, sides: Iterable[str],
             " of Cui et al. 2022 this hurt a ResNet-50 (21.3 against 37.2 in 100) and helped a"
             " vision transformer",
             name,
+        )
+
+
+def check_masked(name: str, spec: Spec, sides: Iterable[str], scales: int) -> None:
+    """Check that there are scales to hide, where nothing else is hidden.
+
+    Args:
+        name: Name of the objective.
+        spec: What the objective does.
+        sides: The sides that are compared.
+        scales: How many tokens of scales its places have.
+
+    Raises:
+        ConfigError: If there is nothing to guess from.
+    """
+    if spec.has("masked") and "location" in sides and scales < 2 and "text" not in sides:
+        raise ConfigError(
+            f"{name} hides scales of a place and guesses them from the others, and the location"
+            f" encoder has {'one' if scales else 'no'} token of a scale: give an encoding of"
+            " several scales, such as sphere_c, with model.location.network: tokens, or"
+            " objective.weights: {masked: 0}."
         )
 
 

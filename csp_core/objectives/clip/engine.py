@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -122,11 +122,11 @@ class ClipFamily(Comparing):
         checks.check_numbers(mask_km, mask_days, neighbour_km, queue_size)
         self.spec = spec = make_spec(
             self.preset, weights=weights, pair_weights=pair_weights, views=views, random=random,
-            loss=loss, image_loss=image_loss, temperature=temperature,
-            token_temperature=token_temperature, augmentation=augmentation, compat=compat,
-        )  # fmt: skip
+            loss=loss, image_loss=image_loss, temperature=temperature, compat=compat,
+            token_temperature=token_temperature, augmentation=augmentation)  # fmt: skip
         self.augmentation = spec.augmentation
-        self.pairs = checks.find_pairs(type(self).__name__, model, spec, pair_weights or {})
+        own, asked = checks.own_sides(model), pair_weights or {}
+        self.pairs = checks.find_pairs(type(self).__name__, own, spec, asked)
         self.sides = sorted({side for pair in self.pairs.values() for side in pair})
         self.scales = count_scales(model)
         self.learn_temperature, self.best_tokens = learn_temperature, best_tokens
@@ -140,6 +140,27 @@ class ClipFamily(Comparing):
         self.guesses = make_guesses(model, spec, self.sides, self.scales)
         self.queues = nn.ModuleDict()
         self.sampler = make_sampler(spec.random.places, published=False)
+
+    @classmethod
+    def check_settings(
+        cls, sides: Collection[str], options: Mapping[str, Any], *, tokens: bool
+    ) -> None:
+        """Check what a configuration alone tells, before anything is loaded.
+
+        Args:
+            sides: The sides that the model is to have, of ``image``, ``location`` and ``text``.
+            options: All options, defaults written out.
+            tokens: Whether its places are to be made of tokens.
+
+        Raises:
+            ConfigError: If the sides lack what is to be compared, or an option is out of range.
+        """
+        spec = make_spec(cls.preset, **{name: options[name] for name in LAID_OVER})
+        asked = options["pair_weights"] or {}
+        pairs = checks.find_pairs(cls.__name__, sides, spec, asked)
+        compared = {side for pair in pairs.values() for side in pair}
+        # How many scales an encoding has, it tells once it is made.
+        checks.check_masked(cls.__name__, spec, compared, 2 if tokens else 0)
 
     @classmethod
     def heads(cls, options: Mapping[str, Any]) -> Heads:

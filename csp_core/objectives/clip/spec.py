@@ -189,6 +189,26 @@ class Spec:
         return PUBLISHED_LOG_SCALE if self.published else LOG_SCALE
 
 
+def part_weight(preset: str, part: str, weights: object) -> float:
+    """Tell what a part of the loss weighs, of settings that nobody has checked yet.
+
+    Args:
+        preset: A name in ``PRESETS``.
+        part: A name in ``PARTS``.
+        weights: The option ``weights`` as it was written.
+
+    Returns:
+        Its weight; that of the preset where the option says nothing of it, or what is no number.
+
+    Example:
+        >>> part_weight("filip", "fine", None), part_weight("clip", "fine", {"fine": 0.1})
+        (1.0, 0.1)
+    """
+    given = weights.get(part) if isinstance(weights, Mapping) else None
+    plain = isinstance(given, int | float) and not isinstance(given, bool)
+    return float(given if plain else getattr(PRESETS[preset], part, 0.0))  # type: ignore[arg-type]
+
+
 # The options that are laid over a preset.
 LAID_OVER = (
     *("weights", "pair_weights", "views", "random", "loss", "image_loss", "temperature"),

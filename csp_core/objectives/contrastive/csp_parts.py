@@ -128,9 +128,12 @@ class Contrastive(Pairs):
         starts = {part: options[f"{part}_temperature"] for part in weights}
         _check_options(weights, starts)
         sees = bool(weights["batch"] or weights["random"])
+        deep = sees and options["deep_head"]
         return Heads(
-            image="two_layers" if sees and options["deep_head"] else "linear",
+            image="two_layers" if deep else "linear",
             classifiers=(),
+            # Without a part that looks at images, nothing brings them to the places.
+            shared=bool(sees) if deep or not sees else None,
             temperatures=(starts["batch"], starts["random"])
             if sees and options["learn_temperature"]
             else None,

@@ -8,8 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from csp_core.config import parse_config
+from csp_core.config.compared import READERS, TOKENS, hints
 from csp_core.config.presets import presets_of
-from csp_core.config.schema import FAMILIES, options, summary
+from csp_core.config.schema import FAMILIES, options, quality_options, summary
 from csp_core.data import DATASETS
 from tests.app.jobs.conftest import Open, texts
 
@@ -76,7 +77,8 @@ def test_every_data_set_and_preset_begins_anew(open_train: Open) -> None:
         before = box(app, "selectbox", "preset").value
         box(app, "selectbox", "data-set").select(name).run()
         assert not app.exception
-        assert keys(app, "data") == {o.name for o in options("data", name)}
+        beside = {f"quality.{o.name}" for o in quality_options()}
+        assert keys(app, "data") == {o.name for o in options("data", name)} | beside
         presets = list(presets_of(name))
         assert box(app, "selectbox", "preset").options == presets
         first = next(one for one in (before, "seconds", *presets) if one in presets)
@@ -255,3 +257,94 @@ def test_few_labels_are_set_up_without_a_line_of_yaml(open_train: Open) -> None:
     # A data set of places alone has no such preset.
     box(app, "selectbox", "data-set").select("occurrences").run()
     assert not app.exception
+
+
+FAMILY = ("clip", "slip", "filip", "declip", "defilip", "siglip")
+
+
+def test_pictures_places_and_words_are_set_up_without_a_line_of_yaml(open_train: Open) -> None:
+    app = open_train(new="1")
+    assert box(app, "selectbox", "captions").disabled
+    assert box(app, "selectbox", "model.text-name").disabled
+    assert "reads no captions" in texts(app) and ", ".join(FAMILY) in texts(app)
+    box(app, "selectbox", "preset").select("pairs").run()
+    assert not app.error and not app.button(key="train-start").disabled
+    for name in FAMILY:
+        box(app, "selectbox", "objective-name").select(name).run()
+        assert not app.exception and not app.error, name
+        assert not box(app, "selectbox", "captions").disabled
+    box(app, "number_input", "model.text.layers").set_value(3).run()
+    box(app, "selectbox", "captions").select("facts_and_class").run()
+    assert "they tell what the labels tell" in texts(app)
+    config = parse_config(app.session_state["train-draft"])
+    assert config.model.text is not None and config.model.text.options["layers"] == 3
+    assert config.data.captions == "facts_and_class"
+    assert "model.text.layers=3" in texts(app)
+    box(app, "selectbox", "captions").select("from a CSV file").run()
+    box(app, "text_input", "data.captions").set_value("mine.csv").run()
+    assert not app.error and app.session_state["train-draft"]["data"]["captions"] == "mine.csv"
+    box(app, "text_input", "data.captions").set_value("/etc/mine.csv").run()
+    assert "data may lie" in "\n".join(error.value for error in app.error)
+    # Another objective: what was set can be taken back.
+    box(app, "selectbox", "objective-name").select("softmax").run()
+    assert not box(app, "selectbox", "model.text-name").disabled
+    box(app, "selectbox", "model.text-name").select("none").run()
+    box(app, "selectbox", "captions").select("none").run()
+    assert box(app, "selectbox", "model.text-name").disabled and not app.error
+
+
+def test_what_an_objective_of_pairs_lacks_is_told_before_it_starts(open_train: Open) -> None:
+    app = open_train(new="1")
+    box(app, "selectbox", "objective-name").select("filip").run()
+    said = "\n".join(error.value for error in app.error).replace("\\", "")
+    assert "compares images with places, with captions, or all three" in said
+    assert "give an image encoder" in texts(app) and app.button(key="train-start").disabled
+    box(app, "selectbox", "model.image-name").select("small_convnet").run()
+    assert not app.error and "the network tokens" in texts(app)
+    assert "hurt convolutional networks" in texts(app)
+    box(app, "selectbox", "model.text-name").select("transformer").run()
+    said = "\n".join(error.value for error in app.error).replace("\\", "")
+    assert "model.text reads captions, and the data set 'demo' has none of its own" in said
+    box(app, "selectbox", "model.text-name").select("none").run()
+    box(app, "selectbox", "objective-name").select("declip").run()
+    assert "DeCLIP hides scales of a place" in texts(app)
+    assert app.button(key="train-start").disabled
+    box(app, "selectbox", "model.location.network-name").select("tokens").run()
+    assert not app.error and "the network tokens" not in texts(app)
+    assert box(app, "number_input", "model.location.network.layers").value == 2
+    box(app, "text_input", "objective.weights").set_value("{masked: [1]}").run()
+    assert app.error and not app.exception
+
+
+def test_training_records_are_made_worse_or_better_by_boxes(open_train: Open) -> None:
+    app = open_train(new="1")
+    # The quickest preset reads no images.
+    for name in ("near_duplicates", "disagreeing", "embedding", "model", "caption_noise"):
+        assert box(app, "text_input", f"data.quality.{name}").disabled
+    assert "There are no captions to exchange" in texts(app)
+    box(app, "checkbox", "data.images").set_value(True).run()
+    box(app, "text_input", "data.quality.shuffled").set_value("0.3").run()
+    box(app, "text_input", "data.quality.near_duplicates").set_value("0.9").run()
+    assert not box(app, "text_input", "data.quality.embedding").disabled and not app.error
+    assert "'data.quality={near_duplicates: 0.9, shuffled: 0.3}'" in texts(app)
+    quality = parse_config(app.session_state["train-draft"]).data.quality
+    assert quality is not None and (quality.shuffled, quality.near_duplicates) == (0.3, 0.9)
+    box(app, "text_input", "data.quality.shuffled").set_value("2").run()
+    assert "less than or equal to 1" in "\n".join(error.value for error in app.error)
+    box(app, "text_input", "data.quality.shuffled").set_value("0.3").run()
+    box(app, "text_input", "data.quality.disagreeing").set_value("0.2").run()
+    assert "give data.quality.model" in "\n".join(e.value for e in app.error).replace("\\", "")
+    for name in ("shuffled", "near_duplicates", "disagreeing"):
+        box(app, "text_input", f"data.quality.{name}").set_value("").run()
+    assert not app.error and app.session_state["train-draft"]["data"]["quality"] is None
+    box(app, "selectbox", "data-set").select("occurrences").run()
+    assert box(app, "text_input", "data.quality.near_duplicates").disabled
+
+
+def test_hints_take_settings_that_nobody_has_checked() -> None:
+    assert TOKENS in FAMILIES["network"][0] and READERS == FAMILY
+    odd = ({}, {"model": 5, "data": [1]}, {"objective": {"name": [1]}}, {"objective": "filip"},
+           {"objective": {"name": "defilip", "weights": 3}, "model": {"image": "x", "location": 1}},
+           {"data": {"name": {}, "quality": "x"}, "objective": None})  # fmt: skip
+    for tree in odd:
+        assert all(isinstance(said, str) and said for said in hints(tree).values())
