@@ -11,6 +11,7 @@ from csp_core.cli import (  # noqa: F401
     captions,
     clusters,
     data,
+    few_shot,
     importing,
     maps,
     models,

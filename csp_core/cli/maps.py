@@ -61,6 +61,8 @@ def heatmap(
         told = _write(loaded, taxon, output, where, limit, read_credit(model), tolerance)
     if limit is not None:
         told["threshold"] = limit.to_dict()
+    # Of a model without counts of its records all cells say that it extrapolates.
+    told["counted"] = loaded.support is not None
     told["ignored_date"] = bool(date) and not loaded.uses_date
     if as_json:
         print_json(told)
@@ -157,10 +159,13 @@ def _say(told: Mapping[str, Any]) -> None:
     area = told.get("area_above_threshold_km2")
     if area is not None and limit:
         if area:
-            part = told["of_which_extrapolated_km2"] / area
+            where = "; nobody can say where the model extrapolates"
+            if told["counted"]:
+                part = told["of_which_extrapolated_km2"] / area
+                where = f", of which {part:.0%} where the model extrapolates"
             say(
-                f"Area above the threshold of {limit['value']:.4g}: {area:,.0f} km², of which"
-                f" {part:.0%} where the model extrapolates. It is not the size of a range."
+                f"Area above the threshold of {limit['value']:.4g}: {area:,.0f} km²{where}. It is"
+                " not the size of a range."
             )
         else:
             say(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         text_files,
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
+    from csp_core.store.derived import folder_name, keep_derived, save_derived
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
     from csp_core.store.introduction import Example, Introduction, check_introduction
     from csp_core.store.kept import keep_run, kept_runs, let_go_run
@@ -30,7 +31,9 @@ _HOMES = {
     "class_names": "csp_core.store.catalog",
     "entries": "csp_core.store.folder",
     "find_model": "csp_core.store.catalog",
+    "folder_name": "csp_core.store.derived",
     "halve": "csp_core.store.checkpoint",
+    "keep_derived": "csp_core.store.derived",
     "keep_run": "csp_core.store.kept",
     "kept_runs": "csp_core.store.kept",
     "let_go_run": "csp_core.store.kept",
@@ -41,6 +44,7 @@ _HOMES = {
     "read_front": "csp_core.store.folder",
     "read_mapping": "csp_core.store.folder",
     "read_model_config": "csp_core.store.folder",
+    "save_derived": "csp_core.store.derived",
     "save_model": "csp_core.store.checkpoint",
     "text_files": "csp_core.store.catalog",
 }
@@ -54,7 +58,9 @@ __all__ = [
     "class_names",
     "entries",
     "find_model",
+    "folder_name",
     "halve",
+    "keep_derived",
     "keep_run",
     "kept_runs",
     "let_go_run",
@@ -65,6 +71,7 @@ __all__ = [
     "read_front",
     "read_mapping",
     "read_model_config",
+    "save_derived",
     "save_model",
     "text_files",
 ]
