@@ -84,17 +84,15 @@ def _check_files(output: Path | None, map_file: Path | None) -> None:
 
 def _read(places: Path, absences: Path | None, name: str) -> tuple[Any, Any, str, dict[str, Any]]:
     """Read the places and, from a file of its own, where it was not seen."""
-    import torch
-
     from csp_core.data.reading.places import read_places
 
     found = read_places(places, name)
     reports = {"places": found.to_dict()}
-    missed = found.missed
+    missed = list(found.missed)
     if absences is not None:
         others = read_places(absences, all_missed=True)
         reports["absences"] = others.to_dict()
-        missed = torch.cat((missed, others.missed))
+        missed += others.missed
     return found.seen, missed, found.name, reports
 
 

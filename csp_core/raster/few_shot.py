@@ -9,11 +9,28 @@ import torch
 from csp_core.geo import WORLD
 from csp_core.grid import Bounds, make_grid
 from csp_core.inference.few_shot import FewShot, Ground
+from csp_core.model import DualEncoder
 from csp_core.raster.land import land_cells
 from csp_core.raster.raster import Raster
+from csp_core.store.checkpoint import count_parameters
 
 # Cells embedded at a time.
 BLOCK = 1 << 15
+# An encoder of more weights takes a quarter of a minute for the finer cells of all land.
+MANY_WEIGHTS, FINE, COARSE = 2_000_000, 0.5, 1.0
+
+
+def quick_step(model: DualEncoder) -> float:
+    """Choose cells whose embedding somebody can wait for.
+
+    Args:
+        model: A model with a location encoder.
+
+    Returns:
+        Side of a cell, degrees: coarse for an encoder of millions of weights.
+    """
+    weights = 0 if model.location is None else count_parameters(model.location)
+    return FINE if weights <= MANY_WEIGHTS else COARSE
 
 
 class FewShotGrid:

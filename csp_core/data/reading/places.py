@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
-from torch import Tensor
 
 from csp_core.data.names import identity
 from csp_core.data.reading.cleaning import Rules
@@ -20,23 +18,24 @@ from csp_core.data.reading.report import ImportReport
 from csp_core.errors import BadRecordError
 
 SHOWN = 5
+LonLat = tuple[float, float]
 OTHERS = "of another species, or without a name"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Places:
     """Places of one species.
 
     Args:
-        seen: ``(N, 2)`` degrees where it was seen.
-        missed: ``(M, 2)`` degrees where it was looked for and not seen.
+        seen: Longitude and latitude, degrees, of each place where it was seen.
+        missed: The same where it was looked for and not seen.
         name: Its name as the file has it, or ``""``.
         report: What was read, and what was left out before species were looked at.
         left_out: Reason to number of the records that are neither seen nor missed.
     """
 
-    seen: Tensor
-    missed: Tensor
+    seen: tuple[LonLat, ...]
+    missed: tuple[LonLat, ...]
     name: str
     report: ImportReport
     left_out: Mapping[str, int]
@@ -87,8 +86,8 @@ def read_places(
         >>> file = Path(tempfile.mkdtemp(), "seen.csv")
         >>> _ = file.write_text("lon,lat,occurrenceStatus\n13,52,present\n14,50,absent\n")
         >>> found = read_places(file)
-        >>> found.seen.tolist(), found.missed.tolist()
-        ([[13.0, 52.0]], [[14.0, 50.0]])
+        >>> found.seen, found.missed
+        (((13.0, 52.0),), ((14.0, 50.0),))
     """
     seen, report = _read(path, mapping, absences=False)
     missed, _ = _read(path, mapping, absences=True)
@@ -96,10 +95,10 @@ def read_places(
     left = {why: many for why, many in report.dropped.items() if why not in (ABSENCE, NO_COUNT)}
     if others := len(seen) + len(missed) - sum(map(len, meant)):
         left[OTHERS] = others
-    places = [_lonlat(table) for table in meant]
+    there, gone = (tuple(table.select("lon", "lat").rows()) for table in meant)
     if all_missed:
-        places = [torch.empty(0, 2), torch.cat(places)]
-    return Places(places[0], places[1], name, report, left)
+        there, gone = (), there + gone
+    return Places(there, gone, name, report, left)
 
 
 def _read(
@@ -126,7 +125,3 @@ def _of_one(tables: list[pl.DataFrame], name: str, file: str) -> tuple[list[pl.D
             file=file,
         )
     return [table.filter(pl.col("scientific_name") == meant[0]) for table in tables], meant[0]
-
-
-def _lonlat(table: pl.DataFrame) -> Tensor:
-    return table.select("lon", "lat").to_torch(dtype=pl.Float32)

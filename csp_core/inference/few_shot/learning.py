@@ -12,7 +12,7 @@ from csp_core.data.records import ClassTable
 from csp_core.inference.few_shot.background import Background
 from csp_core.inference.few_shot.ground import Ground, make_ground
 from csp_core.inference.few_shot.leaving import Chosen, choose
-from csp_core.inference.few_shot.places import Given, at_sea, check_places
+from csp_core.inference.few_shot.places import Given, Places, at_sea, check_places
 from csp_core.model import Calibration, DualEncoder, Heads
 
 
@@ -73,8 +73,8 @@ class FewShot:
 
 def few_shot(
     model: Any,
-    seen: Tensor,
-    missed: Tensor | None = None,
+    seen: Places,
+    missed: Places | None = None,
     *,
     name: str = "Unnamed species",
     common_name: str = "",
@@ -92,7 +92,8 @@ def few_shot(
 
     Args:
         model: Any model with a location encoder.
-        seen: ``(N, 2)`` longitude, latitude, degrees, where it was seen; 1 to 2,000.
+        seen: ``(N, 2)`` longitude, latitude, degrees, where it was seen; a tensor or pairs, 1 to
+            2,000 with the others.
         missed: ``(M, 2)`` where it was looked for and not seen, or None.
         name: Its scientific name.
         common_name: Its common name, or ``""``.

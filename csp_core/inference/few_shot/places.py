@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,9 @@ DECIMALS = 4
 CELL_DEGREES = 1.0
 # So far from land a place is at sea; the bundled shores are good to some tens of kilometres.
 SHORE_KM, BEARINGS = 50.0, 8
+
+
+Places = Tensor | Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +42,11 @@ class Given:
     notes: tuple[str, ...]
 
 
-def check_places(seen: Tensor, missed: Tensor | None = None) -> Given:
+def check_places(seen: Places, missed: Places | None = None) -> Given:
     """Check places and bring each to stand once.
 
     Args:
-        seen: ``(N, 2)`` longitude, latitude, degrees, where it was seen.
+        seen: ``(N, 2)`` longitude, latitude, degrees, where it was seen; a tensor or pairs.
         missed: ``(M, 2)`` where it was not, or None.
 
     Returns:
@@ -52,7 +56,7 @@ def check_places(seen: Tensor, missed: Tensor | None = None) -> Given:
         BadRecordError: If none is one where it was seen, there are too many, or a coordinate is
             out of range.
     """
-    missed = torch.empty(0, 2) if missed is None else missed
+    seen, missed = _tensor(seen), _tensor(() if missed is None else missed)
     if not len(seen):
         only = f"Only places where it was not seen are given ({len(missed)})"
         none = "No place is given"
@@ -64,7 +68,7 @@ def check_places(seen: Tensor, missed: Tensor | None = None) -> Given:
             f"{len(seen) + len(missed):,} places are given and up to {MOST_PLACES:,} are taken:"
             " leave some out, or train a model on them by csp train."
         )
-    both = [_once(geo.check_lonlat(places.float())) for places in (seen, missed)]
+    both = [_once(geo.check_lonlat(places)) for places in (seen, missed)]
     notes = []
     again = len(seen) - len(both[0]) + len(missed) - len(both[1])
     if again:
@@ -80,6 +84,11 @@ def check_places(seen: Tensor, missed: Tensor | None = None) -> Given:
     seen, missed = both[0], both[1][~there]
     cell = geo.cell_ids(torch.cat((seen, missed)), CELL_DEGREES)
     return Given(seen, missed, cell, (*notes, *_guess(cell[: len(seen)])))
+
+
+def _tensor(places: Places) -> Tensor:
+    found = torch.as_tensor(places, dtype=torch.float32)
+    return found if len(found) else torch.empty(0, 2)
 
 
 def _once(places: Tensor) -> Tensor:
