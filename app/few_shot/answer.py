@@ -52,6 +52,16 @@ def learn(view: PlacesView) -> Answer | None:
     return Answer(found, raster, given_threshold(found.chosen.threshold))
 
 
+def prepare(view: PlacesView) -> None:
+    """Compute what the first map would wait for, while somebody still looks for a place to click.
+
+    Args:
+        view: What is asked for.
+    """
+    model, asked = resources.model(view.info), (resources.content_hash(view.info), view.background)
+    _grid(*asked, _ground(*asked, model), model)
+
+
 @st.cache_resource(show_spinner="Looking at the world as the model does …", max_entries=2)
 def _ground(content: str, background: str, _model: DualEncoder) -> Ground:
     return make_ground(_model, background)

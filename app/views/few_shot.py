@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
 import few_shot.answer
@@ -124,7 +126,7 @@ def page() -> None:
     view = read_view(known)
     shell.title(TITLE, of=view.info)
     draw_controls(view, known)
-    left, right = st.container(key="range-view").columns([11, 5], gap="medium")
+    left, right = st.container(key="few-shot-view").columns([11, 5], gap="medium")
     with left:
         few_shot.clicking.draw_marks(view)
         frame = st.container(key="map-box")
@@ -144,6 +146,9 @@ def page() -> None:
     with right:
         draw_numbers(view, answer)
         draw_rest(view, answer)
+        if not view.spots:
+            with contextlib.suppress(CspError):  # it is told once there is a place
+                few_shot.answer.prepare(view)
 
 
 shell.run("few-shot", page)
