@@ -260,9 +260,9 @@ TEXT = (
     " is learned, and all cells with a record of its group are ranked; truth are its other cells."
     " Mean average precision over species, in percent, ± the standard deviation over draws of the"
     " places. Birds are told from land, crustaceans from land and sea, in the row with a target"
-    " group from all cells of the group. No group has 40 species with 55 cells: the column of 50"
-    " birds is of those that have. The hull ranks by the distance to it, all inside alike; with one"
-    " place it is the nearest record.\n\n{table}\n\n{missing}"
+    " group from all cells of the group. No crustacean has 55 cells, so that there"
+    " is no column of 50. The hull ranks by the distance to it, all inside alike; with one place it"
+    " is the nearest record.\n\n{table}\n\n{missing}"
 )
 
 

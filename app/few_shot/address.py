@@ -11,7 +11,7 @@ import streamlit as st
 from csp_core import gazetteer
 from csp_core.errors import BadRecordError
 from csp_core.files import harmless
-from csp_core.inference.few_shot import BACKGROUNDS
+from csp_core.inference.few_shot import BACKGROUNDS, DEFAULT_ENCODER
 from csp_core.store import ModelInfo
 from shared import address
 from shared.visits import own
@@ -73,9 +73,9 @@ class PlacesView:
 
 
 def models_of_places(known: Sequence[ModelInfo]) -> dict[str, ModelInfo]:
-    """Give the models with a location encoder, by name; those with classes come first."""
+    """Give the models with a location encoder, by name, in the order in which they are offered."""
     found = [info for info in known if info.problem is None and info.knows_places]
-    found.sort(key=lambda info: not info.num_classes)
+    found.sort(key=lambda info: (info.name != DEFAULT_ENCODER, not info.num_classes))
     return {info.name: info for info in found}
 
 
@@ -208,10 +208,11 @@ def clear() -> None:
 
 def link_to(view: PlacesView) -> str:
     """Give the full address of a view, without what was refused."""
+    told = view.background
     params = {
         "model": view.info.name,
         "name": view.name,
-        "background": view.background if view.background != next(iter(BACKGROUNDS)) else "",
+        "background": "" if told == next(iter(BACKGROUNDS)) else told,
         PLACES: write_spots(view.spots),
     }
     return address.full_address({name: value for name, value in params.items() if value})

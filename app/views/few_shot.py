@@ -125,6 +125,10 @@ def page() -> None:
         return
     view = read_view(known)
     shell.title(TITLE, of=view.info)
+    st.caption(
+        "Click where you have seen it, and where you looked for it in vain. The map shows where"
+        " it is alike, as far as a model of places can tell."
+    )
     draw_controls(view, known)
     left, right = st.container(key="few-shot-view").columns([11, 5], gap="medium")
     with left:

@@ -15,14 +15,15 @@ PlacesFile = Annotated[
     typer.Argument(metavar="PLACES", help="File of records where it was seen; absences count too."),
 ]
 Encoder = Annotated[
-    str, typer.Argument(help="A bundled model, model directory or run with a location encoder.")
+    str | None,
+    typer.Argument(help="A bundled model, model directory or run with a location encoder."),
 ]
 
 
 @app.command("few-shot")
 def few_shot(
     places: PlacesFile,
-    model: Encoder = "birds",
+    model: Encoder = None,
     output: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Model directory to write.")
     ] = None,
@@ -43,10 +44,12 @@ def few_shot(
     as_json: AsJson = False,
 ) -> None:
     """Learn where a species lives from a handful of places, as a model and a map."""
+    from csp_core.inference.few_shot import DEFAULT_ENCODER
     from csp_core.inference.few_shot import few_shot as learn
     from csp_core.store import load_model
 
     _check_files(output, map_file)
+    model = model or DEFAULT_ENCODER
     seen, missed, named, reports = _read(places, absences, name)
     loaded = load_model(model)
     with err.status("Learning …"), clearing_up():

@@ -9,7 +9,7 @@ from csp_core.inference.few_shot.background import (
     draw_background,
 )
 from csp_core.inference.few_shot.card import card_of, told_of
-from csp_core.inference.few_shot.ground import Ground, make_ground
+from csp_core.inference.few_shot.ground import DEFAULT_ENCODER, Ground, make_ground
 from csp_core.inference.few_shot.learning import FewShot, few_shot
 from csp_core.inference.few_shot.leaving import PENALTIES, LeftOut
 from csp_core.inference.few_shot.places import MOST_PLACES, at_sea, check_places
@@ -17,6 +17,7 @@ from csp_core.inference.few_shot.places import MOST_PLACES, at_sea, check_places
 __all__ = [
     "BACKGROUNDS",
     "BACKGROUND_MEANING",
+    "DEFAULT_ENCODER",
     "MOST_PLACES",
     "PENALTIES",
     "Background",

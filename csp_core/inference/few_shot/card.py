@@ -7,6 +7,9 @@ from typing import Any
 from csp_core.inference.few_shot.background import BACKGROUND_MEANING
 from csp_core.inference.few_shot.learning import FewShot
 
+# As of ``store.introduction``.
+MOST_HEADLINE = 120
+
 
 def told_of(found: FewShot) -> tuple[str, ...]:
     """Say how a species was learned, how well its places foretell each other, and its threshold.
@@ -58,7 +61,11 @@ def card_of(found: FewShot) -> dict[str, Any]:
         "library_name": "csp_core",
         "tags": ["geospatial", "species-distribution", "few-shot"],
         "prior_kind": "relative",
-        "introduction": {"headline": f"{taxon}, learned from {many}"[:120]},
+        "introduction": {
+            "headline": f"{taxon}, learned from {many}"[:MOST_HEADLINE],
+            "singular": "species",
+            "plural": "species",
+        },
     }
     limits = (
         "Scores are relative: they rank places and are no chance that the species is there. The"

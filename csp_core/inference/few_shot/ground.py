@@ -20,6 +20,8 @@ from csp_core.model import DualEncoder
 from csp_core.model.parts import evaluating
 
 AXES = 128
+# What a page and the command line start from.
+DEFAULT_ENCODER = "birds"
 # Without a date a model that knows time is asked about all of the year.
 MONTHS = tuple((month + 0.5) / 12 for month in range(12))
 

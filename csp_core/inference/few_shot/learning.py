@@ -111,8 +111,9 @@ def few_shot(
         BadRecordError: If the places cannot be used.
 
     Source:
-        Cole et al. 2023, Spatial implicit neural representations for global-scale species mapping,
-        section 5.4, for the few-shot task; Elith et al. 2011 for what such scores mean.
+        Hamilton et al. 2024, Combining observational data and language for species range
+        estimation, for a logistic classifier on a frozen embedding; Elith et al. 2011, A
+        statistical explanation of MaxEnt for ecologists, for what presence-only scores mean.
     """
     given = check_places(seen, missed)
     ground = ground or make_ground(model, background, seed=seed)
