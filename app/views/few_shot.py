@@ -140,7 +140,8 @@ def page() -> None:
     said = st.session_state.pop(own("said"), "")
     with left:
         widgets.messages([*view.problems, said], ())
-        few_shot.drawing.legend(answer)
+        with st.container(key="few-shot-legend" if answer else "few-shot-marks-legend"):
+            few_shot.drawing.legend(answer)
         if answer is not None:
             st.caption(value_meaning(view.info, answer.raster.kind))
         st.caption(
