@@ -11,6 +11,7 @@ if __name__ == "__main__":
         [
             st.Page("views/explore.py", title="Explore", url_path="explore", default=True),
             st.Page("views/range_map.py", title="Range map", url_path="range-map"),
+            st.Page("views/few_shot.py", title="From places", url_path="few-shot"),
             st.Page("views/clusters.py", title="Clusters", url_path="clusters"),
             st.Page("views/photo.py", title="Photo", url_path="photo"),
             st.Page("views/segment.py", title="Segment", url_path="segment"),

@@ -29,7 +29,7 @@ APP_MODULES = {".".join(path.relative_to(APP).with_suffix("").parts): path for p
 APP_ROWS = (
     {"shared"},
     {"mapping"},
-    {"explore", "range_map", "clusters", "photo", "segment", "jobs"},
+    {"explore", "range_map", "clusters", "photo", "segment", "few_shot", "jobs"},
     {"shell"},
     {"views"},
     {"main"},

@@ -95,6 +95,26 @@ def dots_layers(evidence: Evidence | None, palette: Palette) -> list[pdk.Layer]:
     return [pdk.Layer("ScatterplotLayer", rows, id="dots", get_position="at", **look)]
 
 
+def spot_layers(spots: Sequence[tuple[float, float, bool]], palette: Palette) -> list[pdk.Layer]:
+    """Mark places: full where something was seen, hollow where it was not.
+
+    Args:
+        spots: Longitude, latitude, and whether it was seen.
+        palette: Colours.
+
+    Returns:
+        The layers.
+    """
+    pin, ring = _rgb(palette.pin), _rgb(palette.ring)
+    rows = [
+        {"at": [lon, lat], "fill": pin if seen else ring, "edge": ring if seen else pin}
+        for lon, lat, seen in spots
+    ]
+    look = {"get_fill_color": "fill", "get_line_color": "edge", "stroked": True,
+            "get_radius": 6, "radius_units": "'pixels'", "line_width_min_pixels": 2}  # fmt: skip
+    return [pdk.Layer("ScatterplotLayer", rows, id="spots", get_position="at", **look)]
+
+
 def value_layers(
     picture: bytes, opacity: float, above: str | None, palette: Palette
 ) -> list[pdk.Layer]:

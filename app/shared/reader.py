@@ -120,11 +120,26 @@ def read_records(
     return {"kept": report.rows_kept, "report": str(report)}, b""
 
 
+def read_places(content: bytes, path: str, most: int, name: str = "") -> Answer:
+    """Read where a species was seen and where not, at most so many places in all."""
+    from csp_core.data.reading.places import read_places as read
+
+    found = read(path, name)
+    if len(found.seen) + len(found.missed) > most:
+        raise BadRecordError(
+            f"The file holds {len(found.seen) + len(found.missed):,} places; up to {most} are taken"
+            " here, as all stand in the address: `csp few-shot` takes more."
+        )
+    told = {"seen": found.seen, "missed": found.missed, "name": found.name}
+    return told | {"left_out": dict(found.left_out), "read": found.report.rows_read}, b""
+
+
 TASKS: dict[str, Callable[..., Answer]] = {
     "photo": read_photo,
     "scene": read_scene,
     "columns": read_columns,
     "records": read_records,
+    "places": read_places,
 }
 
 

@@ -285,6 +285,26 @@ def read_columns(path: str) -> tuple[list[str], dict[str, str]]:
     return list(told["columns"]), dict(told["found"])
 
 
+def read_places(path: str, most: int, name: str = "") -> dict[str, Any]:
+    """Read an uploaded list of places of one species in a child process.
+
+    Args:
+        path: The file.
+        most: Places that are taken at most.
+        name: The species, where the file names several.
+
+    Returns:
+        ``seen`` and ``missed``, lists of longitude and latitude; ``name``; reasons to numbers of
+        records in ``left_out``; how many were ``read``.
+
+    Raises:
+        BadRecordError: If it cannot be read within the limits, or is of several species; one
+            sentence.
+    """
+    options = {"path": path, "most": most, "name": name}
+    return READERS.run("places", options, tick=still_wanted)[0]
+
+
 def import_upload(
     path: str, out: str, most: int, columns: Mapping[str, str] | None = None
 ) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from csp_core.cli import (  # noqa: F401
     clusters,
     data,
     export,
+    few_shot,
     importing,
     maps,
     models,

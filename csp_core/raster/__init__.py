@@ -10,6 +10,7 @@ from csp_core.grid import Grid, make_grid
 from csp_core.raster.agreement import PlacesOnGrid
 from csp_core.raster.blocks import write_zarr
 from csp_core.raster.compare import common_area_km2, subtract
+from csp_core.raster.few_shot import FewShotGrid, quick_step
 from csp_core.raster.geotiff import read_geotiff, write_geotiff
 from csp_core.raster.held_out import (
     HeldOut,
@@ -42,6 +43,7 @@ __all__ = [
     "UNITS",
     "WRITERS",
     "Credit",
+    "FewShotGrid",
     "Grid",
     "GridPrior",
     "HeldOut",
@@ -62,6 +64,7 @@ __all__ = [
     "mostly_at_sea",
     "names_known",
     "only_land",
+    "quick_step",
     "read_credit",
     "read_geotiff",
     "read_held_out",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         text_files,
     )
     from csp_core.store.checkpoint import halve, load_model, save_model
+    from csp_core.store.derived import folder_name, keep_derived, save_derived
     from csp_core.store.export import Exported, export_model
     from csp_core.store.folder import FORMAT, entries, read_front, read_mapping, read_model_config
     from csp_core.store.hub import Shared, fetch_model, share_model
@@ -36,7 +37,9 @@ _HOMES = {
     "export_model": "csp_core.store.export",
     "fetch_model": "csp_core.store.hub",
     "find_model": "csp_core.store.catalog",
+    "folder_name": "csp_core.store.derived",
     "halve": "csp_core.store.checkpoint",
+    "keep_derived": "csp_core.store.derived",
     "keep_run": "csp_core.store.kept",
     "kept_runs": "csp_core.store.kept",
     "let_go_run": "csp_core.store.kept",
@@ -47,6 +50,7 @@ _HOMES = {
     "read_front": "csp_core.store.folder",
     "read_mapping": "csp_core.store.folder",
     "read_model_config": "csp_core.store.folder",
+    "save_derived": "csp_core.store.derived",
     "save_model": "csp_core.store.checkpoint",
     "share_model": "csp_core.store.hub",
     "text_files": "csp_core.store.catalog",
@@ -65,7 +69,9 @@ __all__ = [
     "export_model",
     "fetch_model",
     "find_model",
+    "folder_name",
     "halve",
+    "keep_derived",
     "keep_run",
     "kept_runs",
     "let_go_run",
@@ -76,6 +82,7 @@ __all__ = [
     "read_front",
     "read_mapping",
     "read_model_config",
+    "save_derived",
     "save_model",
     "share_model",
     "text_files",

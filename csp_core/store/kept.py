@@ -49,7 +49,7 @@ def keep_run(name: str) -> None:
             written to.
     """
     run = RunDir(_folder(name))
-    if name in _taken():
+    if name in taken_names():
         raise CheckpointError(
             f"Another model is named {name} already; rename the run's folder {run.path}."
         )
@@ -77,7 +77,7 @@ def let_go_run(name: str) -> None:
         raise CheckpointError(f"Cannot write to {name} ({error.strerror}).") from error
 
 
-def _taken() -> set[str]:
+def taken_names() -> set[str]:
     """List the names of models that stand where models do; of two, theirs is found."""
     found: set[str] = set()
     for root in [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]:

@@ -22,13 +22,14 @@ pytestmark = [
 PAGES = {
     "explore": "?lat=-1.28&lon=36.8",
     "range-map": "range-map?lat=-1.3&lon=36.8",
+    "few-shot": "few-shot?places=S52.5_13.4~S48.8_2.3~N-1.3_36.8&name=Aves",
     "clusters": "clusters?points=500&count=4&lat=-1.3&lon=36.8",
     "photo": "photo",
     "segment": "segment",
     "train": "train?all=1",
     "about": "about",
 }
-MAPS = ("explore", "range-map", "clusters")
+MAPS = ("explore", "range-map", "few-shot", "clusters")
 GRAVE = ("serious", "critical")
 LOOK = """async () => {
     const found = await axe.run(document, {iframes: false, resultTypes: ['violations']});

@@ -52,6 +52,8 @@ HIGHER_RANKS = (
     *("suborder", "infraorder", "superfamily", "family", "subfamily", "tribe", "genus", "subgenus"),
 )
 CHANGES = ("name", "date", "uncertainty_m", "point", "side", "datum")
+NAMELESS = "scientific name is missing"
+PRESENCE = "record of a presence"
 Reason = tuple[str | pl.Expr, pl.Expr, pl.Expr]
 
 
@@ -66,6 +68,8 @@ class Rules:
         drop_duplicates: Whether repetitions of name, place and day are dropped.
         drop_flagged: Whether records are dropped that their source itself holds something against.
         judged_before: Whether a table that an import wrote keeps all names that it has.
+        named: Whether a record needs a name.
+        absences: Whether records of absences are taken, and those of presences left out.
     """
 
     today: datetime.date
@@ -74,6 +78,8 @@ class Rules:
     drop_duplicates: bool = False
     drop_flagged: bool = False
     judged_before: bool = False
+    named: bool = True
+    absences: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,14 +253,23 @@ DROPS: tuple[tuple[str, pl.Expr], ...] = (
     ("latitude is out of range (-90 to 90)", _lat.abs() > 90),
     ("longitude is out of range (-180 to 180)", _lon.abs() > 180),
     ("coordinates are exactly 0, 0", (_lon == 0) & (_lat == 0)),
-    ("scientific name is missing", pl.col("scientific_name").is_null()),
+    (NAMELESS, pl.col("scientific_name").is_null()),
 )
 
 
 def _reasons(rows: pl.DataFrame, rules: Rules) -> list[Reason]:
     """List the reasons to drop a record, with what stands there."""
-    reasons: list[Reason] = [(reason, condition, _place) for reason, condition in DROPS]
-    reasons += absences(rows)
+    reasons: list[Reason] = [
+        (reason, condition, _place)
+        for reason, condition in DROPS
+        if rules.named or reason != NAMELESS
+    ]
+    gone = absences(rows)
+    if rules.absences:
+        said = [condition.fill_null(False) for _, condition, _ in gone] or [pl.lit(False)]
+        reasons.append((PRESENCE, ~pl.any_horizontal(said), _place))
+    else:
+        reasons += gone
     if rules.species_only:
         name = pl.col("name_text")
         if rows["rank"].null_count() < len(rows):

@@ -71,6 +71,8 @@ def find_columns(
     mapping: Mapping[str, str] | None,
     known: Mapping[str, str] | None = None,
     fallback: Mapping[str, str] | None = None,
+    *,
+    named: bool = True,
 ) -> dict[str, str]:
     """Find the column of each canonical name.
 
@@ -82,17 +84,18 @@ def find_columns(
         mapping: Canonical name to column, for what the aliases do not find or find wrongly.
         known: Canonical name to the column that holds it for certain.
         fallback: Canonical name to column, for what nothing else is found for.
+        named: Whether there has to be a column of names.
 
     Returns:
         Canonical name to column, for the columns that exist, with those of ``EXTRAS``.
 
     Raises:
-        BadRecordError: On a mapping that does not fit, or without coordinates or a name.
+        BadRecordError: On a mapping that does not fit, or without coordinates or a needed name.
     """
     given = {key: _given(header, key, column) for key, column in (mapping or {}).items()}
     found = guess_columns(header, {**(known or {}), **given}, fallback)
     missing = [key for key in ("lon", "lat") if key not in found]
-    missing += [] if {"scientific_name", "genus"} & {*found} else ["scientific_name"]
+    missing += [] if not named or {"scientific_name", "genus"} & {*found} else ["scientific_name"]
     if missing:
         raise BadRecordError(
             f"No column for {', '.join(missing)}. The columns are: {listed(header)}.{REMEDY}"

@@ -55,7 +55,8 @@ class Import:
         with plainly(path):
             self._source = open_source(path)
             source = self._source
-            columns = find_columns(source.header, mapping, source.known, source.fallback)
+            told = source.header, mapping, source.known, source.fallback
+            columns = find_columns(*told, named=rules.named)
             source.notes += instead(columns, source.fallback)
             source.notes += competing(source.header, columns, source.known)
             if not source.imported:
@@ -122,7 +123,9 @@ class Import:
             "record_id",
             reason=pl.lit(REPEATED),
             detail=pl.format(
-                "{} at {}, {}", "scientific_name", pl.col("lon").round(5), pl.col("lat").round(5)
+                "{} at {}, {}",
+                pl.col("scientific_name").fill_null("one without a name"),
+                *(pl.col(key).round(5) for key in PLACE),
             ),
         )
         if self._rules.drop_duplicates:
