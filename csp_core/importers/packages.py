@@ -7,6 +7,32 @@ from pathlib import Path
 
 from csp_core.errors import DataNotFoundError
 
+# Word that stands for a file: the distribution that holds it, and how the file's path ends.
+PACKAGED = {
+    "geoclip": ("geoclip", "geoclip/model/weights/location_encoder_weights.pth"),
+}
+
+
+def find_published(source: str | Path) -> Path:
+    """Find the published file that a word or a path names.
+
+    Args:
+        source: A word of ``PACKAGED``, which wins over a file of that name, or a path.
+
+    Returns:
+        The file; a path is handed on as it is.
+
+    Raises:
+        DataNotFoundError: If the word's package is not installed, or holds no such file.
+
+    Example:
+        >>> find_published("folder/weights.pth").name
+        'weights.pth'
+    """
+    if isinstance(source, str) and source in PACKAGED:
+        return packaged_file(*PACKAGED[source])
+    return Path(source)
+
 
 def packaged_file(package: str, ending: str) -> Path:
     """Find a file of an installed package by how its path ends.
