@@ -13,10 +13,16 @@ from rich.text import Text
 from csp_core.cli.console import AsJson, ModelArgument, app, out, print_json
 from csp_core.errors import BadRecordError
 
-# Of the metrics of several answers; all of them are in --json.
-SHOWN = ("top1", "top5", "mrr", "log_loss", "ece", "n")
-SHOWN_OF_SETS = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n")
-SHOWN_OF_COMPARISONS = ("recall_at_10", "recall_at_100", "back_recall_at_10", "median_km", "n")
+# Of the metrics of several answers, by heading; all of them are in --json.
+SHOWN = {key: key for key in ("top1", "top5", "mrr", "log_loss", "ece", "n")}
+SHOWN_OF_SETS = {
+    key: key for key in ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "log_loss", "ece", "n")
+}
+# Their whole names would be cut to the same letters in a narrow window.
+SHOWN_OF_COMPARISONS = {
+    "recall_at_10": "R@10", "recall_at_100": "R@100", "back_recall_at_10": "R@10 back",
+    "median_km": "median km", "zero_shot_top1": "zero shot", "n": "n",
+}  # fmt: skip
 # Of each class, by a number that only classes of label sets, or of pixels, have.
 OF_CLASSES = {
     "ap": {"n": "records with it", "ap": "AP", "f1": "F1", "threshold": "threshold"},
@@ -86,12 +92,18 @@ def _table_of_metrics(splits: dict[str, Any]) -> Table:
             table.add_row(name, *(_number(values[name]) for values in splits.values()))
         return table
     first = next(iter(metrics.values()))
-    shown: tuple[str, ...] = SHOWN_OF_SETS if "macro_ap" in first else SHOWN
+    shown = SHOWN_OF_SETS if "macro_ap" in first else SHOWN
     shown = SHOWN_OF_COMPARISONS if "recall_at_10" in first else shown
-    table = Table("split", "by", *shown)
+    table = Table("split", "by", *shown.values())
     for split, answers in splits.items():
         for name, values in answers.items():
-            table.add_row(split, name, *(_number(values.get(key)) for key in shown))
+            numbers = (
+                f"{values[key]:.0f}" if key.endswith("_km") and key in values
+                else _number(values.get(key))
+                for key in shown
+            )  # fmt: skip
+            # A narrow window breaks it in two, and cuts nothing off.
+            table.add_row(split, name.replace("-", " – "), *numbers)
         table.add_section()
     return table
 

@@ -70,6 +70,8 @@ def test_the_bundled_models_introduce_themselves_as_their_recipes_do():
     assert bundled["birds"].headline.startswith("Birds of Africa and Europe: 330 species")
     assert bundled["eurosat"].plural == "kinds of land cover"
     for name, said in bundled.items():
-        file = {"korea_landuse": "dense/korea"}.get(name, name)
+        file = {"korea_landuse": "dense/korea", "eurosat_words": "clip/eurosat_words"}.get(
+            name, name
+        )
         recipe = yaml.safe_load((ASSETS.parent / "configs" / f"{file}.yaml").read_text("utf-8"))
         assert check_introduction(recipe["card"]["introduction"]) == said

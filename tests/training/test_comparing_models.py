@@ -71,7 +71,7 @@ def test_csp_evaluate_answers_with_retrieval(csp: Csp, words: Path) -> None:
     told = read_json(words / "model" / "metrics.json")["test"]["image-text"]
     assert report["splits"]["test"]["image-text"] == told
     code, printed, _ = csp("evaluate", words, "demo")
-    assert code == 0 and "recall_at_10" in printed and "image-place" in printed
+    assert code == 0 and "R@10 back" in printed and "image – place" in printed
 
 
 def test_csp_pretraining_is_measured_too(tmp_path: Path) -> None:

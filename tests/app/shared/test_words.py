@@ -48,7 +48,9 @@ def test_land_cover_is_not_called_species() -> None:
         for name, path in bundled.items()
     }
     taxa = dict.fromkeys(("birds", "butterflies", "demo"), True)
-    assert told == taxa | dict.fromkeys(("eurosat", "korea_landuse", "landcover"), False)
+    assert told == taxa | dict.fromkeys(
+        ("eurosat", "eurosat_words", "korea_landuse", "landcover"), False
+    )
 
 
 @pytest.mark.parametrize("text", ["![a](u)", "!![a](u)", "\\![a][r]", "a!!![a](u)", "[![a](u)](v)"])
