@@ -14,6 +14,7 @@ from csp_core.cli import (  # noqa: F401
     importing,
     maps,
     models,
+    probe,
     retrieval,
     runs,
     segment,
