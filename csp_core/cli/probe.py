@@ -15,36 +15,39 @@ from rich.table import Table
 from csp_core.cli.console import AsJson, app, err, out, print_json
 from csp_core.errors import ConfigError
 
+Encoder = Annotated[
+    str,
+    typer.Argument(
+        help="A model, its folder or a run; an encoding's name: untrained; raw or sincos."
+    ),
+]
+Given = Annotated[
+    Path, typer.Argument(help="Of longitude, latitude and value: .csv, .tsv or .parquet.")
+]
 Column = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Found by its name if not given.")
 ]
+Kind = Annotated[
+    str | None, typer.Option("--as", help="numbers or classes, if the values do not tell.")
+]
 BESIDE = "Put beside the embedding what a bank of the training fold retrieves: 0 near, 1 alike."
+Mix = Annotated[float | None, typer.Option(min=0, max=1, metavar="MIX", help=BESIDE)]
+Alone = Annotated[bool, typer.Option("--alone", help="Leave interpolation and coordinates out.")]
 
 
 @app.command()
 def probe(
-    encoder: Annotated[
-        str,
-        typer.Argument(
-            help="A model, its folder or a run; an encoding's name: untrained; raw or sincos."
-        ),
-    ],
-    table: Annotated[
-        Path, typer.Argument(help="Of longitude, latitude and value: .csv, .tsv or .parquet.")
-    ],
+    encoder: Encoder,
+    table: Given,
     lon: Column = None,
     lat: Column = None,
     value: Column = None,
-    kind: Annotated[
-        str | None, typer.Option("--as", help="numbers or classes, if the values do not tell.")
-    ] = None,
+    kind: Kind = None,
     blocks: Annotated[str, typer.Option(help="Sides of the blocks, degrees.")] = "2,10,20,40",
     folds: Annotated[int, typer.Option(min=3, max=10)] = 5,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Orders of the folds.")] = 3,
-    bank: Annotated[float | None, typer.Option(min=0, max=1, metavar="MIX", help=BESIDE)] = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Leave interpolation and coordinates out.")
-    ] = False,
+    bank: Mix = None,
+    alone: Alone = False,
     most: Annotated[int, typer.Option(help="Rows to take, drawn by the seed.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the folds, and of untrained weights.")] = 0,
     as_json: AsJson = False,

@@ -200,15 +200,12 @@ def run_probe(
     sizes: tuple[float | None, ...] = (None, *blocks)
     counts = {split_name(None): len(np.unique(same_place(places.lonlat)))}
     counts |= {split_name(size): occupied_blocks(places.lonlat, size) for size in blocks}
+    counted = [size for size in sizes if size is None or counts[split_name(size)] >= LEAST_BLOCKS]
     rows: dict[str, dict[str, dict[str, list[float]] | None]] = {}
-    done, total = 0, len(ways) * len(sizes) * seeds
+    done, total = 0, len(ways) * len(counted) * seeds
     for name, way in ways.items():
-        rows[name] = {}
-        for size in sizes:
-            if size is not None and counts[split_name(size)] < LEAST_BLOCKS:
-                rows[name][split_name(size)] = None
-                done += seeds
-                continue
+        rows[name] = {split_name(size): None for size in sizes}
+        for size in counted:
             found: dict[str, list[float]] = {}
             for number in range(seed, seed + seeds):
                 told = measure(way, places, size, folds=folds, seed=number)[target.name]

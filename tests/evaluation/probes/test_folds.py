@@ -129,6 +129,6 @@ def test_the_report_counts_seeds_and_leaves_out_few_blocks():
     plain = report.to_dict()
     one = plain["raw coordinates"]["5°"]["r2"]
     assert len(one["seeds"]) == 2 and one["mean"] > 0.999 and one["sd"] is not None
-    assert plain["mean"]["random"]["r2"]["mean"] < 0.01 < 0.9
+    assert plain["mean"]["random"]["r2"]["mean"] < 0.01
     assert plain["interpolation (inverse distance)"]["random"]["r2"]["mean"] > 0.9
-    assert told[-1] == (30, 30)
+    assert told[-1] == (20, 20)
