@@ -39,6 +39,7 @@ BENCHMARKS = {
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
+    "probe": (None, ["--cells", "cells"]),
     "unet_speed": (None, []),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),

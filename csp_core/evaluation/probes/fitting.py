@@ -18,7 +18,7 @@ Features = Callable[[Rows, Rows], tuple[Floats, Floats]]
 # Of ridge, for each training row, and of logistic regression likewise; inner folds choose.
 STRENGTHS = tuple(10.0**power for power in range(-6, 3))
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
-STEPS, TOLERANCE = 200, 1e-3
+STEPS, TOLERANCE = 200, 1e-4
 SMALLEST_SHARE = 1e-6
 
 
