@@ -136,7 +136,10 @@ def _say(report: Any, facts: dict[str, Any], notes: list[str]) -> None:
         for way, splits in report.rows.items():
             shown.add_row(way, *(_cell(found, key) for found in splits.values()))
         out.print(shown)
-    spread = f"mean ± deviation over {facts['seeds']} orders of {facts['folds']} folds"
+    orders = facts["seeds"]
+    spread = f"{facts['folds']} folds in one order"
+    if orders > 1:
+        spread = f"mean ± deviation over {orders} orders of {facts['folds']} folds"
     for line in (
         f"{facts['encoder']}: {facts['about']}, {facts['dimensions']} dimensions; {spread}.",
         *notes,

@@ -87,8 +87,7 @@ def read_probe_table(
     notes = []
     if not len(table):
         raise BadRecordError("the table has no rows; give some", file=path.name)
-    if table["value"].dtype.is_nested():
-        raise BadRecordError("values are lists or structures; give numbers or text", file=path.name)
+    table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
     told = table.filter(~_is_missing(pl.col("value")))
     if len(told) < len(table):
         notes.append(f"{len(table) - len(told):,} rows without a value are left out.")
@@ -136,6 +135,16 @@ def _columns(
     if len(set(found.values())) < len(found):
         raise BadRecordError("longitude, latitude and value need a column each", file=file)
     return found
+
+
+def _plain(column: pl.Series, name: str, file: str) -> pl.Series:
+    """Keep numbers, flags and text, which a Parquet file may hold as categories."""
+    kind = column.dtype
+    if kind in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null):
+        return column
+    raise BadRecordError(f"{name} holds {kind}; give numbers or text", file=file)
 
 
 def _is_missing(column: pl.Expr) -> pl.Expr:

@@ -1,3 +1,5 @@
+import datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -41,6 +43,9 @@ def test_classes_and_rare_ones(tmp_path):
     assert "1 classes with fewer than 5 rows are left out (odd): 3 rows" in note
     flags = read_probe_table(written(tmp_path, frame(value=[True, False] * 30), "t.parquet"))
     assert flags.target.classes == ("false", "true")
+    kinds = pl.Series("value", ["wet", "dry"] * 30, pl.Categorical)
+    kept = read_probe_table(written(tmp_path, frame().with_columns(kinds), "t.parquet"))
+    assert kept.target.classes == ("dry", "wet")
 
 
 def test_whole_numbers_are_numbers_unless_classes_are_asked_for(tmp_path):
@@ -114,9 +119,11 @@ def test_tables_without_what_is_needed(tmp_path):
         read_probe_table(written(tmp_path, frame(a=["x"] * 60, b=["y"] * 60).drop("value")))
     with pytest.raises(BadRecordError, match="which column holds the values"):
         read_probe_table(written(tmp_path, frame().drop("value")))
-    lists = pl.DataFrame({"value": [[1, 2]] * 60})
-    with pytest.raises(BadRecordError, match="lists or structures"):
-        read_probe_table(written(tmp_path, frame().with_columns(lists["value"]), "t.parquet"))
+    for odd in ([[1, 2]] * 60, [datetime.date(2020, 1, 1)] * 60, [b"x"] * 60):
+        for column in ("value", "lon"):
+            table = frame().with_columns(pl.Series(column, odd))
+            with pytest.raises(BadRecordError, match=f"{column} holds .*; give numbers or text"):
+                read_probe_table(written(tmp_path, table, "t.parquet"))
     (tmp_path / "e.csv").write_bytes(b"")
     with pytest.raises(BadRecordError, match="cannot be read as a table"):
         read_probe_table(tmp_path / "e.csv")
