@@ -45,7 +45,7 @@ QUICK_ROWS = ("interpolation (inverse distance)", "raw coordinates", "wrap, untr
 
 
 # Cells of other code are other cells.
-DECIDES = (probe_data, fitting, folds, interpolating, numbers, bank)
+DECIDES = (probe_data, fitting, folds, interpolating, numbers)
 
 
 @functools.cache
@@ -129,11 +129,15 @@ def cells_of(quick: bool, draws: int) -> Iterable[Cell]:
     """List the cells: numbers at every distance before classes, every row once before again."""
     rows = rows_of(quick)
     more = () if quick else tuple(f"{one}, untrained" for one in ENCODINGS if one not in UNTRAINED)
-    mark = code_mark(Path(str(inspect.getfile(part))) for part in DECIDES)
+    mark, with_bank = (
+        code_mark(Path(str(inspect.getfile(part))) for part in parts)
+        for parts in (DECIDES, (*DECIDES, bank))
+    )
 
     def cell(row: str, name: str, degrees: float | None, draw: int) -> Cell:
         count = 300 if quick else COUNTS.get(name, OTHERWISE)
-        settings = {"set": name, "count": count, "degrees": degrees, "code": mark}
+        settings = {"set": name, "count": count, "degrees": degrees}
+        settings["code"] = with_bank if row == BANK else mark
         where = "random" if degrees is None else f"{degrees:g}°"
         return Cell(row, f"{name}, {where}", draw, settings)
 

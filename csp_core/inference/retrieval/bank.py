@@ -14,7 +14,7 @@ from csp_core.geo import unit_vectors
 Floats = NDArray[np.float64]
 # Of the softmax over cosines of embeddings, and over those of the angle between places.
 ALIKE, NEAR = 15.0, 40.0
-KEPT, CHUNK = 32, 256
+KEPT, CHUNK = 32, 1024
 # Nearer than this, of the Earth's radius, is the same place: about 0.1 m.
 SAME = 2e-8
 
@@ -90,4 +90,5 @@ class Bank:
         best, rows = likeness.masked_fill(here, -torch.inf).topk(min(KEPT, len(self.keys)), dim=1)
         # Where all entries are at the place itself, nothing else is known than they are.
         weight = best.softmax(dim=1).nan_to_num(1 / best.shape[1])
-        return torch.einsum("nk,nkd->nd", weight, self.values[rows])
+        # The sums as they are, without a copy of the entries for each place.
+        return F.embedding_bag(rows, self.values, per_sample_weights=weight, mode="sum")
