@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from csp_core.errors import DataNotFoundError
-from csp_core.importers.packages import PACKAGES, packaged_file
+from csp_core.importers.packages import PACKAGED, packaged_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +42,7 @@ BENCHMARKS = {
     "encoding_precision": (None, []),
     "costs": (None, []),
     "world_prior": (None, []),
-    "world_birds": (held_by(*PACKAGES["birdnet"]), []),
+    "world_birds": (held_by(*PACKAGED["birdnet"]), []),
     "import_speed": (None, []),
     "pretraining_speed": (None, []),
     "seasons": (None, []),
@@ -53,6 +53,7 @@ BENCHMARKS = {
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
+    "probe": (None, ["--cells", "cells"]),
     "unet_speed": (None, []),
     "demo_few_labels": (None, ["--cells", "cells"]),
     "eurosat_few_labels": (None, ["--cells", "cells"]),

@@ -16,6 +16,7 @@ from csp_core.cli import (  # noqa: F401
     importing,
     maps,
     models,
+    probe,
     retrieval,
     runs,
     segment,

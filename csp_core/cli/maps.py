@@ -61,8 +61,6 @@ def heatmap(
         told = _write(loaded, taxon, output, where, limit, read_credit(model), tolerance)
     if limit is not None:
         told["threshold"] = limit.to_dict()
-    # Of a model without counts of its records all cells say that it extrapolates.
-    told["counted"] = loaded.support is not None
     told["ignored_date"] = bool(date) and not loaded.uses_date
     if as_json:
         print_json(told)

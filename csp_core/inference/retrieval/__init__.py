@@ -14,6 +14,7 @@ from csp_core.inference.retrieval.asking import (
     see_places,
     sides_of,
 )
+from csp_core.inference.retrieval.bank import Bank
 from csp_core.inference.retrieval.embedding import Embedded, embed_all, write_embedded
 from csp_core.inference.retrieval.files import (
     Pictures,
@@ -44,6 +45,7 @@ __all__ = [
     "SIDES_OF",
     "TEMPLATES",
     "UNKNOWN",
+    "Bank",
     "Embedded",
     "Fit",
     "Found",
