@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from csp_core.data.records import ClassTable
 from csp_core.inference.few_shot.background import Background
@@ -139,7 +139,7 @@ def _model(ground: Ground, chosen: Chosen, classes: ClassTable) -> DualEncoder:
             name=f"few-shot on {base.name}",
             heads=Heads(image=None, classifiers=("location",)),
         )
-    assert made.classifier is not None
+    assert isinstance(made.classifier, nn.Linear)
     with torch.no_grad():
         made.classifier.weight.copy_(weight[None])
         made.classifier.bias.copy_(bias[None])
