@@ -36,7 +36,7 @@ def main() -> None:
     options = arguments("Time of a click's ranked list.")
     clicks = 100 if options.quick else 2000
     data = {info.name: milliseconds(info.name, clicks) for info in list_models()
-            if not info.maps_pixels}  # fmt: skip
+            if info.num_classes and not info.maps_pixels}  # fmt: skip
     rows = [
         [name, str(len(t)), f"{t[len(t) // 2]:.2f}", f"{t[int(0.95 * len(t))]:.2f}", f"{t[-1]:.2f}"]
         for name, t in data.items()
