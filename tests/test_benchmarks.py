@@ -38,6 +38,7 @@ BENCHMARKS = {
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),
+    "few_shot": (BIRDS, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
     "unet_speed": (None, []),
     "demo_few_labels": (None, ["--cells", "cells"]),
