@@ -52,6 +52,7 @@ BENCHMARKS = {
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),
+    "few_shot": (BIRDS, ["--cells", "cells"]),
     "landcover": (LAND, ["--cells", "cells"]),
     "probe": (None, ["--cells", "cells"]),
     "unet_speed": (None, []),

@@ -14,7 +14,7 @@ from csp_core.land import land_grid
 from csp_core.model import Prior
 from csp_core.tables import lookup
 
-# As many as matter: of 4,000 the maps are no better, and each click costs twice the time.
+# What a click costs grows with their number.
 POINTS = 1500
 LAND_DEGREES = 0.5
 
