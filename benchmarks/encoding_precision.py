@@ -142,6 +142,14 @@ def rbf(lon: Array, lat: Array, module: nn.Module) -> Array:
     return np.asarray(np.exp(-(degrees**2) / (2 * kind(module.kernel_size) ** 2)))
 
 
+def birdnet(lon: Array, lat: Array, module: nn.Module) -> Array:
+    """Sines, then cosines, of longitude and of twice the latitude from the south-west corner."""
+    kind = lon.dtype.type
+    shift, factor = (buffer(module, name, kind) for name in ("shift", "per_degree"))
+    angle = (np.stack((lon, lat), axis=1) + shift) * factor
+    return np.hstack([np.sin(angle), np.cos(angle)])
+
+
 def harmonics(lon: Array, lat: Array, module: nn.Module) -> Array:
     """Real spherical harmonics by exact polynomials of the sine of latitude."""
     kind = lon.dtype.type
@@ -177,7 +185,7 @@ def formula(name: str) -> Callable[[Array, Array, Any], Array]:
         return sphere(name)
     return {
         "grid": grid, "theory": theory, "nerf": nerf, "equal_earth": equal_earth, "rbf": rbf,
-        "geoclip": geoclip, "harmonics": harmonics,
+        "geoclip": geoclip, "birdnet": birdnet, "harmonics": harmonics,
         "xyz": lambda lon, lat, module: unit(lon, lat),
         "rff": lambda lon, lat, module: random_waves(
             np.stack((lon / 180, lat / 90), axis=1), module),

@@ -90,7 +90,8 @@ def to_csv(report: PlaceReport, info: ModelInfo, place: str, link: str) -> str:
         numbers = ["", ""] if report.extrapolates else [row.value, row.lift]
         if of_sets:
             said = "" if report.extrapolates else "yes" if row.in_set else "no"
-        cells = [row.rank, row.taxon, row.common_name, said, *numbers, row.support]
+        counted = "" if row.support is None else row.support
+        cells = [row.rank, row.taxon, row.common_name, said, *numbers, counted]
         writer.writerow([spreadsheet_cell(cell) for cell in [*cells, *about.values()]])
     return stream.getvalue()
 

@@ -174,10 +174,9 @@ def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
     ranked, radius = row.ranked, f"{report.radius_km:,.0f} km"
     if report.kind == "probability":
         return _numbers_of_set(ranked, radius, extrapolates=report.extrapolates)
-    records = (
-        count_of(ranked.support, "recording", "recordings") if ranked.support else "No recording"
-    )
-    facts = [f"{reworded(records, info)} of it within {radius}."]
+    facts = [f"{reworded(_recordings(ranked), info)} of it within {radius}."]
+    if ranked.support is None:
+        facts = []
     if report.extrapolates:
         return facts
     if report.kind != "share":
@@ -192,9 +191,15 @@ def _numbers(row: Row, report: PlaceReport, info: ModelInfo) -> list[str]:
     return [share, *facts]
 
 
+def _recordings(ranked: RankedTaxon) -> str:
+    return count_of(ranked.support, "recording", "recordings") if ranked.support else "No recording"
+
+
 def _numbers_of_set(ranked: RankedTaxon, radius: str, *, extrapolates: bool) -> list[str]:
     near = count_of(ranked.support, "record", "records") if ranked.support else "No record"
     facts = [f"{near} with it in the label set within {radius}."]
+    if ranked.support is None:
+        facts = []
     if extrapolates:
         return facts
     if ranked.lift is not None:

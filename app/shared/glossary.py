@@ -9,6 +9,7 @@ LEVELS = {
     "some": ("●●○", "Fairly well recorded"),
     "little": ("●○○", "Thinly recorded"),
     "none": ("○○○", "Hardly recorded"),
+    "unknown": ("– –", "Not known how well recorded"),
 }
 # Term to one or two sentences; ``{one}`` and ``{many}`` are what a model ranks, such as species.
 GLOSSARY = {

@@ -94,13 +94,17 @@ def support_line(
         before: Markdown in front of it.
         listed: Whether the line says of how many of its classes they are.
     """
+    mark, level = LEVELS[report.level]
+    if report.records_within is None:
+        said = f"**{level}**: this model came without counts of recordings."
+        st.markdown(f"{before}{mark} {reworded(said, info)}")
+        return
     near = count_of(report.records_within, "recording", "recordings")
     if listed and report.records_within:
         near += f" of {report.taxa_within:,} {plural(info)}"
     near += f" within {report.radius_km:,.0f} km"
     if report.nearest_km is not None and report.records_within == 0:
         near += f", the nearest about {report.nearest_km:,.0f} km away"
-    mark, level = LEVELS[report.level]
     said = reworded(f"**{level}**: {near}.", info)
     ours = listed or info.introduction.record
     st.markdown(f"{before}{mark} {said}", help=explain("well recorded", info if ours else None))

@@ -115,8 +115,11 @@ def draw_sources() -> None:
         "The recordings of each model: see its card. Land, borders and countries: Natural Earth,"
         " public domain. Towns: [GeoNames](https://www.geonames.org), CC BY 4.0; names of"
         " countries: Unicode CLDR. Map: Leaflet, BSD 2-clause licence, served from this machine."
-        " The code of CSP Explorer is under the MIT licence; a model is under that of its card. By"
-        " default nothing is fetched from other machines."
+        " The code of CSP Explorer is under the MIT licence; a model is under that of its card:"
+        " `birds` and `world_birds`, and whatever mixes them in, under CC BY-NC-SA 4.0, for no"
+        " commerce. `world_birds` is adapted from the location prior of BirdNET, by Cornell Lab of"
+        " Ornithology and Chemnitz University of Technology. By default nothing is fetched from"
+        " other machines."
     )
 
 

@@ -228,7 +228,9 @@ def draw_words(view: View, report: PlaceReport) -> None:
 
 def say_changed(view: View, report: PlaceReport, place: str, rows: list[ranked.Row]) -> None:
     """Tell those who hear the page that the list is another."""
-    known = f"{report.taxa_within:,} {plural(view.info)}"
+    known = "not known how well recorded"
+    if report.taxa_within is not None:
+        known = f"{report.taxa_within:,} {plural(view.info)}"
     if report.extrapolates:
         known = reworded("too few recordings to say", view.info)
     first = rows[0].ranked if rows else None

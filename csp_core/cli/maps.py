@@ -106,10 +106,13 @@ def _write(
     rasters.WRITERS[suffix](raster, output, **options)
     told |= raster.to_dict()
     told["largest_value"] = float(raster.values.max())
-    told["extrapolated_share_of_cells"] = float(raster.extrapolated.float().mean())
+    known = raster.support_known
+    share = float(raster.extrapolated.float().mean()) if known else None
+    told["extrapolated_share_of_cells"] = share
     if threshold is not None:
+        area = raster.area_km2(threshold.value, extrapolated=True) if known else None
         told["area_above_threshold_km2"] = raster.area_km2(threshold.value)
-        told["of_which_extrapolated_km2"] = raster.area_km2(threshold.value, extrapolated=True)
+        told["of_which_extrapolated_km2"] = area
     return told
 
 
@@ -157,10 +160,13 @@ def _say(told: Mapping[str, Any]) -> None:
     area = told.get("area_above_threshold_km2")
     if area is not None and limit:
         if area:
-            part = told["of_which_extrapolated_km2"] / area
+            part = told["of_which_extrapolated_km2"]
+            where = "where the model extrapolates is not known"
+            if part is not None:
+                where = f"of which {part / area:.0%} where the model extrapolates"
             say(
-                f"Area above the threshold of {limit['value']:.4g}: {area:,.0f} km², of which"
-                f" {part:.0%} where the model extrapolates. It is not the size of a range."
+                f"Area above the threshold of {limit['value']:.4g}: {area:,.0f} km², {where}."
+                " It is not the size of a range."
             )
         else:
             say(

@@ -140,6 +140,9 @@ def predict(
         typer.Option(help="A picture; place and date are read from it where they are not given."),
     ] = None,
     date: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
+    week: Annotated[
+        int | None, typer.Option(help="1 to 48, four a month, in the place of a date.")
+    ] = None,
     hour: Annotated[
         str | None, typer.Option(help="HH:MM, on the clock of the training records.")
     ] = None,
@@ -159,7 +162,7 @@ def predict(
     if (lon is None) != (lat is None):
         raise typer.BadParameter("A place needs both --lon and --lat.")
     day = _day(date)
-    when = When(part_of_year(date), _part_of_day(hour), None if day is None else str(day))
+    when = When(_year_part(date, week), _part_of_day(hour), None if day is None else str(day))
     if image is not None:
         place = None if lon is None or lat is None else (lon, lat)
         return predict_photo(loaded, image, place, when, top=top, as_json=as_json)
@@ -169,7 +172,7 @@ def predict(
     if as_json:
         print_json(report.to_dict())
         return
-    _say(report, loaded, date, hour, named=_column_of(model))
+    _say(report, loaded, when.date is not None, hour, named=_column_of(model))
 
 
 def _column_of(model: str) -> str:
@@ -184,14 +187,13 @@ def _column_of(model: str) -> str:
     return "taxon" if names_taxa(name) else "class"
 
 
-def _say(report: Any, loaded: Any, date: str | None, hour: str | None, *, named: str) -> None:
+def _say(report: Any, loaded: Any, dated: bool, hour: str | None, *, named: str) -> None:
     """Print a place's ranking, what it means and what it rests on."""
     from csp_core.cli.photo import set_line, support_line
     from csp_core.inference import VALUE_MEANING, set_meaning
 
     heading = {"share": "share", "probability": "probability"}.get(report.kind, "score")
-    # Without counts of its records nobody knows where a model extrapolates.
-    hidden = report.extrapolates and loaded.support is not None
+    hidden = report.extrapolates
     of_sets = report.kind == "probability" and not hidden
     marks = ("in set",) if of_sets else ()
     table = Table(
@@ -208,10 +210,10 @@ def _say(report: Any, loaded: Any, date: str | None, hour: str | None, *, named:
             Text(line.common_name),
             "–" if hidden else value,
             "–" if hidden or line.lift is None else f"{line.lift:.1f}x",
-            str(line.support) if loaded.support is not None else "–",
+            "–" if line.support is None else str(line.support),
         )
     out.print(table)
-    if date and not loaded.uses_date:
+    if dated and not loaded.uses_date:
         out.print(DATE_CHANGES_NOTHING, highlight=False)
     if hour and not loaded.uses_hour:
         out.print("This model does not know the hour: it changes nothing.", highlight=False)
@@ -241,6 +243,17 @@ def part_of_year(date: str | None) -> float | None:
     if day is None:
         return None
     return parts_of_time(datetime.datetime.combine(day, datetime.time()))[0]
+
+
+def _year_part(date: str | None, week: int | None) -> float | None:
+    """Read the time of the year, given as a date or as a week."""
+    from csp_core.inference.weeks import week_date
+
+    if week is None:
+        return part_of_year(date)
+    if date is not None:
+        raise typer.BadParameter("Give --date or --week, not both.")
+    return week_date(week)
 
 
 def _day(date: str | None) -> datetime.date | None:

@@ -22,7 +22,7 @@ from csp_core.inference import (
     describe_place,
     taken,
 )
-from csp_core.model import LEVEL_MEANING, DualEncoder
+from csp_core.model import LEVEL_MEANING, UNKNOWN_LEVEL, DualEncoder
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
 FIT = 2048
@@ -128,9 +128,10 @@ def support_line(model: DualEncoder, report: PlaceReport) -> str:
     Returns:
         One line.
     """
-    if model.support is None:
-        return "Support: not known; the model came without counts of its training records."
-    return f"Support: {report.level} ({LEVEL_MEANING[report.level]})."
+    meaning = LEVEL_MEANING[report.level]
+    if report.level == UNKNOWN_LEVEL:
+        return f"Support: {meaning}."
+    return f"Support: {report.level} ({meaning})."
 
 
 def _day_line(model: DualEncoder, when: When, *, own: bool) -> list[str]:

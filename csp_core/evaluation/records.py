@@ -29,12 +29,13 @@ def knows_places(model: Prior, dataset: RecordDataset) -> bool:
 
     Args:
         model: A model or a baseline.
-        dataset: Records; not looked at.
+        dataset: Records.
 
     Returns:
-        Whether it does.
+        Whether it does, and some record tells what is true.
     """
-    return not isinstance(model, DualEncoder) or model.classifier is not None
+    ranks = not isinstance(model, DualEncoder) or model.classifier is not None
+    return ranks and bool(dataset.labelled().any())
 
 
 def measure_places(

@@ -4,7 +4,7 @@ Shapes of tensors are believed before stored settings, which later evaluations h
 
 Example:
     >>> sorted(IMPORTERS)
-    ['csp', 'geo_prior', 'geoclip', 'satclip', 'sinr', 'torchspatial']
+    ['birdnet', 'csp', 'geo_prior', 'geoclip', 'satclip', 'sinr', 'torchspatial']
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 import torch
 
 from csp_core.errors import CheckpointError
+from csp_core.importers.birdnet import birdnet
 from csp_core.importers.clip import NETWORKS as SINES
 from csp_core.importers.clip import geoclip, satclip
 from csp_core.importers.fcnet import geo_prior, sinr
 from csp_core.importers.names import inner_model
+from csp_core.importers.packages import PACKAGES, find_published
 from csp_core.importers.plan import Plan, build
 from csp_core.importers.reading import Checkpoint, read_file
 from csp_core.importers.sources import SOURCES, write_import_card
@@ -28,7 +30,14 @@ from csp_core.importers.spatial import csp, torchspatial
 from csp_core.model import DualEncoder
 from csp_core.tables import lookup
 
-__all__ = ["IMPORTERS", "Imported", "import_checkpoint", "read_checkpoint", "write_import_card"]
+__all__ = [
+    "IMPORTERS",
+    "PACKAGES",
+    "Imported",
+    "import_checkpoint",
+    "read_checkpoint",
+    "write_import_card",
+]
 
 IMPORTERS: dict[str, Callable[[Checkpoint], Plan]] = {
     "torchspatial": torchspatial,
@@ -37,11 +46,13 @@ IMPORTERS: dict[str, Callable[[Checkpoint], Plan]] = {
     "sinr": sinr,
     "satclip": satclip,
     "geoclip": geoclip,
+    "birdnet": birdnet,
 }
 # Settings that only one of the two sources with the same network writes.
 ONLY_CSP = ("gridcell", "geo_net", "theory", "sphere", "dft")
 ONLY_TORCHSPATIAL = ("Space2Vec-", "Sphere2Vec-", "NeRF", "wrap", "tile_ffn")
-SUFFIXES = (".tar", ".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+SUFFIXES = (".tar", ".pth", ".pt", ".ckpt", ".bin", ".safetensors",
+            ".tflite", ".onnx")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,8 @@ def import_checkpoint(path: str | Path, *, source: str | None = None) -> DualEnc
     without classes becomes a location encoder alone.
 
     Args:
-        path: The file as it was published.
+        path: The file as it was published, or a word of ``PACKAGES`` for the one that an installed
+            package holds.
         source: A name in ``IMPORTERS``; None recognises the source by the names of the tensors.
 
     Returns:
@@ -83,7 +95,8 @@ def read_checkpoint(path: str | Path, *, source: str | None = None) -> Imported:
     """Make a model of a published checkpoint, and say where its parts come from.
 
     Args:
-        path: The file as it was published.
+        path: The file as it was published, or a word of ``PACKAGES`` for the one that an installed
+            package holds.
         source: A name in ``IMPORTERS``; None recognises the source by the names of the tensors.
 
     Returns:
@@ -96,7 +109,7 @@ def read_checkpoint(path: str | Path, *, source: str | None = None) -> Imported:
     """
     if source is not None:
         lookup("source", IMPORTERS, source)
-    checkpoint = read_file(path)
+    checkpoint = read_file(find_published(path))
     tensors, left = inner_model(
         checkpoint.tensors, lambda inner: bool(_fitting(replace(checkpoint, tensors=inner)))
     )
@@ -161,6 +174,8 @@ def _fitting(checkpoint: Checkpoint) -> tuple[str, ...]:
     def any_begins(*prefixes: str) -> bool:
         return any(key.startswith(prefixes) for key in keys)
 
+    if "graph" in params:
+        return ("birdnet",)
     if any_begins("LocEnc0."):
         return ("geoclip",)
     if any_begins(*SINES):

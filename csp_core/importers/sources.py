@@ -32,6 +32,11 @@ class Source:
 
 NONE_GIVEN = "No licence given: do not redistribute the weights, nor a model imported from them."
 MIT = "The repository, with what it publishes, is under the MIT licence; keep its notice."
+SHARE_ALIKE = (
+    "The weights are under Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International"
+    " (CC BY-NC-SA 4.0), and so is every model made from them: name BirdNET, share it alike and use"
+    " it for no commerce."
+)
 SOURCES = {
     "torchspatial": Source(
         "seai-lab/TorchSpatial",
@@ -67,6 +72,13 @@ SOURCES = {
         "MIT",
         MIT,
         "LocEnc0.capsule.*",
+    ),
+    "birdnet": Source(
+        "birdnet-team/BirdNET-Analyzer",
+        "Kahl et al. 2021, BirdNET",
+        "CC BY-NC-SA 4.0",
+        SHARE_ALIKE,
+        "the operators of its .tflite file",
     ),
 }
 

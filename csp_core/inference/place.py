@@ -16,6 +16,7 @@ from csp_core.inference.prior import location_prior
 from csp_core.model import (
     LEVEL_RADIUS_KM,
     PLACE,
+    UNKNOWN_LEVEL,
     PlaceSupport,
     Prior,
     calibration_of,
@@ -62,7 +63,8 @@ class RankedTaxon:
         value: Share, relative score or probability.
         lift: The share over the class frequency, or of label sets the probability over the part of
             the training records that have the class; None for relative scores.
-        support: Training records of this taxon within the report's radius.
+        support: Training records of this taxon within the report's radius; None where the model
+            keeps no counts.
         in_set: Whether it is in the label set, by its threshold; None where there are none, or
             where the report extrapolates.
     """
@@ -72,7 +74,7 @@ class RankedTaxon:
     common_name: str
     value: float
     lift: float | None
-    support: int
+    support: int | None
     in_set: bool | None = None
 
 
@@ -85,10 +87,12 @@ class PlaceReport:
         lon: Longitude, degrees.
         lat: Latitude, degrees.
         kind: ``"share"``, ``"relative"`` or ``"probability"``.
-        level: Support in a word, a key of ``LEVEL_MEANING``; ``"none"`` if the model keeps none.
+        level: Support in a word, a key of ``LEVEL_MEANING``; ``"unknown"`` if the model keeps no
+            counts, so that nobody can say whether it extrapolates.
         extrapolates: Whether the values should not be read as numbers here.
-        records_within: Training records of the listed classes within ``radius_km``.
-        taxa_within: How many of the listed classes they are of.
+        records_within: Training records of the listed classes within ``radius_km``; None if
+            unknown.
+        taxa_within: How many of the listed classes they are of; None if unknown.
         nearest_km: Distance to the nearest cell with a record, None if unknown.
         radius_km: Radius of the counts.
         results: The ranked classes; of label sets those of the set first, all of them.
@@ -102,8 +106,8 @@ class PlaceReport:
     kind: str
     level: str
     extrapolates: bool
-    records_within: int
-    taxa_within: int
+    records_within: int | None
+    taxa_within: int | None
     nearest_km: float | None
     radius_km: float
     results: tuple[RankedTaxon, ...]
@@ -163,7 +167,7 @@ def describe_place(
     day, part = (None if time is None else torch.tensor([time]) for time in (date, hour))
     value = location_prior(model, place, date=day, hour=part)[0]
     near = _support_near(model, lon, lat, radius_km)
-    frequency = class_frequency(model)
+    known, frequency = near.level != UNKNOWN_LEVEL, class_frequency(model)
     lift = None if frequency is None else value / frequency
     members = _members(model, value, near)
     most = top if top is None or members is None else max(top, int(members.sum()))
@@ -180,7 +184,7 @@ def describe_place(
             value=values[k],
             # A class without a training record has no frequency to compare with.
             lift=lifts[k] if math.isfinite(lifts[k]) else None,
-            support=int(counts[k]),
+            support=int(counts[k]) if known else None,
             in_set=None if members is None else bool(members[k]),
         )
         for position, k in enumerate(order)
@@ -192,8 +196,8 @@ def describe_place(
         kind=model.prior_kind,
         level=near.level,
         extrapolates=near.extrapolates,
-        records_within=near.records,
-        taxa_within=int((near.per_class > 0).sum()),
+        records_within=near.records if known else None,
+        taxa_within=int((near.per_class > 0).sum()) if known else None,
         nearest_km=near.nearest_km,
         radius_km=radius_km,
         results=results,
@@ -245,7 +249,7 @@ def recorded_here(report: PlaceReport) -> tuple[str, ...]:
     for row in report.results:
         if before >= SOMETIMES_UP_TO:
             found.append(RARELY)
-        elif row.support < FEWEST:
+        elif row.support is None or row.support < FEWEST:
             found.append(UNKNOWN)
         else:
             found.append(OFTEN if before < OFTEN_UP_TO else SOMETIMES)
@@ -255,8 +259,7 @@ def recorded_here(report: PlaceReport) -> tuple[str, ...]:
 
 def _members(model: Prior, value: Tensor, near: PlaceSupport) -> Tensor | None:
     # Where nobody looked values are no numbers, and a set would take them for such.
-    hidden = near.extrapolates and model.support is not None
-    return None if hidden else set_members(model, value, PLACE)
+    return None if near.extrapolates else set_members(model, value, PLACE)
 
 
 def _set_size(model: Prior, value: Tensor) -> int | None:
@@ -269,5 +272,5 @@ def _set_size(model: Prior, value: Tensor) -> int | None:
 def _support_near(model: Prior, lon: float, lat: float, radius_km: float) -> PlaceSupport:
     if model.support is None:
         empty = torch.zeros(len(model.classes), dtype=torch.int64)
-        return PlaceSupport("none", 0, empty, None, radius_km)
+        return PlaceSupport(UNKNOWN_LEVEL, 0, empty, None, radius_km)
     return model.support.near(lon, lat, radius_km=radius_km)

@@ -17,6 +17,7 @@ from torch import nn
 from csp_core.errors import ConfigError
 from csp_core.location.anchors import RadialBasis
 from csp_core.location.base import PositionEncoding
+from csp_core.location.birdnet import BirdNET
 from csp_core.location.covariates import Covariates
 from csp_core.location.encoder import LocationEncoder
 from csp_core.location.geoclip import EqualEarth, GeoCLIP
@@ -60,6 +61,7 @@ ENCODINGS: dict[str, type[PositionEncoding]] = {
     "rbf": RadialBasis,
     "rff": RandomFourier,
     "geoclip": GeoCLIP,
+    "birdnet": BirdNET,
     "grid": Grid,
     "theory": Theory,
     "xyz": XYZ,

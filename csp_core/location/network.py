@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -25,6 +25,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+# Of a network whose widths are listed, input and output among them.
+MOST_LAYERS = 34
 
 
 class ResidualMLP(nn.Module):
@@ -147,9 +149,55 @@ class FCNet(nn.Module):
         return result
 
 
+class Dense(nn.Module):
+    """Fully connected layers, an activation behind each, and nothing else.
+
+    Args:
+        in_dim: Input features.
+        out_dim: Output features, behind an activation too.
+        hidden_dims: Width of each hidden layer; none for a single layer.
+        activation: A name from ``ACTIVATIONS``.
+
+    Source:
+        The location prior of BirdNET 2.4, whose hidden layers are of 256 and 512, and whose output
+        is of 1,024.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        hidden_dims: Sequence[int] = (256, 512),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        widths = [in_dim, *hidden_dims, out_dim]
+        if min(widths) < 1 or len(widths) > MOST_LAYERS:
+            raise ConfigError(
+                f"hidden_dims is {list(hidden_dims)}; give widths of at least 1, and at most"
+                f" {MOST_LAYERS - 2} of them."
+            )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.activation = lookup("activation", ACTIVATIONS, activation)()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map encoded places to embeddings.
+
+        Args:
+            features: ``(N, in_dim)``.
+
+        Returns:
+            ``(N, out_dim)``.
+        """
+        for layer in self.layers:
+            features = self.activation(layer(features))
+        return features
+
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "residual_mlp": ResidualMLP,
     "fcnet": FCNet,
+    "dense": Dense,
     "siren": Siren,
     "residual_siren": ResidualSiren,
     "capsules": Capsules,

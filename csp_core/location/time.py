@@ -12,6 +12,9 @@ from csp_core.errors import ConfigError
 from csp_core.location.base import Options
 
 HARMONICS = range(1, 13)
+MOST_WEEKS = 366
+# Of a week.
+BEFORE = 1e-4
 
 
 class TimeFeatures(nn.Module):
@@ -27,6 +30,9 @@ class TimeFeatures(nn.Module):
         hour: Whether the part of the day is used.
         harmonics: Number of waves, 1 to 12; the shortest is a year or a day over this number.
         missing_rate: Share of the times to hide in training, in [0, 1).
+        weeks: Into how many equal parts the year is cut, all times of one of which are the same:
+            its features stand in a table that is kept with the weights, at first those of its
+            middle. 48, four a month, is what BirdNET calls weeks. None for any time.
 
     Raises:
         ConfigError: If neither is used, or an option is out of range.
@@ -41,6 +47,7 @@ class TimeFeatures(nn.Module):
                 [1., 0.]])
     """
 
+    table: Tensor | None
     example_options: ClassVar[Options] = {"harmonics": 2}
 
     def __init__(
@@ -49,6 +56,7 @@ class TimeFeatures(nn.Module):
         hour: bool = False,
         harmonics: int = 1,
         missing_rate: float = 0.1,
+        weeks: int | None = None,
     ) -> None:
         super().__init__()
         if not (day_of_year or hour):
@@ -60,11 +68,18 @@ class TimeFeatures(nn.Module):
                 f"time: harmonics is {harmonics} and missing_rate {missing_rate}; give 1 to 12 and"
                 " a rate from 0 up to, not including, 1."
             )
+        if weeks is not None and (hour or not day_of_year or not 2 <= weeks <= MOST_WEEKS):
+            raise ConfigError(
+                f"time: weeks is {weeks}; give 2 to {MOST_WEEKS}, with day_of_year and no hour."
+            )
         self.day_of_year, self.hour = bool(day_of_year), bool(hour)
         self.harmonics, self.missing_rate = int(harmonics), float(missing_rate)
         self.out_dim = 2 * self.harmonics * (self.day_of_year + self.hour)
         # The middle of the circle on which all known times lie.
         self.missing = nn.Parameter(torch.zeros(self.day_of_year + self.hour, 2 * self.harmonics))
+        self.weeks = weeks
+        middles = None if weeks is None else (torch.arange(weeks) + 0.5) / weeks
+        self.register_buffer("table", None if middles is None else self._waves(middles))
 
     def forward(
         self, number: int, date: Tensor | None = None, hour: Tensor | None = None
@@ -111,8 +126,20 @@ class TimeFeatures(nn.Module):
             hidden = torch.rand(number, device=time.device) < self.missing_rate
             unknown = unknown | hidden
         # Not a number would poison gradients even where another value is taken.
-        d = 2 * time.nan_to_num() - 1
+        known = self._known(time.nan_to_num())
+        return torch.where(unknown[:, None], missing, known), ~unknown
+
+    def _known(self, time: Tensor) -> Tensor:
+        """Encode times that are all known."""
+        if self.weeks is None or self.table is None:
+            return self._waves(time)
+        # The beginning of a week in single precision may lie a little before it.
+        week = (time * self.weeks + BEFORE).floor().long().clamp(0, self.weeks - 1)
+        return self.table.to(time)[week]
+
+    def _waves(self, time: Tensor) -> Tensor:
+        """Compute the waves at times: ``(N,)`` to ``(N, 2 * harmonics)``."""
+        d = 2 * time - 1
         waves = torch.arange(1, self.harmonics + 1, device=d.device, dtype=d.dtype)
         angle = math.pi * d[:, None] * waves  # (N, harmonics)
-        known = torch.cat((angle.sin(), angle.cos()), dim=1)
-        return torch.where(unknown[:, None], missing, known), ~unknown
+        return torch.cat((angle.sin(), angle.cos()), dim=1)

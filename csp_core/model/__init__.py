@@ -16,13 +16,21 @@ if TYPE_CHECKING:
         Calibration,
         calibration_of,
     )
+    from csp_core.model.classifier import LowRank
     from csp_core.model.dual import DualEncoder
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
     from csp_core.model.mixture import Mixture
     from csp_core.model.parts import see
     from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
-    from csp_core.model.support import LEVEL_MEANING, LEVEL_RADIUS_KM, LEVELS, PlaceSupport, Support
+    from csp_core.model.support import (
+        LEVEL_MEANING,
+        LEVEL_RADIUS_KM,
+        LEVELS,
+        UNKNOWN_LEVEL,
+        PlaceSupport,
+        Support,
+    )
     from csp_core.model.towers import TOWERS, TowerOut, token_size
 
 _HOMES = {
@@ -35,6 +43,7 @@ _HOMES = {
     "LEVELS": "csp_core.model.support",
     "LEVEL_MEANING": "csp_core.model.support",
     "LEVEL_RADIUS_KM": "csp_core.model.support",
+    "LowRank": "csp_core.model.classifier",
     "Mixture": "csp_core.model.mixture",
     "PIXELS": "csp_core.model.calibration",
     "PLACE": "csp_core.model.calibration",
@@ -46,6 +55,7 @@ _HOMES = {
     "Support": "csp_core.model.support",
     "TOWERS": "csp_core.model.towers",
     "TowerOut": "csp_core.model.towers",
+    "UNKNOWN_LEVEL": "csp_core.model.support",
     "calibration_of": "csp_core.model.calibration",
     "is_dense": "csp_core.model.pixels",
     "class_frequency": "csp_core.model.prior",
@@ -67,9 +77,11 @@ __all__ = [
     "PRIOR_KINDS",
     "SIDES",
     "TOWERS",
+    "UNKNOWN_LEVEL",
     "Calibration",
     "DualEncoder",
     "Heads",
+    "LowRank",
     "Mixture",
     "PlaceSupport",
     "Prior",

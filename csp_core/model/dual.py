@@ -12,6 +12,7 @@ from csp_core.errors import ConfigError
 from csp_core.image.pixels import add_token
 from csp_core.image.stats import ImageStats
 from csp_core.model.calibration import IMAGE, PLACE, Calibration
+from csp_core.model.classifier import LowRank, make_classifier
 from csp_core.model.heads import PRIOR_KINDS, Heads
 from csp_core.model.parts import evaluating, out_dim, projection, see
 from csp_core.model.pixels import PixelAnswers
@@ -121,8 +122,10 @@ class DualEncoder(PixelAnswers, Towers):
             add_token(self.image)
         if "image" in heads.classifiers and self.image_classifier is None:
             self.image_classifier = self._make_image_classifier(size)
-        if "location" in heads.classifiers and self.classifier is None:
-            self.classifier = self._make_classifier()
+        if "location" in heads.classifiers and (
+            self.classifier is None or heads.rank != self.heads.rank
+        ):
+            self.classifier = self._make_classifier(heads.rank)
         for side, name in (("image", "image_classifier"), ("location", "classifier")):
             if side not in heads.classifiers:
                 setattr(self, name, None)
@@ -140,10 +143,10 @@ class DualEncoder(PixelAnswers, Towers):
         self.heads, self._chosen = heads, True
         self.prior_kind = prior_kind or self.prior_kind
 
-    def _make_classifier(self) -> nn.Linear | None:
+    def _make_classifier(self, rank: int = 0) -> nn.Linear | LowRank | None:
         if self.location is None or not len(self.classes):
             return None
-        return nn.Linear(self.dim, len(self.classes), bias=self.bias)
+        return make_classifier(self.dim, len(self.classes), bias=self.bias, rank=rank)
 
     def _make_image_classifier(self, size: int | None) -> nn.Linear:
         if size is None or not len(self.classes):
@@ -283,8 +286,9 @@ class DualEncoder(PixelAnswers, Towers):
         sets = self.prior_kind == "probability"
         bias = frequency.logit(eps=1e-6) if sets else frequency.clamp_min(1e-6).log()
         with torch.no_grad():
-            if self.classifier is not None and self.bias and self.prior_kind != "relative":
-                self.classifier.bias.copy_(bias)
+            held = None if self.classifier is None else self.classifier.bias
+            if held is not None and self.prior_kind != "relative":
+                held.copy_(bias)
             if self.image_classifier is not None:
                 self.image_classifier.bias.copy_(bias)
             if self.pixel_classifier is not None and self.pixel_classifier.bias is not None:

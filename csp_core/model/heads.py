@@ -18,9 +18,9 @@ KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 # Heads that models of earlier versions could not have.
-ADDED = ("token", "pixels", "tokens", "bias")
+ADDED = ("token", "pixels", "tokens", "bias", "rank")
 FLAGS = ("token", "pixels", "bias")
-MOST_TOKEN_SIZE = 4096
+MOST_TOKEN_SIZE = MOST_RANK = 4096
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Heads:
         tokens: Size of the space in which the tokens of all sides are compared, by one linear layer
             for each side; 0 for none.
         bias: Whether similarities have a learned bias, as of SigLIP.
+        rank: Numbers that the classifier of the location goes through, which takes far less space
+            where there are thousands of classes; 0 for a full matrix.
 
     Raises:
         ConfigError: If there is no such head.
@@ -53,6 +55,7 @@ class Heads:
     pixels: bool = False
     tokens: int = 0
     bias: bool = False
+    rank: int = 0
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
@@ -63,6 +66,10 @@ class Heads:
             raise ConfigError(
                 f"tokens is {self.tokens!r}; give a size of at most {MOST_TOKEN_SIZE}, 0 for none."
             )
+        if type(self.rank) is not int or not 0 <= self.rank <= MOST_RANK:
+            raise ConfigError(
+                f"rank is {self.rank!r}; give numbers of at most {MOST_RANK}, 0 for a full matrix."
+            )
         for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; give true or false.")
@@ -72,6 +79,9 @@ class Heads:
             raise ConfigError(f"classifiers are {self.classifiers}; give some of {SIDES}.")
         if not all(0 < value < math.inf for value in self.temperatures or ()):
             raise ConfigError(f"The temperatures are {self.temperatures}; give more than 0.")
+
+    def _classifies(self) -> bool:
+        return "location" in self.classifiers
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a model's ``config.json`` holds them."""
@@ -101,6 +111,7 @@ class Heads:
             pixels=self.pixels or wanted.pixels,
             tokens=self.tokens or wanted.tokens,
             bias=self.bias or wanted.bias,
+            rank=self.rank if self._classifies() else wanted.rank,
         )
 
     @classmethod

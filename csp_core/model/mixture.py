@@ -51,11 +51,22 @@ class Mixture:
                 " share 1 out among the classes: give priors of one kind."
             )
         self.prior_kind = "probability" if all(of_sets) else "share"
-        self.priors, self.weights, self.name = tuple(priors), tuple(weights), name
+        self.priors, self.name = tuple(priors), name
+        self.weights = tuple(map(float, weights))
         self.classes = priors[0].classes
         self.support = next((p.support for p in priors if p.support is not None), None)
         self.uses_date = any(prior.uses_date for prior in priors)
         self.uses_hour = any(prior.uses_hour for prior in priors)
+
+    def by_class(self) -> Mixture:
+        """Mix the scores of each class by itself, as those of label sets are, without a sum of 1.
+
+        Returns:
+            The same priors and weights as relative scores.
+        """
+        found = Mixture(self.priors, self.weights, self.name)
+        found.prior_kind = "relative"
+        return found
 
     def prior(
         self, lonlat: Tensor, date: Tensor | None = None, hour: Tensor | None = None
@@ -70,7 +81,9 @@ class Mixture:
         Returns:
             ``(N, K)``; rows of shares sum to 1.
         """
-        sets = self.prior_kind == "probability"
+        sets = self.prior_kind != "share"
+        if sets and self.weights == (1.0,):
+            return self.priors[0].prior(lonlat, date, hour)  # as it is, to its last digit
         logits = torch.zeros(len(lonlat), len(self.classes), dtype=torch.float64)
         for prior, weight in zip(self.priors, self.weights, strict=True):
             value = prior.prior(lonlat, date, hour).double()

@@ -19,11 +19,14 @@ from csp_core.errors import BadRecordError
 
 LEVEL_RADIUS_KM = 250.0
 LEVELS: tuple[tuple[str, int], ...] = (("good", 200), ("some", 50), ("little", 10), ("none", 0))
+UNKNOWN_LEVEL = "unknown"
 LEVEL_MEANING = {
     "good": "200 training records or more within 250 km",
     "some": "50 to 199 training records within 250 km",
     "little": "10 to 49 training records within 250 km: read the order, not the decimals",
     "none": "fewer than 10 training records within 250 km: the model extrapolates",
+    # Neither well recorded nor hardly: nobody here can tell.
+    UNKNOWN_LEVEL: "not known: the model came without counts of its training records",
 }
 
 

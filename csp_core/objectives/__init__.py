@@ -19,6 +19,7 @@ from csp_core.objectives.supervised import (
     Segmentation,
     SoftLabelSets,
     Softmax,
+    SoftScores,
     SoftTargets,
 )
 from csp_core.tables import check_options, construct, lookup, option_names
@@ -32,6 +33,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "label_sets": LabelSets,
     "segmentation": Segmentation,
     "soft_label_sets": SoftLabelSets,
+    "soft_scores": SoftScores,
     "geo_prior": GeoPrior,
     "an_full": ANFull,
     "an_ssdl": ANSSDL,

@@ -20,7 +20,7 @@ from csp_core.files.writing import writing
 from csp_core.geo import WORLD
 from csp_core.grid import Bounds, Grid, make_grid
 from csp_core.model import Prior
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, SUPPORT_UNKNOWN, Credit, describe
 from csp_core.raster.prior import MAX_CELLS, GridPrior, extrapolates
 from csp_core.raster.raster import Raster, find_class
 from csp_core.raster.thresholds import Threshold
@@ -181,7 +181,8 @@ def _describe(
 ) -> dict[str, Any]:
     facts = describe(sample, threshold, credit)
     size = {"bounds": list(grid.bounds), "width": grid.columns, "height": grid.rows}
-    return {**facts, **size, "crs": "EPSG:4326", "extrapolated_meaning": SUPPORT_MEANING}
+    meaning = SUPPORT_MEANING if sample.support_known else SUPPORT_UNKNOWN
+    return {**facts, **size, "crs": "EPSG:4326", "extrapolated_meaning": meaning}
 
 
 def _store(

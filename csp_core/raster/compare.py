@@ -44,6 +44,7 @@ def subtract(raster: Raster, other: Raster, unsupported: Sequence[Tensor]) -> Ra
         model=_minus(raster.model, other.model) if raster.model != other.model else raster.model,
         values=raster.values - other.values,
         extrapolated=reduce(torch.logical_or, unsupported, nowhere),
+        support_known=bool(unsupported),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from csp_core.errors import BadRecordError, DataNotFoundError
 from csp_core.files.writing import writing
-from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, Credit, describe
+from csp_core.raster.output import NO_CREDIT, SUPPORT_MEANING, SUPPORT_UNKNOWN, Credit, describe
 from csp_core.raster.raster import UNITS, Raster
 from csp_core.raster.thresholds import Threshold
 
@@ -29,7 +29,8 @@ def write_geotiff(
 ) -> None:
     """Write a cloud-optimised GeoTIFF in EPSG:4326, float32, deflated.
 
-    Band 1 holds the values, band 2 is 1 where the model extrapolates and 0 elsewhere. Not a number
+    Band 1 holds the values, band 2 is 1 where the model extrapolates and 0 elsewhere, without data
+    for a model whose support is not known. Not a number
     stands for no data. Over the antimeridian, longitudes go on beyond 180.
 
     Args:
@@ -62,12 +63,13 @@ def write_geotiff(
         try:
             with memory.open(**profile) as file:
                 file.write(raster.values.numpy(), 1)
-                file.write(raster.extrapolated.numpy().astype(np.float32), 2)
+                file.write(_second_band(raster), 2)
                 file.set_band_description(1, raster.kind)
                 file.set_band_description(2, "extrapolated")
                 file.update_tags(**tags)
                 file.update_tags(1, unit=UNITS[raster.kind])
-                file.update_tags(2, meaning=f"1: {SUPPORT_MEANING}")
+                known = f"1: {SUPPORT_MEANING}"
+                file.update_tags(2, meaning=known if raster.support_known else SUPPORT_UNKNOWN)
             with memory.open() as file:
                 copy(
                     file,
@@ -129,9 +131,17 @@ def read_geotiff(path: str | Path, *, most_cells: int = MOST_CELLS) -> Raster:
             date=float(tags["date"]) if tags.get("date", "None") != "None" else None,
             extrapolated=extrapolated > 0,
             land_only=tags.get("land_only") == "True",
+            support_known=not bool(extrapolated.isnan().all()),
         )
     except (RasterioError, LookupError, ValueError) as error:
         raise BadRecordError(f"{path} cannot be read as a map of a class ({error}).") from error
+
+
+def _second_band(raster: Raster) -> Any:
+    """Give where the model extrapolates: 1 or 0, no data where nobody knows."""
+    if raster.support_known:
+        return raster.extrapolated.numpy().astype(np.float32)
+    return np.full(raster.grid.shape, np.nan, dtype=np.float32)
 
 
 def _text(value: Any) -> str:

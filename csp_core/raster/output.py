@@ -8,7 +8,7 @@ from typing import Any
 
 from csp_core.errors import CspError
 from csp_core.inference import VALUE_MEANING
-from csp_core.model import LEVEL_MEANING, LEVELS
+from csp_core.model import LEVEL_MEANING, LEVELS, UNKNOWN_LEVEL
 from csp_core.raster.raster import Raster
 from csp_core.raster.thresholds import Threshold
 from csp_core.store import find_model, read_front, text_files
@@ -20,6 +20,7 @@ MEANING = VALUE_MEANING | {
     "probability difference": DIFFERENCE.format("probability"),
 }
 SUPPORT_MEANING: str = LEVEL_MEANING[LEVELS[-1][0]]
+SUPPORT_UNKNOWN: str = LEVEL_MEANING[UNKNOWN_LEVEL]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def describe(raster: Raster, threshold: Threshold | None, credit: Credit) -> dic
     facts: dict[str, Any] = {
         **raster.to_dict(),
         "meaning": MEANING[raster.kind],
+        "support": "" if raster.support_known else SUPPORT_UNKNOWN,
         "license": credit.license,
         "attribution": credit.attribution,
         "recorders": credit.people,

@@ -133,7 +133,11 @@ def write_geojson(
     about = {
         **describe(raster, threshold, credit),
         "area_above_threshold_km2": round(raster.area_km2(threshold.value), 3),
-        "of_which_extrapolated_km2": round(raster.area_km2(threshold.value, extrapolated=True), 3),
+        "of_which_extrapolated_km2": (
+            round(raster.area_km2(threshold.value, extrapolated=True), 3)
+            if raster.support_known
+            else None
+        ),
         "area_of_polygons_km2": round(polygons_area_km2(polygons), 3),
         "tolerance_degrees": tolerance,
     }

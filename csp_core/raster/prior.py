@@ -136,6 +136,7 @@ class GridPrior:
             model=self.model.name,
             date=self.date,
             extrapolated=self.extrapolated,
+            support_known=self.model.support is not None,
         )
         return only_land(raster) if self.land_only else raster
 
@@ -236,10 +237,10 @@ def extrapolates(model: Prior, grid: Grid) -> Tensor:
         grid: The cells.
 
     Returns:
-        ``(H, W)`` bool.
+        ``(H, W)`` bool; nowhere if the model keeps no counts, as nobody knows where.
     """
     if model.support is None:
-        return torch.ones(grid.shape, dtype=torch.bool)
+        return torch.zeros(grid.shape, dtype=torch.bool)
     return model.support.records_on_grid(grid.lon, grid.lat) < LEVELS[-2][1]
 
 

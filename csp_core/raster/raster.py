@@ -38,8 +38,10 @@ class Raster:
         model: Name of the model.
         date: Part of the year in [0, 1), or None for a model without a time input.
         extrapolated: ``(H, W)`` bool, where fewer than 10 training records lie within 250 km of a
-            cell's centre; everywhere if the model keeps no counts of them.
+            cell's centre; nowhere if the model keeps no counts of them.
         land_only: Whether cells without land were left out.
+        support_known: Whether the model keeps such counts; without, a cell is neither known to be
+            extrapolated nor known not to be.
 
     Raises:
         BadRecordError: If values and bounds do not fit.
@@ -55,6 +57,7 @@ class Raster:
     date: float | None
     extrapolated: Tensor
     land_only: bool = False
+    support_known: bool = True
 
     def __post_init__(self) -> None:
         """Check that there is a value for every cell."""

@@ -32,7 +32,7 @@ from csp_core.files import (
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import SIDES, DualEncoder, Heads, Support
+from csp_core.model import SIDES, DualEncoder, Heads, LowRank, Support
 from csp_core.store.bounded import SPARE_CALLS, SPARE_VALUES, Bounded
 from csp_core.store.catalog import find_model
 from csp_core.store.folder import (
@@ -286,6 +286,7 @@ def _heads(model: DualEncoder) -> Heads:
         pixels=model.pixel_classifier is not None,
         tokens=0 if model.token_heads is None else model.heads.tokens,
         bias=model.logit_bias is not None,
+        rank=model.heads.rank if isinstance(model.classifier, LowRank) else 0,
     )
 
 

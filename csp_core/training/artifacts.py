@@ -59,7 +59,8 @@ class Watched:
             self.problem = "the model knows no classes"
         else:
             # Until it is finished, a model has no counts of the records that it learns from.
-            self.counts = make_baseline("class_frequency", train_set)
+            known = bool(train_set.labelled().any())
+            self.counts = make_baseline("class_frequency", train_set) if known else None
 
     def begin(self, run: RunDir, plan: Plan, epoch: int) -> None:
         """Drop the frames of epochs that are done again, and say if there will be none.
@@ -94,7 +95,9 @@ class Watched:
         finally:
             for part, mode in modes:
                 part.training = mode
-        raster = replace(raster, extrapolated=extrapolates(self.counts, raster.grid))
+        if self.counts is not None:
+            where = extrapolates(self.counts, raster.grid)
+            raster = replace(raster, extrapolated=where, support_known=True)
         write_geotiff(raster, frame_path(run, epoch, stage))
 
 

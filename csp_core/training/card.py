@@ -264,7 +264,7 @@ def _data(model: DualEncoder, card: CardConfig, info: Mapping[str, Any]) -> str:
     records = model.classes.records
     counts = sum(model.classes.counts) if records is None else records
     head = f"{card.source}\n\n" if card.source else ""
-    labels = f"- classes: {len(model.classes)}\n- training records: {counts}\n"
+    labels = f"- classes: {len(model.classes)}\n" + f"- training records: {counts}\n" * bool(counts)
     if model.pixel_classifier is not None:
         labels = f"- classes: {len(model.classes)}\n- training pixels of known class: {counts:,}\n"
         labels += _shares(model)

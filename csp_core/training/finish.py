@@ -90,6 +90,8 @@ def finish_model(
 def _support(model: DualEncoder, train_set: RecordDataset) -> Support | None:
     """Count where a model has learned: what its classes rest on, or where places are looked for."""
     places, label, labels = train_set.lonlat, train_set.label, train_set.labels
+    if model.classifier is not None and not train_set.labelled().any():
+        return None  # a teacher's answers, whose own records nobody here knows
     if model.classifier is not None:
         return Support.from_records(places, label, len(model.classes), labels=labels)
     if "location" in sides_of(model):

@@ -18,7 +18,7 @@ from csp_core.image import DenseEncoder, make_image_encoder
 from csp_core.image.dense import start_from
 from csp_core.image.weights import Weights
 from csp_core.location import make_location_encoder
-from csp_core.model import TOWERS, DualEncoder
+from csp_core.model import TOWERS, DualEncoder, LowRank
 from csp_core.objectives import OBJECTIVES, Objective, heads_for, make_objective
 from csp_core.store import load_model
 from csp_core.text import TextTransformer, make_text_encoder
@@ -33,6 +33,8 @@ from csp_core.training.unseen import check_unseen
 log = logging.getLogger(__name__)
 # A model with time needs this part of its records dated, or it learns what noise is.
 LEAST_DATED = 0.05
+# Places at which a classifier of low rank is compared with a full one.
+MOST_SEEN = 20_000
 # With fewer than this, what it says of a time rests on the smaller part of its records.
 WELL_DATED = 0.5
 
@@ -100,7 +102,7 @@ def make_parts(
     if source:
         # What an objective draws follows from the seed, whatever its start draws as it is loaded.
         with torch.random.fork_rng(devices=[]):
-            initialise(model, source)
+            initialise(model, source, train_set)
     # A copy of the model that an objective keeps is one of the model as it starts.
     objective = make_objective(config.objective.name, model, **objective_options(config))
     objective.fit(train_set, make_teacher(config.teachers, train_set, networks))
@@ -177,12 +179,16 @@ def _check_dated(model: DualEncoder, train_set: RecordDataset) -> None:
             )
 
 
-def initialise(model: DualEncoder, source_name: str) -> None:
+def initialise(
+    model: DualEncoder, source_name: str, train_set: RecordDataset | None = None
+) -> None:
     """Start from another model's encoders, its heads and classifiers where those agree.
 
     Args:
         model: The model, changed.
         source_name: As for ``load_model``.
+        train_set: The training records, at whose places a classifier of low rank is to answer as
+            the other model's full one does; None for one that starts as it is.
 
     Raises:
         ConfigError: If its encoders are others, or it has none that the model has.
@@ -211,9 +217,24 @@ def initialise(model: DualEncoder, source_name: str) -> None:
         own, other = getattr(model, name), getattr(source, name)
         if own is None or other is None:
             continue
+        if isinstance(own, LowRank) and isinstance(other, nn.Linear):
+            if train_set is not None:
+                _take_classifier(own, other, source, train_set)
+            continue
         before, now = other.state_dict(), own.state_dict()
         if {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in now.items()}:
             own.load_state_dict(before)
+
+
+def _take_classifier(
+    own: LowRank, other: nn.Linear, source: DualEncoder, train_set: RecordDataset
+) -> None:
+    """Start a classifier of low rank as what is nearest to a full one at the training places."""
+    known = (~train_set.lonlat.isnan().any(dim=1)).nonzero()[:MOST_SEEN, 0]
+    when = train_set.date[known], train_set.hour[known]
+    with torch.inference_mode():
+        seen = source.eval().embed_location(train_set.lonlat[known], *when)
+    own.approximate(other.weight, other.bias, seen)
 
 
 def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:

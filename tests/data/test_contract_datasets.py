@@ -19,6 +19,7 @@ from tests.data.sets import (
     occurrences,
     pastis,
     photos,
+    places,
     series,
     tiles,
 )
@@ -33,6 +34,7 @@ OPTIONS = {
     "pastis": pastis.options,
     "phenology": lambda folder: {"size": 40, "side": 8, "dates": 4, "parcels": 3},
     "photos": photos.options,
+    "places": places.options,
     "series": series.options,
     "tiles": tiles.options,
 }
@@ -105,7 +107,7 @@ def test_classes_are_the_same_in_every_part_and_counted_in_training(loader):
         assert loader(split).classes == train.classes
     assert list(train.classes.counts) == counted
     # Published numbers of classes are kept, so that published predictions fit.
-    if train.name not in ("inat2018", "fmow", "pastis"):
+    if train.name not in ("inat2018", "fmow", "pastis", "places"):
         assert list(train.classes.names) == sorted(train.classes.names)
 
 

@@ -158,9 +158,11 @@ def test_report_where_nobody_looked(model_dir):
     assert {line.support for line in report.results} == {0}
 
 
-def test_report_without_support_extrapolates():
+def test_report_without_support_says_that_it_is_not_known():
     report = describe_place(Constant(), 10.0, 50.0)
-    assert report.extrapolates and report.nearest_km is None
+    assert report.level == "unknown" and not report.extrapolates and report.nearest_km is None
+    assert report.records_within is None and report.results[0].support is None
+    assert set(recorded_here(report)) <= {UNKNOWN, RARELY}
 
 
 def test_equal_values_keep_the_order_of_the_classes():

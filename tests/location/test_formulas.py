@@ -170,6 +170,11 @@ def slow(name, lon, lat, module):
         "direct": lambda: [u, v],
         "wrap": lambda: [f(math.pi * c) for f in (math.sin, math.cos) for c in (u, v)],
         "wrap_radians": lambda: [f(angle) for angle in (x, y) for f in (math.cos, math.sin)],
+        "birdnet": lambda: [
+            f((c + s) * k)
+            for f in (math.sin, math.cos)
+            for c, s, k in zip((lon, lat), (180, 90), module.per_degree.tolist(), strict=True)
+        ],
         "xyz": lambda: unit(lon, lat),
         "rff": lambda: slow_random_fourier([u, v], module),
         "rff_sphere": lambda: slow_random_fourier(unit(lon, lat), module),
@@ -198,7 +203,7 @@ def test_default_size(name):
         "rbf": 200, "rff": 64, "geoclip": 3 * 512, "rff_sphere": 256, "harmonics": 100,
         "nerf": 6 * 16, "grid": 4 * 32, "theory": 6 * 32, "sphere_c": 3 * 32,
         "sphere_c_plus": 6 * 32, "sphere_c_seamless": 3 * 16, "sphere_m": 5 * 32,
-        "sphere_m_plus": 8 * 32, "dfs": 4 * 64 + 4 * 8,
+        "sphere_m_plus": 8 * 32, "dfs": 4 * 64 + 4 * 8, "birdnet": 4,
     }  # fmt: skip
     assert ENCODINGS[name]().out_dim == sizes[name]
 
@@ -267,6 +272,12 @@ def test_tile_can_be_the_published_table_of_one_row():
 
 
 # Anchors
+
+
+def test_the_waves_of_birdnet_are_those_of_wrap_but_for_signs():
+    sin_lon, sin_lat, cos_lon, cos_lat = encoding("wrap")(PLACES).unbind(1)
+    want = torch.stack((-sin_lon, -sin_lat, -cos_lon, -cos_lat), dim=1)
+    torch.testing.assert_close(encoding("birdnet")(PLACES), want, atol=1e-6, rtol=0)
 
 
 def test_rbf_measures_great_circles():

@@ -6,7 +6,9 @@ import math
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import rasterio
 import torch
 
 from csp_core import geo, heatmap, load_model, location_prior
@@ -22,7 +24,10 @@ from csp_core.raster import (
     given_threshold,
     make_grid,
     prior,
+    read_geotiff,
     read_held_out,
+    write_geojson,
+    write_geotiff,
     write_zarr,
 )
 from tests import small
@@ -231,7 +236,20 @@ def test_support_is_that_of_the_place_report(model):
         lon, lat = raster.grid.lon[column].item(), raster.grid.lat[row].item()
         assert raster.extrapolated[row, column] == model.support.near(lon, lat).extrapolates
     assert not raster.extrapolated.all() and raster.extrapolated.any()
-    assert heatmap(Places(), 0, bounds=FIJI, step=5.0).extrapolated.all()
+    unknown = heatmap(Places(), 0, bounds=FIJI, step=5.0)
+    assert raster.support_known and not unknown.support_known and not unknown.extrapolated.any()
+
+
+def test_a_file_says_that_support_is_not_known(tmp_path):
+    unknown = heatmap(Places(), 0, bounds=FIJI, step=5.0)
+    write_geotiff(unknown, tmp_path / "x.tif")
+    with rasterio.open(tmp_path / "x.tif") as file:
+        assert np.isnan(file.read(2)).all() and "not known" in file.tags(2)["meaning"]
+        assert "not known" in file.tags()["support"]
+    again = read_geotiff(tmp_path / "x.tif")
+    assert not again.support_known and not again.extrapolated.any()
+    about = write_geojson(unknown, tmp_path / "x.geojson", threshold=given_threshold(0.1))
+    assert about["of_which_extrapolated_km2"] is None and "not known" in about["support"]
 
 
 def test_a_baseline_answers_too():

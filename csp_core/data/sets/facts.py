@@ -64,6 +64,8 @@ FACTS = {
     # It has no hash, for the reason that demo has none.
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
+    # It has no hash, for the reason that demo has none.
+    "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     # What classes are called in the masks, and their colours, is told by the hash of the truth.
     "tiles": Facts(

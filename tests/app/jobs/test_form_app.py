@@ -34,7 +34,7 @@ def keys(app: AppTest, section: str) -> set[str]:
 def test_every_objective_is_offered_with_all_its_options(open_train: Open) -> None:
     app = open_train(new="1")
     # One that is taught is offered where it has teachers, as the form has no box for these.
-    taught_ones = ("soft_targets", "soft_label_sets")
+    taught_ones = ("soft_targets", "soft_label_sets", "soft_scores")
     untaught = [name for name in FAMILIES["objective"][0] if name not in taught_ones]
     assert box(app, "selectbox", "objective-name").options == untaught
     taught = b"objective: soft_targets\nteachers: [{name: class_frequency}]\n"

@@ -47,7 +47,7 @@ def test_land_cover_is_not_called_species() -> None:
         name: knows_species(catalog.ModelInfo(name, path, name, "", "share", 10, ""))
         for name, path in bundled.items()
     }
-    taxa = dict.fromkeys(("birds", "butterflies", "demo"), True)
+    taxa = dict.fromkeys(("birds", "butterflies", "demo", "world_birds"), True)
     assert told == taxa | dict.fromkeys(
         ("eurosat", "eurosat_words", "korea_landuse", "landcover"), False
     )

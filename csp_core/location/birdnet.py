@@ -1,0 +1,51 @@
+"""The position encoding of BirdNET's location prior: one wave of each coordinate."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from csp_core.location.base import PositionEncoding
+
+
+class BirdNET(PositionEncoding):
+    """Sine and cosine of longitude and of twice the latitude, counted from the south-west corner.
+
+    The published network is given 48 shifted copies of each of these waves, which are sums of the
+    two, so its first layer is one of 4 features. With its own constants the encoding is ``wrap``
+    but for signs. A published file holds its constants in half precision, so that a turn ends 0.2°
+    late: they are kept with the weights, so that an imported model is right to its digits.
+
+    Source:
+        Kahl et al. 2021, BirdNET; the location prior published with version 2.4.
+
+    Example:
+        >>> encoding = BirdNET()
+        >>> encoding(torch.tensor([[-180.0, -90.0]])).abs().round(decimals=4)
+        tensor([[0., 0., 1., 1.]])
+    """
+
+    shift: Tensor
+    per_degree: Tensor
+    out_dim = 4
+    continuous_at_antimeridian = True
+    poles_differ = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor([180.0, 90.0]))
+        self.register_buffer("per_degree", torch.tensor([math.pi / 180, math.pi / 90]))
+
+    def forward(self, lonlat: Tensor) -> Tensor:
+        """Encode places.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, 4)``: sin a, sin b, cos a, cos b with a = λ + 180° and b = 2 (φ + 90°).
+        """
+        angle = (lonlat + self.shift.to(lonlat)) * self.per_degree.to(lonlat)
+        return torch.cat((angle.sin(), angle.cos()), dim=1)
