@@ -18,9 +18,10 @@ KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 # Heads that models of earlier versions could not have.
-ADDED = ("token", "pixels", "tokens", "bias", "rank")
+ADDED = ("token", "pixels", "tokens", "bias", "rank", "fine")
 FLAGS = ("token", "pixels", "bias")
 MOST_TOKEN_SIZE = MOST_RANK = 4096
+MOST_FINE = 65_536
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Heads:
         bias: Whether similarities have a learned bias, as of SigLIP.
         rank: Numbers that the classifier of the location goes through, which takes far less space
             where there are thousands of classes; 0 for a full matrix.
+        fine: Finer classes behind the images, whose probabilities are summed up to the model's; 0
+            where the classifier is one of the model's own classes.
 
     Raises:
         ConfigError: If there is no such head.
@@ -56,6 +59,7 @@ class Heads:
     tokens: int = 0
     bias: bool = False
     rank: int = 0
+    fine: int = 0
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
@@ -69,6 +73,10 @@ class Heads:
         if type(self.rank) is not int or not 0 <= self.rank <= MOST_RANK:
             raise ConfigError(
                 f"rank is {self.rank!r}; give numbers of at most {MOST_RANK}, 0 for a full matrix."
+            )
+        if type(self.fine) is not int or not 0 <= self.fine <= MOST_FINE:
+            raise ConfigError(
+                f"fine is {self.fine!r}; give classes, at most {MOST_FINE:,}, 0 for the model's."
             )
         for name in FLAGS:
             if not isinstance(getattr(self, name), bool):
@@ -112,6 +120,7 @@ class Heads:
             tokens=self.tokens or wanted.tokens,
             bias=self.bias or wanted.bias,
             rank=self.rank if self._classifies() else wanted.rank,
+            fine=self.fine if "image" in self.classifiers else wanted.fine,
         )
 
     @classmethod
