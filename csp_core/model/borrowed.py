@@ -55,6 +55,21 @@ class Borrowed:
         """``(K,)`` bool, of which classes the place says something."""
         return self.count > 0
 
+    def __str__(self) -> str:
+        """Say among which classes the place is heard."""
+        count, several = int(self.known.sum()), int((self.count > 1).sum())
+        how = (
+            "the shares of all are summed up"
+            if self.prior.prior_kind == "share"
+            else ("the highest score of theirs counts")
+        )
+        more = f" Of the {several} that are several taxa, {how}." if several else ""
+        return (
+            f"{self.prior.name} hears the place: it knows {count} of {len(self.taxa)} classes, and"
+            " shares out among these what the picture gave to them together. All others are as the"
+            f" picture has them.{more}"
+        )
+
     def of_classes(self, said: Tensor) -> Tensor:
         """Bring what is said of the prior's taxa to the classes here.
 
