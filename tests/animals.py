@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from csp_core.data.records import ClassTable
+from csp_core.files import ASSETS
 from csp_core.image import make_image_encoder
 from csp_core.model import REST, Borrowed, DualEncoder, Heads
 from csp_core.store import load_model, save_model
@@ -31,5 +32,5 @@ def save_few_animals(folder: Path, probs: tuple[float, ...] = PROBS) -> Path:
         head.fine.weight.zero_()
         head.fine.bias.copy_(fine.log())
         head.group.copy_(torch.tensor([0, 1, 2, 3, 4, 4]))
-    model.borrowed = Borrowed(load_model("world_birds"), TAXA)
+    model.borrowed = Borrowed(load_model(ASSETS / "models" / "world_birds"), TAXA)
     return save_model(model, folder / "animals")

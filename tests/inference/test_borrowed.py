@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from csp_core import rerank
 from csp_core.errors import ConfigError
-from csp_core.inference import answer_photo, image_fits, location_prior, posterior_within, rerank
+from csp_core.inference import answer_photo, image_fits, location_prior, posterior_within
 from csp_core.inference.combine import DOUBT
 from csp_core.raster import winning_map
 from csp_core.store import load_model
@@ -71,7 +72,7 @@ def test_over_the_earth_others_win_elsewhere(model):
 
 
 def test_rerank_takes_several_names_for_a_class(model):
-    names = [[*taxa] or [name] for taxa, name in zip(TAXA, NAMES, strict=True)]
+    names = [[*taxa] or name for taxa, name in zip(TAXA, NAMES, strict=True)]
     found = rerank([PROBS], [IOWA], model=model.places, date=[0.45], names=names)
     assert found.probs[0].tolist() == pytest.approx(by_hand(model, IOWA, 0.45), rel=1e-4)
     assert found.unmatched == NAMES[3:] and "Junco hyemalis; Junco phaeonotus" in found.matched

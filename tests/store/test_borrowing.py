@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from csp_core.errors import CheckpointError
 from csp_core.store import list_models, load_model, made_folder, save_model
@@ -55,3 +56,13 @@ def test_what_cannot_be_borrowed_is_one_sentence(folder, values, says):
     change(folder, **values)
     with pytest.raises(CheckpointError, match=says):
         load_model("animals")
+
+
+def test_only_the_classes_that_are_asked_for_are_scored(folder):
+    whole, few = load_model("world_birds"), load_model("animals").places
+    assert few.classes.names == tuple(sorted(name for taxa in TAXA for name in taxa))
+    at = [whole.classes.names.index(name) for name in few.classes.names]
+    place, date = torch.tensor([[-93.6, 42.0]]), torch.tensor([0.45])
+    said, all_of_it = few.prior(place, date), whole.prior(place, date)
+    assert said[0].tolist() == pytest.approx(all_of_it[0, at].tolist(), rel=1e-5)
+    assert few.classes.common_names == tuple(whole.classes.common_names[k] for k in at)
