@@ -47,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CSP_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("CSP_CACHE", str(tmp_path / "cache"))
+    # What the set-up has made here is seen by the tests of it alone.
+    monkeypatch.setenv("CSP_MADE", str(tmp_path / "made"))
     monkeypatch.delenv("CSP_MODELS", raising=False)
     torch.manual_seed(0)
     # Weights are bit-equal only with the same number of threads.

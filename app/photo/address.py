@@ -139,8 +139,9 @@ def says_where(info: ModelInfo) -> bool:
 
 def choices(known: list[ModelInfo]) -> dict[str, ModelInfo]:
     """Give the models that can be asked about a photo, by name: those that name nothing last."""
+    borrowing = {one.name: one for one in known if one.problem is None and one.borrows}
     placing = {one.name: one for one in known if one.problem is None and says_where(one)}
-    return {**address.usable(known), **placing}
+    return {**address.usable(known), **borrowing, **placing}
 
 
 def first_model(known: list[ModelInfo], example: str | None) -> ModelInfo:

@@ -10,7 +10,7 @@ import streamlit as st
 from csp_core.data.pictures import Photo
 from csp_core.errors import CspError
 from csp_core.inference import PhotoAnswer, RankedAnswer, answer_photo, describe_place
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Prior
 from csp_core.store import ModelInfo
 from photo import chart
 from photo.address import MOST_WEIGHT, PhotoView, link_to
@@ -19,7 +19,7 @@ from photo.misfit import caution
 from photo.place import Where
 from photo.verdict import guesses, name_of, why_alone
 from shared import address, widgets
-from shared.words import reworded
+from shared.words import escape_markdown, reworded
 
 WEIGHT_STEP, MOST_NAMED = 0.05, 6
 
@@ -138,21 +138,28 @@ def explain(answer: PhotoAnswer, model: DualEncoder, info: ModelInfo, where: Whe
         info: Its line in the list.
         where: Place and time.
     """
-    timed = (model.uses_date and where.date is not None) or (
-        model.uses_hour and where.hour is not None
-    )
-    season = timed and where.counts is not None
-    if where.counts is not None and model.classifier is not None:
+    heard = model.places
+    season = where.counts is not None and _timed(heard, where)
+    if where.counts is not None and heard is not None:
         with st.expander("Why the ranking moved"):
             chart.explanations(answer, season)
-            if model.support is None:
+            if model.borrowed is not None:
+                st.caption(escape_markdown(str(model.borrowed)))
+            if heard.support is None:
                 st.caption(
                     "How much was recorded near, nobody can say: this model came without counts of"
                     " its records."
                 )
             else:
-                widgets.support_line(describe_place(model, *where.counts), info)
+                widgets.support_line(describe_place(heard, *where.counts), info)
     chart.table(answer, season)
+
+
+def _timed(heard: Prior | None, where: Where) -> bool:
+    if heard is None:
+        return False
+    dated, hourly = heard.uses_date and where.date is not None, where.hour is not None
+    return dated or (heard.uses_hour and hourly)
 
 
 def downloads(answer: PhotoAnswer, view: PhotoView, where: Where, chosen: Chosen) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from csp_core.data.pictures import Photo, parts_of_time
 from csp_core.inference import When, taken
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Prior
 from photo.address import (
     FIRST_DAY,
     IGNORED,
@@ -135,14 +135,14 @@ def controls(view: PhotoView, where: Where, chosen: Chosen, model: DualEncoder) 
         chosen: The photo.
         model: The model.
     """
-    photo = chosen.key
+    photo, heard = chosen.key, model.places or model
     st.subheader("Where and when it was taken", anchor=False)
     typed.place_box()
     asked = None if view.place else (view.lon, view.lat)
-    typed.draw_lookup(asked, model, view.beside["place"], view.notices)
+    typed.draw_lookup(asked, heard, view.beside["place"], view.notices)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         clicks.coordinate_boxes(where.place, width=160, owner=photo, on_change=_on_boxes)
-        _radius_and_date(where, photo, model)
+        _radius_and_date(where, photo, heard)
     _beside(view, "radius", "date")
     _too_wide(where, chosen)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
@@ -174,7 +174,7 @@ def _too_wide(where: Where, chosen: Chosen) -> None:
         st.caption(f"The file says ± {told / 1000:,.0f} km, of which {MOST_KM:,.0f} km count.")
 
 
-def _radius_and_date(where: Where, photo: str, model: DualEncoder) -> None:
+def _radius_and_date(where: Where, photo: str, model: Prior) -> None:
     """Draw the boxes for radius and date, of a photo with this key."""
     state = st.session_state
     state[f"radius_box{photo}"] = float(where.radius_km)

@@ -12,7 +12,7 @@ from csp_core.model import DualEncoder
 from csp_core.store import ModelInfo
 from photo.place import Where
 from shared import widgets
-from shared.words import escape_markdown, percent, place_title, reworded
+from shared.words import escape_markdown, percent, place_title, plural, reworded
 
 # Shares this near to the first rival it; of more than so many none is named.
 CLOSE, MOST = 0.6, 3
@@ -30,12 +30,15 @@ def headline(answer: PhotoAnswer, model: DualEncoder, info: ModelInfo, where: Wh
         where: Place and time.
     """
     parts = sentences(answer, model, where)
-    if model.image_stats is None:
+    if model.image_stats is None and model.rest is None:
         # A name in large letters would be believed, of a street as of a bird.
         st.header("It is not known whether this picture is for the model", anchor=False)
         st.markdown(f"It does not say which are. If this is one: {' '.join(parts)}")
     else:
         st.header(" ".join(parts), anchor=False)
+    if model.rest is not None:
+        few = f"It names {len(model.classes) - 1} {plural(info)} and no others: what is not on its"
+        st.caption(escape_markdown(f"{few} list is called by what looks most like it."))
     if where.place:
         widgets.live(re.sub(r"\\(.)", r"\1", parts[-1]))
     if not why_alone(model, where) and answer.weight > 0 and guesses(model, where):
@@ -120,7 +123,7 @@ def name_of(row: RankedAnswer) -> str:
 
 def why_alone(model: DualEncoder, where: Where) -> str:
     """Say why no place takes part in an answer; nothing where one does."""
-    if model.classifier is None:
+    if model.places is None:
         return "this model knows nothing of places"
     if where.counts is None:
         return "the place is ignored" if where.place else "no place is known"
@@ -129,9 +132,10 @@ def why_alone(model: DualEncoder, where: Where) -> str:
 
 def guesses(model: DualEncoder, where: Where) -> bool:
     """Tell whether the model is known to have learned nothing near the place that counts."""
-    if where.counts is None or model.support is None:
+    heard = model.places
+    if where.counts is None or heard is None or heard.support is None:
         return False
-    return describe_place(model, *where.counts, top=1).extrapolates
+    return describe_place(heard, *where.counts, top=1).extrapolates
 
 
 def looks_not(info: ModelInfo) -> None:

@@ -70,7 +70,7 @@ def has_winners(model: DualEncoder, answer: PhotoAnswer | None, where: Where) ->
     """
     weighs = answer is not None and answer.weight != 0
     shares = model.prior_kind != "probability"
-    return weighs and shares and not where.ignored and model.classifier is not None
+    return weighs and shares and not where.ignored and model.places is not None
 
 
 def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where) -> World | None:
@@ -85,11 +85,12 @@ def look(info: ModelInfo, model: DualEncoder, answer: PhotoAnswer, where: Where)
     Returns:
         The winners; None where the place does not count or the model knows none.
     """
-    if not has_winners(model, answer, where):
+    heard = model.places
+    if heard is None or not has_winners(model, answer, where):
         return None
     content = resources.content_hash(info)
-    date = where.date if model.uses_date else None
-    hour = where.hour if model.uses_hour else None
+    date = where.date if heard.uses_date else None
+    hour = where.hour if heard.uses_hour else None
     probs = tuple(answer.image_probs.tolist())
     found = _winners(str(info.directory), content, probs, date, hour, answer.weight, answer, model)
     # The same letters wherever the pin is: by the image's own order.

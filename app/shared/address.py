@@ -38,12 +38,15 @@ def usable(known: list[ModelInfo]) -> dict[str, ModelInfo]:
         known: All models.
 
     Returns:
-        Those that are whole and have classes, and say more than what single pixels are.
+        Those that are whole and have classes, and say more than what single pixels are; not those
+        of pictures that take their places from another, which can be asked itself.
     """
     return {
         info.name: info
         for info in known
-        if info.problem is None and info.num_classes and not for_pixels_alone(info)
+        if info.problem is None
+        and info.num_classes
+        and not (for_pixels_alone(info) or info.borrows)
     }
 
 
@@ -225,6 +228,8 @@ def read_model(
         why = "has no classes, so it knows no species"
         if for_pixels_alone(bare[0]):
             why = "names the pixels of pictures from above, for the Segment page"
+        elif bare[0].borrows:
+            why = f"looks at pictures, for the Photo page; {bare[0].borrows} says its places"
     problems.append(
         f"Model {name} {why}. Models: {', '.join(choice)}. Showing {first.name} instead."
     )

@@ -99,7 +99,7 @@ def draw_answer(
         with chart:
             rank(answer, alone, keys)
     photo.answer.truth_set(answer, model, view.info, where)
-    if model.classifier is not None and not where.ignored:
+    if model.places is not None and not where.ignored:
         photo.answer.weigh(model, view.weight)
     photo.answer.explain(answer, model, view.info, where)
     photo.answer.downloads(answer, view, where, chosen)

@@ -8,6 +8,7 @@ import sys
 
 # Each adds its commands.
 from csp_core.cli import (  # noqa: F401
+    animals,
     captions,
     clusters,
     data,

@@ -226,7 +226,7 @@ def _say(report: Any, loaded: Any, dated: bool, hour: str | None, *, named: str)
     out.print(VALUE_MEANING[report.kind], highlight=False)
     if report.set_size is not None and not report.extrapolates:
         out.print(set_meaning(report.set_size), highlight=False)
-    out.print(support_line(loaded, report), highlight=False)
+    out.print(support_line(report), highlight=False)
 
 
 def part_of_year(date: str | None) -> float | None:

@@ -22,11 +22,14 @@ from csp_core.inference import (
     describe_place,
     taken,
 )
-from csp_core.model import LEVEL_MEANING, UNKNOWN_LEVEL, DualEncoder
+from csp_core.model import LEVEL_MEANING, UNKNOWN_LEVEL, DualEncoder, Prior
 
 # No side of a picture need have more pixels: a model looks at a few hundred.
 FIT = 2048
 PLACELESS = "This model looks at no place: its answer is that of the picture alone."
+SHORT = (
+    "It names {} kinds and no others: what is not on its list is called by what looks most like it."
+)
 # Of a longer set only the size is told.
 MOST_NAMED = 8
 
@@ -67,10 +70,10 @@ def predict_photo(
         top=top,
     )
     report = None
-    if where is not None and model.classifier is not None:
-        report = describe_place(model, *where, date=when.date, hour=when.hour, top=top)
+    lent = model.places
+    if where is not None and lent is not None:
+        report = describe_place(lent, *where, date=when.date, hour=when.hour, top=top)
     if as_json:
-        nowhere: dict[str, Any] = {"model": model.name, "lon": None, "lat": None}
         told = {
             "file": file.name,
             "shape": list(photo.stored or photo.image.shape),
@@ -82,18 +85,35 @@ def predict_photo(
             "hour": when.hour,
             "notes": list(photo.notes),
         }
-        about = report.to_dict() if report else nowhere
-        print_json({**about, "image": told, **answer.to_dict()})
+        print_json({**_about(model, report), "image": told, **answer.to_dict()})
         return
     known = f"Place: {where[0]:.4f}, {where[1]:.4f} ({source})." if where else ""
     lines = [known or f"No place: {photo.why_no_place}"]
     if report:
-        lines += [support_line(model, report), *_day_line(model, when, own=found.own_date)]
-    elif model.classifier is None:
+        assert lent is not None
+        lines += [support_line(report), *_day_line(lent, when, own=found.own_date)]
+    elif lent is None:
         # A place that the file happens to hold is not what the answer rests on.
         lines = [PLACELESS]
-    said = [*lines, *_set_lines(answer, report), *photo.notes]
-    _print(answer, said, placeless=model.classifier is None)
+    said = [*lines, *_list_lines(model), *_set_lines(answer, report), *photo.notes]
+    _print(answer, said, placeless=lent is None)
+
+
+def _about(model: DualEncoder, report: PlaceReport | None) -> dict[str, Any]:
+    """Tell the model and its place; what another model says of the place stands apart."""
+    nowhere: dict[str, Any] = {"model": model.name, "lon": None, "lat": None}
+    if report is None:
+        return nowhere
+    about = report.to_dict()
+    if model.borrowed is None:
+        return about
+    return {**nowhere, "lon": report.lon, "lat": report.lat, "place_prior": about}
+
+
+def _list_lines(model: DualEncoder) -> list[str]:
+    """Say whose prior is heard, and how short a list of kinds is."""
+    lines = [] if model.borrowed is None else [str(model.borrowed)]
+    return lines if model.rest is None else [*lines, SHORT.format(len(model.classes) - 1)]
 
 
 def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
@@ -115,14 +135,13 @@ def set_line(where: str, lines: Sequence[RankedTaxon | RankedAnswer]) -> str:
 
 
 def _why_no_place(model: DualEncoder, why: str) -> str:
-    return PLACELESS if model.classifier is None else why
+    return PLACELESS if model.places is None else why
 
 
-def support_line(model: DualEncoder, report: PlaceReport) -> str:
+def support_line(report: PlaceReport) -> str:
     """Say how much the place's part rests on.
 
     Args:
-        model: The model.
         report: What it says of the place.
 
     Returns:
@@ -134,7 +153,7 @@ def support_line(model: DualEncoder, report: PlaceReport) -> str:
     return f"Support: {report.level} ({meaning})."
 
 
-def _day_line(model: DualEncoder, when: When, *, own: bool) -> list[str]:
+def _day_line(model: Prior, when: When, *, own: bool) -> list[str]:
     unused = "" if model.uses_date else "; the model has no time input, so it changes nothing"
     if when.day is None:
         return ["No date: the file names none."] if model.uses_date else []

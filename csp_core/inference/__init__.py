@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csp_core.inference.combine import combine, posterior, set_posterior
+from csp_core.inference.combine import combine, posterior, posterior_within, set_posterior
 from csp_core.inference.photo import (
     PhotoAnswer,
     RankedAnswer,
@@ -48,6 +48,7 @@ __all__ = [
     "location_prior",
     "odds_words",
     "posterior",
+    "posterior_within",
     "prior_around",
     "recorded_here",
     "set_meaning",

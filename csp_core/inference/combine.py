@@ -9,7 +9,11 @@ from torch import Tensor
 
 from csp_core.calibrate import add_place, log_frequency
 from csp_core.errors import ConfigError
-from csp_core.model import DualEncoder, class_frequency
+from csp_core.model import DualEncoder, Prior, class_frequency
+
+# The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
+# apart by a limited factor and removes none.
+DOUBT = 0.01
 
 
 def posterior(
@@ -55,6 +59,70 @@ def posterior(
     return logits.softmax(dim=1).to(image_probs.dtype)
 
 
+def posterior_within(
+    image_probs: Tensor,
+    prior: Tensor,
+    *,
+    weight: float = 1.0,
+    class_frequency: Tensor | None = None,
+) -> Tensor:
+    """Let the place speak among the classes that it knows, and leave all others as they are.
+
+    The classes that the prior knows share out anew what the image gave to all of them together: a
+    prior of birds says which bird, and nothing of whether it is one.
+
+    Args:
+        image_probs: ``(N, K)`` P(class | image), at least 0, rows sum to 1.
+        prior: ``(N, K)`` what the place says of each class, at least 0; a column of NaN for one
+            that it does not know, a row of NaN where the place is unknown.
+        weight: Exponent of the prior; 0 is the image alone.
+        class_frequency: ``(K,)`` P(class) to divide by, or None to leave it out.
+
+    Returns:
+        ``(N, K)``, rows sum to 1.
+
+    Raises:
+        ConfigError: If the shapes do not fit or the weight is negative.
+
+    Source:
+        Mac Aodha et al. 2019, eq. 2, within the classes known.
+
+    Example:
+        >>> prior = torch.tensor([[0.9, 0.1, float("nan")]])
+        >>> posterior_within(torch.tensor([[0.2, 0.2, 0.6]]), prior).round(decimals=4).tolist()
+        [[0.36, 0.04, 0.6]]
+    """
+    _check_shapes(image_probs, prior, weight)
+    known = ~prior.isnan().all(dim=0)
+    given = image_probs[:, known].double()
+    mass = given.sum(dim=1, keepdim=True)
+    # Where no known class had a share, there is nothing to share out.
+    even = torch.where(mass > 0, given, torch.ones_like(given))
+    frequency = None if class_frequency is None else class_frequency[known]
+    new = posterior(even, prior[:, known], weight=weight, class_frequency=frequency) * mass
+    found = image_probs.clone()
+    found[:, known] = new.to(found.dtype)
+    return found
+
+
+def doubted(model: Prior, prior: Tensor) -> Tensor:
+    """Mix a prior with what would be said without a place, so that nothing is impossible.
+
+    Args:
+        model: The model whose prior it is, of shares or relative scores.
+        prior: ``(N, K)``.
+
+    Returns:
+        ``(N, K)``.
+    """
+    if model.prior_kind == "share":
+        even = 1 / len(model.classes)
+        # A class without a training record is not impossible either.
+        usual = 0.5 * model.classes.frequency() + 0.5 * even
+        return (1 - DOUBT) * prior + DOUBT * usual
+    return (1 - DOUBT) * prior + DOUBT
+
+
 def set_posterior(
     image_probs: Tensor, prior: Tensor, class_frequency: Tensor, *, weight: float = 1.0
 ) -> Tensor:
@@ -89,10 +157,14 @@ def combine(
 ) -> Tensor:
     """Multiply an image's answer and a place's prior as a model was fitted to.
 
+    A prior that is another model's speaks among the classes that it knows, and is trusted up to a
+    doubt; the others keep what the image gave them.
+
     Args:
         model: A model whose ``place_weight`` and ``divide_frequency`` were fitted.
         image_probs: ``(N, K)`` P(class | image).
-        prior: ``(N, K)`` P(class | place), rows of NaN where the place is unknown.
+        prior: ``(N, S)`` what ``model.places`` says of its own classes, which are the model's but
+            where it borrows; rows of NaN where the place is unknown.
         weight: Exponent of the prior; the fitted one if None.
 
     Returns:
@@ -102,6 +174,11 @@ def combine(
     Raises:
         ConfigError: If the model is of label sets and nobody counted the records it learned from.
     """
+    if model.borrowed is not None and model.classifier is None:
+        lent = model.borrowed
+        said = lent.of_classes(doubted(lent.prior, prior))
+        chosen = model.calibration.place_weight if weight is None else weight
+        return posterior_within(image_probs, said, weight=chosen)
     if model.prior_kind == "probability":
         chosen = model.calibration.place_weight if weight is None else weight
         return set_posterior(image_probs, prior, _counted(model), weight=chosen)

@@ -18,6 +18,8 @@ from csp_core.model import BOTH, IMAGE, DualEncoder
 
 # Beyond this a share is as good as 0 or 1, and its log-odds as good as infinite.
 TINY = 1e-9
+# Above this probability of the class for all else, a picture is none that the model names.
+MOST_REST = 0.5
 
 
 @dataclass(frozen=True)
@@ -181,14 +183,15 @@ def answer_photo(
     """
     chosen = _weight(model, weight)
     brought = bring(model, image)
-    fits, reason = _judge(model, brought)
     probs = model.image_prior(brought)
+    fits, reason = _judge(model, brought, probs)
     steps = [probs, probs, probs]  # by the image; with the place; with place and season
-    if lonlat is not None and model.classifier is not None:
-        place = prior_around(model, *lonlat, radius_km)
+    lent = model.places
+    if lonlat is not None and lent is not None:
+        place = prior_around(lent, *lonlat, radius_km)
         steps[1] = steps[2] = combine(model, probs, place[None], weight=chosen)
-        if (date is not None and model.uses_date) or (hour is not None and model.uses_hour):
-            timed = prior_around(model, *lonlat, radius_km, date=date, hour=hour)
+        if (date is not None and lent.uses_date) or (hour is not None and lent.uses_hour):
+            timed = prior_around(lent, *lonlat, radius_km, date=date, hour=hour)
             steps[2] = combine(model, probs, timed[None], weight=chosen)
     terms = _terms(*(step[0] for step in steps))
     final, alone = steps[2][0], probs[0]
@@ -230,12 +233,19 @@ def bring(model: DualEncoder, image: Tensor) -> Tensor:
         image: ``(C, H, W)`` of any kind and size.
 
     Returns:
-        ``(1, C, H, W)``; the picture itself where the model describes no training images.
+        ``(1, C, H, W)``; where the model describes no training images, the picture itself, or the
+        square in its middle for an encoder of one size.
 
     Raises:
         BadRecordError: If the picture has other bands.
     """
-    return image[None] if model.image_stats is None else model.image_stats.bring(image)
+    if model.image_stats is not None:
+        return model.image_stats.bring(image)
+    if getattr(model.image, "size", None) is None or image.ndim != 3:
+        return image[None]
+    side = min(image.shape[1:])
+    top, left = ((full - side) // 2 for full in image.shape[1:])
+    return image[None, :, top : top + side, left : left + side]
 
 
 def image_fits(model: DualEncoder, image: Tensor) -> tuple[bool, str]:
@@ -262,7 +272,13 @@ def _weight(model: DualEncoder, weight: float | None) -> float:
     return chosen
 
 
-def _judge(model: DualEncoder, brought: Tensor) -> tuple[bool, str]:
+def _judge(model: DualEncoder, brought: Tensor, probs: Tensor | None = None) -> tuple[bool, str]:
+    if model.image_stats is None and model.rest is not None:
+        probs = model.image_prior(brought) if probs is None else probs
+        other, named = float(probs[0, model.rest]), f"of the {len(model.classes) - 1} kinds"
+        if other > MOST_REST:
+            return False, f"By the picture, it is none {named} of its list: {other:.0%}."
+        return True, f"By the picture, it is one {named} of its list: {1 - other:.0%}."
     if model.image_stats is None:
         return True, "The model does not describe its training images, so nothing was compared."
     return model.image_stats.judge(brought)

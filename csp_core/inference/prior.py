@@ -9,7 +9,7 @@ from torch import Tensor
 
 from csp_core import geo
 from csp_core.errors import BadRecordError
-from csp_core.model import DualEncoder, Prior
+from csp_core.model import Prior
 
 CHUNK = 16384
 VALUE_MEANING = {
@@ -74,7 +74,7 @@ def location_prior(
 
 
 def prior_around(
-    model: DualEncoder,
+    model: Prior,
     lon: float,
     lat: float,
     radius_km: float = 0.0,
@@ -88,7 +88,7 @@ def prior_around(
     The points lie on a sunflower's spiral: evenly over the area and the same at every call.
 
     Args:
-        model: A model.
+        model: A model or a baseline.
         lon: Longitude of the middle, degrees.
         lat: Latitude of the middle, degrees.
         radius_km: Radius, at least 0; 0 for the point itself.

@@ -14,13 +14,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.inference.combine import posterior
+from csp_core.inference.combine import doubted, posterior_within
 from csp_core.inference.prior import location_prior
-from csp_core.model import Prior, calibration_of
+from csp_core.model import Borrowed, Prior, calibration_of, taxa_of
 
-# The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
-# apart by a limited factor and removes none.
-DOUBT = 0.01
 # What follows genus and species, such as an author or a subspecies; or anything in parentheses.
 MORE = re.compile(r"^\S+ [a-z][\w-]*\s+\S|\(")
 
@@ -34,7 +31,7 @@ class Reranked:
         prior: ``(N, K)`` what the place says of each class, as it was used; NaN for classes that
             the model does not know and where the place is unknown.
         weight: Exponent of the prior.
-        names: The K classes.
+        names: The K classes; of several taxa, with semicolons between them.
         matched: Which of them the model knows.
         unmatched: Which it does not; what the place says does not touch them.
         model: Name of the model.
@@ -62,13 +59,14 @@ def rerank(
     model: Prior,
     date: Tensor | ArrayLike | None = None,
     weight: float | None = None,
-    names: Sequence[str] | None = None,
+    names: Sequence[str | Sequence[str]] | None = None,
 ) -> Reranked:
     """Re-rank any classifier's probabilities by the place where each picture was taken.
 
     Classes are matched by scientific name. Those that the model does not know keep the probability
     they have, all together and each; the others share theirs out anew. A class that the place
-    speaks against becomes less likely and never impossible.
+    speaks against becomes less likely and never impossible. A class that is several taxa is given
+    as a sequence of their names: the highest relative score of them counts, or the sum of shares.
 
     Args:
         probs: ``(N, K)`` P(class | image) of any classifier, at least 0; a row need not sum to 1.
@@ -79,7 +77,8 @@ def rerank(
         model: A model or a baseline.
         date: ``(N,)`` part of the year in [0, 1), NaN where unknown, or None.
         weight: Exponent of the prior, at least 0; None for the one the model was fitted with, or 1.
-        names: Scientific names of the K classes; None if they are the model's own.
+        names: Scientific names of the K classes, one or several for each; None if they are the
+            model's own.
 
     Returns:
         The new probabilities, float32 on the CPU, and how the classes were matched.
@@ -106,9 +105,8 @@ def rerank(
     _check_model(model)
     probs, lonlat = _checked(_numbers("probs", probs), _numbers("lonlat", lonlat))
     days = _days(date, len(probs))
-    own = model.classes.names if names is None else _stripped(names)
-    label = _matched(model, own, probs.shape[1])
-    known = label >= 0
+    taxa = taxa_of(model.classes.names if names is None else names)
+    lent = _matched(model, taxa, probs.shape[1])
     fitted = calibration_of(model)
     chosen = fitted.place_weight if weight is None else float(weight)
     if not 0 <= chosen < math.inf:
@@ -118,24 +116,22 @@ def rerank(
     found = probs.clone()
     if placed.any():
         when = None if days is None else days[placed]
-        said = _doubted(model, location_prior(model, lonlat[placed], date=when))[:, label[known]]
+        said = doubted(model, location_prior(model, lonlat[placed], date=when))
+        prior[placed] = lent.of_classes(said).to(prior.dtype)
         frequency = None
         if fitted.divide_frequency:
-            frequency = model.classes.frequency()[label[known]]
-        cells = placed[:, None] & known
-        given = probs[cells].view(-1, int(known.sum()))
-        mass = given.sum(dim=1, keepdim=True)
-        # Where no known class had a share, there is nothing to share out.
-        even = torch.where(mass > 0, given, torch.ones_like(given))
-        new = posterior(even, said.to(even.dtype), weight=chosen, class_frequency=frequency) * mass
-        found[cells], prior[cells] = new.flatten(), said.flatten().to(prior.dtype)
+            frequency = lent.of_classes(model.classes.frequency()[None])[0]
+        found[placed] = posterior_within(
+            probs[placed], prior[placed], weight=chosen, class_frequency=frequency
+        )
+    own, known = tuple("; ".join(each) for each in taxa), lent.known.tolist()
     return Reranked(
         probs=found,
         prior=prior,
         weight=chosen,
         names=own,
-        matched=tuple(name for name, yes in zip(own, known.tolist(), strict=True) if yes),
-        unmatched=tuple(name for name, yes in zip(own, known.tolist(), strict=True) if not yes),
+        matched=tuple(name for name, yes in zip(own, known, strict=True) if yes),
+        unmatched=tuple(name for name, yes in zip(own, known, strict=True) if not yes),
         model=model.name,
     )
 
@@ -166,13 +162,6 @@ def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:
         raise BadRecordError(f"{name} must be numbers, as many in each row: {error}") from error
 
 
-def _stripped(names: Sequence[str]) -> tuple[str, ...]:
-    for k, name in enumerate(names):
-        if not isinstance(name, str):
-            raise ConfigError(f"names[{k}] is {name!r}; give the scientific name of each class.")
-    return tuple(name.strip() for name in names)
-
-
 def _checked(probs: Tensor, lonlat: Tensor) -> tuple[Tensor, Tensor]:
     """Check probabilities and places, and make each row of the first sum to 1."""
     if probs.ndim != 2 or lonlat.shape != (len(probs), 2):
@@ -196,30 +185,20 @@ def _days(date: Tensor | ArrayLike | None, number: int) -> Tensor | None:
     return days
 
 
-def _matched(model: Prior, names: Sequence[str], number: int) -> Tensor:
-    """Give the model's label of each class, -1 where it knows none of that name."""
-    if len(names) != number:
+def _matched(model: Prior, taxa: tuple[tuple[str, ...], ...], number: int) -> Borrowed:
+    """Match the classes to the model's; none known is told with an example of its names."""
+    if len(taxa) != number:
         raise ConfigError(
-            f"probs has {number} classes and there are {len(names)} names; give the scientific name"
+            f"probs has {number} classes and there are {len(taxa)} names; give the scientific name"
             " of each class, in the order of the columns."
         )
-    label = model.classes.match(names)
-    if not (label >= 0).any():
+    flat = [name for each in taxa for name in each]
+    if not (model.classes.match(flat) >= 0).any():
         if not len(model.classes):
             raise ConfigError(f"Model {model.name!r} ranks no classes; take one that does.")
         raise ConfigError(
-            f"Model {model.name!r} knows none of the {len(names)} classes, such as {names[0]!r};"
+            f"Model {model.name!r} knows none of the {len(taxa)} classes, such as {flat[:1]};"
             f" classes are matched by scientific name, such as {model.classes.names[0]!r}"
-            f"{', without author or subspecies' if any(map(MORE.search, names)) else ''}."
+            f"{', without author or subspecies' if any(map(MORE.search, flat)) else ''}."
         )
-    return label
-
-
-def _doubted(model: Prior, prior: Tensor) -> Tensor:
-    """Mix the prior with what would be said without a place, so that nothing is impossible."""
-    if model.prior_kind == "share":
-        even = 1 / len(model.classes)
-        # A class without a training record is not impossible either.
-        usual = 0.5 * model.classes.frequency() + 0.5 * even
-        return (1 - DOUBT) * prior + DOUBT * usual
-    return (1 - DOUBT) * prior + DOUBT
+    return Borrowed(model, taxa)

@@ -8,6 +8,7 @@ from csp_core.tables import lazily
 
 if TYPE_CHECKING:
     from csp_core.model.baselines import BASELINES, make_baseline
+    from csp_core.model.borrowed import Borrowed, taxa_of
     from csp_core.model.calibration import (
         BOTH,
         IMAGE,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     )
     from csp_core.model.classifier import LowRank
     from csp_core.model.dual import DualEncoder
+    from csp_core.model.grouped import REST, Grouped, group_logits
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
     from csp_core.model.mixture import Mixture
     from csp_core.model.parts import see
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "BASELINES": "csp_core.model.baselines",
     "BOTH": "csp_core.model.calibration",
+    "Borrowed": "csp_core.model.borrowed",
     "Calibration": "csp_core.model.calibration",
     "DualEncoder": "csp_core.model.dual",
+    "Grouped": "csp_core.model.grouped",
     "Heads": "csp_core.model.heads",
     "IMAGE": "csp_core.model.calibration",
     "LEVELS": "csp_core.model.support",
@@ -50,6 +54,7 @@ _HOMES = {
     "PRIOR_KINDS": "csp_core.model.heads",
     "PlaceSupport": "csp_core.model.support",
     "Prior": "csp_core.model.prior",
+    "REST": "csp_core.model.grouped",
     "SIDES": "csp_core.model.heads",
     "Side": "csp_core.model.heads",
     "Support": "csp_core.model.support",
@@ -59,9 +64,11 @@ _HOMES = {
     "calibration_of": "csp_core.model.calibration",
     "is_dense": "csp_core.model.pixels",
     "class_frequency": "csp_core.model.prior",
+    "group_logits": "csp_core.model.grouped",
     "make_baseline": "csp_core.model.baselines",
     "read_heads": "csp_core.model.heads",
     "see": "csp_core.model.parts",
+    "taxa_of": "csp_core.model.borrowed",
     "token_size": "csp_core.model.towers",
 }
 
@@ -75,11 +82,14 @@ __all__ = [
     "PIXELS",
     "PLACE",
     "PRIOR_KINDS",
+    "REST",
     "SIDES",
     "TOWERS",
     "UNKNOWN_LEVEL",
+    "Borrowed",
     "Calibration",
     "DualEncoder",
+    "Grouped",
     "Heads",
     "LowRank",
     "Mixture",
@@ -90,10 +100,12 @@ __all__ = [
     "TowerOut",
     "calibration_of",
     "class_frequency",
+    "group_logits",
     "is_dense",
     "make_baseline",
     "read_heads",
     "see",
+    "taxa_of",
     "token_size",
 ]
 

@@ -86,6 +86,29 @@ class LowRank(nn.Module):
             self.up.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
 
 
+@torch.no_grad()
+def rows_of(layer: nn.Linear | LowRank, labels: Tensor) -> nn.Linear | LowRank:
+    """Make a classifier of some classes of another.
+
+    Args:
+        layer: The other.
+        labels: ``(M,)`` int64 its classes to keep.
+
+    Returns:
+        A classifier that scores these, in that order, as the other does.
+    """
+    last = layer.up if isinstance(layer, LowRank) else layer
+    few = nn.Linear(last.in_features, len(labels), bias=last.bias is not None)
+    few.weight.copy_(last.weight[labels])
+    if last.bias is not None:
+        few.bias.copy_(last.bias[labels])
+    if not isinstance(layer, LowRank):
+        return few
+    narrow = LowRank(layer.down.in_features, len(labels), layer.down.out_features)
+    narrow.down, narrow.up = layer.down, few
+    return narrow
+
+
 def make_classifier(dim: int, classes: int, *, bias: bool, rank: int = 0) -> nn.Linear | LowRank:
     """Make a linear classifier of embeddings.
 

@@ -11,11 +11,14 @@ from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
 from csp_core.image.pixels import add_token
 from csp_core.image.stats import ImageStats
+from csp_core.model.borrowed import Borrowed
 from csp_core.model.calibration import IMAGE, PLACE, Calibration
 from csp_core.model.classifier import LowRank, make_classifier
+from csp_core.model.grouped import REST, Grouped
 from csp_core.model.heads import PRIOR_KINDS, Heads
 from csp_core.model.parts import evaluating, out_dim, projection, see
 from csp_core.model.pixels import PixelAnswers
+from csp_core.model.prior import Prior
 from csp_core.model.support import Support
 from csp_core.model.towers import Towers
 
@@ -89,11 +92,12 @@ class DualEncoder(PixelAnswers, Towers):
         self.bias = bias
         self.classifier = self._make_classifier()
         self.prior_kind, self.name = prior_kind, name
-        self.image_classifier: nn.Linear | None = None
+        self.image_classifier: nn.Linear | Grouped | None = None
         self.pixel_classifier = None
         self.calibration = Calibration()
         self.image_stats: ImageStats | None = None
         self.support: Support | None = None
+        self.borrowed: Borrowed | None = None
         self.heads, self._chosen = Heads(), False
         if heads is not None:
             self.equip(heads)
@@ -121,7 +125,7 @@ class DualEncoder(PixelAnswers, Towers):
         if heads.token:
             add_token(self.image)
         if "image" in heads.classifiers and self.image_classifier is None:
-            self.image_classifier = self._make_image_classifier(size)
+            self.image_classifier = self._make_image_classifier(size, heads.fine)
         if "location" in heads.classifiers and (
             self.classifier is None or heads.rank != self.heads.rank
         ):
@@ -148,13 +152,27 @@ class DualEncoder(PixelAnswers, Towers):
             return None
         return make_classifier(self.dim, len(self.classes), bias=self.bias, rank=rank)
 
-    def _make_image_classifier(self, size: int | None) -> nn.Linear:
+    def _make_image_classifier(self, size: int | None, fine: int = 0) -> nn.Linear | Grouped:
         if size is None or not len(self.classes):
             raise ConfigError(
                 f"Model {self.name!r} has no {'image encoder' if size is None else 'classes'}: an"
                 " image classifier needs model.image and labelled records."
             )
-        return nn.Linear(size, len(self.classes))
+        return (
+            Grouped(size, fine, len(self.classes)) if fine else nn.Linear(size, len(self.classes))
+        )
+
+    @property
+    def places(self) -> Prior | None:
+        """Who says what a place adds to a picture: the model itself, one it borrows from, none."""
+        if self.classifier is not None:
+            return self
+        return None if self.borrowed is None else self.borrowed.prior
+
+    @property
+    def rest(self) -> int | None:
+        """Label of the class that stands for all that the model does not name; None without."""
+        return self.classes.names.index(REST) if REST in self.classes.names else None
 
     def picture_classifiers(self) -> tuple[nn.Module | None, ...]:
         """List the classifiers behind the image encoder, None for one that is not there."""
@@ -304,7 +322,7 @@ class DualEncoder(PixelAnswers, Towers):
             held = None if self.classifier is None else self.classifier.bias
             if held is not None and self.prior_kind != "relative":
                 held.copy_(bias)
-            if self.image_classifier is not None:
+            if isinstance(self.image_classifier, nn.Linear):
                 self.image_classifier.bias.copy_(bias)
             if self.pixel_classifier is not None and self.pixel_classifier.bias is not None:
                 self.pixel_classifier.bias.copy_(bias)

@@ -18,11 +18,12 @@ KINDS = {"image": (None, "linear", "two_layers"), "location": (None, "linear")}
 MOST_TEMPERATURES = 16
 SIDES: tuple[Side, ...] = ("image", "location")
 # Heads that models of earlier versions could not have.
-ADDED = ("token", "pixels", "tokens", "bias", "rank")
 # Objectives whose image head of two layers leads into the space of places, as SimCLR's does not.
 DEEP = ("csp_mc", "csp_nce")
+ADDED = ("token", "pixels", "tokens", "bias", "rank", "fine")
 FLAGS = ("token", "pixels", "bias")
 MOST_TOKEN_SIZE = MOST_RANK = 4096
+MOST_FINE = 65_536
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Heads:
             where there are thousands of classes; 0 for a full matrix.
         shared: Whether the image head leads into the space of the other sides; None where its kind
             says so: one layer does, two layers are of images alone.
+        fine: Finer classes behind the images, whose probabilities are summed up to the model's; 0
+            where the classifier is one of the model's own classes.
 
     Raises:
         ConfigError: If there is no such head.
@@ -61,6 +64,7 @@ class Heads:
     bias: bool = False
     rank: int = 0
     shared: bool | None = None
+    fine: int = 0
 
     def __post_init__(self) -> None:
         """Check that there are such heads."""
@@ -74,6 +78,10 @@ class Heads:
         if type(self.rank) is not int or not 0 <= self.rank <= MOST_RANK:
             raise ConfigError(
                 f"rank is {self.rank!r}; give numbers of at most {MOST_RANK}, 0 for a full matrix."
+            )
+        if type(self.fine) is not int or not 0 <= self.fine <= MOST_FINE:
+            raise ConfigError(
+                f"fine is {self.fine!r}; give classes, at most {MOST_FINE:,}, 0 for the model's."
             )
         for name in (*FLAGS, *(() if self.shared is None else ("shared",))):
             if not isinstance(getattr(self, name), bool):
@@ -120,6 +128,7 @@ class Heads:
             bias=self.bias or wanted.bias,
             rank=self.rank if self._classifies() else wanted.rank,
             shared=self._shared_beside(wanted),
+            fine=self.fine if "image" in self.classifiers else wanted.fine,
         )
 
     def _shared_beside(self, wanted: Heads) -> bool | None:

@@ -16,6 +16,9 @@ from csp_core.inference import CHUNK, combine, location_prior
 from csp_core.model import DualEncoder
 from csp_core.raster.prior import extrapolates
 
+# Of a prior held at a time, 64 MB.
+MOST_VALUES = 1 << 24
+
 
 @dataclass(frozen=True, eq=False)
 class WinningMap:
@@ -111,15 +114,19 @@ def winning_map(
             f"image_probs has shape {tuple(image_probs.shape)}; give ({len(model.classes)},), a"
             " share for each class of the model."
         )
+    if model.places is None:
+        raise ConfigError(f"Model {model.name!r} knows nothing of places, so none changes.")
     grid = make_grid(bounds, step)
     lat, lon = torch.meshgrid(grid.lat, grid.lon, indexing="ij")
     best = []
-    for places in torch.split(torch.stack((lon.flatten(), lat.flatten()), dim=1), CHUNK):
+    rows = max(1, min(CHUNK, MOST_VALUES // max(1, len(model.places.classes))))
+    for places in torch.split(torch.stack((lon.flatten(), lat.flatten()), dim=1), rows):
         when = [None if t is None else torch.full((len(places),), t) for t in (date, hour)]
-        prior = location_prior(model, places.float(), date=when[0], hour=when[1])
+        prior = location_prior(model.places, places.float(), date=when[0], hour=when[1])
         found = combine(model, image_probs.expand(len(places), -1), prior, weight=weight)
         best.append(found.max(dim=1))
     winner = torch.cat([part.indices for part in best])
+    support = model.places.support
     count = torch.bincount(winner, minlength=len(model.classes))
     order = count.argsort(descending=True, stable=True)
     nowhere = torch.zeros(grid.shape, dtype=torch.bool)
@@ -128,5 +135,5 @@ def winning_map(
         winner=winner.view(grid.shape),
         share=torch.cat([part.values for part in best]).view(grid.shape),
         classes=tuple(order[count[order] > 0].tolist()),
-        extrapolated=nowhere if model.support is None else extrapolates(model, grid),
+        extrapolated=nowhere if support is None else extrapolates(model.places, grid),
     )

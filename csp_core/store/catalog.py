@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from csp_core.errors import CheckpointError, CspError, UnknownNameError
 from csp_core.files import ASSETS, harmless, printable
 from csp_core.model.compared import TOWERS, compared_sides
+from csp_core.store.borrowing import lender
 from csp_core.store.folder import entries, read_contents, read_front, read_own_text
 from csp_core.store.hub.copies import fetched
 from csp_core.store.hub.fetch import fetch_model
@@ -45,6 +47,7 @@ class ModelInfo:
         compares: Which of ``image``, ``location`` and ``text`` it compares with each other.
         reads_text: Whether it compares words with pictures or places.
         keeps_counts: Whether it counts the records that it learned from, by cell.
+        borrows: Name of the model whose prior is heard beside its pictures, or ``""``.
     """
 
     name: str
@@ -63,6 +66,35 @@ class ModelInfo:
     compares: tuple[str, ...] = ()
     reads_text: bool = False
     keeps_counts: bool = True
+    borrows: str = ""
+
+
+def made_folder() -> Path:
+    """Return the folder of the models that the set-up makes: of the environment, or ``CSP_MADE``.
+
+    Returns:
+        The folder, which need not be there.
+    """
+    named = os.environ.get("CSP_MADE")
+    return Path(named) if named else Path(sys.prefix) / "share" / "csp_core" / "models"
+
+
+def find_listed(name: str) -> Path:
+    """Find a model of the list by its name alone.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The directory.
+
+    Raises:
+        UnknownNameError: If no model is listed by that name.
+    """
+    known = dict(_model_folders())
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    return known[name]
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -108,6 +140,7 @@ def find_model(name_or_path: str | Path) -> Path:
 
 def list_models() -> list[ModelInfo]:
     """List the bundled models, those in the folder ``CSP_MODELS``, runs kept and copies of the hub.
+    """List the bundled models, those made at set-up, those of ``CSP_MODELS``, and runs kept.
 
     Returns:
         One entry a model, damaged ones with their problem.
@@ -149,7 +182,11 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 def _model_folders() -> Iterator[tuple[str, Path]]:
     names: set[str] = set()
-    roots = [ASSETS / "models", *map(Path, filter(None, [os.environ.get("CSP_MODELS")]))]
+    roots = [
+        ASSETS / "models",
+        made_folder(),
+        *map(Path, filter(None, [os.environ.get("CSP_MODELS")])),
+    ]
     for root in roots:
         with contextlib.suppress(OSError):
             folders = sorted(folder for folder in root.iterdir() if _says_model(folder))
@@ -194,6 +231,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         ),
         reads_text=contents.config.get("text") is not None,
         keeps_counts=(folder / "support.safetensors").is_file(),
+        borrows=lender(contents.config) or "",
     )
 
 

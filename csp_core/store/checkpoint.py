@@ -32,9 +32,10 @@ from csp_core.files import (
 from csp_core.image import ImageEncoder, make_image_encoder
 from csp_core.image.stats import ImageStats
 from csp_core.location import LocationEncoder, make_location_encoder
-from csp_core.model import SIDES, DualEncoder, Heads, LowRank, Support
+from csp_core.model import SIDES, DualEncoder, Grouped, Heads, LowRank, Support
+from csp_core.store.borrowing import borrow, described, lender
 from csp_core.store.bounded import SPARE_CALLS, SPARE_VALUES, Bounded
-from csp_core.store.catalog import find_model
+from csp_core.store.catalog import find_listed, find_model
 from csp_core.store.folder import (
     FORMAT,
     VOCABULARY,
@@ -95,6 +96,7 @@ def save_model(
         "prior_kind": model.prior_kind,
         "num_classes": len(model.classes),
         **({} if model.classes.records is None else {"records": model.classes.records}),
+        **described(model),
         "provenance": dict(provenance or {}),
     }
     texts = {"README.md": _plain_card(model), **(texts or {})}
@@ -188,6 +190,9 @@ def _load(folder: Path) -> DualEncoder:
         model.text.take_vocabulary(Vocabulary.from_json(read_vocabulary(folder)))
     _check_shapes(model, contents.shapes)
     model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
+    if isinstance(model.image_classifier, Grouped):
+        model.image_classifier.check()
+    borrow(model, contents.config, _lent)
     model.calibration = contents.calibration
     if (folder / STATS).is_file():
         model.image_stats = ImageStats(**_finite(load_tensors(folder / STATS)))
@@ -196,6 +201,14 @@ def _load(folder: Path) -> DualEncoder:
         counts = load_tensors(folder / "support.safetensors")
         model.support = Support(**counts, num_classes=len(model.classes), cell_degrees=degrees)
     return model
+
+
+def _lent(name: str) -> DualEncoder:
+    """Load a model that another borrows from: only one that is listed, by its name."""
+    folder = find_listed(name)
+    if lender(read_model_config(folder)) is not None:
+        raise ConfigError(f"model {name!r}, whose prior it borrows, borrows one itself")
+    return load_model(folder)
 
 
 def _check_shapes(model: DualEncoder, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -288,6 +301,9 @@ def _heads(model: DualEncoder) -> Heads:
         pixels=model.pixel_classifier is not None,
         tokens=0 if model.token_heads is None else model.heads.tokens,
         bias=model.logit_bias is not None,
+        fine=model.image_classifier.fine.out_features
+        if isinstance(model.image_classifier, Grouped)
+        else 0,
         rank=model.heads.rank if isinstance(model.classifier, LowRank) else 0,
     )
 

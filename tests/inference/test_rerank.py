@@ -11,7 +11,8 @@ import torch
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.inference.rerank import DOUBT, rerank
+from csp_core.inference.combine import DOUBT
+from csp_core.inference.rerank import rerank
 from csp_core.model import Calibration
 
 NAN = float("nan")

@@ -1,0 +1,110 @@
+"""What another model says of places, brought to the classes of one that knows none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from csp_core.errors import ConfigError
+from csp_core.model.prior import Prior
+
+
+@dataclass(frozen=True, eq=False)
+class Borrowed:
+    """The prior of another model, whose taxa are one, several or none for each class here.
+
+    Args:
+        prior: A model of shares or relative scores that knows places.
+        taxa: For each class here the scientific names of that model's classes that it is; empty
+            where the place shall say nothing of it. Names that the model does not know are left
+            out.
+
+    Raises:
+        ConfigError: If the model is one of label sets, or knows none of the taxa.
+    """
+
+    prior: Prior
+    taxa: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Check that there is something to take."""
+        if self.prior.prior_kind == "probability":
+            raise ConfigError(f"Model {self.prior.name!r} answers with label sets, no prior here.")
+        if not bool(self.known.any()):
+            raise ConfigError(f"Model {self.prior.name!r} knows none of the taxa.")
+
+    @cached_property
+    def _pairs(self) -> tuple[Tensor, Tensor]:
+        """``(M,)`` class here and ``(M,)`` label there, for all taxa that are known."""
+        flat = [(k, name) for k, names in enumerate(self.taxa) for name in names]
+        label = self.prior.classes.match([name for _, name in flat])
+        here = torch.tensor([k for k, _ in flat], dtype=torch.int64)
+        return here[label >= 0], label[label >= 0]
+
+    @cached_property
+    def count(self) -> Tensor:
+        """``(K,)`` int64, how many of the prior's taxa each class is."""
+        return torch.bincount(self._pairs[0], minlength=len(self.taxa))
+
+    @property
+    def known(self) -> Tensor:
+        """``(K,)`` bool, of which classes the place says something."""
+        return self.count > 0
+
+    def __str__(self) -> str:
+        """Say among which classes the place is heard."""
+        count, several = int(self.known.sum()), int((self.count > 1).sum())
+        how = (
+            "the shares of all are summed up"
+            if self.prior.prior_kind == "share"
+            else ("the highest score of theirs counts")
+        )
+        more = f" Of the {several} that are several taxa, {how}." if several else ""
+        return (
+            f"{self.prior.name} hears the place: it knows {count} of {len(self.taxa)} classes, and"
+            " shares out among these what the picture gave to them together. All others are as the"
+            f" picture has them.{more}"
+        )
+
+    def of_classes(self, said: Tensor) -> Tensor:
+        """Bring what is said of the prior's taxa to the classes here.
+
+        Of several taxa a relative score is the highest of theirs, a share the sum.
+
+        Args:
+            said: ``(N, S)`` of the prior's classes.
+
+        Returns:
+            ``(N, K)``, NaN for classes of which nothing is said.
+        """
+        here, label = self._pairs
+        at, values = here.expand(len(said), -1), said[:, label]
+        how = "sum" if self.prior.prior_kind == "share" else "amax"
+        found = said.new_zeros(len(said), len(self.taxa)).scatter_reduce(1, at, values, how)
+        return found.masked_fill(~self.known, torch.nan)
+
+
+def taxa_of(names: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Write names of classes as taxa, one or several for each.
+
+    Args:
+        names: For each class a scientific name, or several.
+
+    Returns:
+        Stripped names.
+
+    Raises:
+        ConfigError: If one is no text.
+    """
+    found = []
+    for k, given in enumerate(names):
+        several = isinstance(given, Sequence) and not isinstance(given, str)
+        each = tuple(given) if several else (given,)
+        if not all(isinstance(name, str) for name in each):
+            raise ConfigError(f"names[{k}] is {given!r}; give the scientific name of each class.")
+        found.append(tuple(str(name).strip() for name in each))
+    return tuple(found)

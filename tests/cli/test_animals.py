@@ -1,0 +1,68 @@
+"""``csp make-animals``, and a picture's answer whose place another model hears."""
+
+from __future__ import annotations
+
+import json
+from importlib import util
+
+import pytest
+from PIL import Image
+
+from csp_core.image.wheels import WHEELS
+from csp_core.importers.animals import BACKBONE
+from csp_core.store import made_folder
+from tests.animals import NAMES, save_few_animals
+
+IOWA = ("--lon", "-93.6", "--lat", "42", "--date", "2024-06-12")
+KNOWN = WHEELS[BACKBONE]
+
+
+@pytest.fixture
+def bird(tmp_path):
+    save_few_animals(made_folder())
+    Image.new("RGB", (64, 48), (90, 120, 200)).save(tmp_path / "bird.jpg")
+    return tmp_path / "bird.jpg"
+
+
+def test_image_alone_stands_beside_image_and_place(csp, bird):
+    code, out, err = csp("predict", "animals", "--image", bird, *IOWA)
+    assert code == 0, err
+    said = " ".join(out.split())
+    assert "image alone" in said and "image and place" in said and "Date: 2024-06-12" in said
+    assert "world_birds hears the place: it knows 3 of 5 classes" in said
+    assert "It names 4 kinds and no others" in said
+
+
+def test_as_data_the_prior_stands_apart(csp, bird):
+    code, out, err = csp("predict", "animals", "--image", bird, *IOWA, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["model"] == "animals" and told["lat"] == 42.0
+    assert told["place_prior"]["model"] == "world_birds"
+    both = {line["taxon"]: line["value"] for line in told["combined"]}
+    alone = {line["taxon"]: line["value"] for line in told["image_only"]}
+    assert sum(both[name] for name in NAMES[:3]) == pytest.approx(0.75, rel=1e-4)
+    assert both["Puma concolor"] == pytest.approx(alone["Puma concolor"])
+    assert both[NAMES[0]] > 0.7 > alone[NAMES[0]]
+
+
+def test_without_a_place_it_is_the_picture_alone(csp, bird):
+    code, out, err = csp("predict", "animals", "--image", bird)
+    assert code == 0, err
+    assert "No place" in out
+
+
+@pytest.mark.skipif(util.find_spec(KNOWN.module) is None, reason=f"needs {KNOWN.package}")
+def test_the_command_makes_a_model_that_is_listed(csp, tmp_path):
+    code, out, err = csp("make-animals")
+    assert code == 0, err
+    assert str(made_folder() / "animals") in out.replace("\n", "")
+    code, out, _ = csp("models", "--json")
+    (row,) = [row for row in json.loads(out) if row["name"] == "animals"]
+    assert code == 0 and row["num_classes"] == 276 and row["problem"] is None
+    assert row["license"] == "cc-by-nc-sa-4.0"
+    Image.new("RGB", (640, 480), (90, 120, 200)).save(tmp_path / "blue.jpg")
+    code, out, _ = csp("predict", "animals", "--image", tmp_path / "blue.jpg", "--json", *IOWA)
+    told = json.loads(out)
+    assert code == 0 and len(told["combined"]) == 10
+    assert told["fits"] is False and "none of the 275 kinds" in told["fits_reason"]
