@@ -139,8 +139,7 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def list_models() -> list[ModelInfo]:
-    """List the bundled models, those in the folder ``CSP_MODELS``, runs kept and copies of the hub.
-    """List the bundled models, those made at set-up, those of ``CSP_MODELS``, and runs kept.
+    """List the models: bundled, made at set-up, of ``CSP_MODELS``, runs kept, copies of the hub.
 
     Returns:
         One entry a model, damaged ones with their problem.
