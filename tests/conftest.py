@@ -14,6 +14,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COLUMNS", None)
     os.environ.pop("LINES", None)
 
+# What the set-up has made here is seen by the tests of it alone; servers start before fixtures.
+os.environ["CSP_MADE"] = os.devnull
+
 import pytest
 import torch
 
@@ -47,7 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CSP_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("CSP_CACHE", str(tmp_path / "cache"))
-    # What the set-up has made here is seen by the tests of it alone.
     monkeypatch.setenv("CSP_MADE", str(tmp_path / "made"))
     monkeypatch.delenv("CSP_MODELS", raising=False)
     torch.manual_seed(0)

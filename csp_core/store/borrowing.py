@@ -92,19 +92,24 @@ def narrow(prior: DualEncoder, taxa: Iterable[str]) -> None:
         prior: The model, which is changed.
         taxa: Names; those that it does not know are left out.
     """
+    import torch
+
     from csp_core.data.records import ClassTable
     from csp_core.model.classifier import rows_of
 
     table = prior.classes
     found = table.match(list(dict.fromkeys(taxa)))
-    labels = found[found >= 0].unique()
-    if prior.prior_kind != "relative" or prior.support is not None or not len(labels):
+    labels = sorted({label for label in found.tolist() if label >= 0})
+    if prior.prior_kind != "relative" or prior.support is not None or not labels:
         return
     assert prior.classifier is not None
-    prior.classifier = rows_of(prior.classifier, labels)
-    columns = (table.names, table.common_names, table.counts)
-    kept = [tuple(column[k] for k in labels.tolist()) for column in columns]
-    prior.classes = ClassTable(*kept, table.records)
+    prior.classifier = rows_of(prior.classifier, torch.tensor(labels))
+    prior.classes = ClassTable(
+        tuple(table.names[k] for k in labels),
+        tuple(table.common_names[k] for k in labels),
+        tuple(table.counts[k] for k in labels),
+        table.records,
+    )
 
 
 def _row(names: Any) -> tuple[str, ...]:

@@ -44,7 +44,9 @@ def make_policy(
         ConfigError: If the model has no images or classes, the policy is for label sets alone, or
             an option does not fit.
     """
-    if not isinstance(model.image, PixelEncoder) or model.image_classifier is None:
+    if not isinstance(model.image, PixelEncoder) or not isinstance(
+        model.image_classifier, nn.Linear
+    ):
         raise ConfigError(
             f"{method} learns from images of pixels and their labels: give model.image, such as"
             " {name: small_convnet}."

@@ -342,9 +342,9 @@ class SemiSupervised(Objective):
         """
         if not self.policy.white:
             return model
-        found = copy.deepcopy(model)
+        found = copy.deepcopy(model).eval()
         with torch.no_grad():
-            found.eval()
-            bias = white_logits(found.image, found.image_classifier, self.sides)
-            found.image_classifier.bias.sub_(bias[0])  # type: ignore[union-attr]
+            head = found.image_classifier
+            assert isinstance(head, nn.Linear)
+            head.bias.sub_(white_logits(found.image, head, self.sides)[0])
         return found

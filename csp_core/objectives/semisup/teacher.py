@@ -205,7 +205,8 @@ class Labeller(nn.Module):
 
     def __init__(self, model: DualEncoder, metadata: Any = None, *, trained: bool = True) -> None:
         super().__init__()
-        assert isinstance(model.image, PixelEncoder) and model.image_classifier is not None
+        assert isinstance(model.image, PixelEncoder)
+        assert isinstance(model.image_classifier, nn.Linear)
         self.image = copy.deepcopy(model.image)
         self.classifier = copy.deepcopy(model.image_classifier)
         nn.init.kaiming_uniform_(self.classifier.weight, a=math.sqrt(5))
