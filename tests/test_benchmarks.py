@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from csp_core.errors import DataNotFoundError
+from csp_core.importers.packages import PACKAGES, packaged_file
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -20,6 +23,16 @@ BIRDS = ROOT.parent / "shared" / "data" / "birds"
 KOREA = ROOT.parent / "shared" / "data" / "korea_landcover"
 LAND = ROOT.parent / "shared" / "data" / "bigearthnet"
 SERIES = ROOT.parent / "shared" / "data" / "series"
+
+
+def held_by(package, ending):
+    """Give the folder in which an installed package holds a file, or where nothing is."""
+    try:
+        return packaged_file(package, ending).parent
+    except DataNotFoundError:
+        return ROOT.parent / package
+
+
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
@@ -29,6 +42,7 @@ BENCHMARKS = {
     "encoding_precision": (None, []),
     "costs": (None, []),
     "world_prior": (None, []),
+    "world_birds": (held_by(*PACKAGES["birdnet"]), []),
     "import_speed": (None, []),
     "pretraining_speed": (None, []),
     "seasons": (None, []),

@@ -209,7 +209,8 @@ def draw_order(view: View, report: PlaceReport) -> None:
 
 def draw_words(view: View, report: PlaceReport) -> None:
     """Explain the words and numbers of the list."""
-    terms = ["too few recordings to say", "within 250 km", "not on the list"]
+    counted = ["too few recordings to say", "within 250 km"]
+    terms = [*(counted if report.records_within is not None else ()), "not on the list"]
     if report.kind == "share" and not report.extrapolates:
         terms = ["often, sometimes, rarely", "share", "more here than elsewhere", *terms]
     elif report.kind == "probability" and not report.extrapolates:

@@ -20,8 +20,8 @@ def import_model(
     source: Annotated[
         str | None,
         typer.Option(
-            help="torchspatial, csp, geo_prior, sinr, satclip, geoclip, birdnet; if tensors do not"
-            " tell."
+            help="torchspatial, csp, geo_prior, sinr, satclip, geoclip, birdnet, geomodel; if the"
+            " tensors do not tell."
         ),
     ] = None,
     classes: Annotated[

@@ -41,6 +41,7 @@ _FILES = {
         "demo": "demo.yaml",
         "eurosat": "eurosat.yaml",
         "photos": "presets/photos-small.yaml",
+        "places": "world_birds.yaml",
         "tiles": "presets/tiles-small.yaml",
     },
     "paper": {
@@ -84,10 +85,11 @@ def presets_of(data_set: str) -> dict[str, str]:
         ['map of series']
     """
     lookup("data set", DATASETS, data_set)
-    # Settings for any data set learn one label a record: of label sets or masks they could only
-    # fail.
+    # Settings for any data set learn one label a record: of label sets, masks or none they could
+    # only fail.
     facts = facts_of(data_set)
-    fitting = {data_set} if facts.label_sets or facts.masks else {data_set, ""}
+    others = facts.label_sets or facts.masks or facts.asks
+    fitting = {data_set} if others else {data_set, ""}
     return {name: told for name, told in PRESETS.items() if fitting & _FILES[name].keys()}
 
 

@@ -4,7 +4,7 @@ Shapes of tensors are believed before stored settings, which later evaluations h
 
 Example:
     >>> sorted(IMPORTERS)
-    ['birdnet', 'csp', 'geo_prior', 'geoclip', 'satclip', 'sinr', 'torchspatial']
+    ['birdnet', 'csp', 'geo_prior', 'geoclip', 'geomodel', 'satclip', 'sinr', 'torchspatial']
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from csp_core.importers.birdnet import birdnet
 from csp_core.importers.clip import NETWORKS as SINES
 from csp_core.importers.clip import geoclip, satclip
 from csp_core.importers.fcnet import geo_prior, sinr
+from csp_core.importers.geomodel import geomodel
 from csp_core.importers.names import inner_model
 from csp_core.importers.packages import PACKAGES, find_published
 from csp_core.importers.plan import Plan, build
@@ -47,6 +48,7 @@ IMPORTERS: dict[str, Callable[[Checkpoint], Plan]] = {
     "satclip": satclip,
     "geoclip": geoclip,
     "birdnet": birdnet,
+    "geomodel": geomodel,
 }
 # Settings that only one of the two sources with the same network writes.
 ONLY_CSP = ("gridcell", "geo_net", "theory", "sphere", "dft")
@@ -176,6 +178,8 @@ def _fitting(checkpoint: Checkpoint) -> tuple[str, ...]:
 
     if "graph" in params:
         return ("birdnet",)
+    if any_begins("encoder.film_generators.") and any_begins("species_head."):
+        return ("geomodel",)
     if any_begins("LocEnc0."):
         return ("geoclip",)
     if any_begins(*SINES):

@@ -20,6 +20,7 @@ from csp_core.errors import CheckpointError, DataNotFoundError
 from csp_core.files import hash_file
 from csp_core.importers.labels import labels_beside
 from csp_core.importers.names import plain_names
+from csp_core.importers.onnx_file import is_onnx, read_onnx
 from csp_core.importers.tflite import is_tflite, read_tflite
 
 # A bound against mistakes: these models take megabytes.
@@ -98,7 +99,7 @@ def read_file(path: str | Path) -> Checkpoint:
     """Read tensors and settings; nothing in the file is executed.
 
     Args:
-        path: A file that ``torch.save`` wrote, one of safetensors, or one of TensorFlow Lite.
+        path: A file that ``torch.save`` wrote, one of safetensors, of TensorFlow Lite or of ONNX.
 
     Returns:
         Its content.
@@ -134,10 +135,13 @@ def _computed(path: Path) -> Checkpoint | None:
         return None
     with path.open("rb") as stream:
         head = stream.read(len(LEGACY))
+    params: dict[str, Any] = {"labels": labels_beside(path)}
+    if is_onnx(path, head):
+        tensors, notes = plain_names(read_onnx(path), path.name)
+        return Checkpoint(path.name, hash_file(path), tensors, params, notes)
     if not is_tflite(head):
         return None
-    params = {"graph": read_tflite(path), "labels": labels_beside(path)}
-    return Checkpoint(path.name, hash_file(path), {}, params)
+    return Checkpoint(path.name, hash_file(path), {}, {**params, "graph": read_tflite(path)})
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any], tuple[str, ...]]:

@@ -80,6 +80,14 @@ SOURCES = {
         SHARE_ALIKE,
         "the operators of its .tflite file",
     ),
+    "geomodel": Source(
+        "birdnet-team/geomodel",
+        "Kahl et al. 2026, Spatiotemporal species occurrence prediction",
+        "Apache 2.0",
+        "The repository puts its model files under the Apache licence 2.0; keep its notice. Copies"
+        " elsewhere name other licences: look at what came with the file.",
+        "encoder.film_generators.* and species_head.head.*",
+    ),
 }
 
 

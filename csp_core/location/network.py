@@ -12,6 +12,7 @@ from csp_core.errors import ConfigError
 from csp_core.location.base import check_rate
 from csp_core.location.dropout import Dropout
 from csp_core.location.geoclip import Capsules
+from csp_core.location.modulated import Modulated
 from csp_core.location.siren import ResidualSiren, Siren
 from csp_core.location.tokens import MultiScaleTokens
 from csp_core.tables import lookup
@@ -198,6 +199,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "residual_mlp": ResidualMLP,
     "fcnet": FCNet,
     "dense": Dense,
+    "modulated": Modulated,
     "siren": Siren,
     "residual_siren": ResidualSiren,
     "capsules": Capsules,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from csp_core.location.base import Options
 
 HARMONICS = range(1, 13)
 MOST_WEEKS = 366
+WITHOUT_DATE = ("learned", "highest_week")
 # Of a week.
 BEFORE = 1e-4
 
@@ -33,6 +34,8 @@ class TimeFeatures(nn.Module):
         weeks: Into how many equal parts the year is cut, all times of one of which are the same:
             its features stand in a table that is kept with the weights, at first those of its
             middle. 48, four a month, is what BirdNET calls weeks. None for any time.
+        without_date: What a model answers where the time is unknown: ``learned``, by the learned
+            vector; ``highest_week``, of each class the highest answer of all weeks.
 
     Raises:
         ConfigError: If neither is used, or an option is out of range.
@@ -57,6 +60,7 @@ class TimeFeatures(nn.Module):
         harmonics: int = 1,
         missing_rate: float = 0.1,
         weeks: int | None = None,
+        without_date: Literal["learned", "highest_week"] = "learned",
     ) -> None:
         super().__init__()
         if not (day_of_year or hour):
@@ -72,7 +76,13 @@ class TimeFeatures(nn.Module):
             raise ConfigError(
                 f"time: weeks is {weeks}; give 2 to {MOST_WEEKS}, with day_of_year and no hour."
             )
+        if without_date not in WITHOUT_DATE or (without_date == "highest_week" and weeks is None):
+            raise ConfigError(
+                f"time: without_date is {without_date!r}; give 'learned', or 'highest_week' beside"
+                " weeks."
+            )
         self.day_of_year, self.hour = bool(day_of_year), bool(hour)
+        self.without_date = without_date
         self.harmonics, self.missing_rate = int(harmonics), float(missing_rate)
         self.out_dim = 2 * self.harmonics * (self.day_of_year + self.hour)
         # The middle of the circle on which all known times lie.
@@ -128,6 +138,11 @@ class TimeFeatures(nn.Module):
         # Not a number would poison gradients even where another value is taken.
         known = self._known(time.nan_to_num())
         return torch.where(unknown[:, None], missing, known), ~unknown
+
+    @property
+    def asks_weeks(self) -> int:
+        """How many weeks a model is asked about where the time is unknown; 0 for none of them."""
+        return self.weeks or 0 if self.without_date == "highest_week" else 0
 
     def _known(self, time: Tensor) -> Tensor:
         """Encode times that are all known."""

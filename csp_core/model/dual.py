@@ -209,8 +209,23 @@ class DualEncoder(PixelAnswers, Towers):
                 f"Model {self.name!r} has no location classifier, so it ranks no classes: fine-tune"
                 " it on labelled records by a run whose model.init_from names it."
             )
+        weeks = getattr(getattr(self.location, "time", None), "asks_weeks", 0)
+        if weeks and not (date is not None and not date.isnan().any()):
+            return self._highest(lonlat, date, weeks)
         logits: Tensor = self.classifier(self.embed_location(lonlat, date, hour))
         return logits
+
+    def _highest(self, lonlat: Tensor, date: Tensor | None, weeks: int) -> Tensor:
+        """Score every class at places; without a date, as in the week in which it scores most."""
+        unknown = lonlat.new_full((len(lonlat),), torch.nan) if date is None else date
+        found: Tensor | None = None
+        for week in range(weeks):
+            middle = torch.full_like(unknown, (week + 0.5) / weeks)
+            when = torch.where(unknown.isnan(), middle, unknown)
+            logits = self.class_logits(lonlat, when)
+            found = logits if found is None else torch.maximum(found, logits)
+        assert found is not None  # there are weeks
+        return found
 
     def image_logits(self, image: Tensor, *, days: Tensor | None = None) -> Tensor:
         """Score every class on images.

@@ -32,6 +32,11 @@ def check_labels(
             f"The objective {name} learns labels of records, and {has} masks of their pixels: take"
             " the objective segmentation, or one that looks at no labels."
         )
+    if not masks and wants_sets is not None and not dataset.labelled().any():
+        raise ConfigError(
+            f"The objective {name} learns labels, and {has} none: give records with labels, or take"
+            " the objective soft_scores, which learns what `teachers` say."
+        )
     sets = dataset.labels is not None
     if masks or wants_sets in (None, sets):
         return

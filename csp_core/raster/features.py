@@ -245,13 +245,14 @@ def can_split(model: object) -> bool:
 
     Returns:
         False for whatever is no plain ``DualEncoder`` with classes, and for one whose network sees
-        which inputs are known, which features alone do not tell.
+        which inputs are known, which features alone do not tell, or that is asked about all weeks.
     """
     return (
         type(model) is DualEncoder
         and type(model.location) is LocationEncoder
         and not isinstance(model.location.network, MultiScaleTokens)
         and model.classifier is not None
+        and not (model.location.time is not None and model.location.time.asks_weeks)
     )
 
 

@@ -176,7 +176,8 @@ def test_in_all_the_records_left_out_keep_their_labels(option, value):
     assert few.counts(label, 3) == kept.counts(label, 3)
 
 
-@pytest.mark.parametrize("name", sorted(dealt.FOLDERS))
+# Of places drawn at random none has a label.
+@pytest.mark.parametrize("name", sorted(dealt.FOLDERS.keys() - {"places"}))
 def test_all_of_a_data_set_has_its_labels_however_few_are_learned_from(tmp_path, name):
     make, options = dealt.FOLDERS[name]
     root = make(tmp_path)

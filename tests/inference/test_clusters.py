@@ -15,7 +15,7 @@ from csp_core.errors import BadRecordError, ConfigError
 from csp_core.image import make_image_encoder
 from csp_core.inference import clusters as room
 from csp_core.inference.clusters import reference, result
-from csp_core.inference.clusters.classes import supported
+from csp_core.inference.clusters.classes import supported, typical_classes
 from csp_core.inference.clusters.countries import country_of, place_names
 from csp_core.inference.clusters.facts import zone_of
 from csp_core.inference.clusters.quality import contiguity
@@ -415,6 +415,13 @@ def test_support_is_that_of_one_place(model, sample):
     assert known.tolist() == one and 0 < int(known.sum()) < 60
 
 
+def test_without_counts_nobody_knows_how_well_a_cluster_is_recorded(sample):
+    bare = DualEncoder(None, make_location_encoder("xyz", 4), dim=4, classes=("a", "b"))
+    row = torch.zeros(len(sample), dtype=torch.int64)
+    (one,) = typical_classes(bare, sample, row, 1)
+    assert "not known" in one.evidence and "extrapolated" not in one.evidence
+
+
 def test_a_model_of_no_classes_or_one_has_none_that_are_typical(sample):
     encoder = make_location_encoder("sphere_c", dim=8)
     labels = torch.arange(600) % 3
@@ -438,7 +445,7 @@ def test_relative_scores_are_compared_with_the_sample(sample):
     best, label = next((fact.classes[0], fact.label) for fact in facts if fact.classes)
     lift = prior[labels == label].mean(dim=0) / prior.mean(dim=0)
     assert best.lift == pytest.approx(float(lift[model.classes.label(best.taxon)]), rel=1e-6)
-    assert "all extrapolated" in facts[0].evidence
+    assert "is not known" in facts[0].evidence
 
 
 def test_climate_where_a_covariate_has_it(tmp_path, sample):

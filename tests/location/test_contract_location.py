@@ -244,7 +244,7 @@ def test_a_configuration_takes_it(name):
 def test_unknown_names():
     with pytest.raises(UnknownNameError, match="Did you mean 'sphere_c'"):
         make_location_encoder("sphere_cc")
-    with pytest.raises(UnknownNameError, match="fcnet, residual_mlp, residual_siren, siren"):
+    with pytest.raises(UnknownNameError, match="fcnet, modulated, residual_mlp, residual_siren"):
         make_location_encoder("xyz", network="transformer")
     with pytest.raises(UnknownNameError, match="leaky_relu"):
         make_location_encoder("xyz", network={"name": "residual_mlp", "activation": "swish"})

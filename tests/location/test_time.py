@@ -200,6 +200,7 @@ def test_saved_and_loaded(tmp_path):
     assert again.location.spec == model.location.spec
     assert again.location.spec["time"] == {
         "day_of_year": True, "hour": True, "harmonics": 3, "missing_rate": 0.2, "weeks": None,
+        "without_date": "learned",
     }  # fmt: skip
     when = {"date": torch.tensor([0.1, NAN, 0.9]), "hour": torch.tensor([0.5, 0.2, NAN])}
     torch.testing.assert_close(

@@ -18,6 +18,7 @@ class Facts:
         taxa: Whether its classes are known to be taxa.
         label_sets: Whether a record has a set of labels rather than one.
         masks: Whether its records can have masks of classes, rather than a label or a set.
+        asks: Whether its records have no labels, and are where a teacher is asked.
     """
 
     keeps_test: frozenset[str] = frozenset()
@@ -25,6 +26,7 @@ class Facts:
     taxa: bool = False
     label_sets: bool = False
     masks: bool = False
+    asks: bool = False
 
 
 # Which labels are seen, and what is learned from without them.
@@ -65,7 +67,7 @@ FACTS = {
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS),
     # It has no hash, for the reason that demo has none.
-    "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True),
+    "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True, asks=True),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
     # What classes are called in the masks, and their colours, is told by the hash of the truth.
     "tiles": Facts(

@@ -100,9 +100,10 @@ def typical_classes(
     area = torch.zeros(count, dtype=torch.float64).index_add_(0, row, sample.area_km2)
     covered = torch.zeros(count, dtype=torch.float64)
     covered.index_add_(0, row[near], sample.area_km2[near])
+    parts = [None if model.support is None else part for part in (covered / area).tolist()]
     return [
-        Typical(_leading(classes, mean[i], lift[i]), _evidence(float(covered[i] / area[i])))
-        for i in range(count)
+        Typical(_leading(classes, mean[i], lift[i]), _evidence(part))
+        for i, part in enumerate(parts)
     ]
 
 
@@ -116,7 +117,9 @@ def _leading(classes: Any, mean: Tensor, lift: Tensor) -> tuple[TypicalClass, ..
     )
 
 
-def _evidence(part: float) -> str:
+def _evidence(part: float | None) -> str:
+    if part is None:
+        return "How well it is recorded is not known: the model came without counts of its records."
     if not part:
         return f"No recordings near: fewer than {RECORDS} within 250 km, all extrapolated."
     return f"From the {part:.0%} of its area with {RECORDS} recordings or more within 250 km."

@@ -88,6 +88,13 @@ def test_a_mixture_of_scores_is_mixed_by_class():
     assert mixed.prior_kind == "relative"
 
 
+def test_what_learns_labels_says_that_there_are_none(tmp_path):
+    data = load_dataset("places", "all", root=places.make(tmp_path), size=16)
+    for name in ("softmax", "geo_prior"):
+        with pytest.raises(ConfigError, match="take the objective soft_scores"):
+            make_objective(name, model()).fit(data)
+
+
 # The classifier of low rank
 
 
