@@ -96,8 +96,11 @@ class View:
 
 def whole(known: Sequence[ModelInfo]) -> dict[str, ModelInfo]:
     """Give the models that can be loaded and see places, those without classes too, by name."""
-    fit = (info for info in known if info.problem is None and not for_pixels_alone(info))
-    return {info.name: info for info in fit}
+    return {
+        info.name: info
+        for info in known
+        if info.problem is None and not (for_pixels_alone(info) or info.borrows)
+    }
 
 
 def read_clusters(known: Sequence[ModelInfo]) -> View:
