@@ -89,8 +89,8 @@ def posterior_within(
 
     Example:
         >>> prior = torch.tensor([[0.9, 0.1, float("nan")]])
-        >>> posterior_within(torch.tensor([[0.2, 0.2, 0.6]]), prior).round(decimals=4).tolist()
-        [[0.36, 0.04, 0.6]]
+        >>> posterior_within(torch.tensor([[0.2, 0.2, 0.6]]), prior)
+        tensor([[0.3600, 0.0400, 0.6000]])
     """
     _check_shapes(image_probs, prior, weight)
     known = ~prior.isnan().all(dim=0)
