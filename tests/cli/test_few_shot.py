@@ -51,7 +51,7 @@ def test_a_model_and_a_map(csp, toy, places, tmp_path):
     assert there["results"][0]["value"] == pytest.approx(value)
     out = ok(csp("heatmap", tmp_path / "mine", "Aus bus", tmp_path / "h.png", "--step", "5",
                  "--threshold", "0.5"))  # fmt: skip
-    assert "nobody can say where the model extrapolates" in out
+    assert "where the model extrapolates is not known" in out
     fails(csp("few-shot", places, toy, "--out", tmp_path / "mine"), "is there already")
 
 
