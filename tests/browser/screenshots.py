@@ -67,15 +67,11 @@ def main(pages: list[str]) -> int:
 
 
 def _explore(page: Any, address: str) -> None:
-    page.goto(address)
+    # A week of its own, so that pictures of another day are the same.
+    page.goto(f"{address}?model=world_birds&week=18&taxon=Turdus+merula")
     page.frame_locator(".st-key-map-box iframe").locator(DRAWN).first.wait_for()
-    page.locator(".st-key-pick-1 button").click()
-    page.get_by_text("Recordings per cell").wait_for()
-    # The view is opened anew, so that it is not scrolled to what was clicked.
-    page.goto(page.url)
-    page.frame_locator(".st-key-map-box iframe").locator(DRAWN).first.wait_for()
-    page.get_by_text("Recordings per cell").wait_for()
-    page.wait_for_timeout(1500)
+    page.locator(".csp-year").wait_for()
+    page.wait_for_timeout(2500)
 
 
 def _coloured_map(page: Any, address: str, button: str, *, pinned: bool = False) -> None:
