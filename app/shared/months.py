@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime
 
 import streamlit as st
 
-from csp_core.inference.weeks import WEEKS, week_date
+from csp_core.inference.weeks import WEEKS, week_date, week_of
 from shared.address import WHOLE_YEAR, set_param
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -24,9 +23,9 @@ def today() -> datetime.date:
 def this_week() -> int:
     """Give the present week, 1 to 48, four a month."""
     day = today()
-    per_month = WEEKS // len(MONTHS)
-    days = calendar.monthrange(day.year, day.month)[1]
-    return per_month * (day.month - 1) + per_month * (day.day - 1) // days + 1
+    first = datetime.date(day.year, 1, 1)
+    # As the commands take a date: 48 equal parts, so the first of a month may be the week before.
+    return week_of((day - first).days / (datetime.date(day.year + 1, 1, 1) - first).days)
 
 
 def week_name(week: int) -> str:

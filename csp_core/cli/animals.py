@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from csp_core.cli.console import app, out
+from csp_core.errors import CheckpointError
 
 
 @app.command("make-animals")
@@ -24,6 +25,8 @@ def make_animals(
     from csp_core.importers import animals
     from csp_core.store import load_model, made_folder, save_model
 
+    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise CheckpointError(f"{output} is there already and not empty; give a new folder.")
     model = animals.make_animals(load_model(animals.PRIOR))
     provenance = {"made": {"weights": animals.BACKBONE, "prior": animals.PRIOR}}
     folder = save_model(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from csp_core.cli.console import AsJson, app, clearing_up, err, out, print_json
-from csp_core.errors import ConfigError
+from csp_core.errors import BadRecordError, ConfigError
 
 PlacesFile = Annotated[
     Path,
@@ -90,6 +90,9 @@ def _read(places: Path, absences: Path | None, name: str) -> tuple[Any, Any, str
     from csp_core.data.reading.places import read_places
 
     found = read_places(places, name)
+    if not found.seen and not found.missed and found.left_out:
+        why = "; ".join(f"{many:,}: {reason}" for reason, many in found.left_out.items())
+        raise BadRecordError(f"no record of it is a place ({why})", file=places.name)
     reports = {"places": found.to_dict()}
     missed = list(found.missed)
     if absences is not None:

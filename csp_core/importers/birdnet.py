@@ -15,6 +15,8 @@ from csp_core.importers.reading import Checkpoint
 from csp_core.importers.tflite import Graph, Operator
 
 WEEKS = 48
+# More than any published file has.
+MOST_LAYERS = 64
 # What is added to each coordinate before it becomes a part of a turn, by which it is known.
 SHIFTS = {"latitude": 90.0, "longitude": 180.0, "week": -1.0}
 YEAR_BELOW_WEEKS = (
@@ -74,7 +76,10 @@ def birdnet(checkpoint: Checkpoint) -> Plan:
         Kahl et al. 2021, BirdNET; Wood et al. 2022 for its location prior.
     """
     reader = _Reader(checkpoint.params["graph"], checkpoint.file)
-    layers, waves = reader.layers(), reader.waves()
+    try:
+        layers, waves = reader.layers(), reader.waves()
+    except IndexError as error:  # an operator without what it needs
+        raise reader.other() from error
     lat, lon, week = (waves[name] for name in ("latitude", "longitude", "week"))
     first, sizes = layers[0][0], [len(wave.phases) for wave in (lat, lon, week)]
     if first.shape[1] != sum(sizes) or [w.column for w in (lat, lon, week)] != [0, 1, 2]:
@@ -158,6 +163,9 @@ class _Reader:
             weight, bias = pair if len(pair) == 2 else (None, None)
             wanted = "RELU" if found else ""
             if weight is None or bias is None or layer.activation != wanted:
+                raise self.other()
+            # A file may be made so that a layer is asked by itself.
+            if len(found) >= MOST_LAYERS:
                 raise self.other()
             if weight.ndim != 2 or bias.shape != weight.shape[:1]:
                 raise self.other()

@@ -67,7 +67,9 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
                 if tensor is not None:
                     found[name] = tensor
         return found
-    except (struct.error, ValueError, IndexError, UnicodeDecodeError, OSError) as error:
+    except (
+        struct.error, ValueError, IndexError, OverflowError, UnicodeDecodeError, OSError
+    ) as error:  # fmt: skip
         raise CheckpointError(
             f"{path.name} is cut short or damaged: get it again from its publisher."
         ) from error
@@ -102,7 +104,8 @@ def _values(
     if kind.itemsize == 2:  # half precision stands in the low bits of whole numbers
         return np.array(_whole(fields, WHOLE), dtype="<u2").view(kind)
     if kind.kind == "i":
-        return np.array(_whole(fields, 7), dtype=kind)
+        # Numbers below zero are written as if they had no sign.
+        return np.array(_whole(fields, 7), dtype="<u8").view("<i8").astype(kind)
     where = FLOATS if kind.itemsize == 4 else DOUBLES
     return np.frombuffer(b"".join(map(bytes, _blocks(fields, where))), dtype=kind)
 

@@ -74,10 +74,17 @@ class Towers(nn.Module):
             ``(N, dim)``.
 
         Raises:
-            ConfigError: If the model has no location encoder.
+            ConfigError: If the model has no location encoder, or answers with the highest of its
+                weeks where a time is unknown, which no embedding is.
         """
         if self.location is None:
             raise ConfigError(f"Model {self.name!r} has no location encoder.")
+        asks = getattr(getattr(self.location, "time", None), "asks_weeks", 0)
+        if asks and (date is None or bool(date.isnan().any())):
+            raise ConfigError(
+                f"Model {self.name!r} answers with the highest of its {asks} weeks where no time is"
+                " given, so it has no embedding without one: give a date."
+            )
         # A module of a user's own may take places alone.
         timed = self.uses_date or self.uses_hour
         embedding: Tensor = self.location(lonlat, date, hour) if timed else self.location(lonlat)

@@ -87,5 +87,6 @@ class FewShotGrid:
             model=found.model.name,
             date=None,
             extrapolated=nobody & self.wanted,
+            support_known=False,
             land_only=self.land_only,
         )

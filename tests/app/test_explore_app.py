@@ -417,7 +417,7 @@ def test_a_model_of_weeks_opens_with_the_present_one(
     save_toy_model(tmp_path / "weekly", "weekly", train_steps=150, weeks=True)
     first = {}
     for day, week in ((datetime.date(2026, 1, 3), "1st week of Jan"),
-                      (datetime.date(2026, 7, 2), "1st week of Jul")):  # fmt: skip
+                      (datetime.date(2026, 7, 6), "1st week of Jul")):  # fmt: skip
         monkeypatch.setattr(months, "today", lambda day=day: day)
         app = open_app(folder=tmp_path / "weekly")
         assert not app.exception and not app.error

@@ -52,6 +52,14 @@ def test_without_a_place_it_is_the_picture_alone(csp, bird):
     assert "No place" in out
 
 
+def test_what_stands_in_a_folder_is_not_taken_away(csp, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.txt").write_text("x")
+    code, _, err = csp("make-animals", tmp_path / "own")
+    assert code == 1 and "there already and not empty" in err
+    assert (tmp_path / "own" / "mine.txt").read_text() == "x"
+
+
 @pytest.mark.skipif(util.find_spec(KNOWN.module) is None, reason=f"needs {KNOWN.package}")
 def test_the_command_makes_a_model_that_is_listed(csp, tmp_path):
     code, out, err = csp("make-animals")

@@ -67,6 +67,28 @@ def test_json(csp, toy, places, tmp_path):
     assert both["absences"] == 3 and both["background"] == "target-group"
 
 
+def test_others_of_any_species_are_places_without_it(csp, toy, places, tmp_path):
+    others = tmp_path / "others.csv"
+    others.write_text("lon,lat,species\n100,20,Avis prima\n101,21,Avis secunda\n")
+    told = json.loads(ok(csp("few-shot", places, toy, "--absences", others, "--json")))
+    assert told["absences"] == 3
+    # A score of one half costs ln 2 where it was seen, on the ground, and three fifths of it.
+    out = ok(csp("few-shot", places, toy, "--absences", others))
+    assert "a score of ½ everywhere 1.80)" in out
+    swapped = tmp_path / "swapped.csv"
+    swapped.write_text("lon,lat\n20,113\n21,114\n")
+    fails(
+        csp("few-shot", swapped, toy),
+        "no record of it is a place (2: longitude and latitude look swapped",
+    )
+
+
+def test_a_map_of_its_own_claims_nothing_of_support(csp, toy, places, tmp_path):
+    ok(csp("few-shot", places, toy, "--map", tmp_path / "own.tif"))
+    with rasterio.open(tmp_path / "own.tif") as file:
+        assert not (file.read(2) == 1).any() and "not known" in str(file.tags())
+
+
 def test_what_cannot_be_done(csp, toy, places, tmp_path):
     run = "few-shot", places, toy
     fails(csp(*run, "--background", "moon"), "Unknown background 'moon'")

@@ -14,9 +14,12 @@ from csp_core import import_checkpoint, load_model, location_prior, save_model
 from csp_core.cli import app
 from csp_core.errors import BadRecordError, CheckpointError, DataNotFoundError
 from csp_core.importers import PACKAGED, packages, read_checkpoint
+from csp_core.importers.birdnet import birdnet
 from csp_core.importers.flatbuffer import Table
 from csp_core.importers.labels import class_names, labels_beside
 from csp_core.importers.packages import find_published, packaged_file
+from csp_core.importers.reading import Checkpoint
+from csp_core.importers.tflite import Graph, Operator
 from csp_core.inference.weeks import week_date, week_of
 
 WEEKS = 48
@@ -214,3 +217,17 @@ def test_labels_of_both_versions(tmp_path):
     (tmp_path / "second_labels.txt").write_text("a_b\n", encoding="utf-8")
     assert labels_beside(tmp_path / "x.tflite") == ()
     assert "--classes" in class_names((), 2)[1][0]
+
+
+def test_a_layer_that_asks_itself_is_refused():
+    layers = (
+        Operator("LOGISTIC", (5,), (9,)),
+        Operator("FULLY_CONNECTED", (6, 1, 2), (5,), ""),
+        Operator("FULLY_CONNECTED", (6, 1, 2), (6,), "RELU"),
+    )
+    weights = {1: torch.zeros(2, 2), 2: torch.zeros(2)}
+    for outputs in ((9,), ()):
+        graph = Graph(weights, layers, (0,), outputs)
+        checkpoint = Checkpoint("x.tflite", "", {}, {"graph": graph})
+        with pytest.raises(CheckpointError, match="something else than BirdNET"):
+            birdnet(checkpoint)

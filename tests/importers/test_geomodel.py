@@ -164,6 +164,11 @@ def test_the_year_is_the_highest_of_the_weeks(small, tmp_path):
     torch.testing.assert_close(both[:4], weeks.amax(0)[:4].detach(), atol=1e-5, rtol=0)
     one = weeks[week - 1, torch.arange(9)].detach()
     torch.testing.assert_close(both[4:], one[4:], atol=1e-5, rtol=0)
+    with pytest.raises(ConfigError, match=r"highest of its 48 weeks .* no embedding without one"):
+        again.embed_location(lonlat)
+    with pytest.raises(ConfigError, match="give a date"):
+        again.embed_location(lonlat, date)
+    assert again.embed_location(lonlat, (week - 0.5) / WEEKS).isfinite().all()
     raster = heatmap(again, 2, bounds=(0, 0, 20, 20), step=10.0)
     want = again.prior(raster.grid.lonlat())[:, 2]
     torch.testing.assert_close(raster.values.flatten(), want, atol=1e-6, rtol=0)
@@ -217,7 +222,7 @@ def test_numbers_written_in_every_way(tmp_path):
         make("floats", kinds.FLOAT, [3], values),
         make("halves", kinds.FLOAT16, [3], values),
         make("doubles", kinds.DOUBLE, [3], values),
-        make("whole", kinds.INT64, [2], [7, 300]),
+        make("whole", kinds.INT64, [3], [7, 300, -1]),
         make("raw", kinds.FLOAT, [3], np.array(values, "<f4").tobytes(), raw=True),
         make("other", kinds.STRING, [1], [b"text"]),
     ]
@@ -226,7 +231,7 @@ def test_numbers_written_in_every_way(tmp_path):
     onnx.save(model, str(path))
     found = read_onnx(path)
     assert set(found) == {"floats", "halves", "doubles", "whole", "raw"}
-    assert found.pop("whole").tolist() == [7, 300]
+    assert found.pop("whole").tolist() == [7, 300, -1]
     assert all(tensor.tolist() == values for tensor in found.values())
 
 

@@ -72,7 +72,8 @@ def read_places(
         path: The file.
         name: The species; needed where the file names several.
         mapping: Canonical column to the column of the file.
-        all_missed: Whether every record is one of an absence, whatever the file says of it.
+        all_missed: Whether every record is one of an absence, whatever the file says of it, of
+            whichever species if none is named.
 
     Returns:
         The places, with a report of every record that is not among them.
@@ -91,7 +92,11 @@ def read_places(
     """
     seen, report = _read(path, mapping, absences=False)
     missed, _ = _read(path, mapping, absences=True)
-    meant, name = _of_one([seen, missed], name, Path(path).name)
+    # Of another file, every record is of no matter which species.
+    if name or not all_missed:
+        meant, name = _of_one([seen, missed], name, Path(path).name)
+    else:
+        meant = [seen, missed]
     left = {why: many for why, many in report.dropped.items() if why not in (ABSENCE, NO_COUNT)}
     if others := len(seen) + len(missed) - sum(map(len, meant)):
         left[OTHERS] = others

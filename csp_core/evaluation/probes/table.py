@@ -21,6 +21,8 @@ KINDS = ("numbers", "classes")
 # What people write where there is no value.
 MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
 LEAST_PLACES, MOST_ROWS, MOST_BYTES = 30, 10_000, 1 << 30
+# Its square, summed over all rows, is a number still.
+LARGEST = 1e100
 # So few different whole numbers may be codes of classes.
 FEW = 20
 
@@ -90,7 +92,9 @@ def read_probe_table(
     table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
     told = table.filter(~_is_missing(pl.col("value")))
     if len(told) < len(table):
-        notes.append(f"{len(table) - len(told):,} rows without a value are left out.")
+        notes.append(
+            f"{len(table) - len(told):,} rows without a value are left out."
+        )  # NA, none, - … are none
     if len(told) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(told), most, replace=False))
         notes.append(f"{most:,} of {len(told):,} rows are drawn; more by --most.")
@@ -149,7 +153,7 @@ def _plain(column: pl.Series, name: str, file: str) -> pl.Series:
 
 def _is_missing(column: pl.Expr) -> pl.Expr:
     text = column.cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
-    return column.is_null() | (text.is_in(["", "nan"]))
+    return column.is_null() | (text.is_in(list(MISSING)))
 
 
 def _numbers(column: pl.Series) -> pl.Series:
@@ -196,8 +200,7 @@ def _target(
         return _classes(text, name, folds, path.name)
     assert numbers is not None or kind == "numbers"
     values = _numbers(column) if numbers is None else numbers
-    kept = ~text.str.to_lowercase().is_in(list(MISSING)).to_numpy()
-    wrong = np.flatnonzero(kept & ~values.is_finite().fill_null(False).to_numpy())
+    wrong = np.flatnonzero(~values.is_finite().fill_null(False).to_numpy())
     if len(wrong):
         row = int(wrong[0])
         raise BadRecordError(
@@ -206,19 +209,21 @@ def _target(
             file=path.name,
             line=_line(path, int(table["__row__"][row])),
         )
-    own = np.flatnonzero(kept)
-    found = values.to_numpy()[own].astype(np.float64)
+    found = values.to_numpy().astype(np.float64)
+    if np.abs(found).max(initial=0.0) > LARGEST:
+        raise BadRecordError(
+            f"{name} holds {np.abs(found).max():g}, whose square is no number any more: give the"
+            " values in a larger unit, or their logarithm",
+            file=path.name,
+        )
     notes = []
-    if len(own) < len(kept):
-        notes.append(f"{len(kept) - len(own):,} rows whose value says that there is none are left"
-                     " out.")  # fmt: skip
     few = len(np.unique(found))
     if kind is None and few <= FEW and np.equal(found, found.round()).all():
         notes.append(
             f"The {few} different whole numbers in {name} are taken as numbers; --as classes takes"
             " them as classes."
         )
-    return Target(name, found), own, notes
+    return Target(name, found), np.arange(len(found)), notes
 
 
 def _are_classes(numbers: pl.Series | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from csp_core.inference.few_shot.background import BACKGROUND_MEANING
@@ -37,11 +38,17 @@ def told_of(found: FewShot) -> tuple[str, ...]:
         left = chosen.left_out
         said.append(
             f"Each place left out is scored above {left.auc:.0%} of the background by the others"
-            f" (log-loss {left.log_loss:.2f}; without any knowledge 1.39); that chose a penalty of"
+            f" (log-loss {left.log_loss:.2f}; a score of ½ everywhere"
+            f" {_chance(len(given.seen), len(given.missed)):.2f}); that chose a penalty of"
             f" {chosen.penalty:g}."
         )
     said.append(f"Threshold {chosen.threshold:.2f}: {chosen.rule}.")
     return (*said, *found.notes)
+
+
+def _chance(seen: int, missed: int) -> float:
+    """Give the log-loss of a score of one half everywhere, weighed as the one left out is."""
+    return (2 + missed / max(seen, missed)) * math.log(2)
 
 
 def card_of(found: FewShot) -> dict[str, Any]:

@@ -34,6 +34,22 @@ def test_numbers_are_read_whatever_the_columns_are_called(tmp_path, name):
     assert read_probe_table(more, lon="a").lonlat[:, 0].tolist() == read.lonlat[:, 0].tolist()
 
 
+def test_words_for_no_value_are_no_class(tmp_path):
+    words = ["wet", "dry", "NA"] * 20
+    read = read_probe_table(written(tmp_path, frame(value=words)))
+    assert read.target.classes == ("dry", "wet") and len(read.lonlat) == 40
+    assert any("20 rows" in note for note in read.notes)
+    numbers = ["NA" if row % 3 else str(row / 7) for row in range(120)]
+    read = read_probe_table(written(tmp_path, frame(120, value=numbers)))
+    assert read.target.classes == () and len(read.lonlat) == 40
+
+
+def test_numbers_whose_squares_are_none(tmp_path):
+    path = written(tmp_path, frame(value=[10.0**200] * 30 + [1.0] * 30))
+    with pytest.raises(BadRecordError, match="1e\\+200, whose square is no number"):
+        read_probe_table(path)
+
+
 def test_classes_and_rare_ones(tmp_path):
     words = ["wet"] * 30 + ["dry"] * 27 + ["odd"] * 3
     read = read_probe_table(written(tmp_path, frame(value=words)))
@@ -73,7 +89,7 @@ def test_places_that_are_one_and_rows_without_a_value(tmp_path):
 def test_words_for_no_value_among_numbers(tmp_path):
     words = ["n/a", "NA", *map(str, range(58))]
     read = read_probe_table(written(tmp_path, frame(value=words)))
-    assert len(read.lonlat) == 58 and "2 rows whose value says" in read.notes[0]
+    assert len(read.lonlat) == 58 and "2 rows without a value" in read.notes[0]
 
 
 def at(column, row, value):
