@@ -136,13 +136,16 @@ def read_spots(text: str, problems: list[str]) -> tuple[Spot, ...]:
             lat, lon = map(float, part[1:].split("_"))
             if part[0] not in "SN":
                 raise ValueError(part)
-            lon, lat, _ = gazetteer.tidy_coordinates(lon, lat)
+            if not max(abs(lon), abs(lat)) <= 360:
+                raise ValueError(part)
+            lon, lat, notice = gazetteer.tidy_coordinates(lon, lat)
         except (BadRecordError, ValueError):
             problems.append(
                 f"{harmless(part[:40])} in the address is no place; give S or N with latitude and"
                 " longitude, such as S52.5_13.4, within 90 and 180 degrees."
             )
             continue
+        problems += [notice] if notice else []
         found.append(Spot(*_rounded(lon, lat), part[0] == "S"))
     return tuple(found)
 

@@ -68,6 +68,11 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
                 f"Model {encoder!r} has no location encoder, so it says nothing of places: take a"
                 " model that was trained on places, such as 'birds'."
             )
+        if getattr(getattr(model.location, "time", None), "asks_weeks", 0):
+            raise ConfigError(
+                f"Model {encoder!r} answers with the highest of its weeks where no time is"
+                " given, so it has no embedding of a place alone: take another model."
+            )
         timed = ", date and hour unknown" if model.uses_date or model.uses_hour else ""
         return Embedding(
             model.name,
