@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,12 @@ def on_map(key: str) -> None:
     Args:
         key: The map's key in the session's state.
     """
-    value = st.session_state.get(key) or {}
-    click = value.get("last_clicked")
-    seen = st.session_state.setdefault(own("seen_clicks"), {})
-    view = address.view_of(value.get("centre"), value.get("zoom"))
-    if click and click != seen.get(key):
-        last, seen[key] = seen.get(key), click
-        if not click.get("undone"):
-            own_address.add_spot(click["lng"], click["lat"], view)
-            st.session_state[own("clicked")] = address.place_params()
-        elif last == {name: part for name, part in click.items() if name != "undone"}:
-            own_address.take_back(view)
-        else:
-            st.query_params.update(view)
-    else:
-        st.query_params.update(view)
-    st.session_state[own("looks")] = address.read_centre()
+    clicks.follow(key, _take_click, own_address.take_back)
+
+
+def _take_click(lon: float, lat: float, view: Mapping[str, str]) -> None:
+    own_address.add_spot(lon, lat, view)
+    st.session_state[own("clicked")] = address.place_params()
 
 
 def on_cell(key: str) -> None:

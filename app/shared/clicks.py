@@ -74,6 +74,21 @@ def on_map(key: str, decimals: int = address.DECIMALS) -> None:
         key: The map's key in the session's state.
         decimals: Digits of a degree that are kept of the place.
     """
+    follow(key, lambda lon, lat, view: _take_click(lon, lat, view, decimals), _take_back)
+
+
+def follow(
+    key: str,
+    take: Callable[[float, float, Mapping[str, str]], None],
+    take_back: Callable[[Mapping[str, str]], None],
+) -> None:
+    """Tell a click on a Leaflet map from a move and from the first half of a double click.
+
+    Args:
+        key: The map's key in the session's state.
+        take: Takes over a click: longitude, latitude, and where the map looks.
+        take_back: Undoes that where it became a double click.
+    """
     value = st.session_state.get(key) or {}
     click = value.get("last_clicked")
     seen = st.session_state.setdefault(own("seen_clicks"), {})
@@ -82,10 +97,10 @@ def on_map(key: str, decimals: int = address.DECIMALS) -> None:
     if click and click != seen.get(key):
         last, seen[key] = seen.get(key), click
         if not click.get("undone"):
-            _take_click(click["lng"], click["lat"], view, decimals)
+            take(click["lng"], click["lat"], view)
         # Both words of a double click may come at once: then nothing was taken over.
         elif last == {name: part for name, part in click.items() if name != "undone"}:
-            _take_back(view)
+            take_back(view)
         else:
             st.query_params.update(view)
     else:

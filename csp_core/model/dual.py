@@ -209,7 +209,7 @@ class DualEncoder(PixelAnswers, Towers):
                 f"Model {self.name!r} has no location classifier, so it ranks no classes: fine-tune"
                 " it on labelled records by a run whose model.init_from names it."
             )
-        weeks = getattr(getattr(self.location, "time", None), "asks_weeks", 0)
+        weeks = self.asks_weeks
         if weeks and not (date is not None and not date.isnan().any()):
             return self._highest(lonlat, date, weeks)
         logits: Tensor = self.classifier(self.embed_location(lonlat, date, hour))

@@ -56,6 +56,11 @@ class Towers(nn.Module):
         return bool(getattr(self.location, "uses_hour", False))
 
     @property
+    def asks_weeks(self) -> int:
+        """Of how many weeks an answer without a time is the highest; 0 if it is one of its own."""
+        return int(getattr(getattr(self.location, "time", None), "asks_weeks", 0))
+
+    @property
     def uses_text(self) -> bool:
         """Whether the model has a text encoder."""
         return self.text is not None
@@ -79,11 +84,10 @@ class Towers(nn.Module):
         """
         if self.location is None:
             raise ConfigError(f"Model {self.name!r} has no location encoder.")
-        asks = getattr(getattr(self.location, "time", None), "asks_weeks", 0)
-        if asks and (date is None or bool(date.isnan().any())):
+        if self.asks_weeks and (date is None or bool(date.isnan().any())):
             raise ConfigError(
-                f"Model {self.name!r} answers with the highest of its {asks} weeks where no time is"
-                " given, so it has no embedding without one: give a date."
+                f"Model {self.name!r} answers with the highest of its {self.asks_weeks} weeks where"
+                " no time is given, so it has no embedding without one: give a date."
             )
         # A module of a user's own may take places alone.
         timed = self.uses_date or self.uses_hour

@@ -252,7 +252,7 @@ def can_split(model: object) -> bool:
         and type(model.location) is LocationEncoder
         and not isinstance(model.location.network, MultiScaleTokens)
         and model.classifier is not None
-        and not (model.location.time is not None and model.location.time.asks_weeks)
+        and not model.asks_weeks
     )
 
 

@@ -68,7 +68,7 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
                 f"Model {encoder!r} has no location encoder, so it says nothing of places: take a"
                 " model that was trained on places, such as 'birds'."
             )
-        if getattr(getattr(model.location, "time", None), "asks_weeks", 0):
+        if model.asks_weeks:
             raise ConfigError(
                 f"Model {encoder!r} answers with the highest of its weeks where no time is"
                 " given, so it has no embedding of a place alone: take another model."
