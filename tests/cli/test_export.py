@@ -92,6 +92,11 @@ def test_commands_take_models_of_the_hub(csp, shared, records_csv, tmp_path):
     assert csp("evaluate", shared, records_csv)[0] == 0
     assert csp("heatmap", shared, "Aba alta", tmp_path / "map.tif", "--step", "10")[0] == 0
     assert csp("export", f"{shared}@main", tmp_path / "out.onnx")[0] == 0
+    rows = [f"{lon},{lat},{lon / 7}" for lon in range(-90, 90, 20) for lat in range(-40, 40, 20)]
+    (tmp_path / "probed.csv").write_text("\n".join(["lon,lat,value", *rows]))
+    few = ("--seeds", "1", "--blocks", "", "--alone", "--json")
+    code, out, _ = csp("probe", shared, tmp_path / "probed.csv", *few)
+    assert code == 0 and f"the location encoder of model {shared}" in json.loads(out)["about"]
     rows = json.loads(csp("models", "--json")[1])
     assert [row["name"] for row in rows if row["name"].startswith("hf:")] == [shared]
     assert shared in csp("models")[1]
