@@ -10,8 +10,8 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
-from csp_core.inference.combine import borrowed_prior, combine, combine_borrowed
 from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior
+from csp_core.model.combine import borrowed_prior, combine, combine_borrowed
 
 CHUNK, IMAGE_CHUNK = 4096, 256
 SET_COVERAGE = 0.9

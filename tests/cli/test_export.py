@@ -48,10 +48,22 @@ def test_export_tells_what_it_wrote_and_checked(csp, model_dir, tmp_path):
     assert onnx.load(tmp_path / "demo.onnx").graph.output[0].name == "embedding"
 
 
+def test_pictures_by_themselves_and_with_their_place(csp, tmp_path):
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx")
+    said = " ".join(out.split())
+    assert code == 0 and "leaves out what it says of pictures, which --of images and --of" in said
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx", "--of", "both")
+    said = " ".join(out.split())
+    assert code == 0 and "image, lonlat, date in, share of 24 classes out" in said
+    assert "on 12 pictures of noise and ramps, one of them without a place" in said
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx", "--of", "images", "--json")
+    assert code == 0 and json.loads(out)["of"] == "images" and json.loads(out)["left"] == ""
+
+
 @pytest.mark.parametrize(
     ("model", "file", "says"),
     [("nothing", "out.onnx", "Unknown model 'nothing'"),
-     ("korea_landuse", "out.onnx", "knows nothing of places"),
+     ("korea_landuse", "out.onnx", "maps of pixels are not written as ONNX"),
      ("demo", "out.pb", "give a name that ends in .onnx"),
      ("demo", ".", "has another ending"),
      ("hf:me", "out.onnx", "is no name of a model on the hub")],

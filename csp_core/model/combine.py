@@ -9,7 +9,8 @@ from torch import Tensor
 
 from csp_core.calibrate import add_place, log_frequency
 from csp_core.errors import ConfigError
-from csp_core.model import DualEncoder, Prior, class_frequency
+from csp_core.model.dual import DualEncoder
+from csp_core.model.prior import Prior, class_frequency
 
 # The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
 # apart by a limited factor and removes none.
@@ -93,16 +94,15 @@ def posterior_within(
         tensor([[0.3600, 0.0400, 0.6000]])
     """
     _check_shapes(image_probs, prior, weight)
+    # Over all columns rather than those known alone, as a file of traced operators has to be.
     known = ~prior.isnan().all(dim=0)
-    given = image_probs[:, known].double()
+    given = image_probs.double().masked_fill(~known, 0.0)
     mass = given.sum(dim=1, keepdim=True)
     # Where no known class had a share, there is nothing to share out.
-    even = torch.where(mass > 0, given, torch.ones_like(given))
-    frequency = None if class_frequency is None else class_frequency[known]
-    new = posterior(even, prior[:, known], weight=weight, class_frequency=frequency) * mass
-    found = image_probs.clone()
-    found[:, known] = new.to(found.dtype)
-    return found
+    even = torch.where(mass > 0, given, known.to(given.dtype))
+    frequency = None if class_frequency is None else class_frequency.masked_fill(~known, 1.0)
+    new = posterior(even, prior.masked_fill(~known, 1.0), weight=weight, class_frequency=frequency)
+    return torch.where(known, (new * mass).to(image_probs.dtype), image_probs)
 
 
 def doubted(model: Prior, prior: Tensor) -> Tensor:
