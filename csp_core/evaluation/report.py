@@ -112,10 +112,12 @@ def _heard(model: DualEncoder, records: RecordDataset) -> str:
     if model.borrowed is None or model.classifier is not None or not sees_images(model, records):
         return ""
     matched = matched_labels(model, records) >= 0
+    left = int((~matched).sum())
     placed = int((matched & ~records.lonlat.isnan().any(dim=1)).sum())
     return (
         f" {model.borrowed} {placed:,} of the {int(matched.sum()):,} records measured have a place;"
         " the others are told by the picture alone."
+        + (f" Left out: {left:,} without a label or of no class of that name." if left else "")
     )
 
 

@@ -90,6 +90,7 @@ def test_evaluate_uses_the_borrowed_prior_as_predict_does(csp, photos):
     )
     assert "world_birds hears the place" in report["note"]
     assert "3 of the 4 records measured have a place" in report["note"]
+    assert "Left out: 1 without a label or of no class of that name." in report["note"]
 
 
 def test_photos_are_as_large_as_the_encoder_wants_them(photos):
