@@ -247,6 +247,32 @@ def test_parts_that_there_are_not(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Own(nn.Module):
+    """An image encoder of a user's own, which says nothing of bands or series."""
+
+    out_dim = 4
+
+    def forward(self, image):
+        return image.flatten(1)[:, :4]
+
+
+def test_image_encoders_that_are_not_written():
+    series = make_image_encoder("over_dates", bands=3, backbone="pixel_mlp")
+    heads = Heads(image=None, classifiers=("image",))
+    for image, says in ((series, "looks at series of dates"), (Own(), "integer attribute bands")):
+        model = DualEncoder(image, None, dim=6, classes=("a", "b"), heads=heads).eval()
+        with pytest.raises(CheckpointError, match=says):
+            to_onnx(model, side=32)
+        with pytest.raises(CheckpointError, match=says):
+            to_onnx(model, of="images", embedding=True, side=32)
+    plain = make_image_encoder("small_convnet", 6, bands=3)
+    model = DualEncoder(plain, None, dim=6, classes=("a", "b"), heads=heads).eval()
+    with pytest.raises(CheckpointError, match="no projection head on its image side"):
+        to_onnx(model, embedding=True, side=32)
+    with pytest.raises(ConfigError, match="--side is 4; give 8 to 4096"):
+        to_onnx(model, side=4)
+
+
 def test_the_embedding_of_a_model_with_classes(tmp_path):
     told = export_model("demo", tmp_path / "out.onnx", embedding=True)
     model = load_model("demo")
