@@ -181,7 +181,8 @@ def test_the_tour_leaves_out_what_is_not_there(
     monkeypatch.setenv("CSP_ALLOW_TRAINING", "0")
     app = open_app(page="about")
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert not app.exception and links == ["", "range-map", "photo", "segment", "clusters"]
+    stays = ["", "range-map", "few-shot", "photo", "segment", "clusters"]
+    assert not app.exception and links == stays
     app.switch_page("views/clusters.py").run()
     assert not app.exception and greeting(app, "clusters")
 
