@@ -73,10 +73,11 @@ def _show(view: View, text: str, fit: Fit) -> None:
                            f"Places that agree with: {text}", view, {})  # fmt: skip
         agreeing.legend(fit)
     with right:
+        # What it does not know comes before the list that it makes all the same.
+        for note in fit.notes:
+            st.info(escape_markdown(note))
         st.markdown(f"**Places that agree best with “{escape_markdown(text)}”**")
         agreeing.listed(fit)
-        for note in fit.notes:
-            st.caption(escape_markdown(note))
         st.caption(
             "At least 200 km apart. Whatever is typed, some places come first: the order says"
             " which agree more, and not that any is meant."

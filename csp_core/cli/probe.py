@@ -18,7 +18,8 @@ from csp_core.errors import ConfigError
 Encoder = Annotated[
     str,
     typer.Argument(
-        help="A model, its folder or a run; an encoding's name: untrained; raw or sincos."
+        help="A model, its folder, a run or hf:OWNER/NAME; an encoding's name: untrained; raw or"
+        " sincos."
     ),
 ]
 Given = Annotated[
@@ -30,6 +31,8 @@ Column = Annotated[
 Kind = Annotated[
     str | None, typer.Option("--as", help="numbers or classes, if the values do not tell.")
 ]
+NO_VALUE = "Words for no value, with commas; empty cells always are."
+Missing = Annotated[str, typer.Option(metavar="WORDS", help=NO_VALUE)]
 BESIDE = "Put beside the embedding what a bank of the training fold retrieves: 0 near, 1 alike."
 Mix = Annotated[float | None, typer.Option(min=0, max=1, metavar="MIX", help=BESIDE)]
 Alone = Annotated[bool, typer.Option("--alone", help="Leave interpolation and coordinates out.")]
@@ -43,6 +46,7 @@ def probe(
     lat: Column = None,
     value: Column = None,
     kind: Kind = None,
+    missing: Missing = "na,n/a,nan,null,none,-",
     blocks: Annotated[str, typer.Option(help="Sides of the blocks, degrees.")] = "2,10,20,40",
     folds: Annotated[int, typer.Option(min=3, max=10)] = 5,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Orders of the folds.")] = 3,
@@ -63,8 +67,9 @@ def probe(
     if not 0 <= seed < 2**31:
         raise ConfigError(f"seed is {seed}; give 0 or a whole number above.")
     read = probes.read_probe_table(
-        table, lon=lon, lat=lat, value=value, kind=kind, folds=folds, most=most, seed=seed
-    )
+        table, lon=lon, lat=lat, value=value, kind=kind, folds=folds, most=most, seed=seed,
+        missing=[word.strip() for word in missing.split(",")],
+    )  # fmt: skip
     embedding = probes.embed_frozen(encoder, read.lonlat, seed=seed)
     ways: dict[str, probes.Way] = {embedding.name: probes.Probe(embedding.vectors)}
     if bank is not None:

@@ -142,8 +142,9 @@ def _query(
     from csp_core.inference import retrieval as found
 
     if text is not None:
-        notes = tuple(found.notes_on_text(model, [text]))
-        return Query("text", text, found.see_captions(model, [text]), notes)
+        asked, changed = found.as_captions(model, text)
+        notes = (*changed, *found.notes_on_text(model, [asked]))
+        return Query("text", text, found.see_captions(model, [asked]), notes)
     if image is not None:
         found.check_side(model, "image")
         picture = found.read_pictures(model, image)

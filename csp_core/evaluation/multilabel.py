@@ -21,8 +21,8 @@ from csp_core.evaluation.set_numbers import (
     compute_set_metrics,
 )
 from csp_core.inference import location_prior
-from csp_core.inference.combine import combine
 from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior, calibration_of, class_frequency
+from csp_core.model.combine import combine
 
 CHUNK = 4096
 # What is told of each side beside the answer of both, while a run trains.

@@ -10,15 +10,18 @@ from csp_core.data import DATASETS, load_dataset
 from csp_core.data.again import are_those, captions_file, options_again
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import CspError
-from csp_core.evaluation import cautions_of, evaluate_answers, plain
+from csp_core.evaluation import cautions_of, evaluate_answers, matched_labels, plain, sees_images
 from csp_core.evaluation.retrieval import captions_of
 from csp_core.files import read_json, read_yaml
 from csp_core.inference.retrieval import sides_of
+from csp_core.model import DualEncoder
 from csp_core.runs import RunDir
 from csp_core.store import find_model, load_model
 
 # The data set that a file of records is.
 FILE = "occurrences"
+# Whose photos are of any size and cut to what is asked for; other sets have squares of one size.
+CUT = "photos"
 # Which labels training saw: whatever is asked to be measured has all of its own.
 OF_LABELS = ("label_fraction", "label_seed", "labels", "unlabelled", "published_labels")
 NO_CAPTIONS = "These records have no captions, so none are measured: give --captions."
@@ -65,7 +68,7 @@ def evaluate_splits(
     if name == FILE:
         sets = {"all": load_dataset(name, "all", root=place, **whole, **told)}
     else:
-        sets = {"all": _whole(provenance, name, place, told)}
+        sets = {"all": _whole(provenance, name, place, told, _side(model, name))}
     sets |= _trained_splits(provenance, name, place, told)
     splits, said = {}, {}
     for split, records in sets.items():
@@ -81,7 +84,7 @@ def evaluate_splits(
     if len(splits) == 1:
         known += ". They are not the model's own training file, so no record was seen in training"
         known += " unless the two share records"
-    note = f"{known}."
+    note = f"{known}.{_heard(model, sets['all'])}"
     if "text" in sides_of(model):
         bare = captions_of(sets["all"]) is None
         note += f" {of_captions or (NO_CAPTIONS if bare else '')}".rstrip()
@@ -92,6 +95,28 @@ def evaluate_splits(
         "note": note,
         "cautions": said,
     }
+
+
+def _side(model: DualEncoder, name: str) -> dict[str, Any]:
+    """Say how large photos are to be for a model that did not learn from these."""
+    if name != CUT or model.image is None:
+        return {}
+    size: int | None = getattr(model.image, "size", None)
+    if size is None and model.image_stats is not None:
+        size = int(model.image_stats.size.max())
+    return {} if size is None else {"size": size}
+
+
+def _heard(model: DualEncoder, records: RecordDataset) -> str:
+    """Say whose prior is heard where a model borrows one, and for how many records."""
+    if model.borrowed is None or model.classifier is not None or not sees_images(model, records):
+        return ""
+    matched = matched_labels(model, records) >= 0
+    placed = int((matched & ~records.lonlat.isnan().any(dim=1)).sum())
+    return (
+        f" {model.borrowed} {placed:,} of the {int(matched.sum()):,} records measured have a place;"
+        " the others are told by the picture alone."
+    )
 
 
 def _captions(
@@ -124,7 +149,11 @@ def _of_run(folder: Path) -> list[Path]:
 
 
 def _whole(
-    provenance: Any, name: str, place: Path | None, captions: dict[str, str]
+    provenance: Any,
+    name: str,
+    place: Path | None,
+    captions: dict[str, str],
+    side: dict[str, Any],
 ) -> RecordDataset:
     """Load all records of a data set, read as in training where the model learned from that one."""
     settings = _settings(provenance, name)
@@ -137,7 +166,7 @@ def _whole(
         except CspError:
             # Other records of that name, which these settings do not suit.
             pass
-    return load_dataset(name, "all", root=place, **captions)
+    return load_dataset(name, "all", root=place, **captions, **side)
 
 
 def _settings(provenance: Any, name: str) -> dict[str, Any]:

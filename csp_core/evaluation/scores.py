@@ -10,8 +10,8 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
-from csp_core.inference.combine import combine
 from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior
+from csp_core.model.combine import borrowed_prior, combine, combine_borrowed
 
 CHUNK, IMAGE_CHUNK = 4096, 256
 SET_COVERAGE = 0.9
@@ -28,6 +28,8 @@ class Scores:
         place: ``(N, K)`` logits of the location classifier, NaN where the place is unknown; None
             for a model without one.
         unmatched: Records left out: without a label, or of classes that the model does not know.
+        lent: ``(N, K)`` what the model that is borrowed from says of the classes at the places, NaN
+            where it says nothing; None for a model that borrows none or knows places itself.
     """
 
     label: Tensor
@@ -35,6 +37,7 @@ class Scores:
     image: Tensor
     place: Tensor | None
     unmatched: int
+    lent: Tensor | None = None
 
     @property
     def placed(self) -> Tensor:
@@ -75,6 +78,7 @@ def score(model: DualEncoder, dataset: RecordDataset) -> Scores:
         image=image_logits(model, dataset, rows),
         place=place_logits(model, dataset, rows),
         unmatched=len(dataset) - len(rows),
+        lent=lent_prior(model, dataset, rows),
     )
 
 
@@ -121,6 +125,29 @@ def place_logits(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Te
     return place
 
 
+def lent_prior(model: DualEncoder, dataset: RecordDataset, rows: Tensor) -> Tensor | None:
+    """Ask the model whose prior is borrowed about the places of records.
+
+    Args:
+        model: A model that may borrow one.
+        dataset: The records.
+        rows: ``(n,)`` which of them.
+
+    Returns:
+        ``(n, K)`` as of ``borrowed_prior``, on the CPU, NaN where the place is unknown; None where
+        nothing is borrowed, or the model knows places itself.
+    """
+    if model.borrowed is None or model.classifier is not None:
+        return None
+    found = torch.full((len(rows), len(model.classes)), float("nan"))
+    placed = (~dataset.lonlat[rows].isnan().any(dim=1)).nonzero().flatten()
+    for part in torch.split(placed, CHUNK):
+        columns = (dataset.lonlat, dataset.date, dataset.hour)
+        said = model.borrowed.prior.prior(*(column[rows[part]] for column in columns))
+        found[part] = borrowed_prior(model, said.float())
+    return found
+
+
 def fit_calibration(model: DualEncoder, scores: Scores) -> float:
     """Fit what turns logits into answers, and keep it in the model.
 
@@ -164,10 +191,15 @@ def answer(model: DualEncoder, scores: Scores) -> dict[str, tuple[Tensor, Tensor
     Returns:
         ``image``, ``place`` (of the records with a place) and ``image+place`` (of all; without a
         place the image's own answer), each ``(n, K)`` shares with the ``(n,)`` true classes. A
-        model that knows no places has the first alone.
+        model that knows no places has the first alone, and the last beside it where it borrows.
     """
     label, placed = scores.label, scores.placed
     image = (scores.image / model.calibration.image_temperature).softmax(dim=1)
+    if scores.lent is not None:
+        return {
+            IMAGE: (image, label),
+            BOTH: (combine_borrowed(model, image, scores.lent), label),
+        }
     if scores.place is None:
         return {IMAGE: (image, label)}
     prior = (scores.place / model.calibration.temperature).softmax(dim=1)

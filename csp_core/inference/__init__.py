@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from csp_core.inference.combine import combine, posterior, posterior_within, set_posterior
 from csp_core.inference.photo import (
     PhotoAnswer,
     RankedAnswer,
@@ -26,6 +25,7 @@ from csp_core.inference.place import (
 )
 from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
 from csp_core.inference.taken import Taken, When, taken
+from csp_core.model.combine import combine, posterior, posterior_within, set_posterior
 
 __all__ = [
     "CHUNK",

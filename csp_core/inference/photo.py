@@ -11,10 +11,10 @@ from torch import Tensor
 
 from csp_core.calibrate import prediction_sets
 from csp_core.errors import ConfigError
-from csp_core.inference.combine import combine
 from csp_core.inference.members import listed, set_members
 from csp_core.inference.prior import prior_around
 from csp_core.model import BOTH, IMAGE, DualEncoder
+from csp_core.model.combine import combine
 
 # Beyond this a share is as good as 0 or 1, and its log-odds as good as infinite.
 TINY = 1e-9

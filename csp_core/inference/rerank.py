@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.inference.combine import doubted, posterior_within
 from csp_core.inference.prior import location_prior
 from csp_core.model import Borrowed, Prior, calibration_of, taxa_of
+from csp_core.model.combine import doubted, posterior_within
 
 # What follows genus and species, such as an author or a subspecies; or anything in parentheses.
 MORE = re.compile(r"^\S+ [a-z][\w-]*\s+\S|\(")

@@ -82,9 +82,11 @@ class Borrowed:
             ``(N, K)``, NaN for classes of which nothing is said.
         """
         here, label = self._pairs
-        at, values = here.expand(len(said), -1), said[:, label]
+        # By the shape, which a file of traced operators takes from the places it is given.
+        rows, values = said.shape[0], said[:, label]
         how = "sum" if self.prior.prior_kind == "share" else "amax"
-        found = said.new_zeros(len(said), len(self.taxa)).scatter_reduce(1, at, values, how)
+        empty = said.new_zeros(rows, len(self.taxa))
+        found = empty.scatter_reduce(1, here.expand(rows, -1), values, how)
         return found.masked_fill(~self.known, torch.nan)
 
 

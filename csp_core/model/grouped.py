@@ -67,8 +67,10 @@ def group_logits(logits: Tensor, group: Tensor, classes: int) -> Tensor:
         >>> group_logits(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([0, 1, 0]), 2)
         tensor([[3.1269, 2.0000]])
     """
-    at = group.expand(len(logits), -1)
-    empty = logits.new_full((len(logits), classes), -torch.inf)
+    # By the shape, which a file of traced operators takes from what it is given.
+    rows = logits.shape[0]
+    at = group.expand(rows, -1)
+    empty = logits.new_full((rows, classes), -torch.inf)
     # The largest of each group is taken off, so that no group underflows beside another.
     most = empty.scatter_reduce(1, at, logits.detach(), "amax")
     parts = (logits - most.gather(1, at)).exp()

@@ -62,11 +62,15 @@ def borrow(model: DualEncoder, config: Mapping[str, Any], load: Callable[[str], 
         load: Loads a model by its name.
 
     Raises:
-        ConfigError: If the other model is not there, knows no places, or fits no class.
+        ConfigError: If the other model is not there, knows no places, or fits no class; or if the
+            model answers with label sets.
     """
     name = lender(config)
     if name is None:
         return
+    if model.prior_kind == "probability":
+        # What is borrowed shares out anew among classes of which one is true.
+        raise ConfigError(f"it answers with label sets, which hear no borrowed prior: drop {KEY}")
     # Listing models, which asks `lender`, does without torch.
     from csp_core.model import Borrowed
 

@@ -38,14 +38,13 @@ from csp_core.store.bounded import SPARE_CALLS, SPARE_VALUES, Bounded
 from csp_core.store.catalog import find_listed, find_model
 from csp_core.store.folder import (
     FORMAT,
-    VOCABULARY,
     Contents,
     read_contents,
     read_mapping,
     read_model_config,
-    read_vocabulary,
 )
-from csp_core.text import TextEncoder, TextTransformer, Vocabulary, make_text_encoder
+from csp_core.store.text_side import read_text_side, write_text_side
+from csp_core.text import TextEncoder, TextTransformer, make_text_encoder
 
 log = logging.getLogger(__name__)
 # What the parts of a model raise on values that they were not made for.
@@ -105,8 +104,7 @@ def save_model(
             save_tensors(folder / "model.safetensors", _tensors(model, dtype))
             write_json(folder / "config.json", config)
             write_text(folder / "classes.csv", _classes_csv(model.classes))
-            if isinstance(model.text, TextTransformer) and model.text.vocabulary is not None:
-                write_text(folder / VOCABULARY, model.text.vocabulary.to_json())
+            write_text_side(folder, model.text)
             images, pixels = model.image_classifier is not None, model.pixel_classifier is not None
             calibration = model.calibration.to_dict(images=images, pixels=pixels)
             write_json(folder / "calibration.json", calibration)
@@ -186,8 +184,7 @@ def load_model(name_or_path: str | Path) -> DualEncoder:
 def _load(folder: Path) -> DualEncoder:
     contents = read_contents(folder)
     model = _build(contents)
-    if isinstance(model.text, TextTransformer):
-        model.text.take_vocabulary(Vocabulary.from_json(read_vocabulary(folder)))
+    read_text_side(folder, model.text)
     _check_shapes(model, contents.shapes)
     model.load_state_dict(_finite(load_tensors(folder / "model.safetensors")))
     if isinstance(model.image_classifier, Grouped):

@@ -1,4 +1,4 @@
-"""A model's answer about places as an ONNX file, which is checked before it is written."""
+"""A model's answer about places or pictures as an ONNX file, checked before it is written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import csp_core
-from csp_core import geo
 from csp_core.errors import CheckpointError, ConfigError
 from csp_core.files.writing import check_writable, writing
-from csp_core.model import PLACE, DualEncoder
-from csp_core.model.parts import evaluating
+from csp_core.model import DualEncoder
+from csp_core.store.answers import BATCHES, PLACES, Answer, answer_of
 from csp_core.store.catalog import find_model
 from csp_core.store.checkpoint import load_model
 from csp_core.store.folder import read_front
@@ -24,27 +23,6 @@ from csp_core.store.traced import OPSET, trace
 
 # How far an answer may be off, as a part of the largest number among ours where that is above 1.
 TOLERANCE = 1e-5
-# Places drawn over the sphere for the check, beside the edges of the map, and how many at a time.
-DRAWN, BATCHES = 240, (1, 2, 33)
-INPUTS = {
-    "lonlat": "(places, 2) float32: longitude in [-180, 180] and latitude in [-90, 90], degrees,"
-    " WGS84, longitude first; at least one place. Nothing checks the range.",
-    "date": "(places,) float32: part of the year in [0, 1), 0 at its first midnight; NaN where"
-    " unknown.",
-    "hour": "(places,) float32: part of the day in [0, 1), on the clock of the training records;"
-    " NaN where unknown.",
-}
-OUTPUTS = {
-    "share": "(places, classes) float32: of the recordings of the listed classes made at a place,"
-    " the part that would be of each; rows sum to 1. Not the chance that a class is present.",
-    "relative": "(places, classes) float32 in [0, 1]: scores that rank places and classes; no"
-    " percentage, and not the chance that a class is present.",
-    "probability": "(places, classes) float32 in [0, 1]: the probability that a class is in the"
-    " label set of a place, each class by itself.",
-    "embedding": "(places, dimensions) float32: the embedding of a place, not normalised.",
-}
-# Each kind of answer by its name in the file.
-NAMES = {"relative": "score"}
 
 
 @dataclass(frozen=True)
@@ -54,106 +32,72 @@ class Exported:
     Args:
         path: The file.
         model: Name of the model.
+        of: ``places``, ``images`` or ``both``.
         kind: What it answers with: ``share``, ``relative``, ``probability`` or ``embedding``.
         inputs: Names of its inputs.
         output: Name of its output.
         width: How many classes or dimensions an answer has.
-        places: At how many places its answers were compared with the model's.
+        rows: On how many places or pictures its answers were compared with the model's.
         batches: In batches of how many.
         difference: The largest difference, as a part of the largest number where that is above 1.
         num_bytes: Size of the file.
+        left: What else the model knows that the file does not hold, a sentence; empty for nothing.
     """
 
     path: Path
     model: str
+    of: str
     kind: str
     inputs: tuple[str, ...]
     output: str
     width: int
-    places: int
+    rows: int
     batches: tuple[int, ...]
     difference: float
     num_bytes: int
-
-
-class Answer(nn.Module):
-    """What the file computes: the calibrated prior, or the embedding, with times by position.
-
-    Args:
-        model: The model.
-        kind: ``share``, ``relative``, ``probability`` or ``embedding``.
-    """
-
-    def __init__(self, model: DualEncoder, kind: str) -> None:
-        super().__init__()
-        self.model, self.kind = model, kind
-        used = {"lonlat": True, "date": model.uses_date, "hour": model.uses_hour}
-        self.inputs = tuple(name for name, uses in used.items() if uses)
-
-    @property
-    def output(self) -> str:
-        """Name of what the file gives."""
-        return NAMES.get(self.kind, self.kind)
-
-    def forward(self, *given: Tensor) -> Tensor:
-        """Answer about ``(N, 2)`` degrees and ``(N,)`` times: ``(N, K)`` or ``(N, dim)``."""
-        if self.kind == "embedding":
-            return self.model.embed_location(**self._named(given))
-        logits = self.model.divided(self.model.class_logits(**self._named(given)), PLACE)
-        return logits.softmax(dim=1) if self.kind == "share" else logits.sigmoid()
-
-    def ours(self, *given: Tensor) -> Tensor:
-        """Answer as the model does when it is asked.
-
-        Args:
-            *given: ``(N, 2)`` degrees, and ``(N,)`` times as of ``inputs``.
-
-        Returns:
-            ``(N, K)`` or ``(N, dim)``.
-        """
-        if self.kind != "embedding":
-            return self.model.prior(**self._named(given))
-        with evaluating(self.model):
-            return self.model.embed_location(**self._named(given))
-
-    def _named(self, given: tuple[Tensor, ...]) -> dict[str, Any]:
-        return dict(zip(self.inputs, given, strict=True))
+    left: str = ""
 
 
 def export_model(
-    name_or_path: str | Path, output: str | Path, *, embedding: bool = False
+    name_or_path: str | Path,
+    output: str | Path,
+    *,
+    of: str | None = None,
+    embedding: bool = False,
+    side: int | None = None,
 ) -> Exported:
-    """Write what a model says of places as an ONNX file.
+    """Write what a model says of places, of pictures or of both together as an ONNX file.
 
-    The file holds all that it needs: the position encoding, grids of covariates, the network, the
+    The file holds all that it needs: the position encoding, grids of covariates, the networks, the
     calibration and, as metadata, the names of the classes. It is compared with the model on ONNX
-    Runtime, at places over the sphere, at the poles and at ±180°, and written only where they
-    agree.
+    Runtime, at places over the sphere, at the poles and at ±180° or on pictures of noise and
+    ramps, and written only where they agree.
 
     Args:
         name_or_path: As for ``load_model``.
         output: File to write; its name ends in ``.onnx``.
-        embedding: Whether to give the embedding of a place though the model has classes.
+        of: ``places``, ``images`` or ``both``; None for places where the model knows them.
+        embedding: Whether to give the embedding though the model has classes.
+        side: Of pictures, pixels, where the model names none.
 
     Returns:
         What was written.
 
     Raises:
-        ConfigError: If the name has another ending.
+        ConfigError: If the name has another ending, or an option does not fit.
         BadRecordError: If the file cannot be written.
-        CheckpointError: If the model knows nothing of places, cannot be exported, or the file
-            would answer otherwise than the model.
+        CheckpointError: If the model has no such answer, cannot be exported, or the file would
+            answer otherwise than the model.
     """
     output = Path(output)
     if output.suffix.lower() != ".onnx":
         raise ConfigError(f"{output} has another ending; give a name that ends in .onnx.")
     check_writable(output)
     model = load_model(name_or_path)
-    content, answer = to_onnx(
-        model, front=read_front(find_model(name_or_path))[0], embedding=embedding
-    )
-    given = _places(len(answer.inputs))
-    sizes = (*BATCHES, len(given[0]))
+    front = read_front(find_model(name_or_path))[0]
+    content, answer = to_onnx(model, front=front, of=of, embedding=embedding, side=side)
+    given = answer.examples()
+    sizes = (*BATCHES[answer.of], len(given[0]))
     difference, width = compare(content, answer, given, sizes)
     if not difference <= TOLERANCE:
         raise CheckpointError(
@@ -165,34 +109,56 @@ def export_model(
     return Exported(
         path=output,
         model=model.name,
+        of=answer.of,
         kind=answer.kind,
         inputs=answer.inputs,
         output=answer.output,
         width=width,
-        places=len(given[0]),
+        rows=len(given[0]),
         batches=sizes,
         difference=difference,
         num_bytes=len(content),
+        left=_left(model, answer, asked=of is not None),
     )
 
 
+def _left(model: DualEncoder, answer: Answer, *, asked: bool) -> str:
+    """Say what else the model knows; of pictures only where nobody chose among the parts."""
+    parts = []
+    if model.image is not None and answer.of == PLACES and not asked:
+        together = model.image_classifier is not None and model.places is not None
+        more = "--of images and --of both write" if together else "--of images writes"
+        parts.append(f"what it says of pictures, which {more}")
+    if model.text is not None:
+        parts.append("its text encoder, which takes words and is not written")
+    return f"The file leaves out {' and '.join(parts)}." if parts else ""
+
+
 def to_onnx(
-    model: DualEncoder, *, front: Mapping[str, Any] | None = None, embedding: bool = False
+    model: DualEncoder,
+    *,
+    front: Mapping[str, Any] | None = None,
+    of: str | None = None,
+    embedding: bool = False,
+    side: int | None = None,
 ) -> tuple[bytes, Answer]:
-    """Make the content of an ONNX file of what a model says of places, unchecked.
+    """Make the content of an ONNX file of what a model says, unchecked.
 
     Args:
         model: The model, in evaluation mode.
         front: What its card says in its front matter: title, summary and licence.
-        embedding: Whether to give the embedding of a place though the model has classes.
+        of: As for ``export_model``, as are the options behind.
+        embedding: Whether to give the embedding though the model has classes.
+        side: Of pictures, pixels, where the model names none.
 
     Returns:
         The content, and what it computes.
 
     Raises:
-        CheckpointError: If the model knows nothing of places, or cannot be exported.
+        ConfigError: If an option does not fit.
+        CheckpointError: If the model has no such answer, or cannot be exported.
     """
-    answer = Answer(model, _kind(model, embedding)).eval()
+    answer = answer_of(model, of=of, embedding=embedding, side=side).eval()
     return _with_metadata(_traced(answer), answer, front or {}), answer
 
 
@@ -204,8 +170,8 @@ def compare(
     Args:
         content: Of the file.
         answer: What it should compute.
-        given: The inputs, ``(N, 2)`` and ``(N,)``.
-        sizes: Of the batches, each of the first so many places.
+        given: The inputs, as of ``Answer.examples``.
+        sizes: Of the batches, each of the first so many rows.
 
     Returns:
         The largest difference, as a part of the largest number of ours where that is above 1; and
@@ -228,7 +194,7 @@ def compare(
 def _answers(
     content: bytes, answer: Answer, given: tuple[Tensor, ...], sizes: tuple[int, ...]
 ) -> list[Tensor]:
-    """Have ONNX Runtime answer batches of the first so many places."""
+    """Have ONNX Runtime answer batches of the first so many rows."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -249,42 +215,16 @@ def _answers(
         ) from error
 
 
-def _kind(model: DualEncoder, embedding: bool) -> str:
-    """Tell what to answer with, or why a model has no answer about places."""
-    if model.location is None:
-        raise CheckpointError(
-            f"Model {model.name!r} knows nothing of places, and only what a model says of places"
-            " is exported; `csp models` lists models that do."
-        )
-    has_classes = model.classifier is not None
-    return model.prior_kind if has_classes and not embedding else "embedding"
-
-
 def _traced(answer: Answer) -> bytes:
-    example = [part[:3] for part in _places(len(answer.inputs))]
+    example = [part[:3] for part in answer.examples()]
     try:
-        return trace(answer, example, inputs=answer.inputs, output=answer.output, rows="places")
+        return trace(answer, example, inputs=answer.inputs, output=answer.output, rows=answer.rows)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"Model {answer.model.name!r} cannot be written as ONNX ({reason[:300]}); models made"
-            " of the encodings and networks of csp_core can."
+            " of the encodings, networks and image encoders of csp_core can."
         ) from error
-
-
-def _places(count: int, seed: int = 0) -> tuple[Tensor, ...]:
-    """Draw places over the sphere and take the edges of the map; with times, some unknown."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = geo.sphere_points(torch.rand(DRAWN, 2, generator=generator))
-    sides = [(lon, lat) for lon in (-180.0, 180.0) for lat in (-60.0, -1.5, 0.0, 45.0, 78.5)]
-    poles = [(lon, lat) for lat in (-90.0, 90.0) for lon in (-180.0, -90.0, 0.0, 36.8, 180.0)]
-    lonlat = torch.cat((torch.tensor([*sides, *poles, (0.0, 0.0)]), drawn)).float()
-    times = []
-    for every in range(3, 2 + count):
-        time = torch.rand(len(lonlat), generator=generator)
-        time[::every] = torch.nan
-        times.append(time)
-    return (lonlat, *times)
 
 
 def _with_metadata(content: bytes, answer: Answer, front: Mapping[str, Any]) -> bytes:
@@ -300,8 +240,9 @@ def _with_metadata(content: bytes, answer: Answer, front: Mapping[str, Any]) -> 
         "summary": str(front.get("summary") or ""),
         "license": str(front.get("license") or "unstated"),
         "kind": answer.kind,
-        "inputs": json.dumps({name: INPUTS[name] for name in answer.inputs}),
-        "outputs": json.dumps({answer.output: OUTPUTS[answer.kind]}),
+        "of": answer.of,
+        "inputs": json.dumps(answer.told()[0]),
+        "outputs": json.dumps(answer.told()[1]),
     }
     if answer.kind != "embedding":
         told["classes"] = json.dumps(list(model.classes.names), ensure_ascii=False)

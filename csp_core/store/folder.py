@@ -24,6 +24,8 @@ FORMAT = "csp-model/1"
 MOST_CARD, MOST_TEXT, MOST_CLASS_TABLE = 256 << 10, 1 << 20, 32 << 20
 # The pieces of words of a text encoder, 65,536 at most, and the pairs that make them.
 VOCABULARY, MOST_VOCABULARY = "tokenizer.json", 8 << 20
+# The words of the captions that it learned from, one a line.
+WORDS, MOST_WORDS_FILE = "words.txt", 16 << 20
 MOST_FILES, MOST_CLASSES, MOST_COUNT = 1000, 200_000, 2**53
 # Sizes that a layer may have without being seen among the tensors, such as that of an image.
 FREE_SIZE = 4096

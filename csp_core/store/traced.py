@@ -7,11 +7,13 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.onnx.symbolic_helper import parse_args
 
 OPSET = 18
 
@@ -47,11 +49,28 @@ def _asin(g: Any, values: Any) -> Any:
     return g.op("Add", first, g.op("Div", miss, g.op("Cos", first)))
 
 
-OPERATORS = {
+@parse_args("v", "is", "b", "none")
+def _resize(g: Any, pixels: Any, size: list[int], corners: bool, scales: Any) -> Any:
+    """Write resizing without aliases as two products with matrices, as all sizes are known."""
+    height, width = pixels.type().varyingSizes()[2:]
+    rows = g.op("Constant", value_t=_resizing(height, size[0]))
+    columns = g.op("Constant", value_t=_resizing(width, size[1]).T.contiguous())
+    return g.op("MatMul", g.op("MatMul", rows, pixels), columns)
+
+
+def _resizing(before: int, after: int) -> Tensor:
+    """Give the matrix ``(after, before)`` by which torch resizes one side."""
+    each = torch.eye(before)[None, None]
+    with torch.no_grad():
+        return F.interpolate(each, (after, before), mode="bilinear", antialias=True)[0, 0].clone()
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
     "aten::deg2rad": _deg2rad,
     "aten::rad2deg": _rad2deg,
     "aten::sinh": _sinh,
     "aten::asin": _asin,
+    "aten::_upsample_bilinear2d_aa": _resize,
 }
 
 
@@ -113,11 +132,14 @@ def _operators() -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """Keep what torch says of its exporters, and of shapes that are compared, to itself."""
     log = logging.getLogger("torch.onnx")
-    before = log.level
+    before, shown = log.level, torch._C._jit_onnx_log
     log.setLevel(logging.ERROR)
+    # It prints the whole graph of what cannot be written, and turns that on itself.
+    torch._C._jit_onnx_log = lambda *said: None
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
         log.setLevel(before)
+        torch._C._jit_onnx_log = shown

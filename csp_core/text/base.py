@@ -109,6 +109,13 @@ class TextEncoder(nn.Module):
             seed: Seed of what is drawn from very many.
         """
 
+    def meet(self, captions: Sequence[str]) -> None:
+        """Note the words of captions that it is to learn from; here nothing is noted.
+
+        Args:
+            captions: The captions of the training records.
+        """
+
     def pieces(self, caption: str) -> list[int]:
         """Cut a caption into tokens.
 

@@ -10,6 +10,7 @@ from torch import nn
 from csp_core.errors import ConfigError
 from csp_core.text.base import TextEncoder
 from csp_core.text.vocabulary import FEWEST, MOST, Vocabulary
+from csp_core.text.words import all_words
 
 # Captions that the vocabulary is learned from; of more, so many are drawn.
 MOST_CAPTIONS = 200_000
@@ -68,6 +69,8 @@ class TextTransformer(TextEncoder):
             causal=causal,
         )
         self.vocabulary: Vocabulary | None = None
+        # The words of the captions that it learned from; None where nobody kept them.
+        self.words: frozenset[str] | None = None
 
     def fit_captions(self, captions: Sequence[str], seed: int = 0) -> None:
         """Learn the vocabulary from captions, and keep as many tokens as it has.
@@ -84,11 +87,20 @@ class TextTransformer(TextEncoder):
                 "The text encoder learns its vocabulary from captions, and there are none: give"
                 " data.captions, or leave model.text out."
             )
+        self.meet(captions)
         if len(captions) > MOST_CAPTIONS:
             generator = torch.Generator().manual_seed(seed)
             drawn = torch.randperm(len(captions), generator=generator)[:MOST_CAPTIONS]
             captions = [captions[row] for row in drawn.sort().values.tolist()]
         self.take_vocabulary(Vocabulary.learn(captions, self.vocabulary_size))
+
+    def meet(self, captions: Sequence[str]) -> None:
+        """Note the words of captions that it is to learn from.
+
+        Args:
+            captions: The captions of the training records.
+        """
+        self.words = all_words(captions)
 
     def take_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Take a vocabulary, and keep as many tokens as it has.

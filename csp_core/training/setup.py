@@ -245,6 +245,9 @@ def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:
         return
     if isinstance(own, TextTransformer) and isinstance(other, TextTransformer) and other.vocabulary:
         own.take_vocabulary(other.vocabulary)
+        # Those of its captions before, if anybody knows them, and of these.
+        known = other.words is not None and own.words is not None
+        own.words = (other.words or frozenset()) | (own.words or frozenset()) if known else None
     state = {name: value for name, value in other.state_dict().items() if name != "token"}
     kept = {name: value for name, value in own.state_dict().items() if name == "token"}
     own.load_state_dict({**state, **kept})

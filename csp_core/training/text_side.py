@@ -50,16 +50,18 @@ def fit_captions(
     """
     if not isinstance(model.text, TextEncoder):
         return
-    if source is not None and read_model_config(find_model(source)).get("text"):
-        return
-    if not train_set.captions:
+    taken = source is not None and bool(read_model_config(find_model(source)).get("text"))
+    if not train_set.captions and not taken:
         raise ConfigError(
             "model.text reads captions, and the records have none: give data.captions, such as"
             " facts, or leave model.text out."
         )
     # The table is that of all parts of the data: those of other parts are not to be learned from.
     used = sorted(set(train_set.caption.tolist()) - {-1})
-    own = [train_set.captions[number] for number in used]
+    own = [train_set.captions[number] for number in used] if train_set.captions else []
+    if taken:
+        model.text.meet(own)
+        return
     model.text.fit_captions(own, derive_seed(seed, "captions", 0))
     log.info(
         "the text encoder reads %s tokens, of %s captions",

@@ -292,6 +292,30 @@ def test_a_phone_shows_map_and_list_without_scrolling_sideways(
     assert row is not None and row["x"] >= 0 and row["x"] + row["width"] <= 390
 
 
+@pytest.mark.parametrize("path", ["?model=world_birds", "range-map?model=butterflies&month=6"])
+def test_a_phone_shows_the_time_of_year_without_scrolling(
+    app: str, open_page: OpenPage, path: str
+) -> None:
+    page = open_page(
+        app + path, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    leaflet(page)
+    box = page.get_by_label("Time of year").first
+    # The frame around it cuts a pixel off above and below.
+    expect(box).to_be_in_viewport(ratio=0.9)
+    assert page.evaluate(WIDER) <= 0
+    around = page.locator(".st-key-month_box").bounding_box()
+    assert around is not None and around["x"] >= 0 and around["x"] + around["width"] <= 390
+    # Below the place, and a line of its own alone.
+    place = page.locator(".st-key-controls > div").first.bounding_box()
+    assert place is not None and around["y"] >= place["y"] + place["height"] - 1
+    assert around["height"] < 60
+    if "world_birds" in path:
+        box.tap()
+        page.get_by_role("option", name="Jun").tap()
+        page.wait_for_url("**month=6**")
+
+
 def test_the_dark_theme_reaches_the_map(app: str, open_page: OpenPage) -> None:
     page = open_page(app, color_scheme="dark")
     frame = leaflet(page)

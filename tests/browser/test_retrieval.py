@@ -52,6 +52,7 @@ def test_words_colour_the_map(comparing_app: str, open_page: OpenPage, tmp_path:
     box.press("Enter")
     # What was typed is shown as it is.
     expect(page.get_by_text("Places that agree best with “a red <i>field</i>”")).to_be_visible()
+    expect(page.get_by_text("'i' was in no caption that the model learned from")).to_be_visible()
     settle(page)
     assert leaflet(page, "map-box-3").locator("img.csp-values").first.get_attribute("src") != blue
     page.screenshot(path=tmp_path / "words.png", full_page=True)

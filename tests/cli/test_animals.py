@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib import util
 
 import pytest
 from PIL import Image
 
+from csp_core.evaluation.report import _side
 from csp_core.image.wheels import WHEELS
 from csp_core.importers.animals import BACKBONE
-from csp_core.store import made_folder
+from csp_core.store import load_model, made_folder
 from tests.animals import NAMES, save_few_animals
 
+PLACE = ("-93.6", "42")
 IOWA = ("--lon", "-93.6", "--lat", "42", "--date", "2024-06-12")
 KNOWN = WHEELS[BACKBONE]
 
@@ -50,6 +53,49 @@ def test_without_a_place_it_is_the_picture_alone(csp, bird):
     code, out, err = csp("predict", "animals", "--image", bird)
     assert code == 0, err
     assert "No place" in out
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A bunting and a goldfinch in Iowa, a puma there, and a bunting without a place."""
+    save_few_animals(made_folder())
+    Image.new("RGB", (64, 48), (90, 120, 200)).save(tmp_path / "one.jpg")
+    rows = [(NAMES[0], *PLACE), (NAMES[1], *PLACE), (NAMES[3], *PLACE), (NAMES[0], "", ""),
+            ("Nobody known", *PLACE)]  # fmt: skip
+    lines = [f"one.jpg,{label},{lon},{lat},2024-06-12" for label, lon, lat in rows]
+    table = tmp_path / "photos.csv"
+    table.write_text("\n".join(["path,label,lon,lat,date", *lines]) + "\n")
+    return table
+
+
+def test_evaluate_uses_the_borrowed_prior_as_predict_does(csp, photos):
+    asked = []
+    for where in (IOWA, ()):
+        code, out, err = csp("predict", "animals", "--image", photos.with_name("one.jpg"), *where,
+                             "--json")  # fmt: skip
+        assert code == 0, err
+        asked.append({one["taxon"]: one["value"] for one in json.loads(out)["combined"]})
+    iowa, nowhere = asked
+    code, out, err = csp("evaluate", "animals", "photos", "--root", photos, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    found = report["splits"]["all"]
+    assert list(found) == ["image", "image+place"]
+    both, alone = found["image+place"], found["image"]
+    own = [iowa[NAMES[0]], iowa[NAMES[1]], iowa[NAMES[3]], nowhere[NAMES[0]]]
+    assert both["n"] == 4 and both["unmatched"] == 1
+    assert both["log_loss"] == pytest.approx(-sum(map(math.log, own)) / 4, rel=1e-4)
+    assert alone["log_loss"] == pytest.approx(
+        -sum(math.log(nowhere[name]) for name in (NAMES[0], NAMES[1], NAMES[3], NAMES[0])) / 4
+    )
+    assert "world_birds hears the place" in report["note"]
+    assert "3 of the 4 records measured have a place" in report["note"]
+
+
+def test_photos_are_as_large_as_the_encoder_wants_them(photos):
+    model = load_model("animals")
+    model.image.size = 96
+    assert _side(model, "photos") == {"size": 96} and _side(model, "eurosat") == {}
 
 
 def test_what_stands_in_a_folder_is_not_taken_away(csp, tmp_path):

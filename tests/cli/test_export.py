@@ -48,10 +48,22 @@ def test_export_tells_what_it_wrote_and_checked(csp, model_dir, tmp_path):
     assert onnx.load(tmp_path / "demo.onnx").graph.output[0].name == "embedding"
 
 
+def test_pictures_by_themselves_and_with_their_place(csp, tmp_path):
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx")
+    said = " ".join(out.split())
+    assert code == 0 and "leaves out what it says of pictures, which --of images and --of" in said
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx", "--of", "both")
+    said = " ".join(out.split())
+    assert code == 0 and "image, lonlat, date in, share of 24 classes out" in said
+    assert "on 12 pictures of noise and ramps, one of them without a place" in said
+    code, out, _ = csp("export", "demo", tmp_path / "demo.onnx", "--of", "images", "--json")
+    assert code == 0 and json.loads(out)["of"] == "images" and json.loads(out)["left"] == ""
+
+
 @pytest.mark.parametrize(
     ("model", "file", "says"),
     [("nothing", "out.onnx", "Unknown model 'nothing'"),
-     ("korea_landuse", "out.onnx", "knows nothing of places"),
+     ("korea_landuse", "out.onnx", "maps of pixels are not written as ONNX"),
      ("demo", "out.pb", "give a name that ends in .onnx"),
      ("demo", ".", "has another ending"),
      ("hf:me", "out.onnx", "is no name of a model on the hub")],
@@ -92,6 +104,11 @@ def test_commands_take_models_of_the_hub(csp, shared, records_csv, tmp_path):
     assert csp("evaluate", shared, records_csv)[0] == 0
     assert csp("heatmap", shared, "Aba alta", tmp_path / "map.tif", "--step", "10")[0] == 0
     assert csp("export", f"{shared}@main", tmp_path / "out.onnx")[0] == 0
+    rows = [f"{lon},{lat},{lon / 7}" for lon in range(-90, 90, 20) for lat in range(-40, 40, 20)]
+    (tmp_path / "probed.csv").write_text("\n".join(["lon,lat,value", *rows]))
+    few = ("--seeds", "1", "--blocks", "", "--alone", "--json")
+    code, out, _ = csp("probe", shared, tmp_path / "probed.csv", *few)
+    assert code == 0 and f"the location encoder of model {shared}" in json.loads(out)["about"]
     rows = json.loads(csp("models", "--json")[1])
     assert [row["name"] for row in rows if row["name"].startswith("hf:")] == [shared]
     assert shared in csp("models")[1]

@@ -67,6 +67,30 @@ def test_what_a_bundled_model_knows(csp, table):
     assert "the location encoder of model birds, 256 dimensions" in printed
 
 
+def test_words_that_are_a_value_are_kept_if_that_is_said(csp, table):
+    rows = pl.read_csv(table).with_columns(belt=pl.col("belt").str.replace("other", "none"))
+    rows.write_csv(table)
+    given = ("probe", "raw", table, "--value", "belt", "--seeds", 1, "--blocks", "", "--alone")
+    code, printed, err = csp(*given, "--missing", "na,-")
+    assert code == 0, err
+    assert "2 classes; always saying" in printed and "left out" not in printed
+    code, printed, err = csp(*given)
+    assert code == 1 and "are the class 'tropic'" in err
+
+
+def test_a_model_of_the_hub_is_fetched_by_name(csp, table, monkeypatch, tmp_path):
+    given = ("probe", "hf:somebody/places", table, "--value", "warm")
+    monkeypatch.setenv("CSP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    code, printed, err = csp(*given)
+    assert code == 1 and printed == "" and err.count("\n") == 1
+    assert "hf:somebody/places" in err and "Unknown location encoder" not in err
+    folder = tmp_path / "cache" / "hub" / "somebody"
+    assert not folder.exists()
+    code, _, err = csp("probe", "hf:", table, "--value", "warm")
+    assert code == 1 and "give hf:OWNER/NAME" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -9,7 +9,7 @@ import torch
 from csp_core import rerank
 from csp_core.errors import ConfigError
 from csp_core.inference import answer_photo, image_fits, location_prior, posterior_within
-from csp_core.inference.combine import DOUBT
+from csp_core.model.combine import DOUBT
 from csp_core.raster import winning_map
 from csp_core.store import load_model
 from tests.animals import NAMES, PROBS, TAXA, save_few_animals

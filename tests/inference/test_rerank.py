@@ -11,9 +11,9 @@ import torch
 
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.inference.combine import DOUBT
 from csp_core.inference.rerank import rerank
 from csp_core.model import Calibration
+from csp_core.model.combine import DOUBT
 
 NAN = float("nan")
 HERE = torch.tensor([[10.0, 50.0]])

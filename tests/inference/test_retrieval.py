@@ -20,6 +20,7 @@ from csp_core.model import DualEncoder, Heads, Support
 from csp_core.model.compared import compared_sides
 from csp_core.model.towers import TowerOut
 from csp_core.objectives import heads_for
+from csp_core.store import load_model
 from tests import comparing
 
 
@@ -237,6 +238,30 @@ def test_words_that_are_cut_or_unknown_are_told(model: DualEncoder) -> None:
     assert "'森'" in odd and "byte by byte" in odd
     # It is read all the same.
     assert retrieval.see_captions(model, ["森 of red", "🌲"]).embedding.isfinite().all()
+
+
+def test_words_that_were_in_no_caption_are_named_and_so_is_what_is_left() -> None:
+    words = load_model("eurosat_words")
+    asked, changed = retrieval.as_captions(words, "Lisbon,Portugal")
+    assert asked == "Lisbon, Portugal" and changed == [
+        "Read as 'Lisbon, Portugal', as captions are written."
+    ]
+    assert retrieval.as_captions(words, "Bergen, Norway") == ("Bergen, Norway", [])
+    assert retrieval.notes_on_text(words, ["pasture near Bergen, Norway"]) == []
+    assert retrieval.notes_on_text(words, [asked]) == [
+        "'lisbon' was in no caption that the model learned from; what is left: 'portugal'."
+    ]
+    (none,) = retrieval.notes_on_text(words, ["Tokyo"])
+    assert "nothing is left, so the order of what follows tells little" in none
+    (several,) = retrieval.notes_on_text(words, ["a forest", "vineyards", "rice"])
+    assert several.startswith("'vineyards', 'rice' were in no caption")
+    gallery = retrieval.places_gallery(words)
+    fit = retrieval.where_words(words, "Lisbon,Portugal", gallery)
+    assert len(fit.notes) == 2 and abs(fit.best[0].lon + 8.5) < 2 and fit.best[0].lat < 43
+    # Nobody knows what a model has met that was saved without its words.
+    words.text.words = None
+    (cut,) = retrieval.notes_on_text(words, ["Lisbon, Portugal"])
+    assert cut.startswith("'lisbon' is read in pieces") and "was not kept" in cut
 
 
 def test_which_parts_agree(filip: DualEncoder, model: DualEncoder) -> None:

@@ -66,3 +66,11 @@ def test_only_the_classes_that_are_asked_for_are_scored(folder):
     said, all_of_it = few.prior(place, date), whole.prior(place, date)
     assert said[0].tolist() == pytest.approx(all_of_it[0, at].tolist(), rel=1e-5)
     assert few.classes.common_names == tuple(whole.classes.common_names[k] for k in at)
+
+
+def test_label_sets_hear_no_borrowed_prior(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["prior_kind"] = "probability"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="label sets, which hear no borrowed prior"):
+        load_model("animals")

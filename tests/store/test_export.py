@@ -1,4 +1,4 @@
-"""ONNX files of what models say of places: every encoder, every bundled model, and the check."""
+"""ONNX files of what models say: every encoder, every bundled model, pictures, and the check."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ import pytest
 import torch
 from torch import nn
 
+from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError
-from csp_core.inference import location_prior
+from csp_core.image import make_image_encoder
+from csp_core.inference import answer_photo, location_prior
 from csp_core.location import ENCODINGS, NETWORKS, make_location_encoder
-from csp_core.model import DualEncoder
+from csp_core.model import DualEncoder, Heads
 from csp_core.store import export, export_model, list_models, load_model, save_model
-from csp_core.store.export import BATCHES, TOLERANCE, _places, compare, to_onnx
+from csp_core.store.answers import BATCHES, draw_places
+from csp_core.store.export import TOLERANCE, compare, to_onnx
 from tests import small
+from tests.animals import NAMES as ANIMALS
+from tests.animals import save_few_animals
 
 GRID = {"columns": ["a", "b"], "step": 30.0, "bounds": (-180.0, -90.0, 180.0, 90.0)}
 BUNDLED = [info for info in list_models() if "assets" in info.directory.parts]
@@ -45,8 +50,8 @@ def encoder(name: str, network: str | None, **inputs):
 def agrees(model: DualEncoder, **options) -> float:
     """Export a model, run it in several batches and return the largest difference."""
     content, answer = to_onnx(model, **options)
-    given = _places(len(answer.inputs))
-    return compare(content, answer, given, (*BATCHES, len(given[0])))[0]
+    given = answer.examples()
+    return compare(content, answer, given, (*BATCHES[answer.of], len(given[0])))[0]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -108,8 +113,8 @@ def test_against_the_formula_written_out():
 
 @pytest.mark.parametrize("info", BUNDLED, ids=lambda info: info.name)
 def test_bundled_models(info, tmp_path):
-    if not info.knows_places:
-        with pytest.raises(CheckpointError, match="knows nothing of places"):
+    if info.sees_pixels and not info.knows_places:
+        with pytest.raises(CheckpointError, match="maps of pixels are not written"):
             export_model(info.directory, tmp_path / "out.onnx")
         assert list(tmp_path.iterdir()) == []
         return
@@ -130,6 +135,116 @@ def test_bundled_models(info, tmp_path):
     theirs = run(told.path.read_bytes(), lonlat=places.numpy(), **times)
     if told.kind != "embedding":  # no date is an unknown one
         np.testing.assert_allclose(theirs, location_prior(model, places).numpy(), atol=1e-5)
+
+
+SEEING = [info for info in BUNDLED if info.sees_images and info.knows_places]
+
+
+@pytest.mark.parametrize("info", SEEING, ids=lambda info: info.name)
+@pytest.mark.parametrize("of", ["images", "both"])
+def test_bundled_models_of_pictures(info, of, tmp_path):
+    model = load_model(info.directory)
+    if of == "both" and model.image_classifier is None:
+        with pytest.raises(CheckpointError, match="by picture and place together"):
+            export_model(info.directory, tmp_path / "out.onnx", of=of)
+        return
+    told = export_model(info.directory, tmp_path / "out.onnx", of=of)
+    assert told.difference <= TOLERANCE and told.of == of and told.rows == 12
+    facts = {entry.key: entry.value for entry in onnx.load(told.path).metadata_props}
+    assert facts["of"] == of and "the largest part in the middle" in facts["inputs"]
+    height, width = model.image_stats.size.tolist()
+    image = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(5))
+    content = told.path.read_bytes()
+    if told.kind == "embedding":
+        with torch.no_grad():
+            expected = model.embed_image(image)
+        np.testing.assert_allclose(run(content, image=image.numpy()), expected, atol=1e-5)
+        return
+    places = {
+        "lonlat": np.array([[2.0, 47.0], [np.nan, np.nan], [20.0, 60.0]], dtype=np.float32),
+        "date": np.array([0.4, 0.4, np.nan], dtype=np.float32),
+    }
+    given = {name: places[name] for name in told.inputs if name != "image"}
+    theirs = run(content, image=image.numpy(), **given)
+    for row in range(3):
+        lonlat, date = places["lonlat"][row], float(places["date"][row])
+        answer = answer_photo(
+            model,
+            image[row],
+            lonlat=None if np.isnan(lonlat).any() else tuple(map(float, lonlat)),
+            date=None if math.isnan(date) else date,
+        )
+        expected = answer.image_probs if of == "images" else answer.probs
+        np.testing.assert_allclose(theirs[row], expected.numpy(), atol=1e-5)
+
+
+def test_what_a_file_leaves_out_is_told(tmp_path):
+    told = export_model("demo", tmp_path / "out.onnx")
+    assert told.left == (
+        "The file leaves out what it says of pictures, which --of images and --of both write."
+    )
+    assert export_model("demo", tmp_path / "out.onnx", of="both").left == ""
+    assert "takes words" in export_model("eurosat_words", tmp_path / "out.onnx", of="images").left
+
+
+def test_a_borrowed_prior_is_written_with_the_pictures(tmp_path):
+    folder = save_few_animals(tmp_path)
+    told = export_model(folder, tmp_path / "out.onnx", of="both", side=32)
+    assert told.inputs == ("image", "lonlat", "date") and told.difference <= TOLERANCE
+    model, image = load_model(folder), torch.rand(2, 3, 32, 32)
+    lonlat = np.array([[-93.6, 42.0], [np.nan, 42.0]], dtype=np.float32)
+    date = np.array([0.45, 0.45], dtype=np.float32)
+    theirs = run(told.path.read_bytes(), image=image.numpy(), lonlat=lonlat, date=date)
+    iowa = answer_photo(model, image[0], lonlat=(-93.6, 42.0), date=0.45)
+    np.testing.assert_allclose(theirs[0], iowa.probs.numpy(), atol=1e-5)
+    np.testing.assert_allclose(theirs[1], iowa.image_probs.numpy(), atol=1e-5)
+    assert theirs[0, 0] > 0.7 and ANIMALS[0] == "Passerina cyanea"
+    with pytest.raises(ConfigError, match="give --side"):
+        export_model(folder, tmp_path / "out.onnx")
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [("resnet10t", 40), ("mobilenetv3_small_050", None), ("vit_tiny_patch16_224", 32),
+     ("convnext_atto", None)],
+)  # fmt: skip
+def test_backbones_of_timm(model, size):
+    image = make_image_encoder("timm", 6, bands=4, model=model, weights=None, size=size)
+    heads = Heads(image="linear", classifiers=("image",))
+    made = DualEncoder(image, None, dim=6, classes=("a", "b", "c"), heads=heads).eval()
+    assert agrees(made, side=48) <= TOLERANCE
+    assert agrees(made, embedding=True, side=64) <= TOLERANCE
+
+
+def test_label_sets_and_features_of_pictures():
+    image = make_image_encoder("features", 7)
+    heads = Heads(image="two_layers", classifiers=("image", "location"))
+    model = DualEncoder(
+        image, encoder("xyz", None), dim=6, classes=ClassTable(("a", "b"), ("", ""), (3, 4), 9),
+        prior_kind="probability", heads=heads,
+    ).eval()  # fmt: skip
+    for of in ("images", "both"):
+        _, answer = to_onnx(model, of=of)
+        assert answer.inputs[0] == "features" and answer.output == "probability"
+        assert agrees(model, of=of) <= TOLERANCE
+    both, given = answer.ours, answer.examples()
+    assert not torch.allclose(both(*given), to_onnx(model, of="images")[1].ours(given[0]))
+
+
+def test_parts_that_there_are_not(tmp_path):
+    for options, kind, says in [
+        ({"of": "words"}, ConfigError, "Of 'words': give places, images or both"),
+        ({"of": "both", "embedding": True}, ConfigError, "have an embedding each"),
+    ]:
+        with pytest.raises(kind, match=says):
+            export_model("demo", tmp_path / "out.onnx", **options)
+    for model, of, says in [
+        ("birds", "images", "sees no pictures"),
+        ("korea_landuse", "places", "knows nothing of places; --of images"),
+    ]:
+        with pytest.raises(CheckpointError, match=says):
+            export_model(model, tmp_path / "out.onnx", of=of)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_embedding_of_a_model_with_classes(tmp_path):
@@ -156,17 +271,17 @@ def test_answers_that_are_no_numbers_or_of_another_shape_differ():
     model = DualEncoder(None, encoder("xyz", None), dim=6, classes=("a", "b")).eval()
     content, answer = to_onnx(model)
     wide = DualEncoder(None, model.location, dim=6, classes=("a", "b", "c")).eval()
-    assert compare(to_onnx(wide)[0], answer, _places(1), (2,))[0] == math.inf
+    assert compare(to_onnx(wide)[0], answer, draw_places(1), (2,))[0] == math.inf
     with torch.no_grad():
         model.classifier.weight.fill_(torch.nan)
-    assert not compare(content, answer, _places(1), (2,))[0] <= TOLERANCE
+    assert not compare(content, answer, draw_places(1), (2,))[0] <= TOLERANCE
 
 
 def test_a_file_that_cannot_be_run_is_told():
     model = DualEncoder(None, encoder("xyz", None), dim=6, classes=("a", "b")).eval()
     content, answer = to_onnx(model)
     with pytest.raises(CheckpointError, match="ONNX Runtime cannot run what torch made of model"):
-        compare(content[:-40], answer, _places(1), (2,))
+        compare(content[:-40], answer, draw_places(1), (2,))
 
 
 class Solved(nn.Module):
@@ -178,10 +293,11 @@ class Solved(nn.Module):
         return torch.linalg.svd(lonlat)[0][:, :2]
 
 
-def test_what_torch_cannot_export_is_told():
+def test_what_torch_cannot_export_is_told(capfd):
     own = make_location_encoder(Solved(), dim=6)
     with pytest.raises(CheckpointError, match=r"cannot be written as ONNX .*svd.* can"):
         to_onnx(DualEncoder(None, own, dim=6).eval())
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["out.tflite", "out"])

@@ -70,8 +70,23 @@ def test_it_comes_back_to_the_last_bit(folder):
 
 def test_it_is_saved_again_byte_for_byte(folder, tmp_path):
     again = save_model(load_model(folder), tmp_path / "again")
-    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+    for name in ("model.safetensors", "tokenizer.json", "config.json", "words.txt"):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_words_of_captions_are_kept_beside_the_pieces(folder, copy):
+    met = {"a", "field", "of", "wheat", "near", "vienna", "rye", "graz", "river"}
+    assert (folder / "words.txt").read_text(encoding="utf-8").split() == sorted(met)
+    assert load_model(folder).text.words == met
+    (copy / "words.txt").unlink()
+    assert load_model(copy).text.words is None
+
+
+@pytest.mark.parametrize("line", ["two words", "<b>", "x" * 65, "", "7"])
+def test_a_list_of_words_that_is_none(copy, line):
+    (copy / "words.txt").write_text(f"field\n{line}\nrye\n")
+    with pytest.raises(CheckpointError, match=r"words.txt holds .* no word; give one a line"):
+        load_model(copy)
 
 
 def test_half_the_space(tmp_path):

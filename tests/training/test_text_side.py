@@ -77,6 +77,7 @@ def test_a_run_starts_from_the_words_of_another(parts, tmp_path):
         text = {**TEXT, "vocabulary": vocabulary}
         begun = make_parts(config(text, data, init_from=str(source))).model
         assert begun.text.vocabulary.to_json() == parts.model.text.vocabulary.to_json()
+        assert begun.text.words == parts.model.text.words and "near" in begun.text.words
         captions = ["a field near Nairobi"]
         assert torch.equal(begun.embed_text(captions), parts.model.embed_text(captions))
         assert begun.text.spec["vocabulary"] == size

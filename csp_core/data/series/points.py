@@ -15,11 +15,12 @@ LABEL = ("label", "class", "landcover")
 TABLES = {".csv": ",", ".tsv": "\t", ".parquet": ""}
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path, *, separator: str | None = None) -> pl.DataFrame:
     """Read a table.
 
     Args:
         path: CSV, TSV or Parquet.
+        separator: What parts the columns of a text; None for what the file's name says.
 
     Returns:
         Its columns.
@@ -35,7 +36,8 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, separator=TABLES[path.suffix.lower()], infer_schema_length=None)
+        own = separator or TABLES[path.suffix.lower()]
+        return pl.read_csv(path, separator=own, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         said = (str(error).splitlines() or [""])[0][:120]
         raise BadRecordError(f"cannot be read as a table ({said})", file=path.name) from error

@@ -14,6 +14,7 @@ from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
 from csp_core.location import ENCODINGS, make_location_encoder
 from csp_core.model.parts import evaluating
 from csp_core.store import list_models, load_model
+from csp_core.store.hub import is_hub_name
 
 # Plain coordinates, which are no encoder: what to say of them.
 PLAIN = {
@@ -46,8 +47,9 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
     hour are unknown.
 
     Args:
-        encoder: ``raw`` or ``sincos``; a bundled model, a model directory or a run; or a name in
-            ``ENCODINGS``: that encoder with its usual network, its weights as they are drawn.
+        encoder: ``raw`` or ``sincos``; a bundled model, a model directory, a run or
+            ``hf:OWNER/NAME``, which is fetched; or a name in ``ENCODINGS``: that encoder with its
+            usual network, its weights as they are drawn.
         lonlat: ``(N, 2)`` degrees.
         seed: Of an untrained encoder's weights.
 
@@ -61,7 +63,8 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
     places = lonlat.double()
     if encoder in PLAIN:
         return Embedding(encoder, plain_coordinates(encoder, places), PLAIN[encoder])
-    if encoder in {info.name for info in list_models()} or Path(encoder).exists():
+    own = {info.name for info in list_models()}
+    if is_hub_name(encoder) or encoder in own or Path(encoder).exists():
         model = load_model(encoder)
         if model.location is None:
             raise ConfigError(
@@ -80,7 +83,7 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
             f"the location encoder of model {encoder}{timed}",
         )
     if encoder not in ENCODINGS:
-        known = {*PLAIN, *ENCODINGS, *(info.name for info in list_models())}
+        known = {*PLAIN, *ENCODINGS, *own}
         raise UnknownNameError("location encoder", encoder, known)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,22 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from csp_core.data.series.points import LAT, LON, find_columns, read_table
+from csp_core.data.series.points import LAT, LON, find_columns
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.evaluation.probes.folds import FOLDS, one_form, same_place
 from csp_core.evaluation.probes.probing import Target
+from csp_core.evaluation.probes.written import (
+    MISSING,
+    degrees_of,
+    like_numbers,
+    numbers_of,
+    read_written,
+    without_missing,
+)
 from csp_core.geo import check_lonlat
 
 VALUE = ("value", "target", "label", "class", "y_true")
 KINDS = ("numbers", "classes")
-# What people write where there is no value.
-MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
 LEAST_PLACES, MOST_ROWS, MOST_BYTES = 30, 10_000, 1 << 30
 # Its square, summed over all rows, is a number still.
 LARGEST = 1e100
@@ -49,6 +56,7 @@ def read_probe_table(
     lat: str | None = None,
     value: str | None = None,
     kind: str | None = None,
+    missing: Sequence[str] = MISSING,
     folds: int = FOLDS,
     most: int = MOST_ROWS,
     seed: int = 0,
@@ -61,6 +69,7 @@ def read_probe_table(
         lat: Of latitudes.
         value: Of the values; None finds it by its name, or takes the only other column.
         kind: ``numbers`` or ``classes``; None decides by what is there.
+        missing: Words that stand for no value, beside an empty cell.
         folds: Classes with fewer rows are left out.
         most: Rows to keep, drawn by the seed where there are more.
         seed: Of that draw.
@@ -72,7 +81,8 @@ def read_probe_table(
         DataNotFoundError: If there is no such file.
         ConfigError: If an option does not fit.
         BadRecordError: If a column is missing, a place is none, a value is no number where numbers
-            are wanted, all values are one, or too little is left.
+            are wanted, commas may part decimals or thousands, all values are one, or too little is
+            left.
     """
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"Values as {kind!r}: give {' or '.join(KINDS)}.")
@@ -80,26 +90,24 @@ def read_probe_table(
         raise ConfigError(f"At most {most} rows: give at least {LEAST_PLACES}.")
     if path.is_file() and path.stat().st_size > MOST_BYTES:
         raise BadRecordError(f"larger than {MOST_BYTES >> 20} MB; give less", file=path.name)
-    table = read_table(path).with_row_index("__row__")
+    table, notes = read_written(path)
+    table = table.with_row_index("__row__")
     columns = _columns(table.drop("__row__"), lon, lat, value, path.name)
     table = table.select(
         pl.col("__row__"),
         **{key: pl.col(name) for key, name in columns.items()},
     )
-    notes = []
     if not len(table):
         raise BadRecordError("the table has no rows; give some", file=path.name)
     table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
-    told = table.filter(~_is_missing(pl.col("value")))
-    if len(told) < len(table):
-        notes.append(
-            f"{len(table) - len(told):,} rows without a value are left out."
-        )  # NA, none, - … are none
+    told, left = without_missing(table, missing)
+    notes += left
     if len(told) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(told), most, replace=False))
         notes.append(f"{most:,} of {len(told):,} rows are drawn; more by --most.")
         told = told[rows]
-    lonlat = one_form(_places(told, columns, path))
+    places, read = _places(told, columns, path)
+    lonlat, notes = one_form(places), notes + read
     target, own, more = _target(told, columns["value"], kind, folds, path)
     lonlat, notes = lonlat[torch.from_numpy(own)], notes + more
     _check(lonlat, target, path.name)
@@ -151,29 +159,18 @@ def _plain(column: pl.Series, name: str, file: str) -> pl.Series:
     raise BadRecordError(f"{name} holds {kind}; give numbers or text", file=file)
 
 
-def _is_missing(column: pl.Expr) -> pl.Expr:
-    text = column.cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
-    return column.is_null() | (text.is_in(list(MISSING)))
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String:
-        column = column.str.strip_chars()
-    return column.cast(pl.Float64, strict=False)
-
-
 def _line(path: Path, row: int) -> int | None:
     """Say where a row stands: in a text the line, with the header as the first."""
     return None if path.suffix.lower() == ".parquet" else row + 2
 
 
-def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> Tensor:
-    lonlat = torch.from_numpy(
-        np.stack([_numbers(table[key]).fill_null(np.nan).to_numpy() for key in ("lon", "lat")], 1)
-    )
+def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> tuple[Tensor, list[str]]:
+    """Read the places; and say what was decided."""
+    read = [degrees_of(table[key], columns[key]) for key in ("lon", "lat")]
+    lonlat = torch.from_numpy(np.stack([one.fill_null(np.nan).to_numpy() for one, _ in read], 1))
     bad = ~lonlat.isfinite().all(dim=1) | (lonlat[:, 0].abs() > 180) | (lonlat[:, 1].abs() > 90)
     if not bool(bad.any()):
-        return lonlat
+        return lonlat, [note for _, notes in read for note in notes]
     row = int(bad.nonzero()[0])
     said = ", ".join(str(table[key][row]) for key in ("lon", "lat"))
     reason = f"row {int(table['__row__'][row]) + 1}: give degrees in numbers"
@@ -195,11 +192,12 @@ def _target(
     """Make the values: the target, the rows it keeps, and what was decided."""
     column = table["value"]
     text = column.cast(pl.String).str.strip_chars()
-    numbers = None if column.dtype == pl.Boolean else _numbers(column)
-    if kind == "classes" or (kind is None and _are_classes(numbers)):
+    if kind == "classes" or (kind is None and column.dtype == pl.Boolean):
         return _classes(text, name, folds, path.name)
-    assert numbers is not None or kind == "numbers"
-    values = _numbers(column) if numbers is None else numbers
+    values, notes = numbers_of(table, name, wanted=kind == "numbers", path=path)
+    if kind is None and _are_classes(values):
+        target, own, more = _classes(text, name, folds, path.name)
+        return target, own, [*like_numbers(text, name), *more]
     wrong = np.flatnonzero(~values.is_finite().fill_null(False).to_numpy())
     if len(wrong):
         row = int(wrong[0])
@@ -216,7 +214,6 @@ def _target(
             " values in a larger unit, or their logarithm",
             file=path.name,
         )
-    notes = []
     few = len(np.unique(found))
     if kind is None and few <= FEW and np.equal(found, found.round()).all():
         notes.append(
@@ -226,9 +223,9 @@ def _target(
     return Target(name, found), np.arange(len(found)), notes
 
 
-def _are_classes(numbers: pl.Series | None) -> bool:
+def _are_classes(numbers: pl.Series) -> bool:
     """Tell whether values are classes: where hardly any of them is a number."""
-    return numbers is None or numbers.null_count() > len(numbers) / 2
+    return numbers.null_count() > len(numbers) / 2
 
 
 def _classes(

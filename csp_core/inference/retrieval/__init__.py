@@ -37,7 +37,7 @@ from csp_core.inference.retrieval.gallery import (
 from csp_core.inference.retrieval.parts import TokenPicture, token_names, token_picture
 from csp_core.inference.retrieval.ranking import Found, agreement, ranked, retrieve, tie_ranks
 from csp_core.inference.retrieval.spread import UNKNOWN, Spread, learned_centre, spread_of
-from csp_core.inference.retrieval.words import notes_on_text
+from csp_core.inference.retrieval.words import as_captions, notes_on_text
 from csp_core.inference.retrieval.zero_shot import TEMPLATES, check_templates, top1, zero_shot
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Spread",
     "TokenPicture",
     "agreement",
+    "as_captions",
     "captions_gallery",
     "check_pixels",
     "check_side",

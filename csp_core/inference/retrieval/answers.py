@@ -14,7 +14,7 @@ from csp_core.inference.photo import bring
 from csp_core.inference.retrieval.asking import see_captions, see_images
 from csp_core.inference.retrieval.gallery import Gallery
 from csp_core.inference.retrieval.ranking import Found, agreement, lines_of, tie_ranks
-from csp_core.inference.retrieval.words import notes_on_text
+from csp_core.inference.retrieval.words import as_captions, notes_on_text
 
 # Of a list that is read: how many places, and how far apart, kilometres.
 LISTED, APART_KM = 8, 200.0
@@ -92,7 +92,8 @@ def where_words(model: Any, text: str, gallery: Gallery) -> Fit:
             f"The text has {len(text):,} letters; give at most {MOST_LETTERS:,}, as the model reads"
             " the first words alone."
         )
-    notes = tuple(notes_on_text(model, [text]))
+    text, said = as_captions(model, text)
+    notes = (*said, *notes_on_text(model, [text]))
     return fit_of(model, see_captions(model, [text]), gallery, notes)
 
 

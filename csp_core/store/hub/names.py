@@ -8,7 +8,14 @@ from pathlib import Path
 
 from csp_core.errors import ConfigError
 from csp_core.files import MOST_JSON, printable
-from csp_core.store.folder import MOST_CARD, MOST_CLASS_TABLE, MOST_TEXT, MOST_VOCABULARY
+from csp_core.store.folder import (
+    MOST_CARD,
+    MOST_CLASS_TABLE,
+    MOST_TEXT,
+    MOST_VOCABULARY,
+    MOST_WORDS_FILE,
+    WORDS,
+)
 
 PREFIX = "hf:"
 PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -31,6 +38,7 @@ KNOWN = NEEDED | {
     "support.safetensors": 1 << 30,
     "image_stats.safetensors": 64 << 20,
     "tokenizer.json": MOST_VOCABULARY,
+    WORDS: MOST_WORDS_FILE,
     **{name: MOST_TEXT for name in ("LICENSE", "LICENSE.md", "LICENSE.txt")},
     **{name: MOST_TEXT for name in ("ATTRIBUTION", "ATTRIBUTION.md", "ATTRIBUTION.txt")},
 }

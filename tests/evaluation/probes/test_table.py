@@ -38,7 +38,10 @@ def test_words_for_no_value_are_no_class(tmp_path):
     words = ["wet", "dry", "NA"] * 20
     read = read_probe_table(written(tmp_path, frame(value=words)))
     assert read.target.classes == ("dry", "wet") and len(read.lonlat) == 40
-    assert any("20 rows" in note for note in read.notes)
+    (note,) = read.notes
+    assert "20 rows without a value are left out (20 'NA'); if such a word is a value" in note
+    kept = read_probe_table(tmp_path / "t.csv", missing=["none"])
+    assert kept.target.classes == ("NA", "dry", "wet") and kept.notes == ()
     numbers = ["NA" if row % 3 else str(row / 7) for row in range(120)]
     read = read_probe_table(written(tmp_path, frame(120, value=numbers)))
     assert read.target.classes == () and len(read.lonlat) == 40
@@ -78,7 +81,7 @@ def test_places_that_are_one_and_rows_without_a_value(tmp_path):
     path = written(tmp_path, pl.concat([frame(value=values), frame(lon=same)[:10]]))
     read = read_probe_table(path)
     assert len(read.lonlat) == 69 and len(read.notes) == 2
-    assert "1 rows without a value" in read.notes[0]
+    assert "1 rows without a value are left out (1 empty)." in read.notes
     assert "9 rows repeat a place" in read.notes[1] and "one fold" in read.notes[1]
     few = read_probe_table(path, most=40, seed=1)
     assert len(few.lonlat) == 40 and "40 of 69 rows are drawn" in few.notes[1]
@@ -90,6 +93,61 @@ def test_words_for_no_value_among_numbers(tmp_path):
     words = ["n/a", "NA", *map(str, range(58))]
     read = read_probe_table(written(tmp_path, frame(value=words)))
     assert len(read.lonlat) == 58 and "2 rows without a value" in read.notes[0]
+
+
+def test_the_words_that_were_taken_for_no_value_are_counted(tmp_path):
+    words = ["none", "oak", "ash", "None", "oak", None] * 10
+    (note,) = read_probe_table(written(tmp_path, frame(value=words))).notes
+    assert note.startswith("30 rows without a value are left out (10 empty, 10 'None', 10 'none')")
+
+
+def semicolons(folder, **columns):
+    """Write a table as a spreadsheet of a country with decimal commas does."""
+    table = frame(**columns)
+    path = folder / "t.csv"
+    lines = [";".join(table.columns)]
+    lines += [";".join(str(one).replace(".", ",") for one in row) for row in table.iter_rows()]
+    path.write_text("\n".join(lines) + "\n")
+    return table, path
+
+
+def test_decimal_commas_of_a_semicolon_table_are_numbers(tmp_path):
+    table, path = semicolons(tmp_path, value=[round(x / 2, 1) for x in range(60)])
+    read = read_probe_table(path)
+    assert read.target.classes == () and np.allclose(read.target.values, table["value"])
+    assert np.allclose(read.lonlat.numpy(), table.select("lon", "lat").to_numpy(), atol=1e-6)
+    said = " ".join(read.notes)
+    assert "are parted by semicolons" in said and "Decimal commas in lon are read as points" in said
+    assert "Assumed: decimal comma in `value`: 60 of 60" in said
+    classes = read_probe_table(path, kind="classes", value="value", folds=1)
+    assert classes.target.classes[1] == "0,5"
+
+
+def test_commas_of_thousands_where_all_else_has_points(tmp_path):
+    read = read_probe_table(
+        written(tmp_path, frame(value=[f"{1000 + 7 * x:,}" for x in range(60)]))
+    )
+    assert read.target.values.tolist() == [1000 + 7 * x for x in range(60)]
+    assert "comma of thousands in `value`" in read.notes[0]
+
+
+def test_commas_that_may_mean_both_are_refused(tmp_path):
+    mixed = ["3,5", "2.75"] * 30
+    with pytest.raises(
+        BadRecordError, match="commas in value, such as in '3,5', may part decimals"
+    ):
+        read_probe_table(written(tmp_path, frame(value=mixed)))
+    assert read_probe_table(tmp_path / "t.csv", kind="classes").target.classes == ("2.75", "3,5")
+    words = ["1,2 or 3", "a, b"] * 30
+    assert read_probe_table(written(tmp_path, frame(value=words))).target.classes == (
+        "1,2 or 3", "a, b",
+    )  # fmt: skip
+
+
+def test_amounts_with_units_are_classes_and_that_is_said(tmp_path):
+    read = read_probe_table(written(tmp_path, frame(value=["3.5 m", "7 m"] * 30)))
+    assert read.target.classes == ("3.5 m", "7 m")
+    assert "such as '3.5 m' are no plain numbers, so all are taken as classes" in read.notes[0]
 
 
 def at(column, row, value):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from csp_core.calibrate import add_place, log_frequency
 from csp_core.errors import ConfigError
-from csp_core.model import DualEncoder, Prior, class_frequency
+from csp_core.model.dual import DualEncoder
+from csp_core.model.prior import Prior, class_frequency
 
 # The place is trusted in 99 of 100 cases; in the rest it says nothing. So it moves any two classes
 # apart by a limited factor and removes none.
@@ -93,16 +94,15 @@ def posterior_within(
         tensor([[0.3600, 0.0400, 0.6000]])
     """
     _check_shapes(image_probs, prior, weight)
+    # Over all columns rather than those known alone, as a file of traced operators has to be.
     known = ~prior.isnan().all(dim=0)
-    given = image_probs[:, known].double()
+    given = image_probs.double().masked_fill(~known, 0.0)
     mass = given.sum(dim=1, keepdim=True)
     # Where no known class had a share, there is nothing to share out.
-    even = torch.where(mass > 0, given, torch.ones_like(given))
-    frequency = None if class_frequency is None else class_frequency[known]
-    new = posterior(even, prior[:, known], weight=weight, class_frequency=frequency) * mass
-    found = image_probs.clone()
-    found[:, known] = new.to(found.dtype)
-    return found
+    even = torch.where(mass > 0, given, known.to(given.dtype))
+    frequency = None if class_frequency is None else class_frequency.masked_fill(~known, 1.0)
+    new = posterior(even, prior.masked_fill(~known, 1.0), weight=weight, class_frequency=frequency)
+    return torch.where(known, (new * mass).to(image_probs.dtype), image_probs)
 
 
 def doubted(model: Prior, prior: Tensor) -> Tensor:
@@ -175,10 +175,7 @@ def combine(
         ConfigError: If the model is of label sets and nobody counted the records it learned from.
     """
     if model.borrowed is not None and model.classifier is None:
-        lent = model.borrowed
-        said = lent.of_classes(doubted(lent.prior, prior))
-        chosen = model.calibration.place_weight if weight is None else weight
-        return posterior_within(image_probs, said, weight=chosen)
+        return combine_borrowed(model, image_probs, borrowed_prior(model, prior), weight=weight)
     if model.prior_kind == "probability":
         chosen = model.calibration.place_weight if weight is None else weight
         return set_posterior(image_probs, prior, _counted(model), weight=chosen)
@@ -188,6 +185,39 @@ def combine(
         weight=model.calibration.place_weight if weight is None else weight,
         class_frequency=model.classes.frequency() if model.calibration.divide_frequency else None,
     )
+
+
+def borrowed_prior(model: DualEncoder, said: Tensor) -> Tensor:
+    """Bring what the model that is borrowed from says of places to the borrower's classes.
+
+    Args:
+        model: The model that borrows.
+        said: ``(N, S)`` of the other's own classes; rows of NaN where the place is unknown.
+
+    Returns:
+        ``(N, K)`` up to a doubt, NaN for classes of which nothing is said.
+    """
+    lent = model.borrowed
+    assert lent is not None  # who asks has looked
+    return lent.of_classes(doubted(lent.prior, said))
+
+
+def combine_borrowed(
+    model: DualEncoder, image_probs: Tensor, prior: Tensor, *, weight: float | None = None
+) -> Tensor:
+    """Let a borrowed prior speak among the classes that it knows.
+
+    Args:
+        model: The model that borrows.
+        image_probs: ``(N, K)`` P(class | image).
+        prior: ``(N, K)`` of ``borrowed_prior``.
+        weight: Exponent of the prior; the model's own if None.
+
+    Returns:
+        ``(N, K)``, rows sum to 1.
+    """
+    chosen = model.calibration.place_weight if weight is None else weight
+    return posterior_within(image_probs, prior, weight=chosen)
 
 
 def _check_shapes(image_probs: Tensor, prior: Tensor, weight: float) -> None:

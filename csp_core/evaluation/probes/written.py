@@ -1,0 +1,182 @@
+"""How a table to probe is written: what parts its columns, decimal commas, words for no value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from csp_core.data.reading.survey import convention_of
+from csp_core.data.series.points import TABLES, read_table
+from csp_core.errors import BadRecordError
+
+# What people write where there is no value.
+MISSING = ("na", "n/a", "nan", "null", "none", "-")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+# Nothing but digits, points and commas, with at least one comma.
+WITH_COMMA = r"^[+-]?\d[\d.,]*,[\d.,]*\d$"
+COMMA_OF_DEGREES = r"^([+-]?\d{1,3}),(\d+)$"
+# What begins as a number does.
+BEGINS = r"^[+-]?\d"
+# How much of a table's head is looked at for its separator, bytes; how many words are named.
+HEAD, NAMED = 1 << 16, 5
+
+
+def read_written(path: Path) -> tuple[pl.DataFrame, list[str]]:
+    """Read a table whose columns may be parted otherwise than the file's name says.
+
+    Args:
+        path: CSV, TSV or Parquet.
+
+    Returns:
+        The table, and what was decided, a sentence each.
+
+    Raises:
+        DataNotFoundError: If there is no such file.
+        BadRecordError: If it cannot be read.
+    """
+    usual = TABLES.get(path.suffix.lower())
+    if not usual or not path.is_file():
+        return read_table(path), []
+    with path.open("rb") as file:
+        first = file.read(HEAD).decode("utf-8", errors="replace").partition("\n")[0]
+    bare = re.sub(r'"[^"]*"', "", first)
+    found = max(SEPARATORS, key=lambda sign: (bare.count(sign), sign == usual))
+    notes = [] if found == usual else [f"The columns of {path.name} are parted by"
+                                       f" {SEPARATORS[found]}."]  # fmt: skip
+    return read_table(path, separator=found), notes
+
+
+def without_missing(table: pl.DataFrame, words: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out the rows without a value.
+
+    Args:
+        table: With the column ``value``.
+        words: What stands for no value beside an empty cell, whatever the case.
+
+    Returns:
+        The other rows; and a sentence on what was left out and why, if anything was.
+    """
+    text = table["value"].cast(pl.String, strict=False).str.strip_chars()
+    empty = text.is_null() | (text == "")
+    worded = text.str.to_lowercase().is_in([word.lower() for word in words]) & ~empty
+    left = empty.fill_null(True) | worded.fill_null(False)
+    if not left.any():
+        return table, []
+    why = [f"{int(empty.sum()):,} empty"] if empty.any() else []
+    counts = text.filter(worded.fill_null(False)).value_counts(name="rows")
+    counts = counts.sort("rows", "value", descending=[True, False])
+    named = [f"{rows:,} {word!r}" for word, rows in counts.head(NAMED).iter_rows()]
+    if len(counts) > NAMED:
+        named.append(f"{int(counts['rows'][NAMED:].sum()):,} with other such words")
+    said = f"{int(left.sum()):,} rows without a value are left out ({', '.join(why + named)})"
+    more = "; if such a word is a value, say --missing with those that are none" if named else ""
+    return table.filter(~left), [f"{said}{more}."]
+
+
+def degrees_of(column: pl.Series, name: str) -> tuple[pl.Series, list[str]]:
+    """Read degrees, whose decimals may stand behind a comma throughout.
+
+    Args:
+        column: Longitudes or latitudes.
+        name: Of the column.
+
+    Returns:
+        Numbers, null where there are none; and what was decided.
+    """
+    if column.dtype == pl.String:
+        text = column.str.strip_chars()
+        commas = int(text.str.contains(COMMA_OF_DEGREES).sum())
+        if commas and not text.str.contains(".", literal=True).any():
+            note = f"Decimal commas in {name} are read as points ({commas:,} values)."
+            return plain_numbers(text.str.replace(COMMA_OF_DEGREES, "$1.$2")), [note]
+    return plain_numbers(column), []
+
+
+def numbers_of(
+    table: pl.DataFrame, name: str, *, wanted: bool, path: Path
+) -> tuple[pl.Series, list[str]]:
+    """Read values as numbers, by what the whole table says of commas.
+
+    Args:
+        table: With the columns ``lon``, ``lat`` and ``value``.
+        name: Of the column of values.
+        wanted: Whether somebody said that they are numbers.
+        path: The file.
+
+    Returns:
+        ``(N,)`` numbers, null where there are none; and what was decided.
+
+    Raises:
+        BadRecordError: If commas may part decimals as well as thousands, and most values would be
+            numbers.
+    """
+    column = table["value"]
+    plain = plain_numbers(column)
+    if column.dtype != pl.String:
+        return plain, []
+    text = column.str.strip_chars()
+    commas = text.str.contains(WITH_COMMA).fill_null(False)
+    if not commas.any():
+        return plain, []
+    table = table.with_columns(value=text)
+    if path.suffix.lower() != ".parquet":  # a text, whose numbers were written with points
+        table = table.with_columns(pl.col("lon", "lat").cast(pl.String))
+    meant = convention_of([table], "value", ("lon", "lat"))
+    if meant.comma == "decimal":
+        pointless = text
+        if meant.point == "thousands":
+            pointless = text.str.replace_all(".", "", literal=True)
+        read = plain_numbers(pointless.str.replace(r"^([+-]?\d+),(\d+)$", "$1.$2"))
+    elif meant.comma == "thousands":
+        grouped = text.str.contains(r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$").fill_null(False)
+        bare = text.str.replace_all(",", "", literal=True)
+        read = plain_numbers(bare.zip_with(grouped, text))
+    else:
+        if wanted or int((commas | plain.is_not_null()).sum()) > len(text) / 2:
+            first = text.filter(commas)[0]
+            raise BadRecordError(
+                f"commas in {name}, such as in {first!r}, may part decimals or thousands, and the"
+                " table does not tell which: write numbers with a point and without commas, or"
+                " take the values as classes (--as classes)",
+                file=path.name,
+            )
+        return plain, []
+    # The survey knows the column by its name here.
+    said = meant.evidence.replace("`value`", f"`{name}`")
+    return read, [f"Assumed: {said}; --as classes takes the values as classes."] if said else []
+
+
+def plain_numbers(column: pl.Series) -> pl.Series:
+    """Read what is a number as it stands.
+
+    Args:
+        column: Numbers or text.
+
+    Returns:
+        Numbers, null where there are none.
+    """
+    if column.dtype == pl.String:
+        column = column.str.strip_chars()
+    return column.cast(pl.Float64, strict=False)
+
+
+def like_numbers(text: pl.Series, name: str) -> list[str]:
+    """Say so where most values that are taken as classes begin as numbers do.
+
+    Args:
+        text: The values.
+        name: Of the column.
+
+    Returns:
+        A sentence, or none.
+    """
+    begin = text.str.contains(BEGINS).fill_null(False)
+    if int(begin.sum()) <= len(text) / 2:
+        return []
+    return [
+        f"Values of {name} such as {text.filter(begin)[0]!r} are no plain numbers, so all are taken"
+        " as classes; write them as numbers if they are amounts."
+    ]
