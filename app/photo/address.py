@@ -24,6 +24,8 @@ FIRST_DAY, LAST_DAY = datetime.date(1800, 1, 1), datetime.date(2100, 12, 31)
 OWN = ("lat", "lon", "radius", "date", "place")
 UNKNOWN, IGNORED = "unknown", "ignored"
 MOST_KM, MOST_WEIGHT = 2000.0, 3.0
+# The model of real animals, which the set-up makes where the package of its weights is there.
+ANIMALS = "animals"
 # In the session's state: the photo whose data the address replaces, and what was said of others.
 SHOWN, SAID = "photo-current", "photo-said"
 
@@ -145,10 +147,21 @@ def choices(known: list[ModelInfo]) -> dict[str, ModelInfo]:
 
 
 def first_model(known: list[ModelInfo], example: str | None) -> ModelInfo:
-    """Give the model that the page opens with: one that knows the example, or sees images."""
+    """Give the model that the page opens with: one that knows the example, or sees images.
+
+    Without an example that is ``animals`` where it is set up, as people have photos of animals.
+    """
+    real = choices(known).get(ANIMALS)
+    if example is None and real is not None and real.sees_images:
+        return real
     choice = address.usable(known)
     able = [info for info in choice.values() if info.sees_images]
     return choice.get(model_of(example) or "") or next(iter(able or choice.values()))
+
+
+def opened_by_itself(view: PhotoView) -> bool:
+    """Tell whether nobody chose the model of real animals, and the page took it."""
+    return view.info.name == ANIMALS and "model" not in st.query_params
 
 
 def _within(

@@ -125,7 +125,14 @@ def model_of(example: str | None) -> str | None:
     return known.get(example or "", next(iter(known.values()), None))
 
 
-def choose(asked: str | None, problems: list[str], model: str, others: Collection[str]) -> Given:
+def choose(
+    asked: str | None,
+    problems: list[str],
+    model: str,
+    others: Collection[str],
+    *,
+    empty: bool = False,
+) -> Given:
     """Draw what chooses a photo.
 
     Args:
@@ -133,6 +140,7 @@ def choose(asked: str | None, problems: list[str], model: str, others: Collectio
         problems: A sentence is added where there is no such example.
         model: Name of the model that is asked; its own examples come first.
         others: Names of all models that can be asked.
+        empty: Whether no example is shown until one is asked for, as none is for the model.
 
     Returns:
         The photos; of none of one's own, the example.
@@ -145,7 +153,7 @@ def choose(asked: str | None, problems: list[str], model: str, others: Collectio
             beside = st.container(gap="small", key="photo-said-of-files")
         with st.container(width="stretch"):
             own = bool(given) or _has_kept()
-            example = _choose_example(asked, problems, model, others, own=own)
+            example = _choose_example(asked, problems, model, others, own=own, empty=empty)
             # The browser asks for the camera as soon as its widget is drawn.
             if st.toggle("Use the camera", key="camera_on"):
                 shot = st.camera_input("Take a photo", key="photo_shot", width=320)
@@ -211,7 +219,13 @@ def remove_button(chosen: Chosen) -> None:
 
 
 def _choose_example(
-    asked: str | None, problems: list[str], model: str, others: Collection[str], *, own: bool
+    asked: str | None,
+    problems: list[str],
+    model: str,
+    others: Collection[str],
+    *,
+    own: bool,
+    empty: bool,
 ) -> Example | None:
     """Draw the row of examples, which rests while there are photos of one's own."""
     known = {example.file: example for example in examples()}
@@ -221,23 +235,24 @@ def _choose_example(
     if asked and not chosen:
         problems.append(f"There is no example {asked}. Examples: {', '.join(known)}.")
     firsts = {each.model: each for each in reversed(known.values())}
-    chosen = chosen or firsts.get(model) or next(iter(known.values()))
-    listed = {file: each.label for file, each in known.items() if each.model == chosen.model}
+    shown = chosen or firsts.get(model) or next(iter(known.values()))
+    chosen = None if empty and chosen is None else shown
+    listed = {file: each.label for file, each in known.items() if each.model == shown.model}
     listed |= {
         firsts[name].file: label
         for name, label in OTHER_LOOK.items()
-        if name != chosen.model and name in firsts and name in others
+        if name != shown.model and name in firsts and name in others
     }
-    st.session_state["example_box"] = chosen.file
+    st.session_state["example_box"] = None if chosen is None else chosen.file
     st.pills(
         f"Or an invented example{': first remove your photos' if own else ''}",
         list(listed),
         format_func=lambda file: listed.get(file, file),
         key="example_box",
-        required=True,
+        required=chosen is not None,
         disabled=own,
         on_change=_on_example,
-        args=(chosen.model,),
+        args=(model if chosen is None else chosen.model,),
     )
     return chosen
 
@@ -254,6 +269,8 @@ def _on_example(known_to: str) -> None:
     """Show another example; one that another model knows is shown to that one."""
     file = st.session_state["example_box"]
     address.set_param("example", file)
+    if file is None:
+        return
     if (model := model_of(file)) != known_to:
         address.set_param("model", model)
         address.set_param("weight", None)

@@ -29,6 +29,10 @@ from photo.world import World
 from shared import resources, style, widgets
 from shared.words import escape_markdown
 
+OPENED = (
+    "Photos of real animals are looked at by **animals**, as no model was chosen; the box *Model*"
+    " has others."
+)
 # Side of the square that holds the photo, pixels.
 LARGE = 150
 
@@ -209,8 +213,14 @@ def page() -> None:
     ):
         pick_model(view, known)
         widgets.model_chip(view.info)
+    if photo.address.opened_by_itself(view):
+        st.caption(OPENED)
     given = photo.files.choose(
-        view.example, view.problems, view.info.name, photo.address.choices(known)
+        view.example,
+        view.problems,
+        view.info.name,
+        photo.address.choices(known),
+        empty=view.info.name == photo.address.ANIMALS,
     )
     with truth:
         photo.files.say_truth(given.shown)

@@ -111,7 +111,7 @@ def write_import_card(model: DualEncoder, provenance: Mapping[str, Any]) -> str:
         "license": source.license,
         "library_name": "csp_core",
         "tags": ["geospatial", "location-encoder", provenance["source"]],
-        "prior_kind": model.prior_kind,
+        **({"prior_kind": model.prior_kind} if classes else {}),
     }
     meaning = (
         "Relative scores, one sigmoid a class: they rank, and are no percentages."

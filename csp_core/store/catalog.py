@@ -35,7 +35,8 @@ class ModelInfo:
         directory: Where it is.
         title: Title of its card.
         summary: One sentence of its card.
-        kind: ``"share"`` or ``"relative"``.
+        kind: What it answers with: ``"share"``, ``"relative"`` or ``"probability"``; else
+            ``"agreement"`` of one that compares, or ``"embedding"``.
         num_classes: Number of classes.
         license: Licence of the weights.
         problem: Why it cannot be loaded, or None.
@@ -212,12 +213,14 @@ def _describe(given: str, folder: Path) -> ModelInfo:
     except (CspError, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
         problem = printable(_line(str(error) or type(error).__name__, MOST_PROBLEM))
         return ModelInfo(name, folder, name, "", "", 0, "", problem=problem)
+    compares = compared_sides(contents.heads, [one for one in TOWERS if contents.config.get(one)])
+    answers = contents.config["prior_kind"] if contents.config["num_classes"] else "embedding"
     return ModelInfo(
         name=name,
         directory=folder,
         title=_line(front.get("title") or name),
         summary=_line(front.get("summary") or ""),
-        kind=contents.config["prior_kind"],
+        kind="agreement" if compares else answers,
         num_classes=contents.config["num_classes"],
         license=_line(_license(front) or "unstated"),
         sees_images="image" in contents.heads.classifiers,
@@ -225,9 +228,7 @@ def _describe(given: str, folder: Path) -> ModelInfo:
         maps_pixels=contents.heads.pixels,
         introduction=read_introduction(front),
         sees_pixels=contents.heads.pixels,
-        compares=compared_sides(
-            contents.heads, [one for one in TOWERS if contents.config.get(one)]
-        ),
+        compares=compares,
         reads_text=contents.config.get("text") is not None,
         keeps_counts=(folder / "support.safetensors").is_file(),
         borrows=lender(contents.config) or "",

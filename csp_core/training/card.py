@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from csp_core.config import CardConfig, RunConfig
-from csp_core.data.sets.facts import names_taxa
 from csp_core.evaluation import Measure
 from csp_core.inference.retrieval import sides_of
 from csp_core.model import Calibration, DualEncoder
 from csp_core.objectives import OBJECTIVES
+from csp_core.training.front import answers_with, tags
 
 # What begins the name of a report on sets of the test's records.
 TEST_SETS = "test, "
@@ -60,8 +60,8 @@ def write_card(
         "summary": card.summary or _summary(model, config),
         "license": card.license,
         "library_name": "csp_core",
-        "tags": _tags(model, config),
-        "prior_kind": model.prior_kind,
+        "tags": tags(model, config),
+        **answers_with(model),
         **({"introduction": card.introduction} if card.introduction else {}),
     }
     sections = [
@@ -110,13 +110,6 @@ def write_attribution(card: CardConfig, info: Mapping[str, Any]) -> str:
         names = "; ".join(re.sub(r"(\S+)@\S+\.\S+", r"\1", name) for name in recorders)
         parts.append(f"The {len(recorders)} recorders named in the data: {names}.")
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _tags(model: DualEncoder, config: RunConfig) -> list[str]:
-    # Only a model that ranks taxa by their places says how species are distributed.
-    species = model.classifier is not None and names_taxa(config.data.name)
-    places = ["location-encoder"] if model.location is not None else []
-    return ["geospatial", *places, *(["species-distribution"] if species else [])]
 
 
 def _learns_places(config: RunConfig) -> bool:

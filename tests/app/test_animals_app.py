@@ -62,6 +62,45 @@ def test_something_else_is_not_named_and_leads_to_what_fits(folder: Path, open_v
     assert "none of the 4 kinds of its list: 60%" in said
 
 
+def test_the_page_opens_with_it_and_says_so(folder: Path, open_view: Open) -> None:
+    (folder / "butterflies").symlink_to(ASSETS / "models" / "butterflies")
+    app = open_view("photo", folder=folder)
+    assert not app.exception and not app.error
+    said = texts(app)
+    assert "Photos of real animals are looked at by **animals**, as no model was chosen" in said
+    assert "Give a photo to begin." in said and "does not name this picture" not in said
+    (box,) = [one for one in app.selectbox if one.key == "model_box"]
+    assert box.value == "animals"
+    assert "Image alone: indigo bunting or" in texts(upload(app))
+    # What is asked for comes first: a model, or an example, which its own model knows.
+    for asked in ({"model": "butterflies"}, {"example": "kite-rockies.png"}):
+        app = open_view("photo", folder=folder, **asked)
+        assert not app.exception and "as no model was chosen" not in texts(app)
+        (box,) = [one for one in app.selectbox if one.key == "model_box"]
+        assert box.value == "butterflies"
+    app = open_view("photo", folder=folder, model="animals")
+    assert "as no model was chosen" not in texts(app) and "Give a photo to begin." in texts(app)
+
+
+def test_an_example_is_shown_to_the_model_that_knows_it(folder: Path, open_view: Open) -> None:
+    (folder / "butterflies").symlink_to(ASSETS / "models" / "butterflies")
+    app = open_view("photo", folder=folder)
+    (pills,) = [one for one in app.button_group if one.key == "example_box"]
+    assert not pills.value
+    pills.set_value("kite-gulf.png").run()
+    assert not app.exception
+    assert app.query_params["model"] in ("butterflies", ["butterflies"])
+    assert "Blue Kite" in texts(app)
+
+
+def test_without_it_the_page_opens_as_before(tmp_path: Path, open_view: Open) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "butterflies").symlink_to(ASSETS / "models" / "butterflies")
+    app = open_view("photo", folder=tmp_path / "models")
+    assert not app.exception
+    assert "as no model was chosen" not in texts(app) and "Blue Kite" in texts(app)
+
+
 def test_pages_of_places_do_not_offer_it(folder: Path, open_view: Open) -> None:
     app = open_view("explore", folder=folder, model="animals")
     assert not app.exception

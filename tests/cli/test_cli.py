@@ -292,6 +292,13 @@ def test_models(csp, model_dir, tmp_path, monkeypatch):
     assert code == 1 and by_name["tiny"]["ok"] and not by_name["broken"]["ok"]
 
 
+def test_models_say_what_they_answer_with(csp):
+    kinds = {row["name"]: row["kind"] for row in json.loads(ok(csp("models", "--json")))}
+    # One that compares gives no shares.
+    assert kinds["eurosat_words"] == "agreement" and kinds["birds"] == "share"
+    assert kinds["world_birds"] == "relative" and kinds["landcover"] == "probability"
+
+
 def test_doctor(csp, tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
     rows = json.loads(ok(csp("doctor", "--json")))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
 from csp_core.config import load_config, parse_config
 from csp_core.data import load_dataset
@@ -156,7 +157,11 @@ def test_the_card_says_what_is_compared_and_what_it_learned_from(
     given = photo_model.config(
         data={**DATA, "captions": captions}, objective={"name": "simclr", "augmentation": "strong"}
     )
-    text = " ".join(write_card(model, given, {}, {}).split())
+    card = write_card(model, given, {}, {})
+    front, text = yaml.safe_load(card.split("---")[1]), " ".join(card.split())
+    # It gives no shares, so no program is told that it does.
+    assert "prior_kind" not in front
+    assert front["compares"] == ["image", "location", *(["text"] if captions else [])]
     sides = "images, places and texts" if captions else "images and places"
     assert f"It compares {sides}, and ranks no classes." in text
     assert f"It compares {sides} by vectors" in text and sentence in text
