@@ -406,7 +406,9 @@ def tables(rows: Mapping[str, Mapping[str, Row]], seeds: Sequence[int]) -> tuple
     for split, named in rows.items():
         held = {name: row for name, row in named.items() if row.numbers}
         missing = {n: [s for s in seeds if s not in r.numbers] for n, r in named.items()}
-        parts.append(f"## {split}")
+        sizes = [len(cell["rank"]) for row in named.values() for cell in row.cells.values()]
+        number = f": {sum(sizes) / len(sizes):,.0f} test records" if sizes else ""
+        parts.append(f"## {split}{number}")
         head = [f"{split} split", *COLUMNS.values(), "seconds"]
         parts.append(markdown(head, [[name, *row.texts()] for name, row in held.items()]))
         not_run = [
