@@ -121,7 +121,8 @@ def draw_sources() -> None:
         " `birds` and `world_birds`, and whatever mixes them in, such as `animals`, under CC"
         " BY-NC-SA 4.0, for no commerce. The network of `animals` is EfficientNet-Lite0, Apache"
         " 2.0, which learned on ImageNet. `world_birds` is adapted from the location prior of"
-        " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology. By default"
+        " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology, and `birds`"
+        " was taught by it beside the recordings of xeno-canto. By default"
         " nothing is fetched from other machines."
     )
 
