@@ -68,6 +68,8 @@ FACTS = {
     # It has no hash, for the reason that demo has none.
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS, captions=True),
+    # Places that nobody recorded have no hash either; `families` are what is told of them.
+    "place_features": Facts(keeps_test=frozenset({"buffer_km", "families"})),
     # It has no hash, for the reason that demo has none.
     "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True, asks=True),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),
