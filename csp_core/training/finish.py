@@ -48,13 +48,8 @@ def finish_model(
             its calibration and its metrics to a model that has seen them all.
         epochs: Epochs that its weights saw.
     """
-    if facts_of(config.data.name).describes and model.location is not None:
-        model = DualEncoder(
-            *(None, model.location),
-            dim=model.dim,
-            name=model.name,
-            heads=Heads(image=None, classifiers=()),
-        )
+    if facts_of(config.data.name).describes:
+        model = _of_places(model)
     if config.training.saved_as == "float16":
         halve(model)  # before anything is measured: the card is to tell of the model as it is kept
     model.support = _support(model, train_set)
@@ -92,6 +87,19 @@ def finish_model(
         provenance=about,
         texts=texts,
         dtype=config.training.saved_as,
+    )
+
+
+def _of_places(model: DualEncoder) -> DualEncoder:
+    """Keep the location encoder alone: vectors that describe places are no pictures."""
+    if model.location is None:
+        return model
+    return DualEncoder(
+        None,
+        model.location,
+        dim=model.dim,
+        name=model.name,
+        heads=Heads(image=None, classifiers=()),
     )
 
 
