@@ -45,6 +45,7 @@ COUNTS, SPECIES, LEFT = (1, 2, 5, 10, 50), 40, 5
 FEWEST = 5
 KERNEL_KM = 500.0
 ENCODERS = {
+    "earth": "earth",
     "GeoCLIP": "geoclip",
     "landcover": "landcover",
     "eurosat": "eurosat",
@@ -254,15 +255,16 @@ def plan(options: argparse.Namespace) -> list[Cell]:
 
 
 TEXT = (
-    "Species of the most cells of 1° in each group, {species} at most, wholly hidden from every"
-    " encoder: GeoCLIP has learned from photos of anything, landcover and eurosat from land cover,"
-    " and birds is asked of crustaceans alone. From the number of places in the heading a species"
-    " is learned, and all cells with a record of its group are ranked; truth are its other cells."
-    " Mean average precision over species, in percent, ± the standard deviation over draws of the"
-    " places. Birds are told from land, crustaceans from land and sea, in the row with a target"
-    " group from all cells of the group. No crustacean has 55 cells, so that there"
-    " is no column of 50. The hull ranks by the distance to it, all inside alike; with one place it"
-    " is the nearest record.\n\n{table}\n\n{missing}"
+    "Species of the most cells of 1° in each group, {species} at most, wholly hidden from every "
+    "encoder: GeoCLIP has learned from photos of anything, earth from GeoCLIP, climate and "
+    "relief, landcover and eurosat from land cover, and birds is asked of crustaceans alone. From "
+    "the number of places in the heading a species is learned, and all cells with a record of its "
+    "group are ranked; truth are its other cells. Mean average precision over species, in "
+    "percent, ± the standard deviation over draws of the places. Birds are told from land, "
+    "crustaceans from land and sea, in the row with a target group from all cells of the group. "
+    "No crustacean has 55 cells, so that there is no column of 50. The hull ranks by the distance "
+    "to it, all inside alike; with one place it is the nearest record."
+    "\n\n{table}\n\n{missing}"
 )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import probe_data
+import probe_tables
 import torch
 from probe_data import SHARED, places_of
 from probe_tables import body, numbers_of
@@ -23,6 +24,7 @@ from csp_core import import_checkpoint
 from csp_core.errors import DataNotFoundError
 from csp_core.evaluation import probes
 from csp_core.evaluation.probes import fitting, folds, interpolating, numbers
+from csp_core.importers import surroundings
 from csp_core.importers.packages import find_published
 from csp_core.inference.retrieval import bank
 from csp_core.location import ENCODINGS
@@ -30,14 +32,15 @@ from csp_core.model.parts import evaluating
 
 # Rows probed on classes too; the other untrained encoders on numbers alone.
 UNTRAINED = ("wrap", "grid", "rff_sphere", "sphere_c_plus", "harmonics")
-BUNDLED = ("birds", "landcover", "eurosat", "demo")
+BUNDLED = ("earth", "world_birds", "birds", "landcover", "eurosat", "demo")
 PUBLISHED = ("fmow_xyz", "fmow_sphereM", "yfcc_space2vec_grid", "yfcc_sphereC")
 GEOCLIP = "GeoCLIP, file of the package"
+BESIDE = "GeoCLIP, climate and elevation side by side"
 MIX = 0.5
 BANK = f"GeoCLIP beside a bank (RANGE, {MIX})"
 # What no row may be without is done first: numbers at all distances, then classes.
-NUMBERS, CLASSES = ("numbers",), ("zones", "country", "eurosat", "bigearthnet", "birds",
-                                  "crustaceans")  # fmt: skip
+NUMBERS, LIFE = "numbers", "life"
+CLASSES = ("zones", "country", "eurosat", "bigearthnet", "birds", "crustaceans")
 NEAR_AND_FAR, EVERY = (None, 10.0, 40.0), (None, *probes.BLOCKS)
 COUNTS = {"numbers": 2000, "zones": 1500, "country": 2000}
 OTHERWISE = 1500
@@ -45,7 +48,7 @@ QUICK_ROWS = ("interpolation (inverse distance)", "raw coordinates", "wrap, untr
 
 
 # Cells of other code are other cells.
-DECIDES = (probe_data, fitting, folds, interpolating, numbers)
+DECIDES = (probe_data, surroundings, fitting, folds, interpolating, numbers)
 
 
 @functools.cache
@@ -64,6 +67,11 @@ def embed(row: str, name: str, count: int) -> probes.Embedding:
         DataNotFoundError: If the encoder's file is not there.
     """
     lonlat = places_of(name, count).lonlat
+    if row == BESIDE:
+        parts = [surroundings.FAMILIES[name](lonlat) for name in ("geoclip", "climate")]
+        metres = torch.from_numpy(surroundings.heights(lonlat))[:, None]
+        side = torch.cat((*parts, metres), dim=1).double().numpy()
+        return probes.Embedding(row, side, "what packages hold of places")
     if row in (GEOCLIP, BANK):
         return _published(find_published("geoclip"), lonlat)
     if row in PUBLISHED:
@@ -117,6 +125,7 @@ def rows_of(quick: bool) -> tuple[str, ...]:
     rows = (
         *plain,
         GEOCLIP,
+        BESIDE,
         BANK,
         *PUBLISHED,
         *BUNDLED,
@@ -141,14 +150,16 @@ def cells_of(quick: bool, draws: int) -> Iterable[Cell]:
         where = "random" if degrees is None else f"{degrees:g}°"
         return Cell(row, f"{name}, {where}", draw, settings)
 
+    # What is compared at every distance; the others learn, or know, too little of the Earth.
+    judged = [row for row in rows if row in (*probe_tables.JUDGED, *BUNDLED[:3])]
     for draw in range(1 if quick else draws):
-        for name, degrees, row in itertools.product(NUMBERS, EVERY, (*rows, *more)):
-            yield cell(row, name, degrees, draw)
+        for name, degrees in itertools.product((NUMBERS, LIFE), EVERY):
+            for row in (*rows, *more) if name == NUMBERS else judged:
+                yield cell(row, name, degrees, draw)
     # One order of the folds: classes cost most, and their deviation is seen in the numbers.
-    for name, degrees, row in itertools.product(
-        CLASSES[:1] if quick else CLASSES, NEAR_AND_FAR, rows
-    ):
-        yield cell(row, name, degrees, 0)
+    for name, degrees, row in itertools.product(CLASSES[:1] if quick else CLASSES, EVERY, rows):
+        if degrees in NEAR_AND_FAR or row in probe_tables.JUDGED:
+            yield cell(row, name, degrees, 0)
 
 
 def main() -> None:

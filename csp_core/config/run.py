@@ -31,6 +31,7 @@ from csp_core.config.sections import (
     checked,
     model_teacher,
     network_teacher,
+    outside_teacher,
 )
 from csp_core.data import DATASETS
 from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
@@ -101,7 +102,11 @@ class RunConfig(Section):
     @field_validator("teachers")
     @classmethod
     def _teachers_exist(cls, parts: tuple[TeacherConfig, ...]) -> tuple[TeacherConfig, ...]:
-        own: dict[str, Callable[..., Any]] = {"model": model_teacher, "network": network_teacher}
+        own: dict[str, Callable[..., Any]] = {
+            "model": model_teacher,
+            "network": network_teacher,
+            "outside_prior": outside_teacher,
+        }
         kinds: dict[str, Callable[..., Any]] = {**BASELINES, **own}
         found = [checked("teacher", kinds, p, 0 if p.name in own else 1) for p in parts]
         pairs = zip(parts, found, strict=True)

@@ -109,6 +109,10 @@ def model_teacher(path: str) -> None:
     """Hold the options of a teacher that is a model."""
 
 
+def outside_teacher(path: str, power: float = 1.0, floor: float = 1e-3) -> None:
+    """Hold the options of a teacher that is another's model, brought to the training records."""
+
+
 def network_teacher(members: int = 3, overrides: Mapping[str, Any] | None = None) -> None:
     """Hold the options of a teacher that is trained in the same run, before what learns of it."""
 
@@ -146,8 +150,10 @@ class DataConfig(Component):
 class TeacherConfig(Component):
     """A prior to learn from, and its weight.
 
-    A baseline by name, ``{name: model, path: …}``, or ``{name: network, members: 3, overrides:
-    {section.key: value}}``: networks like the one that learns, but for the overrides.
+    A baseline by name, ``{name: model, path: …}`` with the same classes, ``{name: outside_prior,
+    path: …}`` whose classes are matched by scientific name (``model.OutsidePrior``), or ``{name:
+    network, members: 3, overrides: {section.key: value}}``: networks like the one that learns, but
+    for the overrides.
     """
 
     weight: float = Field(1.0, gt=0)

@@ -13,6 +13,7 @@ from csp_core.inference.photo import (
 from csp_core.inference.place import (
     OFTEN,
     RARELY,
+    SEASONLESS,
     SOMETIMES,
     UNKNOWN,
     PlaceReport,
@@ -30,6 +31,7 @@ __all__ = [
     "CHUNK",
     "OFTEN",
     "RARELY",
+    "SEASONLESS",
     "SOMETIMES",
     "UNKNOWN",
     "VALUE_MEANING",

@@ -13,6 +13,7 @@ from csp_core import geo
 from csp_core.calibrate import prediction_sets
 from csp_core.inference.members import listed, set_members
 from csp_core.inference.prior import location_prior
+from csp_core.inference.weeks import alike_all_year
 from csp_core.model import (
     LEVEL_RADIUS_KM,
     PLACE,
@@ -32,6 +33,10 @@ OFTEN, SOMETIMES, RARELY, UNKNOWN = (
 # Of all recordings at a place, how much the classes of the first and of the first two words make
 # up; and the fewest training records near of a class that is said to be recorded there.
 OFTEN_UP_TO, SOMETIMES_UP_TO, FEWEST = 0.5, 0.9, 3
+SEASONLESS = (
+    "The week changes next to nothing here: there are no seasons, or there were too few recordings"
+    " to learn them from."
+)
 # How many times as many records speak for a place, rather than for its numbers swapped.
 TELLING = 20
 
@@ -98,6 +103,8 @@ class PlaceReport:
         results: The ranked classes; of label sets those of the set first, all of them.
         set_size: How many of the first-ranked classes the set takes that holds the truth 9 times in
             10; None where no such set was fitted.
+        seasonless: Whether the week changes next to nothing here (``alike_all_year``); None where
+            no date was given or the model does not know weeks.
     """
 
     model: str
@@ -112,6 +119,7 @@ class PlaceReport:
     radius_km: float
     results: tuple[RankedTaxon, ...]
     set_size: int | None = None
+    seasonless: bool | None = None
 
     @property
     def label_set(self) -> tuple[RankedTaxon, ...]:
@@ -128,6 +136,8 @@ class PlaceReport:
         values = asdict(self)
         head = {key: values.pop(key) for key in ("model", "lon", "lat", "kind")}
         results = values.pop("results")
+        if self.seasonless is None:
+            del values["seasonless"]
         if self.kind == "probability":
             unknown = all(row.in_set is None for row in self.results)
             head["set"] = None if unknown else [row.taxon for row in self.label_set]
@@ -164,8 +174,7 @@ def describe_place(
         BadRecordError: If the place, date or hour is not one.
     """
     place = torch.tensor([[lon, lat]], dtype=torch.float32)
-    day, part = (None if time is None else torch.tensor([time]) for time in (date, hour))
-    value = location_prior(model, place, date=day, hour=part)[0]
+    value = location_prior(model, place, date=_one(date), hour=_one(hour))[0]
     near = _support_near(model, lon, lat, radius_km)
     known, frequency = near.level != UNKNOWN_LEVEL, class_frequency(model)
     lift = None if frequency is None else value / frequency
@@ -202,6 +211,7 @@ def describe_place(
         radius_km=radius_km,
         results=results,
         set_size=_set_size(model, value),
+        seasonless=None if date is None else alike_all_year(model, lon, lat),
     )
 
 
@@ -255,6 +265,10 @@ def recorded_here(report: PlaceReport) -> tuple[str, ...]:
             found.append(OFTEN if before < OFTEN_UP_TO else SOMETIMES)
         before += row.value
     return tuple(found)
+
+
+def _one(time: float | None) -> Tensor | None:
+    return None if time is None else torch.tensor([time])
 
 
 def _members(model: Prior, value: Tensor, near: PlaceSupport) -> Tensor | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from csp_core.errors import BadRecordError, ConfigError
 from csp_core.inference.prior import location_prior
 from csp_core.model import Prior
 
 WEEKS = 48
+# The week says next to nothing where the highest score of each of the first classes is at most this
+# part above its lowest.
+FIRST, ALIKE = 50, 0.1
 
 
 def week_date(week: int) -> float:
@@ -76,7 +80,36 @@ def through_the_year(model: Prior, lon: float, lat: float, taxon: str) -> tuple[
     """
     if not getattr(model, "uses_date", False):
         raise ConfigError(f"Model {model.name!r} knows no seasons; the date changes nothing.")
+    return tuple(_all_weeks(model, lon, lat)[:, model.classes.label(taxon)].tolist())
+
+
+def alike_all_year(model: Prior, lon: float, lat: float) -> bool | None:
+    """Tell whether the week changes next to nothing of what a model says of a place.
+
+    A model of weeks that learned from hardly any records around a place cannot tell seasons there;
+    where there are none, it need not.
+
+    Args:
+        model: A model or a baseline.
+        lon: Longitude in [-180, 180], degrees.
+        lat: Latitude in [-90, 90], degrees.
+
+    Returns:
+        Whether each of the 50 classes that are highest in any week has its lowest value less than a
+        tenth below its highest; None for a model that does not know weeks.
+
+    Raises:
+        BadRecordError: If the place is none.
+    """
+    if not knows_weeks(model):
+        return None
+    values = _all_weeks(model, lon, lat)
+    highest, first = values.amax(dim=0).topk(min(FIRST, values.shape[1]))
+    return bool((values[:, first].amin(dim=0) > (1 - ALIKE) * highest).all())
+
+
+def _all_weeks(model: Prior, lon: float, lat: float) -> Tensor:
+    """Give (48, K) values of a place."""
     place = torch.tensor([[lon, lat]], dtype=torch.float32).expand(WEEKS, 2)
     dates = torch.tensor([week_date(week) for week in range(1, WEEKS + 1)])
-    values = location_prior(model, place, date=dates)[:, model.classes.label(taxon)]
-    return tuple(values.tolist())
+    return location_prior(model, place, date=dates)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from csp_core.model.grouped import REST, Grouped, group_logits
     from csp_core.model.heads import PRIOR_KINDS, SIDES, Heads, Side, read_heads
     from csp_core.model.mixture import Mixture
+    from csp_core.model.outside import OutsidePrior
     from csp_core.model.parts import see
     from csp_core.model.pixels import is_dense
     from csp_core.model.prior import Prior, class_frequency
@@ -49,6 +50,7 @@ _HOMES = {
     "LEVEL_RADIUS_KM": "csp_core.model.support",
     "LowRank": "csp_core.model.classifier",
     "Mixture": "csp_core.model.mixture",
+    "OutsidePrior": "csp_core.model.outside",
     "PIXELS": "csp_core.model.calibration",
     "PLACE": "csp_core.model.calibration",
     "PRIOR_KINDS": "csp_core.model.heads",
@@ -93,6 +95,7 @@ __all__ = [
     "Heads",
     "LowRank",
     "Mixture",
+    "OutsidePrior",
     "PlaceSupport",
     "Prior",
     "Side",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from csp_core.errors import ConfigError
+from csp_core.model.outside import OutsidePrior, filled
 from csp_core.model.prior import Prior
 
 FLOOR = 1e-12
@@ -19,6 +20,7 @@ class Mixture:
     What one of them excludes, all exclude; where one knows nothing, the others decide. Made of
     objects, models and baselines alike, for comparison or as a teacher. Probabilities of label sets
     are mixed of each class by itself: its odds are the weighted geometric mean of theirs.
+    Of classes that an ``OutsidePrior`` does not know, it is taken to say what the others say.
 
     Args:
         priors: Models or baselines with the same classes in the same order.
@@ -85,8 +87,19 @@ class Mixture:
         if sets and self.weights == (1.0,):
             return self.priors[0].prior(lonlat, date, hour)  # as it is, to its last digit
         logits = torch.zeros(len(lonlat), len(self.classes), dtype=torch.float64)
-        for prior, weight in zip(self.priors, self.weights, strict=True):
+        pairs = list(zip(self.priors, self.weights, strict=True))
+        own = 0.0
+        for prior, weight in pairs:
+            if isinstance(prior, OutsidePrior):
+                continue
             value = prior.prior(lonlat, date, hour).double()
             # Relative scores need no sum: a factor common to a row falls out below.
             logits += weight * (value.logit(FLOOR) if sets else value.clamp_min(FLOOR).log())
+            own += weight
+        others = (logits / own).softmax(dim=1) if own else None
+        for prior, weight in pairs:
+            if isinstance(prior, OutsidePrior):
+                value = prior.prior(lonlat, date, hour).double()
+                value = value if others is None else filled(value, prior.known, others)
+                logits += weight * (value.logit(FLOOR) if sets else value.clamp_min(FLOOR).log())
         return (logits.sigmoid() if sets else logits.softmax(dim=1)).float()

@@ -8,7 +8,7 @@ from typing import Any
 from csp_core.model import DualEncoder, Heads
 from csp_core.objectives.base import Objective
 from csp_core.objectives.clip import FAMILY
-from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, SimCLR
+from csp_core.objectives.contrastive import CSPMC, CSPMSE, CSPNCE, CSPFeatures, SimCLR
 from csp_core.objectives.dense import CSCL, DenseContrast
 from csp_core.objectives.draws import BatchRandom
 from csp_core.objectives.presence import ANSLDS, ANSSDL, ANFull, GeoPrior
@@ -41,6 +41,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "csp_mc": CSPMC,
     "csp_nce": CSPNCE,
     "csp_mse": CSPMSE,
+    "csp_features": CSPFeatures,
     "simclr": SimCLR,
     **FAMILY,
     "dense_contrast": DenseContrast,

@@ -20,6 +20,7 @@ from csp_core.runs.reserve import give_room, room
 from csp_core.training.limits import check_limits
 from csp_core.training.loop import Stage
 from csp_core.training.plan import Plan, TrainResult, plan_stages, trained_epochs
+from csp_core.training.teachers import check_outside
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def train(config: RunConfig, *, run_dir: str | Path, resume: bool = False) -> Tr
     run = RunDir(Path(run_dir))
     plans = plan_stages(config, run)
     check_limits(config)
+    check_outside(config)
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     accelerator = make_accelerator(config)

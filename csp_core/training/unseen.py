@@ -59,7 +59,7 @@ def check_unseen(
         path = str(metadata["init_from"])
         _check_model(config, train_set, path, "this run's metadata come from")
     for teacher in config.teachers:
-        if teacher.name == "model":
+        if teacher.name in ("model", "outside_prior"):
             path = str(teacher.options["path"])
             _check_model(config, train_set, path, "this run learns from")
 

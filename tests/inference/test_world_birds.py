@@ -111,6 +111,29 @@ def test_what_it_rests_on_is_not_known(birds):
     assert support["level"] == "unknown" and support["records_within"] is None
 
 
+# Where nobody could learn seasons from checklists, and where there are both.
+SEASONLESS = ((129.7, 62.0), (-63.0, -5.0), (23.0, 0.0), (10.0, 23.0), (131.0, -25.0))
+SEASONED = ((16.37, 48.21), (-77.03, -12.05), (36.82, -1.29), (-74.0, 4.6), (15.6, 78.2))
+
+
+def test_where_the_week_says_nothing_that_is_said(birds):
+    for lon, lat in SEASONLESS:
+        values = torch.cat([asked(birds, [(lon, lat)], week) for week in range(1, 49)])
+        first = values.amax(0).topk(50).indices
+        assert (values.amin(0)[first] > 0.9 * values.amax(0)[first]).all()
+        assert describe_place(birds, lon, lat, date=week_date(2)).seasonless is True
+    for lon, lat in SEASONED:
+        assert describe_place(birds, lon, lat, date=week_date(2)).seasonless is False
+    # Who asks about the whole year asks about no week, and other models know none.
+    assert describe_place(birds, *SEASONLESS[0]).seasonless is None
+    assert describe_place(load_model("birds"), 36.8, -1.3, date=0.5).seasonless is None
+    words = ["predict", "world_birds", "--lat", "62", "--lon", "129.7", "--week", "3"]
+    said = " ".join(CliRunner().invoke(app, words).stdout.split())
+    assert "The week changes next to nothing here" in said
+    told = CliRunner().invoke(app, [*words, "--json"]).stdout
+    assert json.loads(told)["support"]["seasonless"] is True
+
+
 def test_its_maps_are_hatched_nowhere_and_follow_the_places(birds):
     name = "Parus major"
     raster = heatmap(birds, name, bounds=(0, 40, 20, 60), step=2.0, date=week_date(20))

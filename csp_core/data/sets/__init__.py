@@ -19,6 +19,7 @@ from csp_core.data.sets.occurrences import load_occurrences
 from csp_core.data.sets.pastis import load_pastis
 from csp_core.data.sets.phenology import load_phenology
 from csp_core.data.sets.photos import load_photos
+from csp_core.data.sets.place_features import load_place_features
 from csp_core.data.sets.places import load_places
 from csp_core.data.sets.series import load_series
 from csp_core.data.sets.tiles import load_tiles
@@ -34,6 +35,7 @@ DATASETS: dict[str, Callable[..., RecordDataset]] = {
     "pastis": load_pastis,
     "phenology": load_phenology,
     "photos": load_photos,
+    "place_features": load_place_features,
     "places": load_places,
     "series": load_series,
     "tiles": load_tiles,

@@ -20,6 +20,8 @@ class Facts:
         masks: Whether its records can have masks of classes, rather than a label or a set.
         asks: Whether its records have no labels, and are where a teacher is asked.
         captions: Whether its records can bring captions of their own.
+        describes: Whether what stands for images says what places are like, and is no picture: a
+            model keeps its location side alone.
     """
 
     keeps_test: frozenset[str] = frozenset()
@@ -29,6 +31,7 @@ class Facts:
     masks: bool = False
     asks: bool = False
     captions: bool = False
+    describes: bool = False
 
 
 # Which labels are seen, and what is learned from without them.
@@ -68,6 +71,8 @@ FACTS = {
     # It has no hash, for the reason that demo has none.
     "phenology": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS, masks=True),
     "photos": Facts(keeps_test=frozenset({"in_memory", "buffer_km"}) | _LABELS, captions=True),
+    # Places that nobody recorded have no hash either; `families` are what is told of them.
+    "place_features": Facts(keeps_test=frozenset({"buffer_km", "families"}), describes=True),
     # It has no hash, for the reason that demo has none.
     "places": Facts(keeps_test=frozenset({"buffer_km"}), taxa=True, asks=True),
     "series": Facts(keeps_test=frozenset({"buffer_km"}) | _LABELS),

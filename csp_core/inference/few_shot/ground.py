@@ -21,7 +21,7 @@ from csp_core.model.parts import evaluating
 
 AXES = 128
 # What a page and the command line start from.
-DEFAULT_ENCODER = "birds"
+DEFAULT_ENCODER = "earth"
 # Without a date a model that knows time is asked about all of the year.
 MONTHS = tuple((month + 0.5) / 12 for month in range(12))
 
@@ -95,7 +95,7 @@ def make_ground(
     if not isinstance(model, DualEncoder) or model.location is None:
         raise ConfigError(
             f"Model {getattr(model, 'name', '')!r} has no location encoder, so it learns nothing of"
-            " places: take a model of places, such as birds."
+            " places: take a model of places, such as earth."
         )
     if isinstance(background, str):
         background = draw_background(model, background, seed=seed)

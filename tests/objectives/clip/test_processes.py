@@ -24,6 +24,7 @@ for name, sides in CASES:
     state = trained(name, sides, distributed.get_rank(), 2)
     if distributed.get_rank() == 0:
         save_file(state, str(Path(sys.argv[1]) / f"{name}-{sides}.safetensors"))
+distributed.barrier()
 distributed.destroy_process_group()
 """
 CASES = [(name, sides) for name in sorted(FAMILY) for sides in ("two", "three")]

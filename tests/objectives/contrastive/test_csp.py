@@ -152,6 +152,23 @@ def test_csp_mse_is_its_formula():
     assert set(made(batch)) == {"loss"} and made.model.image_head is None
 
 
+def test_csp_features_is_its_formula():
+    made = make("csp_features", batch_weight=0.5, features_weight=3.0, **FIXED).eval()
+    batch = drawn(made)
+    model = made.model
+    e, head = model.location(batch["lonlat"]), model.location_head
+    wrong = ((e @ head.weight.T + head.bias - batch["image"]) ** 2).mean().item()
+    unit = torch.nn.functional.normalize
+    s = (unit(e) @ unit(model.embed_image(batch["image"])).T).double().detach().numpy() / 0.07
+    in_batch = -(np.diag(log_softmax(s)).mean() + np.diag(log_softmax(s.T)).mean()) / 2
+    got = made(batch)
+    assert got["features"].item() == pytest.approx(wrong, rel=1e-5)
+    assert got["in_batch"].item() == pytest.approx(in_batch, rel=1e-5)
+    assert got["loss"].item() == pytest.approx(0.5 * in_batch + 3 * wrong, rel=1e-5)
+    with pytest.raises(ConfigError, match="features_weight"):
+        make("csp_features", features_weight=0.0)
+
+
 def test_both_directions_of_binary_decisions_are_one_without_a_mask():
     values = [make("csp_nce", symmetric=s, **PLAIN).eval() for s in (False, True)]
     one, two = (made(drawn(made))["loss"].item() for made in values)
@@ -629,12 +646,16 @@ torch.distributed.init_process_group("gloo")
 rank = torch.distributed.get_rank()
 found = [measured(name, options, rank, 2) for name, options in json.loads(sys.argv[1])]
 if rank == 0:
-    print("RESULT" + json.dumps(found))
+    print("RESULT" + json.dumps(found), flush=True)
+# A group that is left open can end its process by a signal, once the script is through.
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
 """
 GATHERED = [
     ("csp_mc", {"mask_km": 100.0, "num_random": 2}),
     ("csp_nce", {"symmetric": False}),
     ("csp_mse", {}),
+    ("csp_features", {}),
 ]
 
 
