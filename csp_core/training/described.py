@@ -29,9 +29,7 @@ def places_alone(model: DualEncoder) -> DualEncoder:
     output = getattr(network, "output", None)
     plain = isinstance(getattr(network, "final", None), nn.Identity)
     if head is not None and isinstance(output, nn.Linear) and plain:
-        # Fewer numbers than axes leave no room for a turn.
-        if head.out_features >= head.in_features:
-            fold(output, head)
+        fold(output, head)
     heads = Heads(image=None, classifiers=())
     return DualEncoder(None, location, dim=model.dim, name=model.name, heads=heads)
 
@@ -42,11 +40,11 @@ def fold(output: nn.Linear, head: nn.Linear) -> None:
 
     Args:
         output: Layer from anything to D numbers; changed in place.
-        head: Layer from these to F numbers, F at least D.
+        head: Layer from these to F numbers.
     """
     weight, bias = head.weight.double(), head.bias.double()
-    spanned, _, _ = torch.linalg.svd(weight, full_matrices=False)  # (F, D)
-    turn = spanned @ _turn(spanned.shape[1]).to(spanned)
+    spanned, _, _ = torch.linalg.svd(weight, full_matrices=False)  # (F, the smaller of F and D)
+    turn = spanned @ _turn(head.in_features).to(spanned)[: spanned.shape[1]]
     onto = turn.T @ weight
     output.bias.copy_(onto @ output.bias.double() + turn.T @ bias)
     output.weight.copy_(onto @ output.weight.double())
