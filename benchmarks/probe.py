@@ -36,9 +36,9 @@ BUNDLED = ("earth", "world_birds", "birds", "landcover", "eurosat", "demo")
 PUBLISHED = ("fmow_xyz", "fmow_sphereM", "yfcc_space2vec_grid", "yfcc_sphereC")
 GEOCLIP = "GeoCLIP, file of the package"
 BESIDE = "GeoCLIP, climate and elevation side by side"
-# `earth` trained for one epoch, with all families of what is told of places or without one:
-# `csp train configs/earth.yaml --run-dir runs/earth_variants/NAME training.epochs=1`, for those
-# without one also `data.families=…` of the others and `model.image.dim=…`, their numbers.
+# `earth` trained on 200,000 places once, with all families of what is told of them or without one:
+# `csp train configs/earth.yaml --run-dir runs/earth_variants/NAME training.epochs=1
+# data.size=200_000`, without one also `data.families=…` and `model.image.dim=…` of the others.
 VARIANTS = dict(zip(probe_tables.VARIANTS, ("all", "no_climate", "no_elevation", "no_geoclip"),
                     strict=True))  # fmt: skip
 TRAINED = probe_data.ROOT / "runs" / "earth_variants"

@@ -30,8 +30,11 @@ JUDGED = (
     *("GeoCLIP, file of the package", "GeoCLIP, climate and elevation side by side", "earth"),
 )
 VARIANTS = (
-    "earth, one epoch",
-    *(f"earth, one epoch, without {family}" for family in ("climate", "elevation", "GeoCLIP")),
+    "earth, trained shortly",
+    *(
+        f"earth, trained shortly, without {family}"
+        for family in ("climate", "elevation", "GeoCLIP")
+    ),
 )
 # What a row's encoder learned from, or the like: such a target never counts for it.
 LEARNED = {
@@ -232,8 +235,8 @@ def _of_variants(found: Found, every: Sequence[str]) -> list[str]:
         lines.append(line)
     return [
         "## What each family adds",
-        f"Mean R² of {', '.join(targets)}; one order of the folds. `earth` was trained for eight"
-        " epochs, the others for one, so they compare with each other.",
+        f"Mean R² of {', '.join(targets)}; one order of the folds. `earth` saw 400,000 places eight"
+        " times, the others 200,000 once, so they compare with each other alone.",
         markdown(("", *EVERY), lines),
     ] * bool(lines)
 
