@@ -36,6 +36,12 @@ BUNDLED = ("earth", "world_birds", "birds", "landcover", "eurosat", "demo")
 PUBLISHED = ("fmow_xyz", "fmow_sphereM", "yfcc_space2vec_grid", "yfcc_sphereC")
 GEOCLIP = "GeoCLIP, file of the package"
 BESIDE = "GeoCLIP, climate and elevation side by side"
+# `earth` trained on 200,000 places once, with all families of what is told of them or without one:
+# `csp train configs/earth.yaml --run-dir runs/earth_variants/NAME training.epochs=1
+# data.size=200_000`, without one also `data.families=…` and `model.image.dim=…` of the others.
+VARIANTS = dict(zip(probe_tables.VARIANTS, ("all", "no_climate", "no_elevation", "no_geoclip"),
+                    strict=True))  # fmt: skip
+TRAINED = probe_data.ROOT / "runs" / "earth_variants"
 MIX = 0.5
 BANK = f"GeoCLIP beside a bank (RANGE, {MIX})"
 # What no row may be without is done first: numbers at all distances, then classes.
@@ -72,6 +78,11 @@ def embed(row: str, name: str, count: int) -> probes.Embedding:
         metres = torch.from_numpy(surroundings.heights(lonlat))[:, None]
         side = torch.cat((*parts, metres), dim=1).double().numpy()
         return probes.Embedding(row, side, "what packages hold of places")
+    if row in VARIANTS:
+        folder = TRAINED / VARIANTS[row] / "model"
+        if not folder.is_dir():
+            raise DataNotFoundError(f"needs runs/earth_variants/{VARIANTS[row]}, trained before")
+        return probes.embed_frozen(str(folder), lonlat)
     if row in (GEOCLIP, BANK):
         return _published(find_published("geoclip"), lonlat)
     if row in PUBLISHED:
@@ -156,6 +167,8 @@ def cells_of(quick: bool, draws: int) -> Iterable[Cell]:
         for name, degrees in itertools.product((NUMBERS, LIFE), EVERY):
             for row in (*rows, *more) if name == NUMBERS else judged:
                 yield cell(row, name, degrees, draw)
+            if not (quick or draw):
+                yield from (cell(row, name, degrees, draw) for row in VARIANTS)
     # One order of the folds: classes cost most, and their deviation is seen in the numbers.
     for name, degrees, row in itertools.product(CLASSES[:1] if quick else CLASSES, EVERY, rows):
         if degrees in NEAR_AND_FAR or row in probe_tables.JUDGED:

@@ -82,3 +82,30 @@ def test_means_leave_out_what_was_learned(module):
     assert other.startswith("| raw coordinates | 0.500 (1) | 0.750 (2) |")
     assert "| birds | 0.500 | 1.000† |" in text and "| birds | 0.300 | n/a |" in text
     assert "- birds, zones, 10°: draw 0" in text
+
+
+def test_rows_are_compared_over_what_none_of_them_learned_from(module):
+    common, tables = module("stssl_common"), module("probe_tables")
+    rows = {"GeoCLIP, file of the package": 0.2, "earth": 0.4, tables.VARIANTS[0]: 0.3}
+    found, planned = {}, []
+    for row, value in rows.items():
+        told = {"people nearby/r2": value, "elevation/r2": 1.0}
+        for name, measures in (
+            ("numbers", told),
+            ("life", {"kinds of birds/r2": value + 0.2}),
+            ("zones", {"continent/balanced": 0.9, "main climate/balanced": 1.0}),
+            ("crustaceans", {"groups": 4.0}),
+        ):
+            cell = common.Cell(row, f"{name}, 40°", 0, {})
+            planned.append(cell)
+            found[cell.key] = measures
+    text = tables.body(common.Outcome(tuple(planned), found), list(rows)[:2])
+    judged, added = text.split("## What each family adds")
+    # Elevation and the main climate were learned from; crustaceans have too few blocks.
+    assert "| earth | not run | not run | not run | not run | 0.633 (3) |" in judged
+    assert (
+        "| GeoCLIP, file of the package | not run | not run | not run | not run | 0.500 (3)" in text
+    )
+    lines = added.split("## Numbers")[0].splitlines()
+    assert "| earth, trained shortly | not run | not run | not run | not run | 0.400 |" in lines
+    assert "| 0.700† |" in text and "| 0.600 |" in text

@@ -163,9 +163,8 @@ def _meaning(model: DualEncoder, config: RunConfig) -> str:
         )
     if model.classifier is None:
         return (
-            "It gives each place a vector, learned from images made there or from what describes"
-            " it, and from no label. It ranks classes only once a run has begun from it"
-            " (init_from)."
+            "It gives each place a vector, learned from images made there or what describes it,"
+            " and from no label. It ranks classes only once a run has begun from it (init_from)."
         )
     if model.prior_kind == "share":
         return (

@@ -19,9 +19,10 @@ from csp_core.data.sets.facts import facts_of
 from csp_core.evaluation import Measure, cautions_of, find_measure, plain
 from csp_core.files import read_json
 from csp_core.inference.retrieval import sides_of
-from csp_core.model import DualEncoder, Heads, Support
+from csp_core.model import DualEncoder, Support
 from csp_core.store import halve, load_model, save_model
 from csp_core.training.card import TEST_SETS, write_attribution, write_card
+from csp_core.training.described import places_alone
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,8 @@ def finish_model(
             its calibration and its metrics to a model that has seen them all.
         epochs: Epochs that its weights saw.
     """
-    if facts_of(config.data.name).describes:
-        model = _of_places(model)
+    if facts_of(config.data.name).describes and model.location is not None:
+        model = places_alone(model)
     if config.training.saved_as == "float16":
         halve(model)  # before anything is measured: the card is to tell of the model as it is kept
     model.support = _support(model, train_set)
@@ -87,19 +88,6 @@ def finish_model(
         provenance=about,
         texts=texts,
         dtype=config.training.saved_as,
-    )
-
-
-def _of_places(model: DualEncoder) -> DualEncoder:
-    """Keep the location encoder alone: vectors that describe places are no pictures."""
-    if model.location is None:
-        return model
-    return DualEncoder(
-        None,
-        model.location,
-        dim=model.dim,
-        name=model.name,
-        heads=Heads(image=None, classifiers=()),
     )
 
 
