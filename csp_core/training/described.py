@@ -53,4 +53,5 @@ def fold(output: nn.Linear, head: nn.Linear) -> None:
 def _turn(size: int) -> Tensor:
     """Draw an orthogonal matrix."""
     drawn = torch.randn(size, size, generator=torch.Generator().manual_seed(0)).double()
-    return torch.linalg.qr(drawn)[0]
+    turned: Tensor = torch.linalg.qr(drawn)[0]
+    return turned
