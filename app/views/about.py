@@ -114,13 +114,13 @@ def draw_sources() -> None:
     st.markdown(
         "The recordings of each model: see its card. Land, borders and countries: Natural Earth,"
         " public domain. Towns: [GeoNames](https://www.geonames.org), CC BY 4.0; names of"
-        " countries: Unicode CLDR. Map: Leaflet, BSD 2-clause, served from this machine."
+        " countries: Unicode CLDR. Map: Leaflet, BSD 2-clause licence, served from this machine."
         " The code of CSP Explorer is under the MIT licence; a model is under that of its card:"
         " `birds` and `world_birds`, and whatever mixes them in, such as `animals`, under CC"
         " BY-NC-SA 4.0, for no commerce. The network of `animals` is EfficientNet-Lite0, Apache"
-        " 2.0, which learned on ImageNet. `world_birds` is adapted from, and `birds` taught by, the"
-        " location prior of BirdNET, by Cornell Lab of Ornithology and Chemnitz University of"
-        " Technology. By default"
+        " 2.0, which learned on ImageNet. `world_birds` is adapted from the location prior of"
+        " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology, and `birds`"
+        " was taught by it beside the recordings of xeno-canto. By default"
         " nothing is fetched from other machines."
     )
 
