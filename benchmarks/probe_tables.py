@@ -210,13 +210,14 @@ def _of_judged(found: Found, every: Sequence[str]) -> list[str]:
                 value is None and _counts(found, row, one, where)
                 for one, value in zip((*of_numbers, *of_classes), values, strict=True)
             )
-            there = [mean(value.values()) for value in values if value is not None]
+            # Draws that some rows lack would compare other folds.
+            there = [value[0] for value in values if value is not None and 0 in value]
             line.append(NOT_RUN if missing or not there else f"{mean(there):.3f} ({len(there)})")
         lines.append(line)
     return [
         "## What none of them learned from",
         f"Mean of R² ({', '.join(of_numbers)}) and of balanced accuracy ({', '.join(of_classes)});"
-        " how many targets have enough blocks stands in brackets.",
+        " how many targets have enough blocks stands in brackets. One order of the folds.",
         markdown(("", *EVERY), lines),
     ]
 

@@ -76,7 +76,7 @@ def drag_over_scatter(page: Page) -> None:
 
 
 def test_a_click_on_the_map_shows_places_like_it(app: str, open_page: OpenPage) -> None:
-    page = open_page(app + FEW)
+    page = open_page(app + FEW + "&model=birds")
     ready(page)
     assert page.get_by_text("Choose a place on the map above").is_visible()
     click_map(page, 200, 200)
@@ -136,7 +136,7 @@ def test_the_same_without_a_mouse(app: str, open_page: OpenPage) -> None:
 
 
 def test_a_dot_of_the_classes_is_picked(app: str, open_page: OpenPage) -> None:
-    page = open_page(app + FEW)
+    page = open_page(app + FEW + "&model=birds")
     ready(page)
     chart = "[class*='st-key-clusters-classes'] canvas.marks"
     for _ in range(2):  # another dot is picked as the first was

@@ -397,3 +397,21 @@ def test_the_film_of_a_run(open_clusters: Open, models: Path) -> None:
     finally:
         shutil.rmtree(space)
         st.cache_resource.clear()
+
+
+def test_it_opens_on_the_earth_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models"
+    bare = DualEncoder(None, make_location_encoder("sphere_c", 8, num_scales=2), dim=8, name="e")
+    save_model(bare.eval(), folder / "earth")
+    save_toy_model(folder)
+    monkeypatch.setenv("CSP_MODELS", str(folder))
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "no-assets")
+    st.cache_data.clear()
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    app.switch_page("views/clusters.py")
+    for name, value in FEW.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception and not app.error
+    assert "This model came without classes" in texts(app)
+    st.cache_data.clear()
