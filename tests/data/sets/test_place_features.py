@@ -57,6 +57,19 @@ def test_places_lie_on_land_and_near_coasts():
         draw_places(10, land=0.0)
 
 
+def test_few_places_far_inland_do_not_keep_the_sea_from_being_found():
+    # The only place on land that seed 1 draws lies where no sea is within ten deviations.
+    for seed in range(8):
+        places = draw_places(3, land=0.4, seed=seed)
+        assert on_land(places).sum() == 1 and len(places) == 3
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ConfigError, match="give 0 to"):
+        draw_places(10, seed=seed)
+
+
 @pytest.mark.parametrize("families", [{}, {"sines": 0.0}, {"rivers": 1.0}, {"sines": float("nan")}])
 def test_families_that_do_not_fit(tmp_path, families):
     with pytest.raises(ConfigError, match="heights, sines"):
