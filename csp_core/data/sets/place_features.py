@@ -196,7 +196,10 @@ def _side_by_side(
     parts = []
     for name, file in files.items():
         found = np.asarray(file[:count], dtype=np.float32)
+        # Down a column NumPy adds one by one, which single precision does not bear.
+        mean, deviation = (how(found, axis=0, dtype=np.float64) for how in (np.mean, np.std))
         # What is the same everywhere stays 0.
-        scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(found.std(axis=0), 1e-6)
-        parts.append(((found - found.mean(axis=0)) * scale).astype(np.float16))
+        scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(deviation, 1e-6)
+        moved = found - mean.astype(np.float32)
+        parts.append((moved * scale.astype(np.float32)).astype(np.float16))
     return np.concatenate(parts, axis=1)
