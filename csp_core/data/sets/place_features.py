@@ -22,6 +22,9 @@ PLACES = "places.npy"
 MOST_PLACES = 5_000_000
 # How far from land the places at sea lie, standard deviation in degrees.
 COAST_DEGREES = 2.0
+# From how many places on land at least these are scattered: a few may all lie far inland.
+STARTS = 1000
+MOST_SEED = 2**31 - 1
 SOURCE = {"source": "places drawn at random, with what published models and grids say of them"}
 Describe = Callable[[Tensor], Tensor]
 
@@ -109,15 +112,18 @@ def draw_places(size: int, *, land: float = 0.93, seed: int = 0) -> Tensor:
             f"size is {size} and land {land}; give 1 to {MOST_PLACES:,} places, a part of them"
             " above 0 on land."
         )
+    if not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f"seed is {seed}; give 0 to {MOST_SEED:,}.")
     generator = torch.Generator().manual_seed(seed)
-    ashore = _drawn(
-        max(round(land * size), 1),
-        lambda count: geo.sphere_points(torch.rand(count, 2, generator=generator)),
-        wet=False,
-    )
+
+    def anywhere(count: int) -> Tensor:
+        return geo.sphere_points(torch.rand(count, 2, generator=generator))
+
+    ashore = _drawn(max(round(land * size), 1), anywhere, wet=False)
+    starts = ashore if len(ashore) >= STARTS else _drawn(STARTS, anywhere, wet=False)
 
     def near_coasts(count: int) -> Tensor:
-        start = ashore[torch.randint(len(ashore), (count,), generator=generator)]
+        start = starts[torch.randint(len(starts), (count,), generator=generator)]
         lon, lat = (start + COAST_DEGREES * torch.randn(count, 2, generator=generator)).unbind(1)
         return torch.stack(((lon + 180) % 360 - 180, lat.clamp(-90, 90)), dim=1)
 
@@ -190,7 +196,10 @@ def _side_by_side(
     parts = []
     for name, file in files.items():
         found = np.asarray(file[:count], dtype=np.float32)
+        # Down a column NumPy adds one by one, which single precision does not bear.
+        mean, deviation = (how(found, axis=0, dtype=np.float64) for how in (np.mean, np.std))
         # What is the same everywhere stays 0.
-        scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(found.std(axis=0), 1e-6)
-        parts.append(((found - found.mean(axis=0)) * scale).astype(np.float16))
+        scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(deviation, 1e-6)
+        moved = found - mean.astype(np.float32)
+        parts.append((moved * scale.astype(np.float32)).astype(np.float16))
     return np.concatenate(parts, axis=1)

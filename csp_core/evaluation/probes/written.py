@@ -20,6 +20,8 @@ WITH_COMMA = r"^[+-]?\d[\d.,]*,[\d.,]*\d$"
 COMMA_OF_DEGREES = r"^([+-]?\d{1,3}),(\d+)$"
 # What begins as a number does.
 BEGINS = r"^[+-]?\d"
+# A word for no value that is a number, such as -9999.
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 # How much of a table's head is looked at for its separator, bytes; how many words are named.
 HEAD, NAMED = 1 << 16, 5
 
@@ -54,14 +56,19 @@ def without_missing(table: pl.DataFrame, words: Sequence[str]) -> tuple[pl.DataF
 
     Args:
         table: With the column ``value``.
-        words: What stands for no value beside an empty cell, whatever the case.
+        words: What stands for no value beside an empty cell, whatever the case; numbers however
+            they are written.
 
     Returns:
         The other rows; and a sentence on what was left out and why, if anything was.
     """
     text = table["value"].cast(pl.String, strict=False).str.strip_chars()
     empty = text.is_null() | (text == "")
-    worded = text.str.to_lowercase().is_in([word.lower() for word in words]) & ~empty
+    worded = text.str.to_lowercase().is_in([word.lower() for word in words])
+    numbers = [float(word) for word in words if NUMBER.fullmatch(word)]
+    if numbers and table["value"].dtype != pl.Boolean:
+        worded |= plain_numbers(table["value"]).is_in(numbers)
+    worded &= ~empty
     left = empty.fill_null(True) | worded.fill_null(False)
     if not left.any():
         return table, []

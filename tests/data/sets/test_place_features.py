@@ -31,6 +31,18 @@ def test_families_are_standardised_and_weighed(tmp_path):
     assert found[0, 1] > 0.99999
 
 
+def test_many_places_are_standardised_as_few_are(tmp_path):
+    count = 300_000
+    drawn = np.random.default_rng(0).normal(1013, 2, (count, 2)).astype(np.float16)
+    drawn[:, 1] = 1013
+    np.save(tmp_path / "places.npy", np.full((count, 2), 10, np.float32))
+    np.save(tmp_path / "pressure.npy", drawn)
+    data = load_dataset("place_features", "all", root=tmp_path)
+    image = data.__getitems__(range(0, count, 10))["image"].double()
+    assert image[:, 0].var().item() == pytest.approx(1, rel=0.03)
+    assert image[:, 0].mean().abs() < 0.02 and image[:, 1].abs().max() == 0
+
+
 def test_rows_stay_with_their_places(tmp_path):
     whole = load(tmp_path)
     part = load_dataset("place_features", "val", **place_features.options(tmp_path))
@@ -55,6 +67,19 @@ def test_places_lie_on_land_and_near_coasts():
     assert on_land(draw_places(20, land=1.0)).all()
     with pytest.raises(ConfigError, match="give 1 to"):
         draw_places(10, land=0.0)
+
+
+def test_few_places_far_inland_do_not_keep_the_sea_from_being_found():
+    # The only place on land that seed 1 draws lies where no sea is within ten deviations.
+    for seed in range(8):
+        places = draw_places(3, land=0.4, seed=seed)
+        assert on_land(places).sum() == 1 and len(places) == 3
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ConfigError, match="give 0 to"):
+        draw_places(10, seed=seed)
 
 
 @pytest.mark.parametrize("families", [{}, {"sines": 0.0}, {"rivers": 1.0}, {"sines": float("nan")}])

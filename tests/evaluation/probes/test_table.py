@@ -47,6 +47,17 @@ def test_words_for_no_value_are_no_class(tmp_path):
     assert read.target.classes == () and len(read.lonlat) == 40
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_number_for_no_value_is_one_however_it_is_written(tmp_path, name):
+    values = [-9999.0] * 10 + [row / 7 for row in range(50)]
+    path = written(tmp_path, frame(value=values), name)
+    read = read_probe_table(path, missing=["na", "-9999"])
+    assert len(read.lonlat) == 50 and read.target.values.min() == 0
+    assert "10 rows without a value are left out (10 '-9999.0')" in read.notes[0]
+    flags = read_probe_table(written(tmp_path, frame(value=[True, False] * 30)), missing=["1"])
+    assert len(flags.lonlat) == 60
+
+
 def test_numbers_whose_squares_are_none(tmp_path):
     path = written(tmp_path, frame(value=[10.0**200] * 30 + [1.0] * 30))
     with pytest.raises(BadRecordError, match="1e\\+200, whose square is no number"):
