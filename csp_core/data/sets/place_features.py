@@ -14,7 +14,7 @@ from csp_core import geo
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split, deal
-from csp_core.errors import ConfigError, DataNotFoundError
+from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.files import atomic_directory
 from csp_core.land import on_land
 
@@ -198,6 +198,12 @@ def _side_by_side(
         found = np.asarray(file[:count], dtype=np.float32)
         # Down a column NumPy adds one by one, which single precision does not bear.
         mean, deviation = (how(found, axis=0, dtype=np.float64) for how in (np.mean, np.std))
+        if not np.isfinite(mean).all():
+            wrong = int(np.flatnonzero(~np.isfinite(mean))[0])
+            raise BadRecordError(
+                f"column {wrong + 1} holds NaN or infinity; describe every place by finite numbers",
+                file=f"{name}.npy",
+            )
         # What is the same everywhere stays 0.
         scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(deviation, 1e-6)
         moved = found - mean.astype(np.float32)
