@@ -197,13 +197,14 @@ def _side_by_side(
     for name, file in files.items():
         found = np.asarray(file[:count], dtype=np.float32)
         # Down a column NumPy adds one by one, which single precision does not bear.
-        mean, deviation = (how(found, axis=0, dtype=np.float64) for how in (np.mean, np.std))
+        mean = found.mean(axis=0, dtype=np.float64)
         if not np.isfinite(mean).all():
             wrong = int(np.flatnonzero(~np.isfinite(mean))[0])
             raise BadRecordError(
                 f"column {wrong + 1} holds NaN or infinity; describe every place by finite numbers",
                 file=f"{name}.npy",
             )
+        deviation = found.std(axis=0, dtype=np.float64)
         # What is the same everywhere stays 0.
         scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(deviation, 1e-6)
         moved = found - mean.astype(np.float32)
