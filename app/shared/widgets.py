@@ -95,9 +95,9 @@ def support_line(
         listed: Whether the line says of how many of its classes they are.
     """
     mark, level = LEVELS[report.level]
+    more = f" {SEASONLESS}" if report.seasonless else ""
     if report.records_within is None:
-        said = f"**{level}**: this model came without counts of recordings."
-        said += f" {SEASONLESS}" if report.seasonless else ""
+        said = f"**{level}**: this model came without counts of recordings.{more}"
         st.markdown(f"{before}{mark} {reworded(said, info)}")
         return
     near = count_of(report.records_within, "recording", "recordings")
@@ -106,7 +106,7 @@ def support_line(
     near += f" within {report.radius_km:,.0f} km"
     if report.nearest_km is not None and report.records_within == 0:
         near += f", the nearest about {report.nearest_km:,.0f} km away"
-    said = reworded(f"**{level}**: {near}.", info)
+    said = reworded(f"**{level}**: {near}.{more}", info)
     ours = listed or info.introduction.record
     st.markdown(f"{before}{mark} {said}", help=explain("well recorded", info if ours else None))
 

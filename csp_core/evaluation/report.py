@@ -9,7 +9,7 @@ from typing import Any
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.again import are_those, captions_file, options_again
 from csp_core.data.records import RecordDataset, join_records
-from csp_core.errors import CspError
+from csp_core.errors import ConfigError, CspError
 from csp_core.evaluation import cautions_of, evaluate_answers, matched_labels, plain, sees_images
 from csp_core.evaluation.retrieval import captions_of
 from csp_core.files import read_json, read_yaml
@@ -54,9 +54,15 @@ def evaluate_splits(
         ``cautions``, name of a split to why its numbers say little.
 
     Raises:
-        CspError: If model or data cannot be read or share no class.
+        CspError: If model or data cannot be read or share no class, or the model has no answer that
+            could be right or wrong.
     """
     model = load_model(model_name)
+    if not len(model.classes) and not sides_of(model):
+        raise ConfigError(
+            f"Model {model.name!r} ranks no classes and compares nothing, so there is no answer to"
+            " measure: `csp probe` measures what can be read off its embedding."
+        )
     provenance = read_json(find_model(model_name) / "config.json").get("provenance", {})
     name, place = (data, root) if data in DATASETS else (FILE, Path(data))
     captions, of_captions = _captions(model_name, provenance, name, place, captions)

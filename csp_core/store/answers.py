@@ -235,7 +235,8 @@ def answer_of(
         What the file computes.
 
     Raises:
-        ConfigError: If there is no such part, or both are to be embedded at once.
+        ConfigError: If there is no such part, both are to be embedded at once, or the side is asked
+            for where there is none to choose.
         CheckpointError: If the model has no such answer.
     """
     if of is not None and of not in OF:
@@ -252,6 +253,8 @@ def answer_of(
                 f"Model {model.name!r} knows nothing of places; --of images writes what it says of"
                 " pictures."
             )
+        if side is not None:
+            raise ConfigError("--side is that of pictures, and places have none: leave it out.")
         has_classes = model.classifier is not None
         return Answer(model, model.prior_kind if has_classes and not embedding else "embedding")
     shape = _shape(model, side)
@@ -295,17 +298,30 @@ def _shape(model: DualEncoder, side: int | None) -> tuple[int, ...]:
             f"Model {model.name!r} has an image encoder of its own, which does not say how many"
             " bands it takes: give it an integer attribute bands."
         )
-    if not getattr(image, "sees_pixels", True):
-        return (out_dim(image),)
-    if model.image_stats is not None:
-        height, width = model.image_stats.size.tolist()
-        return (bands, height, width)
-    own = getattr(image, "size", None) or side
-    if own is None:
+    own = _own_shape(model, image, bands)
+    if own is not None:
+        if side not in (None, own[-1]):
+            raise ConfigError(
+                f"--side is {side}, and model {model.name!r} takes {' × '.join(map(str, own))}:"
+                " leave --side out."
+            )
+        return own
+    if side is None:
         raise ConfigError(
             f"Model {model.name!r} does not say how large its pictures are: give --side with the"
             " pixels of a side."
         )
-    if not 8 <= own <= 4096:
-        raise ConfigError(f"--side is {own}; give 8 to 4096 pixels.")
-    return (bands, own, own)
+    if not 8 <= side <= 4096:
+        raise ConfigError(f"--side is {side}; give 8 to 4096 pixels.")
+    return (bands, side, side)
+
+
+def _own_shape(model: DualEncoder, image: nn.Module, bands: int) -> tuple[int, ...] | None:
+    """Tell the shape of pictures that a model was made for, or None where it names none."""
+    if not getattr(image, "sees_pixels", True):
+        return (out_dim(image),)
+    if model.image_stats is not None:
+        height, width = model.image_stats.size.tolist()
+        return (bands, int(height), int(width))
+    size: int | None = getattr(image, "size", None)
+    return (bands, size, size) if size else None

@@ -158,6 +158,10 @@ def test_evaluate_without_a_common_class(csp, model_dir, tmp_path):
     fails(csp("evaluate", model_dir, path), "No record is left to evaluate (2 had")
 
 
+def test_evaluate_of_an_embedding_says_what_measures_it(csp, records_csv):
+    fails(csp("evaluate", "earth", records_csv), "Model 'earth' ranks no classes")
+
+
 def test_evaluate_on_no_file(csp, model_dir):
     fails(csp("evaluate", model_dir, "absent.csv"), "absent.csv")
 

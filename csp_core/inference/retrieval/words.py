@@ -63,6 +63,8 @@ def notes_on_text(model: Any, captions: Sequence[str]) -> list[str]:
 
 def _unmet(encoder: Any, captions: Sequence[str]) -> list[str]:
     """Say which words were in no caption that an encoder learned from, and which were."""
+    if len(captions) == 1 and not any(letter.isalnum() for letter in captions[0]):
+        return ["No word stands in it, so the order of what follows tells little."]
     given = list(dict.fromkeys(word for text in captions for word in words_of(text)))
     met: frozenset[str] | None = getattr(encoder, "words", None)
     if met is None or not given:

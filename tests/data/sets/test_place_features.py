@@ -88,6 +88,17 @@ def test_families_that_do_not_fit(tmp_path, families):
         load(tmp_path, families=families)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, 1e6])
+def test_numbers_that_are_none_are_refused(tmp_path, wrong):
+    folder = place_features.make(tmp_path)
+    found = np.load(folder / "sines.npy").astype(np.float32)
+    found[3, 1] = wrong
+    with np.errstate(over="ignore"):
+        np.save(folder / "sines.npy", found.astype(np.float16))
+    with pytest.raises(BadRecordError, match=r"sines\.npy: column 2 holds NaN or infinity"):
+        load(tmp_path)
+
+
 def test_a_folder_of_something_else(tmp_path):
     with pytest.raises(ConfigError, match="import-places"):
         load_dataset("place_features", "all")
