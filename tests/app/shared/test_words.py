@@ -49,7 +49,7 @@ def test_land_cover_is_not_called_species() -> None:
     }
     taxa = dict.fromkeys(("birds", "butterflies", "demo", "world_birds"), True)
     assert told == taxa | dict.fromkeys(
-        ("eurosat", "eurosat_words", "korea_landuse", "landcover"), False
+        ("earth", "eurosat", "eurosat_words", "korea_landuse", "landcover"), False
     )
 
 
