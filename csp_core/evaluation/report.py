@@ -175,7 +175,7 @@ def _whole(
             # Other records of that name, which these settings do not suit.
             pass
     # One photo is enough to be asked about, and too few to be dealt out.
-    undealt = {"val_fraction": 0.0, "test_fraction": 0.0} if name == CUT else {}
+    undealt: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0} if name == CUT else {}
     return load_dataset(name, "all", root=place, **captions, **side, **undealt)
 
 
