@@ -174,7 +174,9 @@ def _whole(
         except CspError:
             # Other records of that name, which these settings do not suit.
             pass
-    return load_dataset(name, "all", root=place, **captions, **side)
+    # One photo is enough to be asked about, and too few to be dealt out.
+    undealt: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0} if name == CUT else {}
+    return load_dataset(name, "all", root=place, **captions, **side, **undealt)
 
 
 def _settings(provenance: Any, name: str) -> dict[str, Any]:

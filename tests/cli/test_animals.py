@@ -93,6 +93,17 @@ def test_evaluate_uses_the_borrowed_prior_as_predict_does(csp, photos):
     assert "Left out: 1 without a label or of no class of that name." in report["note"]
 
 
+def test_one_photo_is_enough_to_be_measured(csp, photos):
+    head, first, *_ = photos.read_text().splitlines()
+    photos.write_text(f"{head}\n{first}\n")
+    code, out, err = csp("evaluate", "animals", "photos", "--root", photos, "--json")
+    assert code == 0, err
+    assert json.loads(out)["splits"]["all"]["image+place"]["n"] == 1
+    photos.write_text(f"{head}\n{first.replace(NAMES[0], 'Nobody known')}\n")
+    code, out, err = csp("evaluate", "animals", "photos", "--root", photos)
+    assert code == 1 and "No record is left to evaluate" in err
+
+
 def test_photos_are_as_large_as_the_encoder_wants_them(photos):
     model = load_model("animals")
     model.image.size = 96
