@@ -11,7 +11,7 @@ import numpy as np
 from csp_core.data.sets.fmow import LAYOUT as FMOW
 from csp_core.data.sets.inat2018 import LAYOUT as INAT
 from csp_core.data.sets.published import Layout
-from tests.data.sets import bigearthnet, pastis, places, series, tiles
+from tests.data.sets import bigearthnet, pastis, place_features, places, series, tiles
 from tests.data.sets import photos as pictures
 
 CLASSES = ("Aus bus", "Cus dus", "Eus fus", "Gus hus")
@@ -130,6 +130,7 @@ FOLDERS = {
     "pastis": (pastis.make, {"split_method": "random"}),
     "phenology": (lambda folder: None, {"size": 60, "side": 8, "dates": 2, "parcels": 3}),
     "photos": (photos, {"size": 8}),
+    "place_features": (place_features.make, {"test_fraction": 0.2}),
     "places": (places.make, {"size": 200, "test_fraction": 0.2}),
     "series": (series.make, {}),
     "tiles": (tiles.make, {"crop": 8, "classes": tiles.CLASSES, "ignored": [100]}),

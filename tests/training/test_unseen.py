@@ -37,6 +37,7 @@ OTHERS: dict[str, Any] = {
     "in_memory": False,
     "label_crops": 1,
     "dates": 2,
+    "families": {"place_features": {"sines": 2.0}},
     "label_fraction": 0.1,
     "label_seed": 5,
     "labels": {
