@@ -13,9 +13,10 @@ from csp_core.location import make_location_encoder
 from csp_core.model import DualEncoder
 
 
-@pytest.fixture(scope="module")
-def model():
-    return load_model("birds")
+# The invented world, and the model with which the page opens.
+@pytest.fixture(scope="module", params=["demo", "earth"])
+def model(request):
+    return load_model(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_a_group_splits_while_all_others_stay(tree):
 @pytest.mark.parametrize(
     ("first", "other", "least"),
     [
-        ({}, {"points": 1500}, 0.6),
+        ({}, {"points": 1500}, 0.7),
         ({}, {"seed": 3}, 0.6),
         ({}, {"count": 9}, 0.6),
         ({"count": 6}, {"count": 7}, 0.6),
@@ -73,15 +74,16 @@ def test_a_group_splits_while_all_others_stay(tree):
         ({}, {"where": "world", "points": 1500}, 0.5),
     ],
 )
-def test_colours_stay_as_far_as_clusters_do(labels_of, first, other, least):
+def test_colours_stay_as_far_as_clusters_do(model, labels_of, first, other, least):
+    # What the whole Earth is like has more groups than eight, which part otherwise as points go.
+    least = min(least, 0.6) if model.name == "earth" else least
     same, best = kept(labels_of(**first), labels_of(**other))
-    # By chance one place in eight would keep its number.
-    assert same >= least and same >= best - 0.3
+    assert same >= least and same >= best - 0.12
 
 
 def test_methods_share_colours(labels_of):
     same, best = kept(labels_of(method="hdbscan"), labels_of())
-    assert same >= best - 0.2 and same > 0.3
+    assert same >= best - 0.15 and same > 0.3
 
 
 @pytest.mark.parametrize("count", [2, 4, 8, 13])
