@@ -48,7 +48,7 @@ MOST_SECTIONS = 10
 # Settings of training that only change how a run is watched.
 WATCHING = ("space_every", "watch")
 # Settings that came later and what they are where nobody asks: runs keep the hash they had before.
-LATER = {"decay_vectors": True}
+LATER = {"decay_vectors": True, "encoder_rate": 1.0}
 
 
 class RunConfig(Section):

@@ -236,6 +236,13 @@ class TrainingConfig(Section):
     epochs: int = Field(50, ge=1, description="How often all training records are seen.")
     batch_size: int = Field(256, ge=1, description="Records in one step of the optimiser.")
     learning_rate: float = Field(1e-3, gt=0, description="Highest step size of AdamW.")
+    encoder_rate: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Part of the learning rate at which encoders learn: below 1, such as 0.1, keeps"
+        " more of what they start from.",
+    )
     weight_decay: float = Field(0.0, ge=0, description="How strongly weights are drawn to 0.")
     decay_vectors: bool = Field(
         True, description="Whether biases and scales of normalisation are drawn to 0 as well."

@@ -28,10 +28,11 @@ from csp_core.training.finite import check_weights, diverged
 from csp_core.training.pace import Pace
 from csp_core.training.plan import Plan, TrainResult, trained_epochs
 from csp_core.training.schedule import Schedule, monitored
-from csp_core.training.setup import make_optimizer, make_parts
+from csp_core.training.setup import make_parts
 from csp_core.training.space import keep_space
 from csp_core.training.state import Stateful, derive_seed, load_state, save_state
 from csp_core.training.validate import to_device, validate
+from csp_core.training.weights import PART, make_optimizer
 
 log = logging.getLogger(__name__)
 POLL_STEPS = 20
@@ -148,7 +149,7 @@ class Stage:
                 f" training.learning_rate (now {self.options.learning_rate:g}) or its schedule."
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[PART]
         with self.accelerator.autocast():
             loss = self.wrapped(to_device(batch, self.accelerator.device))["loss"]
         self.accelerator.backward(loss)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from csp_core.config import RunConfig, TrainingConfig
+from csp_core.config import RunConfig
 from csp_core.data import load_dataset
 from csp_core.data.records import RecordDataset, join_records, recounted
 from csp_core.errors import ConfigError
@@ -115,29 +115,6 @@ def make_parts(
         train_set = compute_once(model, train_set)
         val_set = None if val_set is None else compute_once(model, val_set)
     return Parts(train_set, val_set, model, objective)
-
-
-def make_optimizer(
-    objective: Objective, options: TrainingConfig
-) -> tuple[list[str], torch.optim.Optimizer]:
-    """Make what moves the weights of an objective.
-
-    Args:
-        objective: The objective, its own layers included.
-        options: How to train.
-
-    Returns:
-        The names of the weights in the optimiser's order, and the optimiser.
-    """
-    named = objective.named_weights()
-    groups = [(named, options.weight_decay)]
-    if not options.decay_vectors:
-        matrices = [(name, weight) for name, weight in named if weight.ndim > 1]
-        vectors = [(name, weight) for name, weight in named if weight.ndim < 2]
-        groups = [(matrices, options.weight_decay), (vectors, 0.0)]
-    parts = [{"params": [w for _, w in some], "weight_decay": d} for some, d in groups if some]
-    optimizer = torch.optim.AdamW(parts, lr=options.learning_rate)
-    return [name for some, _ in groups for name, _ in some], optimizer
 
 
 def _read_lines(train_set: RecordDataset) -> list[str]:

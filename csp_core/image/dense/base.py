@@ -64,6 +64,9 @@ class DenseEncoder(ImageEncoder):
             image = image[present]
         self.scale.fit_bands(image, valid=valid)
 
+    def start_inside(self) -> None:
+        """Hear that what this is built on has learned before, and this has not."""
+
     def dense_maps(self, image: Tensor, days: Tensor | None = None) -> Tensor:
         """Describe each pixel.
 

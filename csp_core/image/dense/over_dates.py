@@ -83,12 +83,20 @@ class OverDates(DenseEncoder):
             nn.ReLU(inplace=True),
             nn.Conv2d(coarsest, coarsest, 1),
         )
-        # At first the maps are those of the network of one date, which may have learned before.
-        for values in self.dated[-1].parameters():
-            nn.init.zeros_(values)
         self.weigh_dates = DateMean() if pool == "mean" else DateAttention(coarsest, heads)
+        if inside is not None:
+            self.start_inside()
         if own is not None:
             start_from(self, own)
+
+    def start_inside(self) -> None:
+        """Give at first what the network of one date gives, which has learned before.
+
+        One from chance hears of the days from the first step on: left to find them, some trainings
+        never do.
+        """
+        for values in self.dated[-1].parameters():
+            nn.init.zeros_(values)
 
     @property
     def parts(self) -> dict[str, Any]:

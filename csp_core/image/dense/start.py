@@ -48,6 +48,8 @@ def start_from(encoder: ImageEncoder, found: Weights) -> None:
     inner: nn.Module | None = getattr(encoder, "backbone", None)
     if isinstance(inner, ImageEncoder) and not _fits(encoder, found):
         start_from(inner, found)
+        if isinstance(encoder, DenseEncoder):
+            encoder.start_inside()
         return
     if "token" not in encoder.state_dict():
         # A further token is its own transformer's; maps know nothing of it.

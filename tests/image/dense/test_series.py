@@ -36,7 +36,7 @@ def series(n=2, dates=8, bands=3, height=20, width=24, seed=0):
 def made(case, dim=5, **options):
     torch.manual_seed(1)
     encoder = make_image_encoder(dim=dim, **{**CASES[case], **options})
-    # What is nought at first would hide what is asked here.
+    # What is small at first would hide what is asked here.
     for name, values in encoder.named_parameters():
         if name.startswith("dated."):
             torch.nn.init.normal_(values, std=0.3)
