@@ -124,7 +124,8 @@ def draw_sources() -> None:
         " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology, and `birds`"
         " was taught by it beside the recordings of xeno-canto. `earth`, CC BY 4.0, learned from"
         " GeoCLIP, ERA5 and Mapzen's heights. It, and what is said of inland ice, contains modified"
-        " Copernicus Climate Change Service information. By default nothing is fetched from other machines."
+        " Copernicus Climate Change Service information. By default nothing is fetched from other"
+        " machines."
     )
 
 

@@ -186,28 +186,7 @@ def describe_place(
     place = torch.tensor([[lon, lat]], dtype=torch.float32)
     value = location_prior(model, place, date=_one(date), hour=_one(hour))[0]
     near = _support_near(model, lon, lat, radius_km)
-    known, frequency = near.level != UNKNOWN_LEVEL, class_frequency(model)
-    lift = None if frequency is None else value / frequency
-    members = _members(model, value, near)
-    most = top if top is None or members is None else max(top, int(members.sum()))
-    order = listed(value, members)[:most].tolist()
-    names, common = model.classes.names, model.classes.common_names
-    # Numbers at once: one by one, tensors of a class each take longer than the model.
-    values, counts = value.tolist(), near.per_class.tolist()
-    lifts = [math.nan] * len(values) if lift is None else lift.tolist()
-    results = tuple(
-        RankedTaxon(
-            rank=position + 1,
-            taxon=names[k],
-            common_name=common[k],
-            value=values[k],
-            # A class without a training record has no frequency to compare with.
-            lift=lifts[k] if math.isfinite(lifts[k]) else None,
-            support=int(counts[k]) if known else None,
-            in_set=None if members is None else bool(members[k]),
-        )
-        for position, k in enumerate(order)
-    )
+    known = near.level != UNKNOWN_LEVEL
     return PlaceReport(
         model=model.name,
         lon=lon,
@@ -219,10 +198,38 @@ def describe_place(
         taxa_within=int((near.per_class > 0).sum()) if known else None,
         nearest_km=near.nearest_km,
         radius_km=radius_km,
-        results=results,
+        results=_ranked(model, value, near, top),
         set_size=_set_size(model, value),
         seasonless=None if date is None else alike_all_year(model, lon, lat),
         inland_ice=not known and bool(on_inland_ice(place)[0]),
+    )
+
+
+def _ranked(
+    model: Prior, value: Tensor, near: PlaceSupport, top: int | None
+) -> tuple[RankedTaxon, ...]:
+    """List the classes by what a model says of a place."""
+    known, frequency = near.level != UNKNOWN_LEVEL, class_frequency(model)
+    lift = None if frequency is None else value / frequency
+    members = _members(model, value, near)
+    most = top if top is None or members is None else max(top, int(members.sum()))
+    order = listed(value, members)[:most].tolist()
+    names, common = model.classes.names, model.classes.common_names
+    # Numbers at once: one by one, tensors of a class each take longer than the model.
+    values, counts = value.tolist(), near.per_class.tolist()
+    lifts = [math.nan] * len(values) if lift is None else lift.tolist()
+    return tuple(
+        RankedTaxon(
+            rank=position + 1,
+            taxon=names[k],
+            common_name=common[k],
+            value=values[k],
+            # A class without a training record has no frequency to compare with.
+            lift=lifts[k] if math.isfinite(lifts[k]) else None,
+            support=int(counts[k]) if known else None,
+            in_set=None if members is None else bool(members[k]),
+        )
+        for position, k in enumerate(order)
     )
 
 
