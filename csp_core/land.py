@@ -1,7 +1,8 @@
-"""Where land is, by the bundled 1:110m outlines, and on which continent, by a dozen corners."""
+"""Where land is, by the bundled 1:110m outlines, inland ice, and continents by a dozen corners."""
 
 from __future__ import annotations
 
+import csv
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,8 @@ _OUTLINES: tuple[tuple[str, list[tuple[float, float]]], ...] = (
     ("Oceania", [(-180, 32), (-140, 32), *_PANAMA[:3], (-95, -20), (-85, -40), (-85, -60),
                  (-180, -60)]),
 )  # fmt: skip
+# Side of a cell of the inland ice, degrees.
+ICE_STEP = 0.5
 CONTINENTS = tuple(sorted({name for name, _ in _OUTLINES}))
 
 
@@ -84,6 +87,42 @@ def on_land(lonlat: Tensor) -> Tensor:
     return torch.from_numpy(
         np.asarray(shapely.contains_xy(land_shape(), places[:, 0], places[:, 1]))
     )
+
+
+@lru_cache(maxsize=1)
+def _ice() -> Tensor:
+    """Read ``(360, 720)`` bool, from 90° S and 180° W on: the cells of inland ice."""
+    cells = torch.zeros(round(180 / ICE_STEP), round(360 / ICE_STEP), dtype=torch.bool)
+    text = asset_path("world", "ice.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        lat, west, east = (float(row[name]) for name in ("lat", "west", "east"))
+        first, end = (round((lon + 180) / ICE_STEP) for lon in (west, east))
+        cells[int((lat + 90) / ICE_STEP), first:end] = True
+    return cells
+
+
+def on_inland_ice(lonlat: Tensor) -> Tensor:
+    """Tell which places are on ice far inland, where hardly anything lives.
+
+    That is land at least 100 km from the sea and from all land whose warmest month is at 0 °C or
+    above, by ERA5's means of 2000 to 2025: the middles of Antarctica and Greenland.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+
+    Returns:
+        ``(N,)`` bool, on cells of 0.5°.
+
+    Source:
+        Hersbach et al. 2020, ERA5; ``assets/world/make_ice.py`` makes the cells of it.
+
+    Example:
+        >>> on_inland_ice(torch.tensor([[-40.0, 75.0], [-51.7, 64.2], [0.0, -90.0]])).tolist()
+        [True, False, True]
+    """
+    cells = _ice()
+    at = ((lonlat.double() + torch.tensor([180.0, 90.0])) / ICE_STEP).long()
+    return cells[at[:, 1].clamp(max=len(cells) - 1), at[:, 0] % cells.shape[1]]
 
 
 @lru_cache(maxsize=4)

@@ -120,7 +120,9 @@ def draw(bounds: Bounds, edges: Bounds, home: Bounds) -> None:
     """
     with (
         st.expander("Region: the whole world or a part of it", expanded=edges != home),
-        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+        st.container(
+            horizontal=True, vertical_alignment="bottom", gap="small", key="clusters-edges"
+        ),
     ):
         for (name, most), edge in zip(EDGES, edges, strict=True):
             st.session_state[_key(name)] = edge

@@ -27,7 +27,7 @@ from photo.files import Chosen
 from photo.place import Where
 from shared import style
 from shared.home import home_of, look_of
-from shared.words import escape_markdown, place_title
+from shared.words import escape_markdown, place_name
 
 OPACITY = 0.8
 
@@ -88,7 +88,7 @@ def own_place(fit: Fit, where: Where) -> None:
         st.caption("No place is known of the photo itself: set the pin to see how another stands.")
         return
     above, away = fit.above_at(*where.place)
-    title = escape_markdown(place_title(*where.place)[0])
+    title = escape_markdown(place_name(*where.place)[0])
     if away > 250:
         st.caption(f"{title}: the model has learned nothing near there, so it is not compared.")
         return
@@ -138,7 +138,7 @@ def draw_best(fit: Fit, model: DualEncoder, chosen: Chosen, where: Where) -> Non
     at = where.place or (best.lon or 0.0, best.lat or 0.0)
     found = token_picture(model, chosen.photo.image, at)
     if found is not None:
-        _parts(found, place_title(*at)[0])
+        _parts(found, place_name(*at)[0])
 
 
 def _parts(found: TokenPicture, title: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from csp_core.inference import PlaceReport, RankedTaxon, describe_place
+from csp_core.inference import PlaceReport, RankedTaxon, describe_place, remarks
 from csp_core.raster import common_area_km2
 from range_map.layer import Layer, title_of, write_area
 from range_map.threshold import write_value
@@ -147,6 +147,7 @@ def draw_support(reading: Reading) -> None:
         words = (
             "Nobody can say how well recorded: this model came without counts of its recordings."
         )
+        words = " ".join((words, *remarks(reading.report)))
         st.caption(reworded(words, reading.layer.info))
     else:
         widgets.support_line(reading.report, reading.layer.info)

@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from csp_core.data.records import ClassTable
-from csp_core.inference import SEASONLESS, PlaceReport
+from csp_core.inference import PlaceReport, remarks
 from csp_core.store import ModelInfo
 from shared.address import for_pixels_alone
 from shared.glossary import LEVELS
@@ -95,7 +95,7 @@ def support_line(
         listed: Whether the line says of how many of its classes they are.
     """
     mark, level = LEVELS[report.level]
-    more = f" {SEASONLESS}" if report.seasonless else ""
+    more = "".join(f" {one}" for one in remarks(report))
     if report.records_within is None:
         said = f"**{level}**: this model came without counts of recordings.{more}"
         st.markdown(f"{before}{mark} {reworded(said, info)}")

@@ -123,8 +123,9 @@ def draw_sources() -> None:
         " 2.0, which learned on ImageNet. `world_birds` is adapted from the location prior of"
         " BirdNET, by Cornell Lab of Ornithology and Chemnitz University of Technology, and `birds`"
         " was taught by it beside the recordings of xeno-canto. `earth`, CC BY 4.0, learned from"
-        " GeoCLIP, ERA5 and Mapzen's heights and contains modified Copernicus Climate Change"
-        " Service information. By default nothing is fetched from other machines."
+        " GeoCLIP, ERA5 and Mapzen's heights. It, and what is said of inland ice, contains modified"
+        " Copernicus Climate Change Service information. By default nothing is fetched from other"
+        " machines."
     )
 
 

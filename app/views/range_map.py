@@ -20,7 +20,7 @@ from range_map.profile import draw_profile
 from range_map.readout import Reading
 from shared import address, clicks, months, resources, typed, visits, widgets, words
 from shared.address import set_param
-from shared.words import escape_markdown, explain, not_known, place_title, singular, value_meaning
+from shared.words import escape_markdown, explain, not_known, place_name, singular, value_meaning
 
 RECENT = 6
 MAP_KEYS = "map-box", "map-box-2"
@@ -196,8 +196,8 @@ def draw_place(view: RangeView, layers: list[Layer], readings: list[Reading]) ->
     if view.place is None:
         st.caption("Click the map, or type a latitude and a longitude, to read its value there.")
         return
-    title, where = place_title(*view.place)
-    st.markdown(f"**{title}** {where.rstrip('. ')}")
+    title, where = place_name(*view.place)
+    st.markdown(f"**{escape_markdown(title)}** {where.rstrip('. ')}")
     names = titles(*layers) if len(layers) == 2 else ("",)
     for number, (reading, name) in enumerate(zip(readings, names, strict=True)):
         readout.draw_reading(reading, name)

@@ -12,7 +12,6 @@ from rich.text import Text
 from csp_core.cli.console import out, print_json
 from csp_core.data.pictures import read_photo
 from csp_core.inference import (
-    SEASONLESS,
     VALUE_MEANING,
     PhotoAnswer,
     PlaceReport,
@@ -21,6 +20,7 @@ from csp_core.inference import (
     When,
     answer_photo,
     describe_place,
+    remarks,
     taken,
 )
 from csp_core.model import LEVEL_MEANING, UNKNOWN_LEVEL, DualEncoder, Prior
@@ -148,7 +148,7 @@ def support_line(report: PlaceReport) -> str:
     Returns:
         One line.
     """
-    meaning, more = LEVEL_MEANING[report.level], f" {SEASONLESS}" if report.seasonless else ""
+    meaning, more = LEVEL_MEANING[report.level], "".join(f" {one}" for one in remarks(report))
     if report.level == UNKNOWN_LEVEL:
         return f"Support: {meaning}.{more}"
     return f"Support: {report.level} ({meaning}).{more}"

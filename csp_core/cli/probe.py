@@ -23,7 +23,8 @@ Encoder = Annotated[
     ),
 ]
 Given = Annotated[
-    Path, typer.Argument(help="Of longitude, latitude and value: .csv, .tsv or .parquet.")
+    Path,
+    typer.Argument(help="Of longitude, latitude and value: .csv, .tsv, .txt, .tab or .parquet."),
 ]
 Column = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Found by its name if not given.")
@@ -31,8 +32,11 @@ Column = Annotated[
 Kind = Annotated[
     str | None, typer.Option("--as", help="numbers or classes, if the values do not tell.")
 ]
-NO_VALUE = "Words for no value, with commas; empty cells always are."
-Missing = Annotated[str, typer.Option(metavar="WORDS", help=NO_VALUE)]
+NO_VALUE = (
+    "Words or numbers for no value, with commas; empty cells always are. If not given: na, n/a,"
+    " nan, null, none, - and numbers such as -9999 that are far from all other values."
+)
+Missing = Annotated[str | None, typer.Option(metavar="WORDS", help=NO_VALUE)]
 BESIDE = "Put beside the embedding what a bank of the training fold retrieves: 0 near, 1 alike."
 Mix = Annotated[float | None, typer.Option(min=0, max=1, metavar="MIX", help=BESIDE)]
 Alone = Annotated[bool, typer.Option("--alone", help="Leave interpolation and coordinates out.")]
@@ -46,7 +50,7 @@ def probe(
     lat: Column = None,
     value: Column = None,
     kind: Kind = None,
-    missing: Missing = "na,n/a,nan,null,none,-",
+    missing: Missing = None,
     blocks: Annotated[str, typer.Option(help="Sides of the blocks, degrees.")] = "2,10,20,40",
     folds: Annotated[int, typer.Option(min=3, max=10)] = 5,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Orders of the folds.")] = 3,
@@ -68,7 +72,7 @@ def probe(
         raise ConfigError(f"seed is {seed}; give 0 or a whole number above.")
     read = probes.read_probe_table(
         table, lon=lon, lat=lat, value=value, kind=kind, folds=folds, most=most, seed=seed,
-        missing=[word.strip() for word in missing.split(",")],
+        missing=None if missing is None else [word.strip() for word in missing.split(",")],
     )  # fmt: skip
     embedding = probes.embed_frozen(encoder, read.lonlat, seed=seed)
     ways: dict[str, probes.Way] = {embedding.name: probes.Probe(embedding.vectors)}

@@ -6,11 +6,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from csp_core.data import DATASETS, load_dataset
 from csp_core.data.again import are_those, captions_file, options_again
 from csp_core.data.records import RecordDataset, join_records
 from csp_core.errors import ConfigError, CspError
-from csp_core.evaluation import cautions_of, evaluate_answers, matched_labels, plain, sees_images
+from csp_core.evaluation import (
+    cautions_of,
+    evaluate_answers,
+    held_by_others,
+    matched_labels,
+    plain,
+    sees_images,
+)
 from csp_core.evaluation.retrieval import captions_of
 from csp_core.files import read_json, read_yaml
 from csp_core.inference.retrieval import sides_of
@@ -117,13 +126,30 @@ def _heard(model: DualEncoder, records: RecordDataset) -> str:
     """Say whose prior is heard where a model borrows one, and for how many records."""
     if model.borrowed is None or model.classifier is not None or not sees_images(model, records):
         return ""
-    matched = matched_labels(model, records) >= 0
+    label = matched_labels(model, records)
+    matched = label >= 0
     left = int((~matched).sum())
     placed = int((matched & ~records.lonlat.isnan().any(dim=1)).sum())
     return (
         f" {model.borrowed} {placed:,} of the {int(matched.sum()):,} records measured have a place;"
         " the others are told by the picture alone."
+        + _held(model, records, label)
         + (f" Left out: {left:,} without a label or of no class of that name." if left else "")
+    )
+
+
+def _held(model: DualEncoder, records: RecordDataset, label: Tensor) -> str:
+    """Say how many records count for a class that holds their taxon, and name one."""
+    held = held_by_others(model, records)
+    count = int(held.sum())
+    if not count:
+        return ""
+    row = int(held.nonzero()[0])
+    taxon, known = records.classes.names[records.label[row]], model.classes.names[label[row]]
+    verb = "s" if count == 1 else ""
+    return (
+        f" {count:,} of them count{verb} for a class that holds the taxon, such as {taxon} for"
+        f" {known}."
     )
 
 

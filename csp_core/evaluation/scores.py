@@ -10,7 +10,7 @@ from torch import Tensor
 
 from csp_core.calibrate import fit_place_weight, fit_set_level, fit_temperature
 from csp_core.data.records import RecordDataset
-from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior
+from csp_core.model import BOTH, IMAGE, PLACE, DualEncoder, Prior, match_taxa
 from csp_core.model.combine import borrowed_prior, combine, combine_borrowed
 
 CHUNK, IMAGE_CHUNK = 4096, 256
@@ -217,9 +217,25 @@ def matched_labels(model: Prior, dataset: RecordDataset) -> Tensor:
     Returns:
         ``(N,)`` int64, -1 where there is no label or the model does not know the class.
     """
-    matched = model.classes.match(dataset.classes.names)
-    # The label -1 finds the last entry, which is -1 too.
-    return torch.cat((matched, matched.new_tensor([-1])))[dataset.label]
+    return _of_records(match_taxa(model, dataset.classes.names)[0], dataset, -1)
+
+
+def held_by_others(model: Prior, dataset: RecordDataset) -> Tensor:
+    """Tell which records are of a taxon inside a class of another name.
+
+    Args:
+        model: A model or a baseline.
+        dataset: The records.
+
+    Returns:
+        ``(N,)`` bool.
+    """
+    return _of_records(match_taxa(model, dataset.classes.names)[1], dataset, 0)
+
+
+def _of_records(of_classes: Tensor, dataset: RecordDataset, unlabelled: int) -> Tensor:
+    # The label -1 finds the last entry.
+    return torch.cat((of_classes, of_classes.new_tensor([unlabelled])))[dataset.label]
 
 
 def _images(dataset: RecordDataset, rows: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -11,6 +11,7 @@ from csp_core.inference.photo import (
     odds_words,
 )
 from csp_core.inference.place import (
+    INLAND_ICE,
     OFTEN,
     RARELY,
     SEASONLESS,
@@ -21,6 +22,7 @@ from csp_core.inference.place import (
     describe_place,
     likely_swapped,
     recorded_here,
+    remarks,
     set_meaning,
 )
 from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
@@ -29,6 +31,7 @@ from csp_core.model.combine import combine, posterior, posterior_within, set_pos
 
 __all__ = [
     "CHUNK",
+    "INLAND_ICE",
     "OFTEN",
     "RARELY",
     "SEASONLESS",
@@ -53,6 +56,7 @@ __all__ = [
     "posterior_within",
     "prior_around",
     "recorded_here",
+    "remarks",
     "set_meaning",
     "set_posterior",
     "taken",

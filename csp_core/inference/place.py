@@ -14,6 +14,7 @@ from csp_core.calibrate import prediction_sets
 from csp_core.inference.members import listed, set_members
 from csp_core.inference.prior import location_prior
 from csp_core.inference.weeks import alike_all_year
+from csp_core.land import on_inland_ice
 from csp_core.model import (
     LEVEL_RADIUS_KM,
     PLACE,
@@ -36,6 +37,10 @@ OFTEN_UP_TO, SOMETIMES_UP_TO, FEWEST = 0.5, 0.9, 3
 SEASONLESS = (
     "The week changes next to nothing here: there are no seasons, or there were too few recordings"
     " to learn them from."
+)
+INLAND_ICE = (
+    "This is inland ice, where even the warmest month is below 0 °C and hardly any species lives: a"
+    " high score here is most likely carried over from places far away."
 )
 # How many times as many records speak for a place, rather than for its numbers swapped.
 TELLING = 20
@@ -105,6 +110,8 @@ class PlaceReport:
             10; None where no such set was fitted.
         seasonless: Whether the week changes next to nothing here (``alike_all_year``); None where
             no date was given or the model does not know weeks.
+        inland_ice: Whether the place lies on inland ice (``on_inland_ice``) and the model keeps no
+            counts that would say how little is known there.
     """
 
     model: str
@@ -120,6 +127,7 @@ class PlaceReport:
     results: tuple[RankedTaxon, ...]
     set_size: int | None = None
     seasonless: bool | None = None
+    inland_ice: bool = False
 
     @property
     def label_set(self) -> tuple[RankedTaxon, ...]:
@@ -138,6 +146,8 @@ class PlaceReport:
         results = values.pop("results")
         if self.seasonless is None:
             del values["seasonless"]
+        if not self.inland_ice:
+            del values["inland_ice"]
         if self.kind == "probability":
             unknown = all(row.in_set is None for row in self.results)
             head["set"] = None if unknown else [row.taxon for row in self.label_set]
@@ -176,6 +186,29 @@ def describe_place(
     place = torch.tensor([[lon, lat]], dtype=torch.float32)
     value = location_prior(model, place, date=_one(date), hour=_one(hour))[0]
     near = _support_near(model, lon, lat, radius_km)
+    known = near.level != UNKNOWN_LEVEL
+    return PlaceReport(
+        model=model.name,
+        lon=lon,
+        lat=lat,
+        kind=model.prior_kind,
+        level=near.level,
+        extrapolates=near.extrapolates,
+        records_within=near.records if known else None,
+        taxa_within=int((near.per_class > 0).sum()) if known else None,
+        nearest_km=near.nearest_km,
+        radius_km=radius_km,
+        results=_ranked(model, value, near, top),
+        set_size=_set_size(model, value),
+        seasonless=None if date is None else alike_all_year(model, lon, lat),
+        inland_ice=not known and bool(on_inland_ice(place)[0]),
+    )
+
+
+def _ranked(
+    model: Prior, value: Tensor, near: PlaceSupport, top: int | None
+) -> tuple[RankedTaxon, ...]:
+    """List the classes by what a model says of a place."""
     known, frequency = near.level != UNKNOWN_LEVEL, class_frequency(model)
     lift = None if frequency is None else value / frequency
     members = _members(model, value, near)
@@ -185,7 +218,7 @@ def describe_place(
     # Numbers at once: one by one, tensors of a class each take longer than the model.
     values, counts = value.tolist(), near.per_class.tolist()
     lifts = [math.nan] * len(values) if lift is None else lift.tolist()
-    results = tuple(
+    return tuple(
         RankedTaxon(
             rank=position + 1,
             taxon=names[k],
@@ -198,21 +231,19 @@ def describe_place(
         )
         for position, k in enumerate(order)
     )
-    return PlaceReport(
-        model=model.name,
-        lon=lon,
-        lat=lat,
-        kind=model.prior_kind,
-        level=near.level,
-        extrapolates=near.extrapolates,
-        records_within=near.records if known else None,
-        taxa_within=int((near.per_class > 0).sum()) if known else None,
-        nearest_km=near.nearest_km,
-        radius_km=radius_km,
-        results=results,
-        set_size=_set_size(model, value),
-        seasonless=None if date is None else alike_all_year(model, lon, lat),
-    )
+
+
+def remarks(report: PlaceReport) -> tuple[str, ...]:
+    """Say what makes the answer of a place mean less than elsewhere.
+
+    Args:
+        report: The report.
+
+    Returns:
+        Sentences; none where nothing does.
+    """
+    told = ((report.seasonless, SEASONLESS), (report.inland_ice, INLAND_ICE))
+    return tuple(sentence for holds, sentence in told if holds)
 
 
 def likely_swapped(model: Prior, lon: float, lat: float) -> tuple[float, float] | None:

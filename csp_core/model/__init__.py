@@ -8,7 +8,7 @@ from csp_core.tables import lazily
 
 if TYPE_CHECKING:
     from csp_core.model.baselines import BASELINES, make_baseline
-    from csp_core.model.borrowed import Borrowed, taxa_of
+    from csp_core.model.borrowed import Borrowed, match_taxa, taxa_of
     from csp_core.model.calibration import (
         BOTH,
         IMAGE,
@@ -68,6 +68,7 @@ _HOMES = {
     "class_frequency": "csp_core.model.prior",
     "group_logits": "csp_core.model.grouped",
     "make_baseline": "csp_core.model.baselines",
+    "match_taxa": "csp_core.model.borrowed",
     "read_heads": "csp_core.model.heads",
     "see": "csp_core.model.parts",
     "taxa_of": "csp_core.model.borrowed",
@@ -106,6 +107,7 @@ __all__ = [
     "group_logits",
     "is_dense",
     "make_baseline",
+    "match_taxa",
     "read_heads",
     "see",
     "taxa_of",

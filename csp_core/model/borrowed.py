@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from csp_core.data.names import identity
 from csp_core.errors import ConfigError
 from csp_core.model.prior import Prior
 
@@ -88,6 +89,41 @@ class Borrowed:
         empty = said.new_zeros(rows, len(self.taxa))
         found = empty.scatter_reduce(1, here.expand(rows, -1), values, how)
         return found.masked_fill(~self.known, torch.nan)
+
+
+def match_taxa(model: Prior, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Match names to a model's classes, of a model that borrows a prior the taxa inside these too.
+
+    A class of such a model may stand for several species: those that it lists, and those of the
+    genus that it is named by. A form of a species is that species.
+
+    Args:
+        model: A model or a baseline.
+        names: Scientific names.
+
+    Returns:
+        ``(len(names),)`` int64 label, -1 where there is none, or several hold the taxon; and
+        ``bool``, whether the class bears another name than the taxon that it holds.
+    """
+    label = model.classes.match(names)
+    lent: Borrowed | None = getattr(model, "borrowed", None)
+    if lent is None:
+        return label, torch.zeros(len(names), dtype=torch.bool)
+    holds: dict[str, set[int]] = {}
+    for k, some in enumerate(lent.taxa):
+        for taxon in some:
+            holds.setdefault(identity(taxon), set()).add(k)
+    inside = label.clone()
+    for row in (label < 0).nonzero()[:, 0].tolist():
+        words = names[row].split()
+        for count in range(len(words), 0, -1):
+            taxon = " ".join(words[:count])
+            found = holds.get(identity(taxon), set()) | {int(model.classes.match([taxon])[0])}
+            found -= {-1}
+            if found:
+                inside[row] = found.pop() if len(found) == 1 else -1
+                break
+    return inside, inside != label
 
 
 def taxa_of(names: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -342,6 +342,19 @@ def test_a_model_without_counts_is_coloured_and_says_so(open_app: Open, many: Pa
     assert "nobody looked enough" not in shown and app.metric
 
 
+def test_a_model_without_counts_tells_of_inland_ice(open_app: Open, many: Path) -> None:
+    for lat, lon, told in (("75", "-40", True), ("64.2", "-51.7", False)):
+        app = open_app(folder=many, model="scores", lat=lat, lon=lon)
+        shown = "\n".join(one.value for one in app.caption)
+        assert not app.exception and ("This is inland ice" in shown) == told
+
+
+def test_a_place_is_read_out_without_marks_of_markdown(open_app: Open) -> None:
+    app = open_app(lat="-41.2924", lon="-174.7787")
+    (live,) = [one.value for one in app.markdown if 'role="status"' in one.value]
+    assert "41.2924° S, 174.7787° W: " in live and "\\" not in live
+
+
 @pytest.mark.parametrize("page", ["explore", "range_map"])
 def test_models_without_classes_are_left_out(open_app: Open, many: Path, page: str) -> None:
     app = open_app(folder=many, page=page)

@@ -40,6 +40,12 @@ def test_where_the_week_changes_nothing_that_is_said(open_view: Open) -> None:
     assert not app.exception and "there were too few checklists to learn them from" in texts(app)
 
 
+def test_inland_ice_is_told(open_view: Open) -> None:
+    ice = {"lat": "75", "lon": "-40"}
+    app = open_view("explore", folder=FOLDER, model="world_birds", month="1", **ice)
+    assert not app.exception and "This is inland ice" in texts(app)
+
+
 def test_a_range_map_is_drawn_everywhere(open_view: Open) -> None:
     app = open_view(
         "range_map",

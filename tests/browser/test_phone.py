@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ SMALL = """least => {
     }
     return found;
 }"""
+# Boxes of numbers whose text is wider than they are.
+CUT = """() => [...document.querySelectorAll('.stMain input[type=number]')]
+    .filter(each => each.value && each.scrollWidth > each.clientWidth + 0.5)
+    .map(each => `${each.ariaLabel} ${each.value} ${each.scrollWidth}>${each.clientWidth}`)"""
 # Added up as browsers do, without what follows a tap or a key.
 WATCH = """window.shift = 0; window.moved = [];
 new PerformanceObserver(list => list.getEntries().forEach(entry => {
@@ -62,6 +67,35 @@ def test_fingers_find_all_that_can_be_tapped(app: str, open_page: OpenPage, name
     assert page.evaluate(WIDER) <= 0, "the page scrolls sideways"
     menu = page.get_by_role("button", name="menu")
     expect(menu.first).to_be_visible()
+
+
+@pytest.mark.parametrize("device", ["phone", "desk"])
+@pytest.mark.parametrize(
+    ("where", "label"),
+    [
+        ("explore?model=birds&lat=-41.2924&lon=-174.7787", "Longitude"),
+        ("photo?lat=-41.2924&lon=-174.7787", "Longitude"),
+        ("range-map?model=birds&lat=-41.2924&lon=-174.7787", "Longitude"),
+        ("clusters?points=500&count=4&bounds=-170.25,-50.25,-30.75,-10.5", "West, degrees"),
+    ],
+)
+def test_numbers_of_a_place_are_seen_whole(
+    app: str, open_page: OpenPage, where: str, label: str, device: str
+) -> None:
+    page = open_page(app + where.removeprefix("explore"), **(PHONE if device == "phone" else {}))
+    expect(page.get_by_label(label)).to_have_value(re.compile(r"-1\d\d\.\d\d"))
+    settle(page)
+    assert page.evaluate(CUT) == []
+
+
+def test_an_open_card_leaves_the_page_as_wide_as_a_phone(app: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app}about", **PHONE)
+    cards = page.locator(".stMain details > summary").filter(has_text="birds – ")
+    cards.first.click()
+    table = page.locator(".stMain [data-testid=stMarkdownContainer] table:visible").first
+    expect(table).to_contain_text("macro top-5")
+    assert page.evaluate(WIDER) <= 0, "the page scrolls sideways"
+    assert table.evaluate("each => each.scrollWidth > each.clientWidth"), "it does so in itself"
 
 
 @pytest.mark.parametrize("device", ["phone", "desk"])

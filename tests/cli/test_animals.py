@@ -93,6 +93,30 @@ def test_evaluate_uses_the_borrowed_prior_as_predict_does(csp, photos):
     assert "Left out: 1 without a label or of no class of that name." in report["note"]
 
 
+def test_species_inside_a_class_count_for_it(csp, photos):
+    head, *rows = photos.read_text().splitlines()
+    # Of the two that the class lists, of its genus, a form of one, and of a species of its own.
+    species = ("Junco hyemalis", "Junco  PHAEONOTUS", "Junco insularis", "Junco hyemalis oreganus",
+               "Puma concolor couguar", "Passerina ciris", "Junco")  # fmt: skip
+    photos.write_text("\n".join([head, *(rows[0].replace(NAMES[0], one) for one in species)]))
+    code, out, err = csp("evaluate", "animals", "photos", "--root", photos, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    both = report["splits"]["all"]["image+place"]
+    assert (both["n"], both["unmatched"]) == (6, 1)
+    held = "5 of them count for a class that holds the taxon, such as Junco hyemalis for Junco."
+    assert held in report["note"]
+    photos.write_text("\n".join([head, *(rows[0].replace(NAMES[0], "Junco") for _ in range(6))]))
+    code, out, err = csp("evaluate", "animals", "photos", "--root", photos, "--json")
+    plain = json.loads(out)
+    own = plain["splits"]["all"]["image"]["log_loss"]
+    juncos = report["splits"]["all"]["image"]["log_loss"]
+    # Five are told as juncos are, and the puma as one.
+    alone = -math.log(0.15)
+    assert juncos == pytest.approx((5 * own + alone) / 6, rel=1e-4)
+    assert "holds the taxon" not in plain["note"]
+
+
 def test_one_photo_is_enough_to_be_measured(csp, photos):
     head, first, *_ = photos.read_text().splitlines()
     photos.write_text(f"{head}\n{first}\n")

@@ -9,6 +9,7 @@ import torch
 from csp_core import rerank
 from csp_core.errors import ConfigError
 from csp_core.inference import answer_photo, image_fits, location_prior, posterior_within
+from csp_core.model import Borrowed, match_taxa
 from csp_core.model.combine import DOUBT
 from csp_core.raster import winning_map
 from csp_core.store import load_model
@@ -90,3 +91,22 @@ def test_bounds_of_the_formula():
     assert none.tolist() == [[0.0, 0.0, 1.0]]
     with pytest.raises(ConfigError, match="equal shapes"):
         posterior_within(picture, prior[:1])
+
+
+def test_taxa_inside_classes_are_matched_where_one_class_holds_them(model):
+    names = ["Junco hyemalis", "junco PHAEONOTUS", "Junco", "Puma yagouaroundi", "Aba alta", ""]
+    label, inside = match_taxa(model, names)
+    assert label.tolist() == [2, 2, 2, -1, -1, -1]
+    assert inside.tolist() == [True, True, False, False, False, False]
+    # A species that two classes hold is of neither, nor of the genus that holds it besides.
+    both = (TAXA[0], (NAMES[1], "Junco hyemalis"), *TAXA[2:])
+    lent = model.borrowed
+    try:
+        model.borrowed = Borrowed(lent.prior, both)
+        assert match_taxa(model, names)[0].tolist()[:2] == [-1, 2]
+        # A model that borrows nothing has no classes of several taxa.
+        model.borrowed = None
+        label, inside = match_taxa(model, names)
+        assert label.tolist() == model.classes.match(names).tolist() and not inside.any()
+    finally:
+        model.borrowed = lent

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from csp_core import heatmap, list_models, load_model, location_prior
 from csp_core.cli import app
 from csp_core.files import ASSETS
-from csp_core.inference import describe_place
+from csp_core.inference import INLAND_ICE, describe_place, remarks
 from csp_core.inference.weeks import week_date
+from csp_core.land import on_inland_ice
 from csp_core.model import UNKNOWN_LEVEL, LowRank
 from csp_core.raster import GridPrior
 from csp_core.store import model_size
@@ -109,6 +110,35 @@ def test_what_it_rests_on_is_not_known(birds):
     )
     support = json.loads(told)["support"]
     assert support["level"] == "unknown" and support["records_within"] is None
+
+
+ICE = ((-40.0, 75.0), (-38.5, 72.6), (106.8, -78.5), (123.3, -75.1), (0.0, -90.0), (90.0, -85.0))
+# Coasts of both, tundra, mountains with glaciers, and the Arctic sea.
+NO_ICE = (
+    (-51.7, 64.2),
+    (-50.7, 67.0),
+    (166.7, -77.85),
+    (169.4, -77.5),
+    (129.7, 72.0),
+    (76.5, 35.9),
+)
+
+
+def test_inland_ice_is_told_where_no_counts_do(csp, birds):
+    lonlat = torch.tensor([*ICE, *NO_ICE])
+    assert on_inland_ice(lonlat).tolist() == [True] * len(ICE) + [False] * len(NO_ICE)
+    on, off = (describe_place(birds, *place, top=1) for place in (ICE[0], NO_ICE[0]))
+    assert on.inland_ice and on.results[0].value > 0.9 and remarks(on) == (INLAND_ICE,)
+    assert not off.inland_ice and "inland_ice" not in off.to_dict()["support"]
+    # Who keeps counts tells by these how little is known there.
+    counted = describe_place(load_model("birds"), *ICE[0])
+    assert not counted.inland_ice and counted.extrapolates
+    where = ("predict", "world_birds", "--lon", ICE[0][0], "--lat", ICE[0][1])
+    code, out, err = csp(*where)
+    assert code == 0, err
+    assert INLAND_ICE in " ".join(out.split())
+    code, out, _ = csp(*where, "--json")
+    assert json.loads(out)["support"]["inland_ice"] is True
 
 
 # Where nobody could learn seasons from checklists, and where there are both.

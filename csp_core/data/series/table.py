@@ -13,6 +13,7 @@ from torch import Tensor
 from csp_core.data.series.dates import DAY_WORDS, Dated, arrange
 from csp_core.data.series.points import LABEL, LAT, LON, find_columns, read_table
 from csp_core.errors import BadRecordError
+from csp_core.location.holes import without_codes
 
 # What the columns may be called; the first that is there counts.
 COLUMNS = {
@@ -50,7 +51,8 @@ def read_series_table(path: Path, bands: Sequence[str] | None = None) -> SeriesT
     Args:
         path: CSV, TSV or Parquet with a place, a label (empty where there is none), dates and
             bands. Either one row a series, whose dates and bands are lists, or one row a date,
-            where ``id`` tells the series apart, or else place and label do.
+            where ``id`` tells the series apart, or else place and label do. In a band a usual
+            code for no value, such as -9999, that is far from all others is none, and told.
         bands: The columns to read as bands; None for all columns of numbers that are nothing else.
 
     Returns:
@@ -64,7 +66,7 @@ def read_series_table(path: Path, bands: Sequence[str] | None = None) -> SeriesT
     nested = isinstance(table["date"].dtype, pl.List)
     chosen = _bands(table, known, bands, nested=nested, file=path.name)
     heads, observed, told = (_nested if nested else _long)(table, chosen)
-    dated = arrange(observed, chosen)
+    dated = arrange(_without_codes(observed, chosen, path.name), chosen)
     if not len(dated.rows):
         raise BadRecordError(
             f"no series has two dates with numbers; {DAY_WORDS}, and two or more a series",
@@ -132,6 +134,14 @@ def _long(
     heads = heads.with_columns(row=pl.int_range(pl.len()))
     observed = table.join(heads.select(*keys, "row"), on=keys, nulls_equal=True)
     return heads, observed.select("row", "date", *bands), {}
+
+
+def _without_codes(observed: pl.DataFrame, bands: Sequence[str], file: str) -> pl.DataFrame:
+    """Take out of each band what stands for no value, such as -9999 far from all others."""
+    numbers = observed.select(pl.col(bands).cast(pl.Float64, strict=False).fill_null(float("nan")))
+    return observed.with_columns(
+        pl.Series(name, without_codes(file, name, numbers[name].to_numpy())) for name in bands
+    )
 
 
 def _places(heads: pl.DataFrame) -> Tensor:

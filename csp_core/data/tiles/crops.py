@@ -154,6 +154,7 @@ def _told(
         "most_tiles_joined_by_overlaps": largest_overlap(places) if places else 1,
         "ground_in_tiles": round(covered(places) / mean, 1) if places else float(tiles),
         **listing.info,
+        "images_with_no_data_undeclared": len(cutting.undeclared),
         "crops_with_holes_left_out": cutting.holes,
         "crops_of_one_ground_and_date_left_out": cutting.twice,
         "crops_of_one_ground_and_other_dates": len(kept) - len({one.cell for one in kept}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from csp_core.data.pictures.scale import holes
 from csp_core.data.tiles.files import APART, Listing, Tile
 from csp_core.data.tiles.legend import UNKNOWN, Legend
 from csp_core.data.tiles.raster import Raster, open_raster
@@ -66,6 +67,8 @@ class Cutting:
         self._of: list[Cut | None] = [None] * number
         self._first: dict[tuple[int, int], int] = {}
         self.holes = self.twice = self.unlike = 0
+        # Images with numbers such as -9999 that they do not declare to be no data.
+        self.undeclared: set[str] = set()
 
     def _cuts(self, tile: Tile) -> Iterator[Cut]:
         """Go through the cells of the lattice that lie in a tile, wholly or so far as is asked."""
@@ -97,10 +100,23 @@ class Cutting:
             mask = None if path is None else opened.enter_context(open_raster(path))
             for top, cuts in sorted(lines.items()):
                 rows = max(top, 0), min(top + self.side, tile.size[0])
-                values, valid = image.rows(*rows, tile.bands)
+                values, valid = self._values(image, rows, tile.bands)
                 classes = self._classes(mask, rows)
                 for cut in cuts:
                     self._keep(cut, values, valid, classes)
+
+    def _values(
+        self, image: Raster, rows: tuple[int, int], bands: Sequence[int]
+    ) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+        """Read some rows; where a file declares no number for no data, usual ones are none."""
+        values, valid = image.rows(*rows, bands)
+        if image.header.nodata is None and image.header.opaque is None:
+            empty = holes(values, None).any(axis=0) & valid
+            if empty.any():
+                self.undeclared.add(image.header.name)
+                values[:, empty] = 0
+                valid &= ~empty
+        return values, valid
 
     def _classes(self, mask: Raster | None, rows: tuple[int, int]) -> Pixels | None:
         """Read the classes of some rows, -1 where the mask has no data and -2 where ignored."""

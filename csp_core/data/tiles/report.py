@@ -16,6 +16,7 @@ COUNTED = {
     "masks_without_a_place": "masks that do not say where they lie, taken to lie on their images",
     "images_with_opacity": "images whose last band says where there is data, and is not read",
     "images_with_bands_in_another_order": "images with bands in another order, read by their names",
+    "images_with_no_data_undeclared": "images with numbers such as -9999, taken for no data",
     "crops_with_holes_left_out": "crops left out, as they lack data",
     "of_them_with_another_mask": "crops whose mask differs from another of the same ground",
 }

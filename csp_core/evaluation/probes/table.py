@@ -1,4 +1,4 @@
-"""Tables to probe: places and a value of each, a number or a class, from CSV, TSV or Parquet."""
+"""Tables to probe: places and a value of each, a number or a class, from text or Parquet."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from torch import Tensor
 
 from csp_core.data.series.points import LAT, LON, find_columns
 from csp_core.errors import BadRecordError, ConfigError
+from csp_core.evaluation.probes.codes import LARGEST, without_codes
 from csp_core.evaluation.probes.folds import FOLDS, one_form, same_place
 from csp_core.evaluation.probes.probing import Target
 from csp_core.evaluation.probes.written import (
+    LINE,
     MISSING,
     degrees_of,
     like_numbers,
     numbers_of,
+    plain_numbers,
     read_written,
     without_missing,
 )
@@ -28,8 +31,6 @@ from csp_core.geo import check_lonlat
 VALUE = ("value", "target", "label", "class", "y_true")
 KINDS = ("numbers", "classes")
 LEAST_PLACES, MOST_ROWS, MOST_BYTES = 30, 10_000, 1 << 30
-# Its square, summed over all rows, is a number still.
-LARGEST = 1e100
 # So few different whole numbers may be codes of classes.
 FEW = 20
 
@@ -56,7 +57,7 @@ def read_probe_table(
     lat: str | None = None,
     value: str | None = None,
     kind: str | None = None,
-    missing: Sequence[str] = MISSING,
+    missing: Sequence[str] | None = None,
     folds: int = FOLDS,
     most: int = MOST_ROWS,
     seed: int = 0,
@@ -64,12 +65,13 @@ def read_probe_table(
     """Read a table of longitude, latitude and value.
 
     Args:
-        path: CSV, TSV or Parquet.
+        path: CSV, TSV or other delimited text (.txt, .tab), or Parquet.
         lon: Name of the column of longitudes, degrees; None finds it.
         lat: Of latitudes.
         value: Of the values; None finds it by its name, or takes the only other column.
         kind: ``numbers`` or ``classes``; None decides by what is there.
-        missing: Words that stand for no value, beside an empty cell.
+        missing: Words and numbers that stand for no value, beside an empty cell; None for
+            ``MISSING`` and for usual codes, such as -9999, that are far from all other values.
         folds: Classes with fewer rows are left out.
         most: Rows to keep, drawn by the seed where there are more.
         seed: Of that draw.
@@ -91,16 +93,18 @@ def read_probe_table(
     if path.is_file() and path.stat().st_size > MOST_BYTES:
         raise BadRecordError(f"larger than {MOST_BYTES >> 20} MB; give less", file=path.name)
     table, notes = read_written(path)
-    table = table.with_row_index("__row__")
-    columns = _columns(table.drop("__row__"), lon, lat, value, path.name)
-    table = table.select(
+    columns = _columns(table.drop(LINE, strict=False), lon, lat, value, path.name)
+    table = table.with_row_index("__row__").select(
         pl.col("__row__"),
+        pl.col(f"^{LINE}$"),
         **{key: pl.col(name) for key, name in columns.items()},
     )
     if not len(table):
         raise BadRecordError("the table has no rows; give some", file=path.name)
     table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
-    told, left = without_missing(table, missing)
+    told, left = without_missing(table, MISSING if missing is None else missing)
+    notes += left
+    told, left = _without_codes(told, columns["value"], kind, path, take=missing is None)
     notes += left
     if len(told) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(told), most, replace=False))
@@ -159,9 +163,9 @@ def _plain(column: pl.Series, name: str, file: str) -> pl.Series:
     raise BadRecordError(f"{name} holds {kind}; give numbers or text", file=file)
 
 
-def _line(path: Path, row: int) -> int | None:
-    """Say where a row stands: in a text the line, with the header as the first."""
-    return None if path.suffix.lower() == ".parquet" else row + 2
+def _line(table: pl.DataFrame, row: int) -> int | None:
+    """Say where a row of a text stands."""
+    return int(table[LINE][row]) if LINE in table.columns else None
 
 
 def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> tuple[Tensor, list[str]]:
@@ -182,8 +186,25 @@ def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> tuple[T
     raise BadRecordError(
         f"{said} ({columns['lon']}, {columns['lat']}) is no place: {reason}",
         file=path.name,
-        line=_line(path, int(table["__row__"][row])),
+        line=_line(table, row),
     )
+
+
+def _without_codes(
+    table: pl.DataFrame, name: str, kind: str | None, path: Path, *, take: bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out the rows whose value is a code for none, where the values are numbers."""
+    if table["value"].dtype == pl.Boolean:
+        return table, []
+    try:
+        numbers = plain_numbers(table["value"])
+        if kind != "classes":
+            numbers, _ = numbers_of(table, name, wanted=kind == "numbers", path=path)
+    except BadRecordError:
+        return table, []  # told where the values are read
+    if _are_classes(numbers):
+        return table, []
+    return without_codes(table, numbers, name, take=take, classes=kind == "classes")
 
 
 def _target(
@@ -205,7 +226,7 @@ def _target(
             f"{text[row]!r} in {name} is no finite number: correct it, leave it empty, or take the"
             " values as classes (--as classes)",
             file=path.name,
-            line=_line(path, int(table["__row__"][row])),
+            line=_line(table, row),
         )
     found = values.to_numpy().astype(np.float64)
     if np.abs(found).max(initial=0.0) > LARGEST:

@@ -1,4 +1,4 @@
-"""How a table to probe is written: what parts its columns, decimal commas, words for no value."""
+"""How a table to probe is written: text or Parquet, decimal commas, words for no value."""
 
 from __future__ import annotations
 
@@ -8,47 +8,79 @@ from pathlib import Path
 
 import polars as pl
 
+from csp_core.data.reading.readers import plainly, sniff
+from csp_core.data.reading.source import empty_table
 from csp_core.data.reading.survey import convention_of
-from csp_core.data.series.points import TABLES, read_table
-from csp_core.errors import BadRecordError
+from csp_core.data.reading.text import TextSource
+from csp_core.data.series.points import read_table
+from csp_core.errors import BadRecordError, DataNotFoundError
+from csp_core.location.holes import is_code
 
 # What people write where there is no value.
 MISSING = ("na", "n/a", "nan", "null", "none", "-")
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+# Endings of texts, and what usually parts the columns there.
+TEXTS = {".csv": "comma", ".tsv": "tab", ".txt": "tab", ".tab": "tab"}
+ENDINGS = ", ".join(TEXTS) + " or .parquet"
+# Where a row of a text stands, with its first line as 1.
+LINE = "__line__"
 # Nothing but digits, points and commas, with at least one comma.
 WITH_COMMA = r"^[+-]?\d[\d.,]*,[\d.,]*\d$"
 COMMA_OF_DEGREES = r"^([+-]?\d{1,3}),(\d+)$"
 # What begins as a number does.
 BEGINS = r"^[+-]?\d"
 # A word for no value that is a number, such as -9999.
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-# How much of a table's head is looked at for its separator, bytes; how many words are named.
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+# How much of a table's head is looked at for what it is, bytes; how many words are named.
 HEAD, NAMED = 1 << 16, 5
 
 
 def read_written(path: Path) -> tuple[pl.DataFrame, list[str]]:
-    """Read a table whose columns may be parted otherwise than the file's name says.
+    """Read a table; of a text the content says how it is cut, not the file's name.
 
     Args:
-        path: CSV, TSV or Parquet.
+        path: A text of ``TEXTS``, or Parquet.
 
     Returns:
-        The table, and what was decided, a sentence each.
+        The table, of a text with the column ``LINE``; and what was decided, a sentence each.
 
     Raises:
         DataNotFoundError: If there is no such file.
         BadRecordError: If it cannot be read.
     """
-    usual = TABLES.get(path.suffix.lower())
-    if not usual or not path.is_file():
+    ending = path.suffix.lower()
+    if not path.is_file():
+        raise DataNotFoundError(f"No file {path}: give a table, {ENDINGS}.")
+    if ending == ".parquet":
         return read_table(path), []
+    if ending not in TEXTS:
+        raise BadRecordError(
+            f"{ending or 'no ending'} is not read here; give {ENDINGS}", file=path.name
+        )
+    try:
+        with plainly(path):
+            return _read_text(path, TEXTS[ending])
+    except BadRecordError as error:
+        said = str(error).removeprefix(f"{path.name}: ").rstrip(".")
+        raise BadRecordError(f"cannot be read as a table ({said})", file=path.name) from error
+
+
+def _read_text(path: Path, usual: str) -> tuple[pl.DataFrame, list[str]]:
     with path.open("rb") as file:
-        first = file.read(HEAD).decode("utf-8", errors="replace").partition("\n")[0]
-    bare = re.sub(r'"[^"]*"', "", first)
-    found = max(SEPARATORS, key=lambda sign: (bare.count(sign), sign == usual))
-    notes = [] if found == usual else [f"The columns of {path.name} are parted by"
-                                       f" {SEPARATORS[found]}."]  # fmt: skip
-    return read_table(path, separator=found), notes
+        kind = sniff(file.read(HEAD))
+    if kind != "text":
+        raise BadRecordError(f"this is {kind}")
+    source = TextSource(lambda: path.open("rb"))
+    chunks = list(source.chunks(source.header))
+    tables = [chunk.table.with_columns(chunk.lines.alias(LINE)) for chunk in chunks]
+    table = pl.concat(tables) if tables else empty_table([*source.header, LINE])
+    notes = [f"{said[:1].upper()}{said[1:]}." for said in source.told()]
+    if source.delimiter != usual and len(source.header) > 1:
+        notes.append(f"The columns of {path.name} are parted by {source.delimiter}s.")
+    rejected = [one for chunk in chunks for one in chunk.rejected]
+    if rejected:
+        lines = f"{len(rejected):,} line{'s are' if len(rejected) > 1 else ' is'}"
+        notes.append(f"{lines} left out, the first line {rejected[0].line}: {rejected[0].detail}.")
+    return table, notes
 
 
 def without_missing(table: pl.DataFrame, words: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -67,7 +99,8 @@ def without_missing(table: pl.DataFrame, words: Sequence[str]) -> tuple[pl.DataF
     worded = text.str.to_lowercase().is_in([word.lower() for word in words])
     numbers = [float(word) for word in words if NUMBER.fullmatch(word)]
     if numbers and table["value"].dtype != pl.Boolean:
-        worded |= plain_numbers(table["value"]).is_in(numbers)
+        values = plain_numbers(table["value"]).fill_null(float("nan")).to_numpy()
+        worded |= pl.Series(is_code(values, numbers))
     worded &= ~empty
     left = empty.fill_null(True) | worded.fill_null(False)
     if not left.any():

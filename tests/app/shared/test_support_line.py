@@ -21,3 +21,8 @@ def test_weeks_that_change_nothing_are_told_with_counts_and_without(monkeypatch,
     for seasonless in (True, False, None):
         widgets.support_line(replace(report, seasonless=seasonless), info)
     assert ["week changes" in text for text in shown] == [True, False, False]
+    shown.clear()
+    for inland in (True, False):
+        widgets.support_line(replace(report, seasonless=True, inland_ice=inland), info)
+    assert ["inland ice" in text for text in shown] == [True, False]
+    assert all("week changes" in text for text in shown)

@@ -88,6 +88,23 @@ def test_dates_without_numbers_are_not_there_and_keep_their_place(tmp_path):
     assert (data[3]["image"][[2, 4]] == 0).all() and (data[3]["image"][[0, 1, 3]] > 0).all()
 
 
+def test_codes_for_no_value_are_none(tmp_path, caplog):
+    def put(value):
+        def change(rows):
+            for row in rows[:3]:
+                row["ndvi"][2] = value
+
+        return edited(tmp_path, change)
+
+    coded, known = put(-9999.0), put(None)
+    assert (
+        "edited.parquet: 'ndvi' holds -9999 3 times, far from all its other values" in caplog.text
+    )
+    assert coded.info["dates_without_numbers"] == known.info["dates_without_numbers"] == 3
+    every = range(len(coded))
+    torch.testing.assert_close(coded.__getitems__(every), known.__getitems__(every), equal_nan=True)
+
+
 def test_dates_are_sorted_and_days_counted_once(tmp_path):
     def change(rows):
         for name in ("date", "ndvi", "evi"):

@@ -279,6 +279,28 @@ def test_pixels_without_data_leave_crops_out(tmp_path):
     assert holed.info["crops_with_holes_left_out"] == 1 and len(holed) == len(whole) - 1
 
 
+@pytest.mark.parametrize(("kind", "code"), [("int16", -9999), ("float32", -9999.0)])
+def test_a_number_for_no_data_that_is_not_declared_is_none(tmp_path, kind, code):
+    root = tiles.make(tmp_path)
+
+    def told(value, **more):
+        for name, row, column in tiles.TILES:
+            mask = tiles.ground()[row : row + 64, column : column + 64]
+            image = np.stack([mask, mask + 1, mask // 2]).astype(kind)
+            if name == "202309_a":
+                image[:, 3, 3] = value
+            tiles.write(root / "images" / f"{name}.tif", image, row, column, **more)
+        return load_dataset("tiles", "all", root=root, **LOAD)
+
+    found, declared = told(code), told(code, nodata=code)
+    assert found.info["images_with_no_data_undeclared"] == 1
+    assert declared.info["images_with_no_data_undeclared"] == 0
+    assert found.info["crops_with_holes_left_out"] == 1
+    assert found.info["crops_with_holes_left_out"] == declared.info["crops_with_holes_left_out"]
+    assert len(found) == len(declared) and float(found[0]["image"].min()) >= 0
+    assert told(5).info["images_with_no_data_undeclared"] == 0
+
+
 @pytest.mark.parametrize(
     ("more", "match"),
     [

@@ -1,0 +1,103 @@
+"""Numbers in a table to probe that stand for "no value", though nobody said so."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from csp_core.location.holes import FILL, SEVERAL, Extremes, is_code
+
+Floats = NDArray[np.float64]
+# How often a number that is no usual code must stand apart from all others to be told, and how
+# many codes are named.
+OFTEN, NAMED = 2, 5
+# A value's square, summed over all rows, is a number still; floats end soon after LAST.
+LARGEST, LAST = 1e100, 1e308
+
+
+def without_codes(
+    table: pl.DataFrame, numbers: pl.Series, name: str, *, take: bool, classes: bool = False
+) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out rows whose value is a usual code for none, far from all other values.
+
+    Of amounts, any other number that is repeated far from all others stays, and is told.
+
+    Args:
+        table: The rows.
+        numbers: Their values, null where one is no number.
+        name: Of the column.
+        take: Whether codes are taken for no value; otherwise they stay, and are told.
+        classes: Whether the numbers are those of classes.
+
+    Returns:
+        The other rows; and a sentence for each kind of number that stands apart.
+    """
+    values = numbers.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    found = _codes(values)
+    coded = is_code(values, found)
+    rest = values[np.isfinite(values) & ~coded]
+    notes = [_told(values[coded], rest, name, take=take)] if found else []
+    if not classes:
+        notes += _repeated(rest, name)
+    return (table.filter(pl.Series(~coded)) if take and found else table), notes
+
+
+def _told(coded: Floats, rest: Floats, name: str, *, take: bool) -> str:
+    """Say which codes there are, and what became of their rows."""
+    which, counts = np.unique(coded, return_counts=True)
+    span = f"far from all its other values ({rest.min():g} to {rest.max():g})"
+    said = f"{name} holds {_listed(which, counts)}, {span}, as programs write for no value"
+    words = ",".join(map(_plain, which[:NAMED]))
+    if take:
+        return (
+            f"{len(coded):,} rows are left out: {said}. --missing {words} says the same;"
+            " --missing none keeps such rows."
+        )
+    return (
+        f"{said}; these rows are kept, as --missing does not name them. --missing {words} leaves"
+        " them out."
+    )
+
+
+def _codes(values: Floats) -> list[float]:
+    """Find the codes; the fill value of climate models is one however seldom it stands there."""
+    seen = Extremes()
+    seen.add(values)
+    # What is beyond all quantities and no end of floating-point numbers is a mistake, told later.
+    found = {code for code in seen.holes() if abs(code) <= LARGEST or abs(code) >= LAST}
+    known = values[np.isfinite(values)]
+    fill = np.isclose(np.abs(known), FILL, rtol=1e-6)
+    if fill.any() and np.abs(known[~fill]).max(initial=0.0) < FILL / 10:
+        found |= set(known[fill].tolist())
+    return sorted(found) if len(known[~is_code(known, found)]) else []
+
+
+def _repeated(values: Floats, name: str) -> list[str]:
+    """Tell of a number at either end, repeated, and farther from the others than they spread."""
+    different, counts = np.unique(values, return_counts=True)
+    if len(different) <= SEVERAL:
+        return []
+    notes = []
+    for end, others in ((0, different[1:]), (-1, different[:-1])):
+        gap = float(np.abs(others - different[end]).min())
+        if counts[end] >= OFTEN and gap > np.ptp(others):
+            notes.append(
+                f"{name} holds {_listed(different[[end]], counts[[end]])}, far from all its other"
+                f" values ({others[0]:g} to {others[-1]:g}); if that stands for no value, say"
+                f" --missing {_plain(different[end])}."
+            )
+    return notes
+
+
+def _listed(values: Floats, counts: NDArray[np.int64]) -> str:
+    """Name the values, each with its rows."""
+    pairs = list(zip(values.tolist(), counts.tolist(), strict=True))
+    said = [f"{_plain(value)} in {rows:,} row{'s' * (rows > 1)}" for value, rows in pairs]
+    beyond = [f"{len(said) - NAMED:,} more such values"] if len(said) > NAMED else []
+    return " and ".join(said[:NAMED] + beyond)
+
+
+def _plain(value: float) -> str:
+    """Write a number with all its digits, as ``--missing`` takes it."""
+    return repr(float(value)).removesuffix(".0")
