@@ -13,13 +13,17 @@ from csp_core.errors import ConfigError
 from csp_core.location.anchors import arc_degrees, checked_places
 from csp_core.location.base import PositionEncoding
 
+# What stands beside an embedding, as a part of the logarithm.
+PART = 1e-3
 KM_PER_DEGREE = geo.EARTH_RADIUS_KM * math.pi / 180
 
 
 class Nearness(PositionEncoding):
     """The logarithm of a kernel density: where some places are dense it is near 0, else below.
 
-    It falls by 1 every ``km`` away from all of them. The places are kept with the weights.
+    It falls by 1 every ``km`` away from all of them. Only a thousandth of it stands beside an
+    embedding, so that whoever compares embeddings compares what the network gives. The places are
+    kept with the weights.
 
     Args:
         places: Longitude and latitude of each of M places; None makes room for ``count`` of them,
@@ -32,9 +36,8 @@ class Nearness(PositionEncoding):
 
     Example:
         >>> nearness = Nearness([(0.0, 0.0)], km=500.0)
-        >>> nearness(torch.tensor([[0.0, 0.0], [8.99322, 0.0]])).round(decimals=3)
-        tensor([[-0.],
-                [-2.]])
+        >>> nearness.log_density(torch.tensor([[0.0, 0.0], [8.99322, 0.0]])).round(decimals=3)
+        tensor([-0., -2.])
     """
 
     places: Tensor
@@ -75,14 +78,24 @@ class Nearness(PositionEncoding):
         ends = (geo.unit_vectors(part) for part in (lonlat, self.places.to(lonlat.dtype)))
         return arc_degrees(*ends) * (-KM_PER_DEGREE / self.km)
 
-    def forward(self, lonlat: Tensor) -> Tensor:
+    def log_density(self, lonlat: Tensor) -> Tensor:
         """Compute how near the places lie.
 
         Args:
             lonlat: ``(N, 2)`` degrees.
 
         Returns:
-            ``(N, 1)``: the logarithm of the mean over the places of exp(-distance / km).
+            ``(N,)``: the logarithm of the mean over the places of exp(-distance / km).
         """
-        found = self.exponents(lonlat).logsumexp(dim=1, keepdim=True)
-        return found - math.log(len(self.places))
+        return self.exponents(lonlat).logsumexp(dim=1) - math.log(len(self.places))
+
+    def forward(self, lonlat: Tensor) -> Tensor:
+        """Compute what stands beside an embedding.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, 1)``: ``PART`` of the logarithm of the density.
+        """
+        return PART * self.log_density(lonlat)[:, None]

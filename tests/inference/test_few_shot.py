@@ -354,6 +354,12 @@ def test_a_model_holds_cells_and_no_place(model, folder, ground, tmp_path):
 def test_a_species_is_learned_on_the_embedding_of_another_without_its_places(model, ground):
     other = few_shot(model, AFRICA, ground=ground).model
     assert other.dim == model.dim + 1
+    # Clusters and the like see the kind of place, not how near those of one species are.
+    asked = torch.tensor(EUROPE + AFRICA)
+    one, two = (m.embed_location(asked).detach() for m in (model, other))
+    same = torch.nn.functional.cosine_similarity(one[:, None], one[None], dim=2)
+    again = torch.nn.functional.cosine_similarity(two[:, None], two[None], dim=2)
+    assert torch.allclose(same, again, atol=0.01)
     second = make_ground(other)
     assert torch.allclose(second.features.abs(), ground.features.abs(), atol=1e-4)
     for distance in (True, False):

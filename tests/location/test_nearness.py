@@ -39,11 +39,12 @@ def made(**options):
 
 @pytest.mark.parametrize("km", [100.0, 500.0, 3000.0])
 def test_the_density_by_the_formula(km):
-    there = Nearness(PLACES, km=km)(ASKED)
-    assert there.shape == (5, 1)
-    np.testing.assert_allclose(there[:, 0], slow(PLACES, ASKED, km), rtol=1e-4, atol=1e-3)
-    double = Nearness(PLACES, km=km)(ASKED.double())
-    assert double.dtype == torch.float64
+    nearness = Nearness(PLACES, km=km)
+    expected = slow(PLACES, ASKED, km)
+    np.testing.assert_allclose(nearness.log_density(ASKED), expected, rtol=1e-4, atol=1e-3)
+    beside = nearness(ASKED.double())
+    assert beside.dtype == torch.float64 and beside.shape == (5, 1)
+    np.testing.assert_allclose(beside[:, 0], expected / 1000, rtol=1e-4, atol=1e-6)
 
 
 def test_gradients_are_finite_at_the_places():

@@ -19,7 +19,7 @@ from csp_core import geo
 from csp_core.inference.few_shot.places import CELL_DEGREES, Given
 from csp_core.location import Nearness
 
-# Over this distance the kernel falls to a third (1/e). Of 250, 500 and 1,000 km none was better.
+# Over this distance the kernel falls to a third (1/e); docs/few_shot.md says how it was chosen.
 KERNEL_KM = 500.0
 # Places times cells at a time.
 BLOCK = 1 << 21
@@ -47,7 +47,9 @@ class Distance:
             ``(N,)`` float64.
         """
         rows = max(1, BLOCK // len(self.nearness.places))
-        parts = [self.nearness(part)[:, 0].double() for part in torch.split(lonlat.float(), rows)]
+        parts = [
+            self.nearness.log_density(part).double() for part in torch.split(lonlat.float(), rows)
+        ]
         return torch.cat(parts) - self.level if parts else torch.empty(0, dtype=torch.float64)
 
 

@@ -17,6 +17,7 @@ from csp_core.inference.few_shot.ground import DEFAULT_ENCODER, Ground, make_gro
 from csp_core.inference.few_shot.leaving import Chosen, choose
 from csp_core.inference.few_shot.places import Given, Places, at_sea, check_places
 from csp_core.location import LocationEncoder
+from csp_core.location.nearness import PART
 from csp_core.model import Calibration, DualEncoder, Heads
 
 
@@ -143,7 +144,8 @@ def _model(ground: Ground, chosen: Chosen, classes: ClassTable) -> DualEncoder:
     weight = ground.axes @ coefficients[:-1]
     bias = coefficients[-1] - ground.mean @ weight
     if distance is not None:
-        weight, bias = torch.cat((weight, weight.new_ones(1))), bias - distance.level
+        weight = torch.cat((weight, weight.new_tensor([1 / PART])))
+        bias = bias - distance.level
     base = ground.model
     # The layers draw weights that are replaced at once; the caller's random state stays.
     with torch.random.fork_rng(devices=[]):
