@@ -336,6 +336,15 @@ def test_a_twin_far_away_scores_low_where_distance_counts():
     assert "only without distance" in " ".join(told_of(with_it))
 
 
+def test_a_place_far_from_all_others_marks_no_half_of_the_world(model, ground):
+    far = (*EUROPE, (151.0, -33.5))
+    found = few_shot(model, far, ground=ground)
+    assert found.chosen.left_out.seen.min() < 0.1 and found.chosen.threshold == 0.5
+    assert "one half, as some places lie far from all the others" in " ".join(told_of(found))
+    alone = few_shot(model, far, ground=ground, distance=False)
+    assert alone.chosen.threshold == float(alone.chosen.left_out.seen.min())
+
+
 def test_a_model_holds_cells_and_no_place(model, folder, ground, tmp_path):
     places = [(13.4, 52.5), (13.6, 52.6), (2.3, 48.8)]
     found = few_shot(model, places, ground=ground)

@@ -99,6 +99,9 @@ def choose(ground: Ground, given: Given, *, distance: bool = True) -> Chosen:
     temperature = _temperature(scored[best])
     left = _told(scored[best], temperature, len(folds))
     threshold, rule = _threshold(left.seen)
+    if distance and threshold < SOLE_THRESHOLD:
+        # A place far from all others is not foretold at all, which would mark half of the world.
+        threshold, rule = SOLE_THRESHOLD, "one half, as some places lie far from all the others"
     return Chosen(whole[best], odds, PENALTIES[best], temperature, left, threshold, rule)
 
 
