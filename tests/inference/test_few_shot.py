@@ -28,6 +28,7 @@ from csp_core.inference.few_shot.places import check_places
 from csp_core.model import DualEncoder
 from csp_core.raster import FewShotGrid, heatmap
 from csp_core.store import keep_derived, list_models, load_model, read_front, save_derived
+from csp_core.training.setup import initialise
 from tests.toy import save_toy_model
 
 EUROPE = ((13.4, 52.5), (2.3, 48.8), (16.3, 48.2), (-3.0, 40.0), (12.0, 42.0))
@@ -376,6 +377,19 @@ def test_a_species_is_learned_on_the_embedding_of_another_without_its_places(mod
         one = few_shot(model, EUROPE, ground=ground, distance=distance).model
         two = few_shot(other, EUROPE, ground=second, distance=distance).model
         assert torch.allclose(location_prior(one, asked), location_prior(two, asked), atol=1e-4)
+
+
+def test_a_run_starts_from_a_species_without_its_places(model, folder, ground, tmp_path):
+    found = few_shot(model, EUROPE, ground=ground)
+    where = save_derived(found.model, tmp_path / "mine", base=folder, **card_of(found))
+    fresh = load_model(folder)
+    with torch.no_grad():
+        for weight in fresh.location.parameters():
+            weight.zero_()
+    initialise(fresh, str(where))
+    mine, theirs = fresh.location.state_dict(), model.location.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_seasons_and_distance(tmp_path):
