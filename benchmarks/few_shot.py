@@ -55,7 +55,6 @@ BOTH = "and distance"
 ENCODERS = {
     f"earth {BOTH}": "earth",
     f"GeoCLIP {BOTH}": "geoclip",
-    f"landcover {BOTH}": "landcover",
     "earth": "earth",
     "GeoCLIP": "geoclip",
     "landcover": "landcover",
