@@ -17,10 +17,12 @@ from shared import address
 from shared.visits import own
 
 # In the address: all places in their order, each an S where it was seen or an N where it was not,
-# latitude and longitude; and what the next click says.
-PLACES, MARK = "places", "mark"
+# latitude and longitude; what the next click says; and whether distance counts.
+PLACES, MARK, DISTANCE = "places", "mark", "distance"
 MOST, MOST_NAME, DECIMALS = 100, 80, 3
 MARKS = {"seen": "Seen here", "missed": "Not seen here"}
+# The first is meant where the address says nothing.
+DISTANCES = ("counts", "off")
 BETWEEN = "~"
 FULL = f"{MOST} places are all that an address holds; take one out, or use csp few-shot for more."
 
@@ -41,6 +43,7 @@ class PlacesView:
         info: The model whose embedding is used.
         name: Scientific name of the species, or ``""``.
         background: A key of ``BACKGROUNDS``.
+        distance: Whether places far from where it was seen count for less.
         mark: A key of ``MARKS``: what the next click says.
         spots: The places in the order in which they were given.
         place: Longitude and latitude of the pin, or None.
@@ -52,6 +55,7 @@ class PlacesView:
     info: ModelInfo
     name: str
     background: str
+    distance: bool
     mark: str
     spots: tuple[Spot, ...]
     place: tuple[float, float] | None
@@ -104,6 +108,7 @@ def read_view(known: Mapping[str, ModelInfo]) -> PlacesView:
         info=known.get(asked, first),
         name=" ".join(harmless(given.get("name", "")).split())[:MOST_NAME],
         background=address.read_word("background", tuple(BACKGROUNDS), problems),
+        distance=address.read_word(DISTANCE, DISTANCES, problems) == DISTANCES[0],
         mark=address.read_word(MARK, tuple(MARKS), problems),
         spots=read_spots(given.get(PLACES, ""), problems),
         place=place,
@@ -216,6 +221,7 @@ def link_to(view: PlacesView) -> str:
         "model": view.info.name,
         "name": view.name,
         "background": "" if told == next(iter(BACKGROUNDS)) else told,
+        DISTANCE: "" if view.distance else DISTANCES[1],
         PLACES: write_spots(view.spots),
     }
     return address.full_address({name: value for name, value in params.items() if value})

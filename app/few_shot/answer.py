@@ -48,7 +48,8 @@ def learn(view: PlacesView) -> Answer | None:
     model, asked = resources.model(view.info), (content, view.background)
     seen, missed = view.places(True), view.places(False)
     ground = _ground(*asked, model)
-    found, raster = _learned(*asked, seen, missed, view.name or NAMELESS, ground, model)
+    name = view.name or NAMELESS
+    found, raster = _learned(*asked, seen, missed, view.distance, name, ground, model)
     return Answer(found, raster, given_threshold(found.chosen.threshold))
 
 
@@ -81,9 +82,10 @@ def _learned(
     background: str,
     seen: Places,
     missed: Places,
+    distance: bool,
     name: str,
     _ground: Ground,
     _model: DualEncoder,
 ) -> tuple[FewShot, Raster]:
-    found = few_shot(_model, seen, missed, name=name, ground=_ground)
+    found = few_shot(_model, seen, missed, name=name, distance=distance, ground=_ground)
     return found, _grid(content, background, _ground, _model).heatmap(found)

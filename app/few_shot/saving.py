@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from csp_core.errors import CspError
-from csp_core.inference.few_shot import card_of
+from csp_core.inference.few_shot import card_of, kept_of
 from csp_core.store import keep_derived
 from few_shot.address import PlacesView
 from few_shot.answer import Answer
@@ -27,6 +27,7 @@ def on_save(view: PlacesView, answer: Answer) -> None:
     resources.forget_models()
     state.pop(own("not-saved"), None)
     wet = answer.found.ground.background.kind == "world"
+    state[own("kept")] = kept_of(answer.found)
     state[own("saved")] = {
         "model": called,
         "taxon": view.name,
@@ -59,7 +60,7 @@ def draw(view: PlacesView, answer: Answer, allowed: bool) -> None:
         st.error(escape_markdown(problem))
     if saved := state.get(own("saved")):
         name = escape_markdown(saved["model"])
-        st.success(f"Saved as the model {name}, which all pages list. It holds no place.")
+        st.success(f"Saved as the model {name}, which all pages list. {state[own('kept')]}")
         st.page_link(
             widgets.RANGE_PAGE,
             label=f"{escape_markdown(saved['taxon'])} on Range map →",

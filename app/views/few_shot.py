@@ -15,7 +15,16 @@ import shell
 from csp_core.errors import CspError
 from csp_core.inference.few_shot import BACKGROUND_MEANING, told_of
 from csp_core.store import ModelInfo
-from few_shot.address import MOST, MOST_NAME, PlacesView, link_to, models_of_places, read_view
+from few_shot.address import (
+    DISTANCE,
+    DISTANCES,
+    MOST,
+    MOST_NAME,
+    PlacesView,
+    link_to,
+    models_of_places,
+    read_view,
+)
 from few_shot.answer import Answer
 from jobs.listing import allowed
 from range_map.layer import write_area
@@ -31,6 +40,11 @@ BACKGROUNDS = {"land": "All land", "target-group": "The model's records", "world
 def on_box(param: str, key: str) -> None:
     """Take over what a box holds."""
     set_param(param, str(st.session_state[key] or "").strip() or None)
+
+
+def on_distance() -> None:
+    """Take over whether distance counts."""
+    set_param(DISTANCE, None if st.session_state["few-shot-distance"] else DISTANCES[1])
 
 
 def draw_controls(view: PlacesView, known: dict[str, ModelInfo]) -> None:
@@ -62,6 +76,14 @@ def draw_controls(view: PlacesView, known: dict[str, ModelInfo]) -> None:
             args=("background", "few-shot-background"),
             width=200,
             help=f"What its places are compared with. {told}.",
+        )
+        state["few-shot-distance"] = view.distance
+        st.toggle(
+            "Distance counts",
+            key="few-shot-distance",
+            on_change=on_distance,
+            help="On: a place scores high where it is alike and not far from where it was seen."
+            " Off: places alike are found anywhere in the world, also where it never came.",
         )
 
 
@@ -127,7 +149,8 @@ def page() -> None:
     shell.title(TITLE, of=view.info)
     st.caption(
         "Click where you have seen it, and where you looked for it in vain. The map shows where"
-        " it is alike, as far as a model of places can tell."
+        " it is alike, as far as a model of places can tell"
+        + (", and not far away." if view.distance else ", anywhere in the world.")
     )
     draw_controls(view, known)
     left, right = st.container(key="few-shot-view").columns([11, 5], gap="medium")

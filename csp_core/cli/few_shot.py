@@ -18,6 +18,13 @@ Encoder = Annotated[
     str | None,
     typer.Argument(help="A bundled model, model directory or run with a location encoder."),
 ]
+Distance = Annotated[
+    bool,
+    typer.Option(
+        help="Whether places count for less as they lie far from where it was seen; without, places"
+        " alike are found anywhere in the world."
+    ),
+]
 
 
 @app.command("few-shot")
@@ -39,6 +46,7 @@ def few_shot(
     background: Annotated[
         str, typer.Option(help="What its places are told from: land, world or target-group.")
     ] = "land",
+    distance: Distance = True,
     step: Annotated[float, typer.Option(help="Side of a cell of the map, degrees.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the draw of the background.")] = 0,
     as_json: AsJson = False,
@@ -59,6 +67,7 @@ def few_shot(
             missed,
             name=name or named or "Unnamed species",
             background=background,
+            distance=distance,
             seed=seed,
         )
         told: dict[str, Any] = found.to_dict() | {"read": reports}
@@ -122,7 +131,7 @@ def _map(found: Any, base: str, path: Path, step: float) -> dict[str, Any]:
 
 def _say(found: Any, told: dict[str, Any]) -> None:
     from csp_core.inference import VALUE_MEANING
-    from csp_core.inference.few_shot import told_of
+    from csp_core.inference.few_shot import kept_of, told_of
 
     def say(sentence: str) -> None:
         out.print(sentence, markup=False, highlight=False)
@@ -136,7 +145,7 @@ def _say(found: Any, told: dict[str, Any]) -> None:
     for sentence in told_of(found):
         say(sentence)
     if "model" in told:
-        say(f"Saved the model to {told['model']}.")
+        say(f"Saved the model to {told['model']}. {kept_of(found)}")
     if "map" in told:
         say(
             f"Wrote the map to {told['map']['path']}; the area above the threshold is"

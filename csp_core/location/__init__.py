@@ -23,6 +23,7 @@ from csp_core.location.encoder import LocationEncoder
 from csp_core.location.geoclip import EqualEarth, GeoCLIP
 from csp_core.location.harmonics import Harmonics
 from csp_core.location.multiscale import Grid, Theory
+from csp_core.location.nearness import Nearness
 from csp_core.location.network import ACTIVATIONS, NETWORKS
 from csp_core.location.planar import Direct, RandomFourier, Tile, Wrap, WrapRadians
 from csp_core.location.sphere2vec import (
@@ -46,6 +47,7 @@ __all__ = [
     "Covariates",
     "LocationEncoder",
     "MultiScaleTokens",
+    "Nearness",
     "PositionEncoding",
     "TimeFeatures",
     "TokenLayout",
@@ -88,6 +90,7 @@ def make_location_encoder(
     network: str | Mapping[str, Any] | nn.Module | None = None,
     time: bool | Mapping[str, Any] | None = None,
     covariates: Mapping[str, Any] | None = None,
+    nearness: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LocationEncoder:
     """Compose a location encoder from a position encoding, a network and further inputs.
@@ -100,6 +103,8 @@ def make_location_encoder(
         time: Options of ``TimeFeatures``, such as ``{"harmonics": 2}``; True for its defaults,
             None or False for an encoder that knows no time.
         covariates: Options of ``Covariates``, such as ``{"source": "climate.tif"}``, or None.
+        nearness: Options of ``Nearness``, such as ``{"places": [(36.8, -1.3)]}``, or None; how near
+            the places lie is the last of the ``dim`` numbers, and the network gives the others.
         **options: Options of the encoding.
 
     Returns:
@@ -116,6 +121,10 @@ def make_location_encoder(
         >>> encoder(torch.tensor([[36.8, -1.3]]), torch.tensor([0.25])).shape
         torch.Size([1, 8])
     """
+    if nearness is not None:
+        near = construct("nearness", {"nearness": Nearness}, "nearness", **nearness)
+        parts = {"network": network, "time": time, "covariates": covariates, **options}
+        return make_location_encoder(name, dim - near.out_dim, **parts).with_nearness(near)
     if dim < 1:
         raise ConfigError(f"dim is {dim}; an embedding needs at least 1 dimension.")
     # A specification is written as JSON.

@@ -59,7 +59,7 @@ class RadialBasis(PositionEncoding):
             generator = torch.Generator().manual_seed(seed)
             places = geo.sphere_points(torch.rand(num_anchors, 2, generator=generator))
         else:
-            places = _checked_places(anchors)
+            places = checked_places(anchors, "anchors")
         self.register_buffer("anchors", places)
         self.out_dim = len(places)
 
@@ -80,14 +80,44 @@ class RadialBasis(PositionEncoding):
         return torch.exp(-squared / (2 * self.kernel_size**2))
 
 
-def _checked_places(anchors: Sequence[Sequence[float]]) -> Tensor:
+def checked_places(given: Sequence[Sequence[float]] | Tensor, name: str) -> Tensor:
+    """Check places that an option lists.
+
+    Args:
+        given: Longitude and latitude of each.
+        name: Of the option, for the error message.
+
+    Returns:
+        ``(M, 2)`` degrees, M at least 1.
+
+    Raises:
+        ConfigError: If there are none, or one is no place.
+    """
     try:
-        places = geo.check_lonlat(torch.as_tensor(anchors, dtype=torch.get_default_dtype()))
+        places = geo.check_lonlat(torch.as_tensor(given, dtype=torch.get_default_dtype()))
     except (BadRecordError, TypeError, ValueError) as error:
-        raise ConfigError(f"anchors must be pairs of longitude and latitude: {error}") from error
+        raise ConfigError(f"{name} must be pairs of longitude and latitude: {error}") from error
     if not len(places):
-        raise ConfigError("anchors is empty; give at least one pair of longitude and latitude.")
+        raise ConfigError(f"{name} is empty; give at least one pair of longitude and latitude.")
     return places.clone()
+
+
+def arc_degrees(a: Tensor, b: Tensor) -> Tensor:
+    """Measure the great-circle distance of every pair of points, with gradients that stay finite.
+
+    Args:
+        a: ``(N, 3)`` unit vectors.
+        b: ``(M, 3)`` unit vectors.
+
+    Returns:
+        ``(N, M)`` degrees of arc.
+    """
+    # From differences, because 1 - a·b forgets distances below 0.03° in single precision. The
+    # derivatives of root and arc sine are infinite at 0 and 1, at an anchor and opposite of it.
+    quarter = (a[:, None] - b).square().sum(-1) / 4  # sin² of half the arc
+    limits = torch.finfo(quarter.dtype)
+    half_arc = torch.asin(quarter.clamp(limits.tiny, 1 - 4 * limits.eps).sqrt())
+    return torch.rad2deg(2 * half_arc)
 
 
 def squared_arc(a: Tensor, b: Tensor) -> Tensor:
@@ -100,9 +130,4 @@ def squared_arc(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         ``(N, M)`` squared degrees of arc.
     """
-    # From differences, because 1 - a·b forgets distances below 0.03° in single precision. The
-    # derivatives of root and arc sine are infinite at 0 and 1, at an anchor and opposite of it.
-    quarter = (a[:, None] - b).square().sum(-1) / 4  # sin² of half the arc
-    limits = torch.finfo(quarter.dtype)
-    half_arc = torch.asin(quarter.clamp(limits.tiny, 1 - 4 * limits.eps).sqrt())
-    return torch.rad2deg(2 * half_arc).square()
+    return arc_degrees(a, b).square()

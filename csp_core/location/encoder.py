@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from csp_core.errors import ConfigError
 from csp_core.location.covariates import Covariates
+from csp_core.location.nearness import Nearness
 from csp_core.location.time import TimeFeatures
 from csp_core.location.tokens import MultiScaleTokens, TokenLayout, scale_columns
 
@@ -26,10 +27,11 @@ class LocationEncoder(nn.Module):
         encoding: Module ``(N, 2)`` degrees → ``(N, encoding.out_dim)``.
         network: Module ``(N, F)`` → ``(N, dim)``, where F counts the features of the position, of
             the time and of the covariates, which stand beside each other in this order.
-        dim: Size of the embedding.
+        dim: Size of the embedding, which with nearness is 1 more than what the network gives.
         spec: The component that makes this encoder again, or None for a user's own modules.
         time: Features of the time, or None.
         covariates: Values sampled at the place, or None.
+        nearness: How near some places lie, the last number of the embedding, or None.
     """
 
     def __init__(
@@ -41,12 +43,44 @@ class LocationEncoder(nn.Module):
         *,
         time: TimeFeatures | None = None,
         covariates: Covariates | None = None,
+        nearness: Nearness | None = None,
     ) -> None:
         super().__init__()
         self.encoding, self.network = encoding, network
-        self.time, self.covariates = time, covariates
+        self.time, self.covariates, self.nearness = time, covariates, nearness
         self.out_dim = dim
         self.spec = None if spec is None else dict(spec)
+
+    def with_nearness(self, nearness: Nearness | None) -> LocationEncoder:
+        """Make an encoder of the same parts with another nearness.
+
+        Args:
+            nearness: It, or None for an encoder that knows none.
+
+        Returns:
+            The encoder, which shares its weights with this one; this one where neither knows any.
+        """
+        if nearness is None and self.nearness is None:
+            return self
+        dim, spec = self.network_dim, self.spec
+        if spec is not None:
+            spec = {name: value for name, value in spec.items() if name != "nearness"}
+            spec |= {} if nearness is None else {"nearness": nearness.spec}
+        dim += 0 if nearness is None else nearness.out_dim
+        return LocationEncoder(
+            self.encoding,
+            self.network,
+            dim,
+            spec,
+            time=self.time,
+            covariates=self.covariates,
+            nearness=nearness,
+        )
+
+    @property
+    def network_dim(self) -> int:
+        """Size of what the network gives, which stands first in the embedding."""
+        return self.out_dim - (0 if self.nearness is None else self.nearness.out_dim)
 
     @property
     def uses_date(self) -> bool:
@@ -132,9 +166,18 @@ class LocationEncoder(nn.Module):
     def _embed(self, lonlat: Tensor, date: Tensor | None, hour: Tensor | None) -> Tensor:
         features, known = self._inputs(lonlat, date, hour)
         if isinstance(self.network, MultiScaleTokens):
-            return self.network(features, known)  # type: ignore[no-any-return]
-        result: Tensor = self.network(features)
-        return result
+            return self._beside_nearness(self.network(features, known), lonlat)
+        return self._beside_nearness(self.network(features), lonlat)
+
+    def _beside_nearness(self, found: Tensor, lonlat: Tensor) -> Tensor:
+        """Put how near the places lie beside what the network gives."""
+        if self.nearness is None:
+            return found
+        with _full_precision(lonlat.device.type):
+            near: Tensor = self.nearness(
+                lonlat if lonlat.dtype == torch.float64 else lonlat.float()
+            )
+        return torch.cat((found, near.to(found.dtype)), dim=1)
 
     @property
     def token_dim(self) -> int:
@@ -188,13 +231,14 @@ class LocationEncoder(nn.Module):
         """
         features, known = self._inputs(lonlat, date, hour)
         if isinstance(self.network, MultiScaleTokens):
-            return self.network.see(features, known, masked=masked, dropped=dropped)
+            found = self.network.see(features, known, masked=masked, dropped=dropped)
+            return self._beside_nearness(found[0], lonlat), *found[1:]
         if masked is not None or dropped is not None:
             raise ConfigError(
                 f"The location network {type(self.network).__name__} has no tokens of scales to"
                 " mask or leave out: give model.location.network: tokens."
             )
-        embedding: Tensor = self.network(features)
+        embedding = self._beside_nearness(self.network(features), lonlat)
         return embedding, embedding[:, None], embedding.new_ones(len(embedding), 1).bool()
 
 

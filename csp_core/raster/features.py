@@ -289,16 +289,21 @@ def grid_features(
         return torch.stack((x.flatten(), y.flatten()), dim=1)
 
     beside = Beside.of(location, weight, date)
+    nearness = location.nearness
     first: _FirstLayer | None = None
     if split and parts.first is not None and type(encoding) in SPLITS:
         taken = SPLITS[type(encoding)](encoding, lon, lat)
         first = _FirstLayer(taken, parts.first, grid.shape, beside, places)
 
     def at(pieces: Sequence[Piece]) -> Tensor:
-        if first is not None:
+        if first is not None and nearness is None:
             return run(_join([first.block(*piece) for piece in pieces]), True)
         here = _join([places(*piece) for piece in pieces])
-        return run(beside.join(encode(here), here), False)
+        if first is None:
+            found = run(beside.join(encode(here), here), False)
+        else:
+            found = run(_join([first.block(*piece) for piece in pieces]), True)
+        return found if nearness is None else torch.cat((found, nearness(here)), dim=1)
 
     cells = BLOCK_CELLS if weight.device.type == "cpu" else BLOCK_CELLS_GPU
     if wanted is None:
@@ -333,5 +338,8 @@ def _linear_end(
             bias * scale[:, 0],
             lambda places, begun: last(parts.run(places, begun)),
         )
-    joined = bias if last.bias is None else bias + weight @ last.bias
-    return (weight @ last.weight) * scale, joined * scale[:, 0], parts.run
+    # Behind what the network gives stands what knows nothing of it, such as nearness.
+    own, beside = weight[:, :middle], weight[:, middle:]
+    joined = bias if last.bias is None else bias + own @ last.bias
+    rows = torch.cat((own @ last.weight, beside), dim=1)
+    return rows * scale, joined * scale[:, 0], parts.run

@@ -58,7 +58,8 @@ class FewShotGrid:
         wanted = land_cells(self.grid) if land_only else torch.ones(self.grid.shape).bool()
         self.wanted = wanted
         row, column = wanted.nonzero(as_tuple=True)
-        places = torch.stack((self.grid.lon[column], self.grid.lat[row]), dim=1).float()
+        self.places = torch.stack((self.grid.lon[column], self.grid.lat[row]), dim=1).float()
+        places = self.places
         self.features = torch.empty(len(places), ground.axes.shape[1])
         for start in range(0, len(places), BLOCK):
             own = slice(start, start + BLOCK)
@@ -74,7 +75,7 @@ class FewShotGrid:
             The raster.
         """
         values = torch.full(self.grid.shape, math.nan)
-        values.masked_scatter_(self.wanted, found.scores(self.features))
+        values.masked_scatter_(self.wanted, found.scores(self.features, self.places))
         classes = found.model.classes
         nobody = torch.ones(self.grid.shape, dtype=torch.bool)
         return Raster(

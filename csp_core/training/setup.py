@@ -37,6 +37,8 @@ LEAST_DATED = 0.05
 MOST_SEEN = 20_000
 # With fewer than this, what it says of a time rests on the smaller part of its records.
 WELL_DATED = 0.5
+# Parts of encoders that no other one takes over: a further token, the places of a species.
+OWN_PARTS = ("token", "nearness.places")
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def _take_classifier(
 
 
 def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:
-    """Take another encoder's weights; a further token that one of them has is its own."""
+    """Take another encoder's weights; what ``OWN_PARTS`` lists stays its own where one has it."""
     if isinstance(own, DenseEncoder):
         start_from(own, Weights(Path(name), other.state_dict(), own=True))
         return
@@ -225,8 +227,8 @@ def _take_encoder(own: nn.Module, other: nn.Module, name: str) -> None:
         # Those of its captions before, if anybody knows them, and of these.
         known = other.words is not None and own.words is not None
         own.words = (other.words or frozenset()) | (own.words or frozenset()) if known else None
-    state = {name: value for name, value in other.state_dict().items() if name != "token"}
-    kept = {name: value for name, value in own.state_dict().items() if name == "token"}
+    state = {name: value for name, value in other.state_dict().items() if name not in OWN_PARTS}
+    kept = {name: value for name, value in own.state_dict().items() if name in OWN_PARTS}
     own.load_state_dict({**state, **kept})
 
 

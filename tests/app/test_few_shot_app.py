@@ -62,14 +62,30 @@ def test_places_of_the_address_are_learned_from(open_page: Open) -> None:
     assert "places" not in app.query_params and "No place yet" in texts(app)
 
 
+def test_distance_can_be_switched_off(open_page: Open) -> None:
+    app = open_page(places=FIVE, name="Aus bus")
+    assert app.toggle(key="few-shot-distance").value and "second range" in texts(app)
+    near = app.metric[0].value
+    app.toggle(key="few-shot-distance").set_value(False).run()
+    assert not errors(app) and app.query_params["distance"] == "off"
+    assert "anywhere in the world" in texts(app) and app.metric[0].value != near
+    assert "distance=off" in "\n".join(str(code.value) for code in app.code)
+    app.button(key="few-shot-save").click().run()
+    assert "The model holds no place and no count" in texts(app)
+    app.toggle(key="few-shot-distance").set_value(True).run()
+    assert "distance" not in app.query_params and app.metric[0].value == near
+
+
 def test_one_place_is_a_guess(open_page: Open) -> None:
     assert "the map is a guess" in texts(open_page(places="S52.5_13.4"))
 
 
 def test_what_is_no_place_is_said(open_page: Open) -> None:
-    app = open_page(places="S95_13.4~S48.8_2.3~X1_2~S1", background="moon", model="gone")
+    app = open_page(places="S95_13.4~S48.8_2.3~X1_2~S1", background="moon", model="gone",
+                    distance="far")  # fmt: skip
     said = errors(app)
-    for part in ("S95_13.4 in the address is no place", "X1_2", "S1 in", "moon", "Model gone"):
+    for part in ("S95_13.4 in the address is no place", "X1_2", "S1 in", "moon", "Model gone",
+                 "distance=far"):  # fmt: skip
         assert part in said
     assert "1 place where it was seen" in texts(app)
     assert "Only places where it was not seen" in errors(open_page(places="N1_2"))
@@ -109,6 +125,7 @@ def test_it_is_saved_once_and_listed(
     app = open_page(places=FIVE, name="Aus <b>bus")
     app.button(key="few-shot-save").click().run()
     assert not errors(app) and "Saved as the model aus-b-bus" in texts(app)
+    assert "The model holds the cells of 1° in which it was seen" in texts(app)
     assert (models / "aus-b-bus" / "config.json").is_file()
     app.button(key="few-shot-save").click().run()
     assert "is there already" in errors(app)
@@ -132,7 +149,7 @@ def test_a_table_of_the_places_is_read_again(models: Path, open_view: Open) -> N
     from few_shot.answer import Answer
     from few_shot.files import table_of
 
-    view = address.PlacesView(None, "Aus bus", "land", "seen",  # type: ignore[arg-type]
+    view = address.PlacesView(None, "Aus bus", "land", True, "seen",  # type: ignore[arg-type]
                               read_spots(f"{FIVE}~N-1.3_36.8", []), None, None)  # fmt: skip
     ground = make_ground(load_model(models / "toy"))
     found = few_shot(None, view.places(True), view.places(False), ground=ground)

@@ -67,6 +67,19 @@ def test_json(csp, toy, places, tmp_path):
     assert both["absences"] == 3 and both["background"] == "target-group"
 
 
+def test_distance_can_be_left_out(csp, toy, places, tmp_path):
+    both = json.loads(ok(csp("few-shot", places, toy, "--json")))
+    assert both["distance_km"] == 500
+    alone = ok(csp("few-shot", places, toy, "--no-distance", "--out", tmp_path / "alone"))
+    assert "alike, anywhere in the world" in alone
+    assert "The model holds no place and no count" in alone
+    assert "nearness" not in (tmp_path / "alone" / "config.json").read_text()
+    said = ok(csp("few-shot", places, toy, "--distance", "--out", tmp_path / "both"))
+    assert "only without distance" in said and "holds the cells of 1°" in said
+    onnx = ok(csp("export", tmp_path / "both", tmp_path / "both.onnx", "--json"))
+    assert json.loads(onnx)["difference"] <= 1e-5
+
+
 def test_others_of_any_species_are_places_without_it(csp, toy, places, tmp_path):
     others = tmp_path / "others.csv"
     others.write_text("lon,lat,species\n100,20,Avis prima\n101,21,Avis secunda\n")

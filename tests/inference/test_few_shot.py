@@ -4,7 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from csp_core.errors import BadRecordError, CheckpointError, ConfigError, UnknownNameError
 from csp_core.inference import location_prior
@@ -26,6 +28,7 @@ from csp_core.inference.few_shot.places import check_places
 from csp_core.model import DualEncoder
 from csp_core.raster import FewShotGrid, heatmap
 from csp_core.store import keep_derived, list_models, load_model, read_front, save_derived
+from csp_core.training.setup import initialise
 from tests.toy import save_toy_model
 
 EUROPE = ((13.4, 52.5), (2.3, 48.8), (16.3, 48.2), (-3.0, 40.0), (12.0, 42.0))
@@ -116,7 +119,20 @@ def test_leaving_out_is_fitting_anew():
 # a species
 
 
-def slow_scores(model, ground, seen, penalty, asked):
+def slow_distance(ground, seen, asked):
+    """The odds by distance: the density of the cells, over its mean on the background."""
+
+    def density(places):
+        cells = np.unique(np.floor(np.asarray(seen, dtype=np.float64)), axis=0) + 0.5
+        a, b = np.radians(np.asarray(places, dtype=np.float64))[:, None], np.radians(cells)[None]
+        chord = np.sin((a - b) / 2) ** 2
+        half = chord[..., 1] + np.cos(a[..., 1]) * np.cos(b[..., 1]) * chord[..., 0]
+        return np.exp(-2 * 6371.0088 * np.arcsin(np.sqrt(half)) / 500).mean(axis=1)
+
+    return np.log(density(asked) / density(ground.background.lonlat.tolist()).mean())
+
+
+def slow_scores(model, ground, seen, penalty, asked, distance=False):
     """Standardise with NumPy, keep all axes, and fit with scikit-learn."""
     with torch.inference_mode():
         embed = [
@@ -131,22 +147,27 @@ def slow_scores(model, ground, seen, penalty, asked):
         torch.tensor([1 / len(background)] * len(background) + [1 / len(seen)] * len(seen)),
     )
     slow = by_sklearn(rows, penalty)
-    return there @ slow[:-1] + slow[-1]
+    far = slow_distance(ground, seen, asked) if distance else 0.0
+    return there @ slow[:-1] + slow[-1] + far
 
 
-def test_scores_are_those_of_a_slow_version(model, ground):
-    found = few_shot(model, EUROPE, ground=ground)
+@pytest.mark.parametrize("distance", [True, False])
+def test_scores_are_those_of_a_slow_version(model, ground, distance):
+    found = few_shot(model, EUROPE, ground=ground, distance=distance)
     asked = [(0.0, 51.0), (36.8, -1.3), (140.0, -30.0)]
-    slow = slow_scores(model, ground, EUROPE, found.chosen.penalty, asked)
+    slow = slow_scores(model, ground, EUROPE, found.chosen.penalty, asked, distance)
     scores = 1 / (1 + np.exp(-slow / found.chosen.temperature))
-    np.testing.assert_allclose(found.scores(ground.see(torch.tensor(asked))), scores, atol=1e-3)
-    answers = location_prior(found.model, torch.tensor(asked))
+    there = torch.tensor(asked)
+    np.testing.assert_allclose(found.scores(ground.see(there), there), scores, atol=1e-3)
+    answers = location_prior(found.model, there)
     np.testing.assert_allclose(answers[:, 0], scores, atol=1e-3)
     assert answers[0] > answers[2]
 
 
-def test_leaving_places_out_by_a_slow_version(model, ground):
-    found = few_shot(model, EUROPE, ground=ground)
+@pytest.mark.parametrize("distance", [True, False])
+def test_leaving_places_out_by_a_slow_version(model, ground, distance):
+    """A place left out is told from others by what was learned, and is as near, without it."""
+    found = few_shot(model, EUROPE, ground=ground, distance=distance)
     # Each place is in a cell of its own.
     assert found.chosen.left_out.folds == len(EUROPE)
     background = ground.background.lonlat.tolist()
@@ -155,12 +176,13 @@ def test_leaving_places_out_by_a_slow_version(model, ground):
         own, others = [], []
         for place in EUROPE:
             rest = [other for other in EUROPE if other != place]
-            logits = slow_scores(model, ground, rest, penalty, [place, *background])
+            logits = slow_scores(model, ground, rest, penalty, [place, *background], distance)
             own.append(logits[0])
             others.append(logits[1:])
         losses.append(np.logaddexp(0, -np.array(own)).mean() + np.logaddexp(0, others).mean())
     assert found.chosen.penalty == PENALTIES[int(np.argmin(losses))]
-    best = slow_scores(model, ground, EUROPE[1:], found.chosen.penalty, EUROPE[:1])[0]
+    chosen = found.chosen.penalty
+    best = slow_scores(model, ground, EUROPE[1:], chosen, EUROPE[:1], distance)[0]
     first = 1 / (1 + math.exp(-best / found.chosen.temperature))
     assert float(found.chosen.left_out.seen[0]) == pytest.approx(first, abs=1e-3)
     assert found.chosen.threshold == float(found.chosen.left_out.seen.min())
@@ -168,7 +190,7 @@ def test_leaving_places_out_by_a_slow_version(model, ground):
     own, others = found.chosen.left_out, []
     for place in EUROPE:
         rest = [other for other in EUROPE if other != place]
-        others.append(slow_scores(model, ground, rest, found.chosen.penalty, [place, *background]))
+        others.append(slow_scores(model, ground, rest, chosen, [place, *background], distance))
     below = [np.mean(np.concatenate([o[1:] for o in others]) < one[0]) for one in others]
     assert own.auc == pytest.approx(np.mean(below), abs=1e-3)
 
@@ -185,8 +207,9 @@ def test_an_absence_lowers_its_surroundings(model, ground):
     # With one place the penalty is fixed, so that nothing but the absences differs.
     without = few_shot(model, EUROPE[:1], ground=ground)
     beside = few_shot(model, EUROPE[:1], [(12.0, 42.0), (11.0, 43.0)], ground=ground)
-    features = ground.see(torch.tensor([[12.0, 42.0]]))
-    assert beside.scores(features) < without.scores(features)
+    there = torch.tensor([[12.0, 42.0]])
+    features = ground.see(there)
+    assert beside.scores(features, there) < without.scores(features, there)
     assert beside.to_dict()["absences"] == 2
 
 
@@ -277,6 +300,120 @@ def test_backgrounds(model):
         draw_background(model, "moon")
 
 
+# distance
+
+
+class Mirror(nn.Module):
+    """East and west are alike to it, so that every place has a twin."""
+
+    out_dim = 3
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([180.0, 90.0]), requires_grad=False)
+
+    def forward(self, lonlat):
+        x, y = (lonlat / self.scale).unbind(1)
+        return torch.stack((x.abs(), y, (4 * x.abs()).sin()), dim=1)
+
+
+HOME = [(100.0, 40.0), (104.0, 42.0), (97.0, 45.0), (108.0, 39.0)]
+
+
+def test_a_twin_far_away_scores_low_where_distance_counts():
+    model = DualEncoder(None, Mirror(), dim=3, name="mirror").eval()
+    ground = make_ground(model)
+    here, twin = torch.tensor([[102.0, 42.0]]), torch.tensor([[-102.0, 42.0]])
+    with_it, without = (few_shot(model, HOME, ground=ground, distance=d) for d in (True, False))
+    alike = [float(location_prior(without.model, place)) for place in (here, twin)]
+    assert alike[0] == pytest.approx(alike[1], abs=1e-5) and alike[0] > 0.5
+    near, far = (float(location_prior(with_it.model, place)) for place in (here, twin))
+    assert near > 0.9 and far < 0.05 * near
+    # Near is not enough: it has to be alike too.
+    other = torch.tensor([[102.0, 30.0]])
+    assert float(location_prior(with_it.model, other)) < near
+    assert without.to_dict()["distance_km"] is None and with_it.to_dict()["distance_km"] == 500
+    assert "anywhere in the world" in " ".join(told_of(without))
+    assert "only without distance" in " ".join(told_of(with_it))
+
+
+def test_a_place_far_from_all_others_marks_no_half_of_the_world(model, ground):
+    far = (*EUROPE, (151.0, -33.5))
+    found = few_shot(model, far, ground=ground)
+    assert found.chosen.left_out.seen.min() < 0.1 and found.chosen.threshold == 0.5
+    assert "one half, as some places lie far from all the others" in " ".join(told_of(found))
+    alone = few_shot(model, far, ground=ground, distance=False)
+    assert alone.chosen.threshold == float(alone.chosen.left_out.seen.min())
+
+
+def test_a_model_holds_cells_and_no_place(model, folder, ground, tmp_path):
+    places = [(13.4, 52.5), (13.6, 52.6), (2.3, 48.8)]
+    found = few_shot(model, places, ground=ground)
+    where = save_derived(found.model, tmp_path / "with", base=folder, **card_of(found))
+    kept = load_file(where / "model.safetensors")["location.nearness.places"]
+    assert kept.tolist() == [[2.5, 48.5], [13.5, 52.5]]
+    assert "the cells of 1° in which it was seen" in (where / "README.md").read_text()
+
+    without = few_shot(model, places, ground=ground, distance=False)
+    assert without.model.location is model.location  # as it was before distance counted
+    where = save_derived(without.model, tmp_path / "without", base=folder, **card_of(without))
+    assert "nearness" not in (where / "config.json").read_text()
+    assert "holds no place and no count" in (where / "README.md").read_text()
+
+
+def test_a_species_is_learned_on_the_embedding_of_another_without_its_places(model, ground):
+    other = few_shot(model, AFRICA, ground=ground).model
+    assert other.dim == model.dim + 1
+    # Clusters and the like see the kind of place, not how near those of one species are.
+    asked = torch.tensor(EUROPE + AFRICA)
+    one, two = (m.embed_location(asked).detach() for m in (model, other))
+    same = torch.nn.functional.cosine_similarity(one[:, None], one[None], dim=2)
+    again = torch.nn.functional.cosine_similarity(two[:, None], two[None], dim=2)
+    assert torch.allclose(same, again, atol=0.01)
+    second = make_ground(other)
+    assert torch.allclose(second.features.abs(), ground.features.abs(), atol=1e-4)
+    for distance in (True, False):
+        asked = torch.tensor(EUROPE + AFRICA)
+        one = few_shot(model, EUROPE, ground=ground, distance=distance).model
+        two = few_shot(other, EUROPE, ground=second, distance=distance).model
+        assert torch.allclose(location_prior(one, asked), location_prior(two, asked), atol=1e-4)
+
+
+def test_a_run_starts_from_a_species_without_its_places(model, folder, ground, tmp_path):
+    found = few_shot(model, EUROPE, ground=ground)
+    where = save_derived(found.model, tmp_path / "mine", base=folder, **card_of(found))
+    fresh = load_model(folder)
+    with torch.no_grad():
+        for weight in fresh.location.parameters():
+            weight.zero_()
+    initialise(fresh, str(where))
+    mine, theirs = fresh.location.state_dict(), model.location.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_seasons_and_distance(tmp_path):
+    model = load_model(save_toy_model(tmp_path, "seasons", train_steps=40, seasons=True))
+    found = few_shot(model, EUROPE)
+    for date in (None, torch.tensor([0.54, 0.54])):
+        near, far = location_prior(found.model, torch.tensor([[13.4, 52.5], [140.0, 38.0]]),
+                                   date=date)  # fmt: skip
+        assert near > 0.5 > far
+
+
+def test_times_of_an_encoder_of_your_own_leave_no_room_for_distance():
+    class Timed(Mirror):
+        uses_date = True
+
+        def forward(self, lonlat, date=None, hour=None):
+            return super().forward(lonlat)
+
+    model = DualEncoder(None, Timed(), dim=3, name="timed").eval()
+    with pytest.raises(ConfigError, match="distance=False"):
+        few_shot(model, HOME)
+    assert few_shot(model, HOME, distance=False).model.uses_date
+
+
 # what cannot be used, and what has to be said
 
 
@@ -292,9 +429,26 @@ def test_notes(model, ground):
     sea = notes((-30.0, 0.0), (-25.0, 5.0))
     assert "2 places lie at sea and toy learned its records on land" in sea
     assert "take background world" in sea
+    assert "the map says little but how far it is" in sea
+    assert "the map is a guess" in notes((-30.0, 0.0), (-25.0, 5.0), distance=False)
     wet = make_ground(model, "world")
     assert "take background" not in notes((-30.0, 0.0), (-25.0, 5.0), ground=wet)
     assert notes(*EUROPE) == ""
+
+
+def test_the_sea_is_told_of_for_models_without_counts(tmp_path):
+    sea = ((-30.0, 0.0), (-25.0, 5.0))
+    earth = load_model("earth")
+    wet = make_ground(earth, "world")
+    (told,) = few_shot(earth, sea, ground=wet).notes
+    assert "2 places lie at sea and earth learned what land and coasts are like" in told
+    assert few_shot(earth, EUROPE, ground=wet).notes == ()
+    bare = load_model(save_toy_model(tmp_path, "bare", train_steps=1))
+    bare.support = None
+    (told,) = few_shot(bare, sea, background="world").notes
+    assert "bare keeps no counts that say whether it learned the sea" in told
+    (told,) = few_shot(bare, sea).notes
+    assert "the background is of land" in told and "take background world" in told
 
 
 def test_one_cell_has_a_fixed_penalty(model, ground):

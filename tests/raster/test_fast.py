@@ -231,3 +231,15 @@ def test_a_network_that_sees_what_is_known_is_asked_place_by_place(kind, date):
     expected = location_prior(model, grid.lonlat(), date=when)[:, 2].view(grid.shape)
     found = GridPrior(model, bounds, 10.0, date).values(2)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["xyz", "geoclip", "rff_sphere"])
+@pytest.mark.parametrize("kind", ["relative", "share"])
+def test_what_is_near_is_drawn_as_it_is_asked(encoding, kind):
+    near = {"places": [(10.0, 50.0), (179.0, -20.0)], "km": 800.0}
+    model = make_model(encoding, kind=kind, nearness=near)
+    with torch.no_grad():  # it is small beside an embedding
+        model.classifier.weight[:, -1] *= 1000
+    grid = GridPrior(model, (-180, -90, 180, 90), 15.0)
+    exact = by_place(model, grid.grid)
+    torch.testing.assert_close(grid.values(2), exact, rtol=1e-4, atol=1e-6)

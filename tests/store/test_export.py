@@ -70,6 +70,17 @@ def test_times_and_covariates_before_every_network(network):
     assert agrees(DualEncoder(None, both, dim=6)) <= TOLERANCE
 
 
+@pytest.mark.parametrize("network", ["residual_mlp", "tokens"])
+def test_how_near_places_lie(network):
+    near = {"places": [(13.4, 52.5), (-179.9, -17.0), (0.0, 90.0)], "km": 500.0}
+    model = DualEncoder(None, encoder("xyz", network, nearness=near), dim=6, classes=("a",),
+                        prior_kind="relative").eval()  # fmt: skip
+    with torch.no_grad():
+        model.classifier.weight[:, -1] = 1000.0  # as of a species learned from few places
+    assert agrees(model) <= TOLERANCE
+    assert agrees(DualEncoder(None, model.location, dim=6)) <= TOLERANCE
+
+
 @pytest.mark.parametrize("name", ["grid", "sphere_m_plus", "rff_sphere", "geoclip", "nerf"])
 def test_the_finest_waves_keep_their_phases(name):
     # At their defaults, with waves of some metres; a rounded 2π would be off by 5e-5 there.

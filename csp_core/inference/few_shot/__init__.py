@@ -1,4 +1,4 @@
-"""A species from a handful of places, learned on the frozen embedding of any model of places."""
+"""A species from a handful of places: by the embedding of any model of places, and by distance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from csp_core.inference.few_shot.background import (
     Background,
     draw_background,
 )
-from csp_core.inference.few_shot.card import card_of, told_of
+from csp_core.inference.few_shot.card import card_of, kept_of, told_of
 from csp_core.inference.few_shot.ground import DEFAULT_ENCODER, Ground, make_ground
 from csp_core.inference.few_shot.learning import FewShot, few_shot
 from csp_core.inference.few_shot.leaving import PENALTIES, LeftOut
@@ -29,6 +29,7 @@ __all__ = [
     "check_places",
     "draw_background",
     "few_shot",
+    "kept_of",
     "make_ground",
     "told_of",
 ]

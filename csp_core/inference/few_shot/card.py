@@ -7,6 +7,7 @@ from typing import Any
 
 from csp_core.inference.few_shot.background import BACKGROUND_MEANING
 from csp_core.inference.few_shot.learning import FewShot
+from csp_core.inference.few_shot.places import CELL_DEGREES
 
 # As of ``store.introduction``.
 MOST_HEADLINE = 120
@@ -29,6 +30,7 @@ def told_of(found: FewShot) -> tuple[str, ...]:
         + (f" and {len(given.missed):,} where it was not" if len(given.missed) else "")
         + f", against {background}, on the embedding of {found.ground.model.name}."
     ]
+    said.append(_distance(found))
     if chosen.left_out is None:
         said.append(
             "Nothing could be left out, so the penalty is a fixed one and nobody knows how good"
@@ -44,6 +46,21 @@ def told_of(found: FewShot) -> tuple[str, ...]:
         )
     said.append(f"Threshold {chosen.threshold:.2f}: {chosen.rule}.")
     return (*said, *found.notes)
+
+
+def _distance(found: FewShot) -> str:
+    """Say whether distance counts, and what follows for a range elsewhere."""
+    distance = found.chosen.distance
+    if distance is None:
+        return (
+            "Distance does not count: what is marked is alike, anywhere in the world, however far"
+            " from where it was seen."
+        )
+    return (
+        "The map knows both what kind of place it is and how far it lies from where it was seen,"
+        f" by a kernel of {distance.nearness.km:g} km: places far from all of those score low"
+        " however alike they are, so that a second range far away is found only without distance."
+    )
 
 
 def _chance(seen: int, missed: int) -> float:
@@ -75,9 +92,8 @@ def card_of(found: FewShot) -> dict[str, Any]:
         },
     }
     limits = (
-        "Scores are relative: they rank places and are no chance that the species is there. The"
-        " model holds none of the places it was learned from, and no counts of them, so that"
-        " nobody can say from it where it extrapolates."
+        "Scores are relative: they rank places and are no chance that the species is there."
+        f" {kept_of(found)}"
     )
     lines = "\n".join(f"- {sentence}" for sentence in told_of(found))
     body = f"{summary}\n\n## How it was made\n\n{lines}\n\n## Limits\n\n{limits}\n"
@@ -90,6 +106,23 @@ def card_of(found: FewShot) -> dict[str, Any]:
         "metrics": metrics,
         "provenance": {"few_shot": numbers},
     }
+
+
+def kept_of(found: FewShot) -> str:
+    """Say what a saved model holds of the places.
+
+    Args:
+        found: The species.
+
+    Returns:
+        A sentence.
+    """
+    if found.chosen.distance is None:
+        return "The model holds no place and no count, so nobody can say where it extrapolates."
+    return (
+        f"The model holds the cells of {CELL_DEGREES:g}° in which it was seen, and no place more"
+        " exactly, nor any count."
+    )
 
 
 def _count(number: int) -> str:

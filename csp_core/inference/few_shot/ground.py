@@ -16,6 +16,7 @@ from torch import Tensor
 from csp_core.errors import ConfigError
 from csp_core.inference.few_shot.background import Background, draw_background
 from csp_core.inference.prior import CHUNK
+from csp_core.location import LocationEncoder
 from csp_core.model import DualEncoder
 from csp_core.model.parts import evaluating
 
@@ -120,18 +121,24 @@ def _at_any_time(model: DualEncoder, lonlat: Tensor, seed: int) -> Tensor:
         return _embed(model, lonlat, None)
     generator = torch.Generator().manual_seed(seed + 1)
     which = torch.randint(len(MONTHS) + 1, (len(lonlat),), generator=generator)
-    found = torch.empty(len(lonlat), model.dim, dtype=torch.float64)
+    found = torch.empty(len(lonlat), _size(model), dtype=torch.float64)
     for number, date in enumerate((None, *MONTHS)):
         found[which == number] = _embed(model, lonlat[which == number], date)
     return found
 
 
+def _size(model: DualEncoder) -> int:
+    """Tell how much of an embedding counts: how near another species' places lie does not."""
+    location = model.location
+    return location.network_dim if isinstance(location, LocationEncoder) else model.dim
+
+
 def _embed(model: DualEncoder, lonlat: Tensor, date: float | None) -> Tensor:
-    first = next(model.parameters())
+    first, size = next(model.parameters()), _size(model)
     parts = []
     with evaluating(model):
         for places in torch.split(lonlat.to(first.device, first.dtype), CHUNK):
             when = None if date is None else torch.full((len(places),), date).to(places)
-            parts.append(model.embed_location(places, when).double().cpu())
+            parts.append(model.embed_location(places, when)[:, :size].double().cpu())
     # Outside of inference mode a copy is a tensor like any other.
-    return torch.cat(parts).clone() if parts else torch.empty(0, model.dim, dtype=torch.float64)
+    return torch.cat(parts).clone() if parts else torch.empty(0, size, dtype=torch.float64)

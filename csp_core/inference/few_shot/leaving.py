@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from csp_core.calibrate.temperature import find_minimum
+from csp_core.inference.few_shot.distance import Distance, distance_to, distance_without
 from csp_core.inference.few_shot.ground import Ground
 from csp_core.inference.few_shot.logistic import Fitted, Rows, fit_logistic, leave_out
 from csp_core.inference.few_shot.places import Given
@@ -54,6 +55,7 @@ class Chosen:
 
     Args:
         fitted: The classifier, of all places.
+        distance: The odds by distance, which multiply its own; None where distance does not count.
         penalty: Strength of the penalty.
         temperature: Divisor of the logits.
         left_out: What leaving out found, or None where nothing could be left out.
@@ -62,6 +64,7 @@ class Chosen:
     """
 
     fitted: Fitted
+    distance: Distance | None
     penalty: float
     temperature: float
     left_out: LeftOut | None
@@ -69,31 +72,37 @@ class Chosen:
     rule: str
 
 
-def choose(ground: Ground, given: Given) -> Chosen:
+def choose(ground: Ground, given: Given, *, distance: bool = True) -> Chosen:
     """Fit a classifier, with penalty, calibration and threshold by what leaving out says.
 
     Args:
         ground: The features.
         given: The places.
+        distance: Whether the odds by distance multiply those of the classifier.
 
     Returns:
         The classifier; with fewer than two cells where it was seen, of a fixed penalty.
     """
     rows, kind = _rows(ground, given)
-    folds = deal(given)
+    folds, background = deal(given), ground.background.lonlat
+    odds = distance_to(given, background) if distance else None
     if not folds:
         rule = "one half, where the places weigh as much as the background"
         fitted = fit_logistic(rows, SOLE_PENALTY)
-        return Chosen(fitted, SOLE_PENALTY, 1.0, None, SOLE_THRESHOLD, rule)
+        return Chosen(fitted, odds, SOLE_PENALTY, 1.0, None, SOLE_THRESHOLD, rule)
     weights = [_weights(kind, given, fold) for fold in folds]
     with _one_thread():
         whole, logits = leave_out(rows, weights, PENALTIES)
-    scored = [_left_out(one, kind, given, folds) for one in logits]
+    by_distance = distance_without(given, background, folds) if distance else None
+    scored = [_left_out(one, kind, given, folds, by_distance) for one in logits]
     best = min(range(len(PENALTIES)), key=lambda number: _loss(scored[number], 1.0))
     temperature = _temperature(scored[best])
     left = _told(scored[best], temperature, len(folds))
     threshold, rule = _threshold(left.seen)
-    return Chosen(whole[best], PENALTIES[best], temperature, left, threshold, rule)
+    if distance and threshold < SOLE_THRESHOLD:
+        # A place far from all others is not foretold at all, which would mark half of the world.
+        threshold, rule = SOLE_THRESHOLD, "one half, as some places lie far from all the others"
+    return Chosen(whole[best], odds, PENALTIES[best], temperature, left, threshold, rule)
 
 
 @contextmanager
@@ -171,7 +180,13 @@ class _Scored:
     ground: Tensor
 
 
-def _left_out(logits: Tensor, kind: Tensor, given: Given, folds: list[Tensor]) -> _Scored:
+def _left_out(
+    logits: Tensor,
+    kind: Tensor,
+    given: Given,
+    folds: list[Tensor],
+    by_distance: tuple[Tensor, Tensor] | None,
+) -> _Scored:
     """Take each place's logit, its mean through the year, from the fold that left it out.
 
     Args:
@@ -179,12 +194,17 @@ def _left_out(logits: Tensor, kind: Tensor, given: Given, folds: list[Tensor]) -
         kind: ``(N,)`` what each row is.
         given: The places.
         folds: Which places each fold left out.
+        by_distance: What is added to the logits of places and of background, as of
+            ``distance_without``; None for nothing.
     """
     places, many = len(given.cell), len(given.seen)
     whose = torch.stack(folds).long().argmax(dim=0)  # (places,)
     rows = logits[:, kind >= 0].view(len(folds), -1, places).mean(dim=1)
+    ground = logits[:, kind == BACKGROUND]
+    if by_distance is not None:
+        rows, ground = rows + by_distance[0], ground + by_distance[1]
     own = rows[whose, torch.arange(places)]
-    return _Scored(own[:many], own[many:], logits[:, kind == BACKGROUND])
+    return _Scored(own[:many], own[many:], ground)
 
 
 def _loss(scored: _Scored, temperature: float) -> float:
