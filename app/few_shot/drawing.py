@@ -9,6 +9,7 @@ from html import escape
 import folium
 import streamlit as st
 
+from csp_core.inference.few_shot import write_score
 from csp_core.raster import Raster
 from few_shot import clicking
 from few_shot.address import PlacesView, Spot
@@ -124,7 +125,7 @@ def legend(answer: Answer | None) -> None:
             for number, label in enumerate(steps.labels())
         )
         ring = f"background:transparent;border:2px solid {colours.line}"
-        threshold = f"at or above the threshold of {answer.threshold.value:.2f}"
+        threshold = f"at or above the threshold of {write_score(answer.threshold.value)}"
         keys.append(f'<span><i style="{ring}"></i>{threshold}</span>')
         scale = (
             f'<div class="csp-scale" role="img" aria-label="Colour scale: {escape(steps.title)}">'

@@ -44,7 +44,7 @@ def told_of(found: FewShot) -> tuple[str, ...]:
             f" {_chance(len(given.seen), len(given.missed)):.2f}); that chose a penalty of"
             f" {chosen.penalty:g}."
         )
-    said.append(f"Threshold {chosen.threshold:.2f}: {chosen.rule}.")
+    said.append(f"Threshold {write_score(chosen.threshold)}: {chosen.rule}.")
     return (*said, *found.notes)
 
 
@@ -61,6 +61,23 @@ def _distance(found: FewShot) -> str:
         f" by a kernel of {distance.nearness.km:g} km: places far from all of those score low"
         " however alike they are, so that a second range far away is found only without distance."
     )
+
+
+def write_score(value: float) -> str:
+    """Write a score below 1 so that it is read as below 1.
+
+    Args:
+        value: In [0, 1].
+
+    Returns:
+        Two decimals, or as many more as tell it from 1, six at most.
+
+    Example:
+        >>> write_score(0.5), write_score(0.9968), write_score(1.0)
+        ('0.50', '0.997', '1.00')
+    """
+    written = (f"{value:.{digits}f}" for digits in range(2, 7))
+    return next((said for said in written if float(said) < 1), f"{value:.2f}")
 
 
 def _chance(seen: int, missed: int) -> float:
