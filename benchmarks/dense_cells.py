@@ -42,6 +42,8 @@ BATCH = 16
 LOOK = 50
 # Where the learning rate of a start is chosen, once: blocks and seed.
 CHOSEN_ON = (16, 0)
+# Learning rate of a classifier that learns before the rest.
+CLASSIFIER_RATE = 3e-2
 MIOU, BARE = "miou", "without background"
 BACKGROUND = "background"
 
@@ -144,6 +146,23 @@ def load(settings: Mapping[str, Any], seed: int, part: str) -> Any:
     return load_dataset(given.pop("name"), part, **given)
 
 
+def tree_of(settings: Mapping[str, Any], seed: int, steps: int, rate: float) -> dict[str, Any]:
+    """Write out a configuration of fine-tuning."""
+    size = len(load(settings, seed, "train"))
+    return {
+        "name": "cell",
+        "seed": seed,
+        "data": data_of(settings, seed),
+        "model": {"location": None, "dim": 32, "image": image_of(settings)},
+        "objective": {"name": "segmentation_again", "augmentation": "strong", "dice_weight": 1.0},
+        "training": {
+            "epochs": max(1, round(steps / max(LOOK, size // BATCH))),
+            "batch_size": min(BATCH, size), "learning_rate": rate, "weight_decay": 0.01,
+            "warmup": 0.05, "keep": "best", "monitor": "miou", "device": "cpu", "threads": 1,
+        },
+    }  # fmt: skip
+
+
 def fit(settings: Mapping[str, Any], seed: int, rate: float) -> dict[str, Any]:
     """Fine-tune once; the epoch that is best in validation is kept.
 
@@ -151,22 +170,15 @@ def fit(settings: Mapping[str, Any], seed: int, rate: float) -> dict[str, Any]:
         The rate, the model, what it ``reached`` in validation, and whether the ``last`` look was
         the best.
     """
-    size = len(load(settings, seed, "train"))
-    steps = max(LOOK, size // BATCH)
-    tree = {
-        "name": "cell",
-        "seed": seed,
-        "data": data_of(settings, seed),
-        "model": {"location": None, "dim": 32, "image": image_of(settings)},
-        "objective": {"name": "segmentation_again", "augmentation": "strong", "dice_weight": 1.0},
-        "training": {
-            "epochs": max(1, round(settings["steps"] / steps)), "batch_size": min(BATCH, size),
-            "learning_rate": rate, "weight_decay": 0.01, "warmup": 0.05, "keep": "best",
-            "monitor": "miou", "device": "cpu", "threads": 1,
-        },
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="dense-") as folder:
-        result = run(tree, Path(folder) / "run")
+    with tempfile.TemporaryDirectory(prefix="dense-") as home:
+        folder, tree = Path(home), tree_of(settings, seed, settings["steps"], rate)
+        if "first" in settings:
+            before = tree_of(settings, seed, settings["first"], CLASSIFIER_RATE)
+            before["objective"]["mode"] = "linear"
+            run(before, folder / "classifier")
+            tree["model"] |= {"image": image_of({**settings, "start": None}),
+                              "init_from": str(folder / "classifier")}  # fmt: skip
+        result = run(tree, folder / "run")
     seen = [float(line["val_miou"]) for line in result.history]
     model = result.model.eval()
     return {"rate": rate, "model": model, "reached": max(seen), "last": seen[-1] == max(seen)}
@@ -176,7 +188,8 @@ def best_fit(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Fine-tune with the start's learning rate, which is chosen by validation where it is not yet.
 
     Args:
-        settings: Of the cell: ``start``, ``network``, ``blocks``, ``steps`` and ``rates``.
+        settings: Of the cell: ``start``, ``network``, ``blocks``, ``steps``, ``rates``, and
+            ``first`` where the classifier learns alone for so many steps before.
         seed: Of labels and training.
 
     Returns:

@@ -20,6 +20,7 @@ from dense_cells import (
     BACKBONE,
     BARE,
     BATCH,
+    CLASSIFIER_RATE,
     CONFIGS,
     LOOK,
     MIOU,
@@ -40,10 +41,15 @@ from csp_core.files import read_json
 RANDOM, SIMCLR, CSP = "chance", "SimCLR on EuroSAT", "CSP on EuroSAT"
 EUROPE, ASIA, BOTH = "contrast, Europe", "contrast, Asia", "contrast, Europe then Asia"
 IMAGENET, TWIN = "ImageNet, larger network", "chance, larger network"
-ROWS = (RANDOM, ASIA, EUROPE, BOTH, SIMCLR, CSP, IMAGENET, TWIN)
 CONTRAST = (ASIA, EUROPE, BOTH)
+# The classifier learns first, then all; chance has as many steps.
+LONGER = "chance, 250 steps"
+FIRST = {f"{row}, classifier first": row for row in CONTRAST}
+ROWS = (LONGER, *FIRST, RANDOM, *CONTRAST, SIMCLR, CSP, IMAGENET, TWIN)
 # The row that each is compared with.
 PAIRS = (
+    *((row, LONGER) for row in FIRST),
+    (LONGER, RANDOM),
     *((row, RANDOM) for row in (*CONTRAST, SIMCLR, CSP)),
     (IMAGENET, TWIN),
     (BOTH, EUROPE),
@@ -52,13 +58,13 @@ PAIRS = (
 CLASSES = ("background", "building", "field", "forest", "road")
 # Labelled blocks of 128 pixels; None for all. What tells most comes first.
 BLOCKS: dict[str, int | None] = {
-    "16 blocks": 16,
     "4 blocks": 4,
+    "16 blocks": 16,
     "64 blocks": 64,
     "all blocks": None,
 }
-STEPS = 150
-RATES = {"small": (2e-3, 5e-3), "larger": (5e-4, 2e-3)}
+STEPS, CLASSIFIER_STEPS = 150, 100
+RATES = {"small": (2e-3, 5e-3), "larger": (5e-4, 2e-3), "first": (1e-3, 3e-3)}
 # Passes through EuroSAT and through the ground of Korea, and the part of EuroSAT that is used.
 PASSES, PART = (1, 5), 0.5
 AIM = 5.0
@@ -105,16 +111,25 @@ def settings_of(
 ) -> dict[str, Any]:
     """Give what decides a cell."""
     network = "larger" if row in (IMAGENET, TWIN) else "small"
-    rates = RATES[network][:1] if options.quick else RATES[network]
-    steps = LOOK if options.quick else STEPS
-    return {"start": start, "network": network, "blocks": blocks, "steps": steps, "rates": rates}
+    rates = RATES["first" if row in FIRST else network]
+    rates, steps = (rates[:1], LOOK) if options.quick else (rates, STEPS)
+    told = {"start": start, "network": network, "blocks": blocks, "steps": steps, "rates": rates}
+    before = LOOK if options.quick else CLASSIFIER_STEPS
+    if row == LONGER:
+        return {**told, "steps": steps + before}
+    return {**told, "first": before} if row in FIRST else told
 
 
 def cells_of(options: argparse.Namespace) -> list[Cell]:
     """List the cells, those that tell most first."""
-    rows = (RANDOM, ASIA) if options.quick else ROWS
+    rows = tuple(ROWS[:2]) if options.quick else ROWS
     columns = {"4 blocks": 4} if options.quick else BLOCKS
-    starts: dict[str, Any] = {**trees_of(options), IMAGENET: WHEEL}
+    trees = trees_of(options)
+    starts: dict[str, Any] = {
+        **trees,
+        IMAGENET: WHEEL,
+        **{f: trees[row] for f, row in FIRST.items()},
+    }
     return [
         Cell(row, column, seed, settings_of(options, row, blocks, starts.get(row)))
         for seed in range(1 if options.quick else 3)
@@ -128,10 +143,12 @@ Mean IoU of building, road, field and forest (background left out), in per cent,
 start and no cell has seen: mean ± standard deviation over seeds, their number in brackets. Each
 pixel of the ground counts once; one that was seen on two days counts half on each. 64-pixel crops,
 batches of {batch}, {steps} steps with a look at the validation ground every {look}, of which the
-best is kept. It was the last look in {last} cells, which so may have gained from more steps. The
-learning rate of each start, of two, is chosen once, in validation, with 16 blocks and the first
-seed. A block of ground is 128 pixels a side. The network of the first rows has {weights:,} weights;
-the larger one is a U-Net on EfficientNet-Lite0.
+best is kept. It was the last look in {last} cells, which so may have gained from more steps. Where
+the classifier learns first, it learns alone for {first} steps before, at {rate:g}; *{longer}* is
+the same from chance in as many steps together, all at once. The learning rate of each start, of
+two, is chosen once, in validation, with 16 blocks and the first seed. A block of ground is 128
+pixels a side. The network of the first rows has {weights:,} weights; the larger one is a U-Net on
+EfficientNet-Lite0.
 
 {bare}
 
@@ -173,28 +190,29 @@ def aims(outcome: Outcome, gains: dict[str, Gain]) -> tuple[str, dict[str, Any]]
     """Say of each aim whether it was met."""
     columns = list(dict.fromkeys(cell.column for cell in outcome.planned))
     parts = [
-        pairs_of(outcome, cell_counts(), row, RANDOM, column) for row in CONTRAST
+        pairs_of(outcome, cell_counts(), row, LONGER, column) for row in FIRST
         for column in columns
     ]  # fmt: skip
     parts = [part for part in parts if part]
     if not parts:
         return "Nothing was run.", {}
     mean = gain(parts, bare_of(CLASSES))
-    asked = len(CONTRAST) * len(columns)
+    asked = len(FIRST) * len(columns)
     part = "" if len(parts) == asked else ", of what was run"
     single = {row: {key: told for key, told in gains.items()
-                    if key.startswith(f"{row} − {RANDOM},") and not key.endswith(", all")}
-              for row in ROWS}  # fmt: skip
-    ours = {key: told for row in CONTRAST for key, told in single[row].items()}
+                    if key.startswith((f"{row} − {RANDOM},", f"{row} − {LONGER},"))
+                    and not key.endswith(", all")} for row in ROWS}  # fmt: skip
+    ours = {key: told for row in FIRST for key, told in single[row].items()}
     below = [key for key, told in ours.items() if told.high < 0]
     others = [key for told in single.values() for key, one in told.items()
               if one.high < 0 and key not in ours]  # fmt: skip
     scarce = {key: told for key, told in ours.items() if key.endswith(", 4 blocks")}
-    both = gains.get(f"{BOTH} − {RANDOM}, all") or gains.get(f"{BOTH} − {RANDOM}, 4 blocks")
+    pair = f"{BOTH}, classifier first − {LONGER}"
+    both = gains.get(f"{pair}, all") or gains.get(f"{pair}, 4 blocks")
     reached = [key for key, told in scarce.items() if told.mean >= AIM]
     lines = [
-        f"- The mean gain of contrast above 0: {mean} over {len(parts)} of {asked} pairs of a start"
-        f" and a number of blocks; {verdict(mean.low > 0)}{part}.",
+        f"- The mean gain of contrast, classifier first, above 0: {mean} over {len(parts)} of"
+        f" {asked} pairs of a start and a number of blocks; {verdict(mean.low > 0)}{part}.",
         "- No contrast below 0 beyond its interval: "
         + (f"missed by {'; '.join(below)}." if below else f"met{part}.")
         + (f" Of the other starts below it: {'; '.join(others)}." if others else ""),
@@ -225,6 +243,7 @@ def write(options: argparse.Namespace, outcome: Outcome) -> None:
              if minutes]  # fmt: skip
     text = PAGE.format(
         batch=BATCH, steps=LOOK if options.quick else STEPS, look=LOOK, weights=count_weights(),
+        first=LOOK if options.quick else CLASSIFIER_STEPS, rate=CLASSIFIER_RATE, longer=LONGER,
         last=f"{sum(told['last_is_best'] for told in outcome.found.values()):.0f} of"
              f" {len(outcome.found)}",
         bare=measure_table(outcome, BARE, title="start"),
@@ -270,7 +289,7 @@ def main() -> None:
     some = [cell for cell in some if cell.draw < options.draws]
     began = monotonic()
     if not options.tables_only:
-        planned = {cell.row for cell in some}
+        planned = {FIRST.get(cell.row, cell.row) for cell in some}
         for tree in [tree for row, tree in trees_of(options).items() if row in planned]:
             pretrain(tree)
     left = None if options.seconds is None else options.seconds - (monotonic() - began)
