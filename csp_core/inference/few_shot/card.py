@@ -118,10 +118,13 @@ def kept_of(found: FewShot) -> str:
         A sentence.
     """
     if found.chosen.distance is None:
-        return "The model holds no place and no count, so nobody can say where it extrapolates."
+        return (
+            "The model holds no place and no counts by cell, so nobody can say where it"
+            " extrapolates."
+        )
     return (
         f"The model holds the cells of {CELL_DEGREES:g}° in which it was seen, and no place more"
-        " exactly, nor any count."
+        " exactly, nor counts by cell; learned without distance it would hold none of them."
     )
 
 
