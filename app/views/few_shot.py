@@ -13,6 +13,7 @@ import few_shot.files
 import few_shot.saving
 import shell
 from csp_core.errors import CspError
+from csp_core.inference import write_score
 from csp_core.inference.few_shot import BACKGROUND_MEANING, told_of
 from csp_core.store import ModelInfo
 from few_shot.address import (
@@ -114,9 +115,9 @@ def draw_numbers(view: PlacesView, answer: Answer | None) -> None:
     st.header("Area above threshold", anchor=False)
     st.metric("Area above threshold", area, label_visibility="collapsed")
     where = " on land" if answer.raster.land_only else ""
+    least = write_score(answer.threshold.value)
     st.caption(
-        f"Cells of {answer.raster.step:g}°{where} with {answer.threshold.value:.2f} or more. Not"
-        " the size of its range."
+        f"Cells of {answer.raster.step:g}°{where} with {least} or more. Not the size of its range."
     )
     st.header("How it was learned", anchor=False)
     for sentence in told_of(answer.found):

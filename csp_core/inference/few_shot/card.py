@@ -8,6 +8,7 @@ from typing import Any
 from csp_core.inference.few_shot.background import BACKGROUND_MEANING
 from csp_core.inference.few_shot.learning import FewShot
 from csp_core.inference.few_shot.places import CELL_DEGREES
+from csp_core.inference.prior import write_score
 
 # As of ``store.introduction``.
 MOST_HEADLINE = 120
@@ -44,7 +45,7 @@ def told_of(found: FewShot) -> tuple[str, ...]:
             f" {_chance(len(given.seen), len(given.missed)):.2f}); that chose a penalty of"
             f" {chosen.penalty:g}."
         )
-    said.append(f"Threshold {chosen.threshold:.2f}: {chosen.rule}.")
+    said.append(f"Threshold {write_score(chosen.threshold)}: {chosen.rule}.")
     return (*said, *found.notes)
 
 
