@@ -475,6 +475,8 @@ def test_places_that_cannot_be_used(model, ground):
     fails(BadRecordError, r"Only places where it was not seen are given \(2\)", [], EUROPE[:2])
     fails(BadRecordError, "180", [(190.0, 3.0)])
     fails(BadRecordError, "finite", [(math.nan, 3.0)])
+    for other in (5, "x", None, [("a", "b")], [(1.0, 2.0), (3.0,)]):
+        fails(BadRecordError, r"give \(N, 2\) numbers: longitude, latitude", other)
     fails(BadRecordError, "up to 2,000", torch.rand(MOST_PLACES + 1, 2))
 
 
