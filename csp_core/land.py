@@ -111,7 +111,7 @@ def on_inland_ice(lonlat: Tensor) -> Tensor:
         lonlat: ``(N, 2)`` degrees.
 
     Returns:
-        ``(N,)`` bool, on cells of 0.5°.
+        ``(N,)`` bool, on cells of 0.5°; what is no number is on none.
 
     Source:
         Hersbach et al. 2020, ERA5; ``assets/world/make_ice.py`` makes the cells of it.
@@ -121,8 +121,11 @@ def on_inland_ice(lonlat: Tensor) -> Tensor:
         [True, False, True]
     """
     cells = _ice()
-    at = ((lonlat.double() + torch.tensor([180.0, 90.0])) / ICE_STEP).long()
-    return cells[at[:, 1].clamp(max=len(cells) - 1), at[:, 0] % cells.shape[1]]
+    known = lonlat.isfinite().all(dim=1)
+    degrees = torch.where(known[:, None], lonlat, 0.0).double()
+    at = ((degrees - degrees.new_tensor([-180.0, -90.0])) / ICE_STEP).floor().long()
+    cells = cells.to(lonlat.device)
+    return known & cells[at[:, 1].clamp(0, len(cells) - 1), at[:, 0] % cells.shape[1]]
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from html import escape
 import folium
 import streamlit as st
 
-from csp_core.inference.few_shot import write_score
+from csp_core.inference import write_score
 from csp_core.raster import Raster
 from few_shot import clicking
 from few_shot.address import PlacesView, Spot

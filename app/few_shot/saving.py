@@ -27,7 +27,6 @@ def on_save(view: PlacesView, answer: Answer) -> None:
     resources.forget_models()
     state.pop(own("not-saved"), None)
     wet = answer.found.ground.background.kind == "world"
-    state[own("kept")] = kept_of(answer.found)
     state[own("saved")] = {
         "model": called,
         "taxon": view.name,
@@ -56,11 +55,13 @@ def draw(view: PlacesView, answer: Answer, allowed: bool) -> None:
         disabled=not view.name,
         help=None if view.name else "Give the species a name first.",
     )
+    # Before it is saved: a species' places may have to stay unknown.
+    st.caption(kept_of(answer.found))
     if problem := state.pop(own("not-saved"), ""):
         st.error(escape_markdown(problem))
     if saved := state.get(own("saved")):
         name = escape_markdown(saved["model"])
-        st.success(f"Saved as the model {name}, which all pages list. {state[own('kept')]}")
+        st.success(f"Saved as the model {name}, which all pages list.")
         st.page_link(
             widgets.RANGE_PAGE,
             label=f"{escape_markdown(saved['taxon'])} on Range map →",

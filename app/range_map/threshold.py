@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from csp_core.errors import CspError
+from csp_core.inference import write_score
 from csp_core.model import DualEncoder
 from csp_core.raster import HeldOut, Threshold, given_threshold
 from csp_core.store import ModelInfo
@@ -37,10 +38,10 @@ def write_value(kind: str, value: float) -> str:
     """Write a value in its unit.
 
     Example:
-        >>> write_value("share", 0.0123), write_value("relative", 0.5)
-        ('1.2 %', '0.50')
+        >>> write_value("share", 0.0123), write_value("relative", 0.9997)
+        ('1.2 %', '0.9997')
     """
-    return f"{value:.2f}" if kind == "relative" else percent(value)
+    return write_score(value) if kind == "relative" else percent(value)
 
 
 def overall_share(model: DualEncoder, taxon: str) -> float | None:

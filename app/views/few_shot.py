@@ -13,7 +13,8 @@ import few_shot.files
 import few_shot.saving
 import shell
 from csp_core.errors import CspError
-from csp_core.inference.few_shot import BACKGROUND_MEANING, told_of, write_score
+from csp_core.inference import write_score
+from csp_core.inference.few_shot import BACKGROUND_MEANING, told_of
 from csp_core.store import ModelInfo
 from few_shot.address import (
     DISTANCE,

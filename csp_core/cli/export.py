@@ -71,6 +71,8 @@ def share(
     """Send a model to the Hugging Face hub, where `hf:OWNER/NAME` loads it.
 
     Only the files of the model are sent, in one commit: no records, and nothing else of its folder.
+    A species learned from few places, unless without distance, brings the cells of 1° where it was
+    seen.
     """
     from csp_core.store import share_model
 

@@ -25,7 +25,13 @@ from csp_core.inference.place import (
     remarks,
     set_meaning,
 )
-from csp_core.inference.prior import CHUNK, VALUE_MEANING, location_prior, prior_around
+from csp_core.inference.prior import (
+    CHUNK,
+    VALUE_MEANING,
+    location_prior,
+    prior_around,
+    write_score,
+)
 from csp_core.inference.taken import Taken, When, taken
 from csp_core.model.combine import combine, posterior, posterior_within, set_posterior
 
@@ -60,4 +66,5 @@ __all__ = [
     "set_meaning",
     "set_posterior",
     "taken",
+    "write_score",
 ]

@@ -30,6 +30,26 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 DISC_POINTS = 48
 
 
+def write_score(value: float) -> str:
+    """Write a relative score with two digits, or so many that less than 1 does not read as 1.
+
+    Species that distance counts for score near 1 all over their range, and a threshold there is
+    another one at 0.9997 than at 1.
+
+    Args:
+        value: In [0, 1].
+
+    Returns:
+        It, with up to seven digits, as single precision has.
+
+    Example:
+        >>> write_score(0.5), write_score(0.99966), write_score(1.0), write_score(1e-9)
+        ('0.50', '0.9997', '1.00', '0.00')
+    """
+    written = (f"{value:.{digits}f}" for digits in range(2, 8))
+    return next((text for text in written if float(text) < 1), f"{value:.2f}")
+
+
 def location_prior(
     model: Prior, lonlat: Tensor, *, date: Tensor | None = None, hour: Tensor | None = None
 ) -> Tensor:

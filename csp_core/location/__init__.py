@@ -122,7 +122,7 @@ def make_location_encoder(
         torch.Size([1, 8])
     """
     if nearness is not None:
-        near = construct("nearness", {"nearness": Nearness}, "nearness", **nearness)
+        near = _make_nearness(nearness, dim)
         parts = {"network": network, "time": time, "covariates": covariates, **options}
         return make_location_encoder(name, dim - near.out_dim, **parts).with_nearness(near)
     if dim < 1:
@@ -168,6 +168,15 @@ def _sizes(inputs: Mapping[str, nn.Module]) -> tuple[int, ...]:
         times = part.day_of_year + part.hour if isinstance(part, TimeFeatures) else 1
         found += [int(part.out_dim) // times] * times  # type: ignore[arg-type]
     return tuple(found)
+
+
+def _make_nearness(options: Mapping[str, Any], dim: int) -> Nearness:
+    """Make how near some places lie, to stand beside what a network gives."""
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"nearness is {options!r}; give its options, such as places and km.")
+    if dim <= Nearness.out_dim:
+        raise ConfigError(f"dim is {dim}; with nearness an embedding needs at least 2.")
+    return construct("nearness", {"nearness": Nearness}, "nearness", **options)
 
 
 def _make_inputs(

@@ -15,6 +15,8 @@ from csp_core.location.base import PositionEncoding
 
 # What stands beside an embedding, as a part of the logarithm.
 PART = 1e-3
+# Of the kernel; far below, how far the other side of the Earth lies is no number any more.
+BOUNDS_KM = 0.001, 1e6
 KM_PER_DEGREE = geo.EARTH_RADIUS_KM * math.pi / 180
 
 
@@ -29,10 +31,11 @@ class Nearness(PositionEncoding):
         places: Longitude and latitude of each of M places; None makes room for ``count`` of them,
             to be filled from saved weights.
         count: Number M of places where none are given.
-        km: Distance over which the kernel, exp(-distance / km), falls to a third (1/e).
+        km: Distance over which the kernel, exp(-distance / km), falls to a third (1/e), km.
 
     Raises:
-        ConfigError: If there is no place, one is none, or ``km`` is not above 0.
+        ConfigError: If there is no place, one is none, ``count`` is no whole number, or ``km`` is
+            out of ``BOUNDS_KM``.
 
     Example:
         >>> nearness = Nearness([(0.0, 0.0)], km=500.0)
@@ -53,9 +56,11 @@ class Nearness(PositionEncoding):
         km: float = 500.0,
     ) -> None:
         super().__init__()
-        if count < 1 or not 0 < km < math.inf:
+        numbers = type(count) is int and isinstance(km, int | float)
+        if not numbers or count < 1 or not BOUNDS_KM[0] <= km <= BOUNDS_KM[1]:
             raise ConfigError(
-                f"count is {count} and km {km}; give at least one place and a distance above 0 km."
+                f"count is {count!r} and km {km!r}; give a whole number, at least one place, and a"
+                f" distance of {BOUNDS_KM[0]:g} to {BOUNDS_KM[1]:,.0f} km."
             )
         self.km = float(km)
         found = torch.zeros(count, 2) if places is None else checked_places(places, "places")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,10 @@ from torch import Tensor
 from csp_core.data.names import identity
 from csp_core.errors import ConfigError
 from csp_core.model.prior import Prior
+
+# What botanists write before a form's own name, and what stands between two taxa in one name.
+RANKS = ("subsp.", "ssp.", "var.", "f.", "forma")
+OF_TWO = ("x", "X", "or")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,8 @@ def match_taxa(model: Prior, names: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Match names to a model's classes, of a model that borrows a prior the taxa inside these too.
 
     A class of such a model may stand for several species: those that it lists, and those of the
-    genus that it is named by. A form of a species is that species.
+    genus that it is named by. A form of a species is that species, unless a class is named by it. A
+    hybrid, or either of two, is of no class but one of that name.
 
     Args:
         model: A model or a baseline.
@@ -115,15 +120,32 @@ def match_taxa(model: Prior, names: Sequence[str]) -> tuple[Tensor, Tensor]:
             holds.setdefault(identity(taxon), set()).add(k)
     inside = label.clone()
     for row in (label < 0).nonzero()[:, 0].tolist():
-        words = names[row].split()
-        for count in range(len(words), 0, -1):
-            taxon = " ".join(words[:count])
+        for taxon in _taxa_around(names[row]):
             found = holds.get(identity(taxon), set()) | {int(model.classes.match([taxon])[0])}
             found -= {-1}
             if found:
                 inside[row] = found.pop() if len(found) == 1 else -1
                 break
     return inside, inside != label
+
+
+def _taxa_around(name: str) -> Iterator[str]:
+    """Go from a scientific name to ever larger taxa that it lies in; one of two taxa lies in none.
+
+    A form that others hold to be a species bears the same second name in its genus, as no two
+    species or forms of a genus may share one: *Canis lupus familiaris* is *Canis familiaris*.
+
+    Source:
+        International Code of Zoological Nomenclature, 4th edition, articles 53.3 and 57.
+    """
+    words = [word for word in name.split() if identity(word) not in RANKS]
+    if "/" in name or any(identity(word).startswith("×") or word in OF_TWO for word in words):
+        yield name
+        return
+    for count in range(len(words), 0, -1):
+        yield " ".join(words[:count])
+        if count == 3:
+            yield f"{words[0]} {words[2]}"
 
 
 def taxa_of(names: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -70,8 +70,10 @@ def test_distance_can_be_switched_off(open_page: Open) -> None:
     assert not errors(app) and app.query_params["distance"] == "off"
     assert "anywhere in the world" in texts(app) and app.metric[0].value != near
     assert "distance=off" in "\n".join(str(code.value) for code in app.code)
+    # Told before anything is saved.
+    assert "The model holds no place and no counts by cell" in texts(app)
     app.button(key="few-shot-save").click().run()
-    assert "The model holds no place and no count" in texts(app)
+    assert "Saved as the model" in texts(app)
     app.toggle(key="few-shot-distance").set_value(True).run()
     assert "distance" not in app.query_params and app.metric[0].value == near
 
@@ -123,9 +125,11 @@ def test_it_is_saved_once_and_listed(
     app = open_page(places=FIVE)
     assert app.button(key="few-shot-save").disabled
     app = open_page(places=FIVE, name="Aus <b>bus")
+    kept = "The model holds the cells of 1° in which it was seen"
+    assert kept in texts(app) and "without distance it would hold none of them" in texts(app)
     app.button(key="few-shot-save").click().run()
     assert not errors(app) and "Saved as the model aus-b-bus" in texts(app)
-    assert "The model holds the cells of 1° in which it was seen" in texts(app)
+    assert kept in texts(app)
     assert (models / "aus-b-bus" / "config.json").is_file()
     app.button(key="few-shot-save").click().run()
     assert "is there already" in errors(app)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from csp_core import rerank
+from csp_core.data.records import ClassTable
 from csp_core.errors import ConfigError
 from csp_core.inference import answer_photo, image_fits, location_prior, posterior_within
 from csp_core.model import Borrowed, match_taxa
@@ -110,3 +113,28 @@ def test_taxa_inside_classes_are_matched_where_one_class_holds_them(model):
         assert label.tolist() == model.classes.match(names).tolist() and not inside.any()
     finally:
         model.borrowed = lent
+
+
+def test_forms_are_of_the_class_named_by_them_and_hybrids_of_none(model):
+    names = ("Junco", "Canis familiaris", "Canis lupus", "Canis dingo", "Sus domesticus",
+             "Sus scrofa", "Lynx")  # fmt: skip
+    lent = Borrowed(model.borrowed.prior, (("Junco hyemalis",), *[()] * 6))
+    model = SimpleNamespace(classes=ClassTable(names), borrowed=lent)
+    named = {
+        "Canis lupus familiaris": "Canis familiaris",  # a dog is no wolf, though one of its forms
+        "Canis lupus subsp. dingo": "Canis dingo",
+        "Canis lupus arctos": "Canis lupus",
+        "Sus scrofa domesticus": "Sus domesticus",
+        "Junco hyemalis oreganus": "Junco",
+        "Lynx lynx carpathicus": "Lynx",
+        "Canis lupus x Canis latrans": None,
+        "Canis lupus × familiaris": None,
+        "Canis lupus ×familiaris": None,
+        "Canis lupus/latrans": None,
+        "Lynx or Puma": None,
+        "Canis": None,
+    }
+    label, inside = match_taxa(model, list(named))
+    found = [model.classes.names[k] if k >= 0 else None for k in label.tolist()]
+    assert found == list(named.values())
+    assert inside.tolist() == [name is not None for name in found]

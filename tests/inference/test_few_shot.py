@@ -346,6 +346,14 @@ def test_a_place_far_from_all_others_marks_no_half_of_the_world(model, ground):
     assert alone.chosen.threshold == float(alone.chosen.left_out.seen.min())
 
 
+def test_a_threshold_near_one_does_not_read_as_one(model, ground):
+    found = few_shot(model, [(179.9, -16.5), (-179.9, -16.6), (178.2, -18.1)], ground=ground)
+    said = " ".join(told_of(found))
+    written = float(said.split("Threshold ")[1].split(":")[0])
+    assert 0.995 < found.chosen.threshold < 1  # with two digits it would
+    assert written < 1 and written == pytest.approx(found.chosen.threshold, abs=5e-4)
+
+
 def test_a_model_holds_cells_and_no_place(model, folder, ground, tmp_path):
     places = [(13.4, 52.5), (13.6, 52.6), (2.3, 48.8)]
     found = few_shot(model, places, ground=ground)
@@ -467,6 +475,8 @@ def test_places_that_cannot_be_used(model, ground):
     fails(BadRecordError, r"Only places where it was not seen are given \(2\)", [], EUROPE[:2])
     fails(BadRecordError, "180", [(190.0, 3.0)])
     fails(BadRecordError, "finite", [(math.nan, 3.0)])
+    for other in (5, "x", None, [("a", "b")], [(1.0, 2.0), (3.0,)]):
+        fails(BadRecordError, r"give \(N, 2\) numbers: longitude, latitude", other)
     fails(BadRecordError, "up to 2,000", torch.rand(MOST_PLACES + 1, 2))
 
 

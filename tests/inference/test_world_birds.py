@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -127,6 +128,10 @@ NO_ICE = (
 def test_inland_ice_is_told_where_no_counts_do(csp, birds):
     lonlat = torch.tensor([*ICE, *NO_ICE])
     assert on_inland_ice(lonlat).tolist() == [True] * len(ICE) + [False] * len(NO_ICE)
+    # On the pole all longitudes are one; what is no number is nowhere.
+    ends = torch.tensor([[180.0, -90.0], [-180.0, -90.0], [0.0, 90.0], [-40.0, math.nan],
+                         [math.nan, 75.0], [math.inf, 75.0]])  # fmt: skip
+    assert on_inland_ice(ends).tolist() == [True, True, False, False, False, False]
     on, off = (describe_place(birds, *place, top=1) for place in (ICE[0], NO_ICE[0]))
     assert on.inland_ice and on.results[0].value > 0.9 and remarks(on) == (INLAND_ICE,)
     assert not off.inland_ice and "inland_ice" not in off.to_dict()["support"]

@@ -109,8 +109,21 @@ def test_what_cannot_be_near():
         Nearness(torch.empty(0, 2))
     with pytest.raises(ConfigError, match="pairs of longitude and latitude"):
         Nearness([(1000.0, 3.0)])
-    for options in ({"count": 0}, {"km": 0.0}, {"km": math.inf}, {"km": math.nan}):
+    for options in ({"count": 0}, {"count": 2.5}, {"count": "a"}, {"count": True}, {"km": 0.0},
+                    {"km": 1e-40}, {"km": math.inf}, {"km": math.nan}, {"km": "x"}):  # fmt: skip
         with pytest.raises(ConfigError, match="at least one place"):
             Nearness(**options)
     with pytest.raises(ConfigError, match="no option 'miles'"):
         make_location_encoder("xyz", 5, nearness={"miles": 3})
+    for given in (True, [(1.0, 2.0)]):
+        with pytest.raises(ConfigError, match="give its options, such as places and km"):
+            make_location_encoder("xyz", 5, nearness=given)
+    with pytest.raises(ConfigError, match="needs at least 2"):
+        make_location_encoder("xyz", 1, nearness={"places": PLACES})
+
+
+@pytest.mark.parametrize("km", [0.001, 1e6])
+def test_the_ends_of_the_distance_are_numbers(km):
+    far = Nearness([(0.0, 0.0)], km=km).log_density(torch.tensor([[0.0, 0.0], [180.0, 0.0]]))
+    expected = torch.tensor([0.0, -6371.0088 * math.pi / km])
+    torch.testing.assert_close(far, expected, rtol=1e-3, atol=1e-6)

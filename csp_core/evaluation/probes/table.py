@@ -114,7 +114,7 @@ def read_probe_table(
     lonlat, notes = one_form(places), notes + read
     target, own, more = _target(told, columns["value"], kind, folds, path)
     lonlat, notes = lonlat[torch.from_numpy(own)], notes + more
-    _check(lonlat, target, path.name)
+    _check(lonlat, target, path.name, left)
     shared = len(lonlat) - len(np.unique(same_place(lonlat)))
     if shared:
         notes.append(
@@ -276,25 +276,33 @@ def _classes(
     return Target(name, position[codes[own]].astype(np.int64), kept), own, notes
 
 
-def _check(lonlat: Tensor, target: Target, file: str) -> None:
-    """Refuse what tells nothing: too few places, one class, or one value."""
+def _check(lonlat: Tensor, target: Target, file: str, left: Sequence[str]) -> None:
+    """Refuse what tells nothing: too few places, one class, or one value.
+
+    Args:
+        lonlat: ``(N, 2)`` degrees.
+        target: The N values.
+        file: Name of the file.
+        left: What was said of codes for no value, which may be why.
+    """
+    why = "".join(f". {note.removesuffix('.')}" for note in left)
     if not len(lonlat):
-        raise BadRecordError(f"no row has a value in {target.name}", file=file)
+        raise BadRecordError(f"no row has a value in {target.name}{why}", file=file)
     if len(target.classes) == 1:
         raise BadRecordError(
             f"all values of {target.name} that can be used are the class {target.classes[0]!r}:"
-            " give at least two classes",
+            f" give at least two classes{why}",
             file=file,
         )
     if not target.classes and np.ptp(target.values) == 0:
         raise BadRecordError(
-            f"all values of {target.name} are {target.values[0]:g}: there is nothing to tell",
+            f"all values of {target.name} are {target.values[0]:g}: there is nothing to tell{why}",
             file=file,
         )
     places = len(np.unique(same_place(lonlat)))
     if places < LEAST_PLACES:
         raise BadRecordError(
             f"{len(lonlat)} rows at {places} different places; at least {LEAST_PLACES} places are"
-            " needed",
+            f" needed{why}",
             file=file,
         )

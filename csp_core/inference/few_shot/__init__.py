@@ -8,7 +8,7 @@ from csp_core.inference.few_shot.background import (
     Background,
     draw_background,
 )
-from csp_core.inference.few_shot.card import card_of, kept_of, told_of, write_score
+from csp_core.inference.few_shot.card import card_of, kept_of, told_of
 from csp_core.inference.few_shot.ground import DEFAULT_ENCODER, Ground, make_ground
 from csp_core.inference.few_shot.learning import FewShot, few_shot
 from csp_core.inference.few_shot.leaving import PENALTIES, LeftOut
@@ -32,5 +32,4 @@ __all__ = [
     "kept_of",
     "make_ground",
     "told_of",
-    "write_score",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from csp_core.inference.few_shot.background import BACKGROUND_MEANING
 from csp_core.inference.few_shot.learning import FewShot
 from csp_core.inference.few_shot.places import CELL_DEGREES
+from csp_core.inference.prior import write_score
 
 # As of ``store.introduction``.
 MOST_HEADLINE = 120
@@ -61,23 +62,6 @@ def _distance(found: FewShot) -> str:
         f" by a kernel of {distance.nearness.km:g} km: places far from all of those score low"
         " however alike they are, so that a second range far away is found only without distance."
     )
-
-
-def write_score(value: float) -> str:
-    """Write a score below 1 so that it is read as below 1.
-
-    Args:
-        value: In [0, 1].
-
-    Returns:
-        Two decimals, or as many more as tell it from 1, six at most.
-
-    Example:
-        >>> write_score(0.5), write_score(0.9968), write_score(1.0)
-        ('0.50', '0.997', '1.00')
-    """
-    written = (f"{value:.{digits}f}" for digits in range(2, 7))
-    return next((said for said in written if float(said) < 1), f"{value:.2f}")
 
 
 def _chance(seen: int, missed: int) -> float:
@@ -135,10 +119,13 @@ def kept_of(found: FewShot) -> str:
         A sentence.
     """
     if found.chosen.distance is None:
-        return "The model holds no place and no count, so nobody can say where it extrapolates."
+        return (
+            "The model holds no place and no counts by cell, so nobody can say where it"
+            " extrapolates."
+        )
     return (
         f"The model holds the cells of {CELL_DEGREES:g}° in which it was seen, and no place more"
-        " exactly, nor any count."
+        " exactly, nor counts by cell; learned without distance it would hold none of them."
     )
 
 

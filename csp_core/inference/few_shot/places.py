@@ -87,8 +87,13 @@ def check_places(seen: Places, missed: Places | None = None) -> Given:
 
 
 def _tensor(places: Places) -> Tensor:
-    found = torch.as_tensor(places, dtype=torch.float32)
-    return found if len(found) else torch.empty(0, 2)
+    try:
+        found = torch.as_tensor(places, dtype=torch.float32, device="cpu")
+        return found if len(found) else torch.empty(0, 2)
+    except (TypeError, ValueError) as error:
+        raise BadRecordError(
+            f"Places are {str(places)[:80]!r}; give (N, 2) numbers: longitude, latitude, degrees."
+        ) from error
 
 
 def _once(places: Tensor) -> Tensor:

@@ -143,3 +143,17 @@ def test_decimal_commas_hide_no_code(tmp_path):
     path.write_text("\n".join(lines))
     read = read_probe_table(path)
     assert len(read.lonlat) == 260 and any("-9999 in 40 rows" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("kind", [None, "classes"])
+def test_what_was_left_out_is_told_where_too_little_is_left(tmp_path, kind):
+    path = written(tmp_path, [0.0, 9999.0] * 100)
+    with pytest.raises(BadRecordError) as error:
+        read_probe_table(path, kind=kind)
+    assert "100 rows are left out: value holds 9999 in 100 rows" in str(error.value)
+    assert "--missing none keeps such rows" in str(error.value)
+    kept = read_probe_table(path, kind="classes", missing=["none"])
+    assert len(kept.lonlat) == 200 and len(kept.target.classes) == 2
+    few = written(tmp_path, [*np.linspace(0, 1, 20), *[-9999.0] * 20])
+    with pytest.raises(BadRecordError, match=r"at least 30 places are needed\. 20 rows are left"):
+        read_probe_table(few, kind="numbers")
