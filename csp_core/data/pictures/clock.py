@@ -7,10 +7,12 @@ import re
 
 from csp_core.data.origins import COUNTED_FROM
 
-# What may follow without making it another time: parts of a second, and the zone.
+# What may follow without making it another time: parts of a second, and the zone, of which there are
+# from -12:00 to +14:00; some programs leave its first nought out.
 STAMP = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)"
-    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?\s*(?:Z|UTC|[+-]\d\d:?\d\d)?"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?"
+    r"\s*(?:Z|UTC|GMT|-(?:0?\d|1[0-2]):?[0-5]\d|\+(?:0?\d|1[0-4]):?[0-5]\d)?"
 )
 BEGINS = re.compile(r"\d{4}[:-]\d\d[:-]\d\d")
 # Where clocks begin that nobody set.
