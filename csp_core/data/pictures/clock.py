@@ -7,8 +7,8 @@ import re
 
 from csp_core.data.origins import COUNTED_FROM
 
-# What may follow without making it another time: parts of a second, and the zone, of which there are
-# from -12:00 to +14:00; some programs leave its first nought out.
+# What may follow without making it another time: parts of a second, and the zone, from -12:00 to
+# +14:00, whose first nought some programs leave out.
 STAMP = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?"
