@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import yaml
 from dense_blocks import by_block, mean_iou
+from report import ended
 from stssl_common import ROOT, Cell
 
 from csp_core import load_dataset, train
@@ -109,10 +110,7 @@ def pretrain(tree: Mapping[str, Any]) -> Path:
 
 def run(tree: Mapping[str, Any], folder: Path) -> TrainResult:
     """Train to the end, and end the benchmark where the run was asked to stop."""
-    result = train(parse_config(dict(tree)), run_dir=folder)
-    if result.state == "stopped":
-        raise SystemExit("stopped; the same command goes on.")
-    return result
+    return ended(train(parse_config(dict(tree)), run_dir=folder))
 
 
 def seconds_of(tree: Mapping[str, Any]) -> float:

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 import torch
 import yaml
-from report import arguments, markdown, spread, write_report
+from report import arguments, ended, markdown, spread, write_report
 from torch import Tensor
 
 from csp_core import load_config, load_dataset, location_prior, train
@@ -237,7 +237,7 @@ def run_cell(name: str, split: str, seed: int, options: argparse.Namespace) -> C
     started, option = time.process_time(), 0
     if name == MODEL:
         with tempfile.TemporaryDirectory() as folder:
-            prior: Prior = train(config, run_dir=Path(folder) / "run").model
+            prior: Prior = ended(train(config, run_dir=Path(folder) / "run")).model
     else:
         best = chosen(name, learn, val, options.quick)
         option = GRIDS[name].index(best)

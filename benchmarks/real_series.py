@@ -250,11 +250,13 @@ def extend(parser: argparse.ArgumentParser) -> None:
 
 
 HONEST = """\
-Contrast of date subsets helps where labels are few: 8 points of accuracy with 5 labels a class, 7
-with one, where F1 leaves it open. A random forest gains nearly as much there, without pre-training.
-From 20 labels a class on, no row but the place alone differs for sure from the encoder from chance;
-CSP does so nowhere, and places alone know little of blocks that they have not seen. Where labels
-are few, the pre-trained encoder is frozen and that from chance is not: the gain is of both."""
+Contrast of date subsets helps where labels are fewest: with one a class it gains 11.5 points of
+accuracy and 7.6 of F1 on the encoder from chance; with five 1.9 and 1.6, which leaves it open. A
+random forest on the raw series, without pre-training, gains nearly as much there. From 20 labels a
+class on, nothing is ahead of the encoder from chance for sure; with all of them the forest is 1.6
+points behind. CSP gains nowhere beyond its interval, and places alone know little of blocks that
+they have not seen. Where labels are few, the pre-trained encoder is frozen and that from chance is
+not: the gain is of both."""
 PAGE = """\
 {honest}
 

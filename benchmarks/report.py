@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from csp_core.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from csp_core.training import TrainResult
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 
@@ -37,6 +40,22 @@ def arguments(
     if extend is not None:
         extend(parser)
     return parser.parse_args()
+
+
+def ended(result: TrainResult) -> TrainResult:
+    """Give a training that went to its end, and end the benchmark where it was asked to stop.
+
+    A signal to end stops a training, which then gives its model as it stands: no number is of it.
+
+    Args:
+        result: What ``train`` returned.
+
+    Returns:
+        The same.
+    """
+    if result.state == "stopped":
+        raise SystemExit("stopped; the same command goes on.")
+    return result
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from report import ended
+
 import csp_core
 from csp_core.config import parse_config
 from csp_core.model import DualEncoder
@@ -24,7 +26,7 @@ def train(tree: Mapping[str, Any], folder: Path) -> DualEncoder:
     Returns:
         The model, in evaluation mode.
     """
-    return csp_core.train(parse_config(dict(tree)), run_dir=folder).model.eval()
+    return ended(csp_core.train(parse_config(dict(tree)), run_dir=folder)).model.eval()
 
 
 def once(tree: Mapping[str, Any], home: Path, name: str) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 
 import stssl_cells
 import yaml
-from report import arguments, markdown, write_report
+from report import arguments, ended, markdown, write_report
 from stssl_common import ROOT, Cell, Outcome, add_options, run_cells
 from stssl_tables import difference_table, measure_table, missing_list, numbers
 
@@ -163,7 +163,7 @@ def pretrain(name: str, size: Mapping[str, Any]) -> None:
     changes += ["data.label_fraction=0.02"] if size["kind"] == "quick" else []
     changes += [f"data.{key}={json.dumps(value)}" for key, value in size.get("data", {}).items()]
     config = load_config(CONFIGS / f"eurosat_{name}_cpu.yaml", changes)
-    train(config, run_dir=home, resume=home.is_dir())
+    ended(train(config, run_dir=home, resume=home.is_dir()))
 
 
 def start_of(size: Mapping[str, Any], name: str) -> Path:

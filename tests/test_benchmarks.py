@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,3 +159,12 @@ def test_rows_that_are_kept_outlive_half_a_line(tmp_path, monkeypatch):
     assert kept(path)("two", lambda: {"n": 2}) == {"n": 2}
     again = kept(path)
     assert again("one", dict) == {"n": 1} and again("two", dict) == {"n": 2}
+
+
+def test_a_training_that_was_asked_to_stop_gives_no_number(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    ended = importlib.import_module("report").ended
+    done = SimpleNamespace(state="finished")
+    assert ended(done) is done
+    with pytest.raises(SystemExit, match="stopped"):
+        ended(SimpleNamespace(state="stopped"))
