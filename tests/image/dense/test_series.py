@@ -241,6 +241,25 @@ def test_it_starts_from_what_was_learned_of_single_dates(source, way, tmp_path):
         assert torch.allclose(image.eval().dense_maps(one), want, atol=1e-6)
 
 
+def test_days_are_heard_at_once_where_nothing_was_learned_before(tmp_path):
+    torch.manual_seed(5)
+    image, days = series()
+    later = (days + 0.25) % 1
+    model = DualEncoder(make_image_encoder(dim=5, **CASES["pixels"]), None, classes=("a", "b"))
+    one = DualEncoder(make_image_encoder(dim=5, **MLP), None, classes=("a", "b"))
+    for each in (model, one):
+        each.image.fit_bands(torch.rand(8, 3, 32, 32))
+
+    def heard():
+        with torch.inference_mode():
+            maps = [model.eval().image.dense_maps(image, when) for when in (days, later)]
+        return float((maps[0] - maps[1]).abs().max())
+
+    assert heard() > 1e-3
+    initialise(model, str(save_model(one.eval(), tmp_path / "one")))
+    assert heard() < 1e-5  # but for the order in which they are summed
+
+
 def test_bands_of_series_are_measured_on_the_dates_that_there_are():
     image, days = series()
     days[0, 3:] = NAN
