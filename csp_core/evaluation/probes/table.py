@@ -25,6 +25,7 @@ from csp_core.evaluation.probes.written import (
     plain_numbers,
     read_written,
     without_missing,
+    words_there,
 )
 from csp_core.geo import check_lonlat
 
@@ -102,9 +103,12 @@ def read_probe_table(
     if not len(table):
         raise BadRecordError("the table has no rows; give some", file=path.name)
     table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
-    told, left = without_missing(table, MISSING if missing is None else missing)
+    words = MISSING if missing is None else missing
+    told, left = without_missing(table, words)
     notes += left
-    told, left = _without_codes(told, columns["value"], kind, path, take=missing is None)
+    told, left = _without_codes(
+        told, columns["value"], kind, path, take=missing is None, beside=words_there(table, words)
+    )
     notes += left
     if len(told) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(told), most, replace=False))
@@ -191,7 +195,13 @@ def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> tuple[T
 
 
 def _without_codes(
-    table: pl.DataFrame, name: str, kind: str | None, path: Path, *, take: bool
+    table: pl.DataFrame,
+    name: str,
+    kind: str | None,
+    path: Path,
+    *,
+    take: bool,
+    beside: Sequence[str],
 ) -> tuple[pl.DataFrame, list[str]]:
     """Leave out the rows whose value is a code for none, where the values are numbers."""
     if table["value"].dtype == pl.Boolean:
@@ -204,7 +214,8 @@ def _without_codes(
         return table, []  # told where the values are read
     if _are_classes(numbers):
         return table, []
-    return without_codes(table, numbers, name, take=take, classes=kind == "classes")
+    classes = kind == "classes"
+    return without_codes(table, numbers, name, take=take, classes=classes, beside=beside)
 
 
 def _target(
