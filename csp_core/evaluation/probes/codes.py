@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from csp_core.location.holes import FILL, SEVERAL, Extremes, is_code
+from csp_core.location.holes import CODES, FILL, SEVERAL, Extremes, is_code
 
 Floats = NDArray[np.float64]
 # How often a number that is no usual code must stand apart from all others to be told, and how
@@ -50,6 +50,28 @@ def without_codes(
     if not classes:
         notes += _repeated(rest, name, beside)
     return (table.filter(pl.Series(~coded)) if take and found else table), notes
+
+
+def among_words(numbers: pl.Series, name: str, beside: Sequence[str]) -> list[str]:
+    """Tell of usual codes for no value among classes that are words, where they stay a class.
+
+    Args:
+        numbers: The values, null where one is no number.
+        name: Of the column.
+        beside: As for ``without_codes``.
+
+    Returns:
+        A sentence, or none.
+    """
+    values = numbers.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    which, counts = np.unique(values[is_code(values, CODES)], return_counts=True)
+    if not len(which):
+        return []
+    words = ",".join((*beside, *map(_plain, which[:NAMED])))
+    return [
+        f"{name} holds {_listed(which, counts)}, a class among words; if that stands for no value,"
+        f" say --missing {words}."
+    ]
 
 
 def _told(coded: Floats, rest: Floats, name: str, beside: Sequence[str], *, take: bool) -> str:

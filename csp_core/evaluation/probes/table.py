@@ -13,7 +13,7 @@ from torch import Tensor
 
 from csp_core.data.series.points import LAT, LON, find_columns
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.evaluation.probes.codes import LARGEST, without_codes
+from csp_core.evaluation.probes.codes import LARGEST, among_words, without_codes
 from csp_core.evaluation.probes.folds import FOLDS, one_form, same_place
 from csp_core.evaluation.probes.probing import Target
 from csp_core.evaluation.probes.written import (
@@ -203,7 +203,7 @@ def _without_codes(
     take: bool,
     beside: Sequence[str],
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out the rows whose value is a code for none, where the values are numbers."""
+    """Leave out the rows whose value is a code for none, where most values are numbers."""
     if table["value"].dtype == pl.Boolean:
         return table, []
     try:
@@ -213,7 +213,7 @@ def _without_codes(
     except BadRecordError:
         return table, []  # told where the values are read
     if _are_classes(numbers):
-        return table, []
+        return table, among_words(numbers, name, beside)
     classes = kind == "classes"
     return without_codes(table, numbers, name, take=take, classes=classes, beside=beside)
 

@@ -170,3 +170,17 @@ def test_what_is_told_of_missing_names_the_words_of_the_table_too(tmp_path):
     kept = read_probe_table(path, missing=["na", "-"])
     assert len(told.lonlat) == ROWS - 6 - CODED and len(kept.lonlat) == ROWS - 6
     assert "--missing na,-,-9999 leaves them out" in kept.notes[1]
+
+
+def test_a_code_among_words_stays_a_class_and_is_told(tmp_path):
+    path = written(tmp_path, ["wood", "meadow", "-9999"] * 20 + ["NA"])
+    told = read_probe_table(path)
+    assert told.target.classes == ("-9999", "meadow", "wood")
+    assert told.notes[1] == (
+        "value holds -9999 in 20 rows, a class among words; if that stands for no value, say"
+        " --missing na,-9999."
+    )
+    left = read_probe_table(path, missing=["na", "-9999"])
+    assert left.target.classes == ("meadow", "wood") and len(left.lonlat) == 40
+    plain = read_probe_table(written(tmp_path, ["wood", "meadow", "12"] * 20))
+    assert plain.notes == ()
