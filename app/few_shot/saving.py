@@ -27,6 +27,8 @@ def on_save(view: PlacesView, answer: Answer) -> None:
     resources.forget_models()
     state.pop(own("not-saved"), None)
     wet = answer.found.ground.background.kind == "world"
+    # Of what was saved, as distance may be switched since.
+    state[own("kept")] = kept_of(answer.found)
     state[own("saved")] = {
         "model": called,
         "taxon": view.name,
@@ -61,7 +63,7 @@ def draw(view: PlacesView, answer: Answer, allowed: bool) -> None:
         st.error(escape_markdown(problem))
     if saved := state.get(own("saved")):
         name = escape_markdown(saved["model"])
-        st.success(f"Saved as the model {name}, which all pages list.")
+        st.success(f"Saved as the model {name}, which all pages list. {state[own('kept')]}")
         st.page_link(
             widgets.RANGE_PAGE,
             label=f"{escape_markdown(saved['taxon'])} on Range map →",

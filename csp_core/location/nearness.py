@@ -17,6 +17,8 @@ from csp_core.location.base import PositionEncoding
 PART = 1e-3
 # Of the kernel; far below, how far the other side of the Earth lies is no number any more.
 BOUNDS_KM = 0.001, 1e6
+# Places asked times places kept at a time, each pair some 40 bytes.
+PAIRS = 1 << 21
 KM_PER_DEGREE = geo.EARTH_RADIUS_KM * math.pi / 180
 
 
@@ -104,3 +106,15 @@ class Nearness(PositionEncoding):
             ``(N, 1)``: ``PART`` of the logarithm of the density.
         """
         return PART * self.log_density(lonlat)[:, None]
+
+    def in_parts(self, lonlat: Tensor) -> Tensor:
+        """Compute what stands beside embeddings of many places, some of them at a time.
+
+        Args:
+            lonlat: ``(N, 2)`` degrees.
+
+        Returns:
+            ``(N, 1)``, as when called.
+        """
+        rows = max(1, PAIRS // len(self.places))
+        return torch.cat([self(part) for part in torch.split(lonlat, rows)])

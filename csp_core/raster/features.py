@@ -303,7 +303,7 @@ def grid_features(
             found = run(beside.join(encode(here), here), False)
         else:
             found = run(_join([first.block(*piece) for piece in pieces]), True)
-        return found if nearness is None else torch.cat((found, nearness(here)), dim=1)
+        return found if nearness is None else torch.cat((found, nearness.in_parts(here)), dim=1)
 
     cells = BLOCK_CELLS if weight.device.type == "cpu" else BLOCK_CELLS_GPU
     if wanted is None:

@@ -73,8 +73,10 @@ def test_distance_can_be_switched_off(open_page: Open) -> None:
     # Told before anything is saved.
     assert "The model holds no place and no counts by cell" in texts(app)
     app.button(key="few-shot-save").click().run()
-    assert "Saved as the model" in texts(app)
     app.toggle(key="few-shot-distance").set_value(True).run()
+    # The model that was saved holds none, the one that would be now holds cells.
+    assert next(one.value for one in app.success).endswith("where it extrapolates.")
+    assert "The model holds the cells of 1°" in texts(app)
     assert "distance" not in app.query_params and app.metric[0].value == near
 
 

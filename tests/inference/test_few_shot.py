@@ -480,6 +480,14 @@ def test_places_that_cannot_be_used(model, ground):
     fails(BadRecordError, "up to 2,000", torch.rand(MOST_PLACES + 1, 2))
 
 
+def test_a_place_at_the_seam_or_a_pole_is_one():
+    seam = check_places([(180.0, 5.0), (-180.0, 5.0), (179.99999, 5.0), (-179.99999, 5.0)])
+    assert seam.seen.tolist() == [[-180.0, 5.0]] and len(seam.cell) == 1
+    pole = check_places([(0.0, 90.0), (120.0, 90.0), (-60.0, -90.0)], [(30.0, -90.0)])
+    assert pole.seen.tolist() == [[0.0, 90.0], [0.0, -90.0]] and not len(pole.missed)
+    assert any("given both as seen and as not seen" in note for note in pole.notes)
+
+
 def test_models_that_cannot_be_used(model, tmp_path):
     with pytest.raises(ConfigError, match="no location encoder"):
         few_shot(DualEncoder(None, None, classes=("a",), name="bare"), EUROPE)

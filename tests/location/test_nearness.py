@@ -127,3 +127,15 @@ def test_the_ends_of_the_distance_are_numbers(km):
     far = Nearness([(0.0, 0.0)], km=km).log_density(torch.tensor([[0.0, 0.0], [180.0, 0.0]]))
     expected = torch.tensor([0.0, -6371.0088 * math.pi / km])
     torch.testing.assert_close(far, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_many_places_are_asked_in_parts(monkeypatch):
+    nearness = Nearness(PLACES)
+    expected, most = nearness(ASKED), []
+    whole = Nearness.exponents
+    monkeypatch.setattr("csp_core.location.nearness.PAIRS", 7)
+    monkeypatch.setattr(
+        Nearness, "exponents", lambda self, given: most.append(len(given)) or whole(self, given)
+    )
+    assert torch.equal(nearness.in_parts(ASKED), expected) and most == [2, 2, 1]
+    assert nearness.in_parts(ASKED[:0]).shape == (0, 1)

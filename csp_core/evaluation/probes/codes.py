@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from csp_core.location.holes import FILL, SEVERAL, Extremes, is_code
+from csp_core.location.holes import CODES, FILL, SEVERAL, Extremes, is_code
 
 Floats = NDArray[np.float64]
 # How often a number that is no usual code must stand apart from all others to be told, and how
@@ -17,7 +19,13 @@ LARGEST, LAST = 1e100, 1e308
 
 
 def without_codes(
-    table: pl.DataFrame, numbers: pl.Series, name: str, *, take: bool, classes: bool = False
+    table: pl.DataFrame,
+    numbers: pl.Series,
+    name: str,
+    *,
+    take: bool,
+    classes: bool = False,
+    beside: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, list[str]]:
     """Leave out rows whose value is a usual code for none, far from all other values.
 
@@ -29,6 +37,7 @@ def without_codes(
         name: Of the column.
         take: Whether codes are taken for no value; otherwise they stay, and are told.
         classes: Whether the numbers are those of classes.
+        beside: Words for no value that were left out before, which ``--missing`` has to name too.
 
     Returns:
         The other rows; and a sentence for each kind of number that stands apart.
@@ -37,22 +46,44 @@ def without_codes(
     found = _codes(values)
     coded = is_code(values, found)
     rest = values[np.isfinite(values) & ~coded]
-    notes = [_told(values[coded], rest, name, take=take)] if found else []
+    notes = [_told(values[coded], rest, name, beside, take=take)] if found else []
     if not classes:
-        notes += _repeated(rest, name)
+        notes += _repeated(rest, name, beside)
     return (table.filter(pl.Series(~coded)) if take and found else table), notes
 
 
-def _told(coded: Floats, rest: Floats, name: str, *, take: bool) -> str:
+def among_words(numbers: pl.Series, name: str, beside: Sequence[str]) -> list[str]:
+    """Tell of usual codes for no value among classes that are words, where they stay a class.
+
+    Args:
+        numbers: The values, null where one is no number.
+        name: Of the column.
+        beside: As for ``without_codes``.
+
+    Returns:
+        A sentence, or none.
+    """
+    values = numbers.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    which, counts = np.unique(values[is_code(values, CODES)], return_counts=True)
+    if not len(which):
+        return []
+    words = ",".join((*beside, *map(_plain, which[:NAMED])))
+    return [
+        f"{name} holds {_listed(which, counts)}, a class among words; if that stands for no value,"
+        f" say --missing {words}."
+    ]
+
+
+def _told(coded: Floats, rest: Floats, name: str, beside: Sequence[str], *, take: bool) -> str:
     """Say which codes there are, and what became of their rows."""
     which, counts = np.unique(coded, return_counts=True)
     span = f"far from all its other values ({rest.min():g} to {rest.max():g})"
     said = f"{name} holds {_listed(which, counts)}, {span}, as programs write for no value"
-    words = ",".join(map(_plain, which[:NAMED]))
+    words = ",".join((*beside, *map(_plain, which[:NAMED])))
     if take:
         return (
             f"{len(coded):,} rows are left out: {said}. --missing {words} says the same;"
-            " --missing none keeps such rows."
+            f" --missing {','.join(beside) or 'none'} keeps such rows."
         )
     return (
         f"{said}; these rows are kept, as --missing does not name them. --missing {words} leaves"
@@ -73,7 +104,7 @@ def _codes(values: Floats) -> list[float]:
     return sorted(found) if len(known[~is_code(known, found)]) else []
 
 
-def _repeated(values: Floats, name: str) -> list[str]:
+def _repeated(values: Floats, name: str, beside: Sequence[str]) -> list[str]:
     """Tell of a number at either end, repeated, and farther from the others than they spread."""
     different, counts = np.unique(values, return_counts=True)
     if len(different) <= SEVERAL:
@@ -82,10 +113,11 @@ def _repeated(values: Floats, name: str) -> list[str]:
     for end, others in ((0, different[1:]), (-1, different[:-1])):
         gap = float(np.abs(others - different[end]).min())
         if counts[end] >= OFTEN and gap > np.ptp(others):
+            words = ",".join((*beside, _plain(different[end])))
             notes.append(
                 f"{name} holds {_listed(different[[end]], counts[[end]])}, far from all its other"
                 f" values ({others[0]:g} to {others[-1]:g}); if that stands for no value, say"
-                f" --missing {_plain(different[end])}."
+                f" --missing {words}."
             )
     return notes
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from csp_core.errors import BadRecordError, ConfigError, UnknownNameError
-from csp_core.location import ENCODINGS, make_location_encoder
+from csp_core.location import ENCODINGS, LocationEncoder, make_location_encoder
 from csp_core.model.parts import evaluating
 from csp_core.store import list_models, load_model
 from csp_core.store.hub import is_hub_name
@@ -44,7 +44,8 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
     """Embed places by any location encoder, without changing it.
 
     A model counts before an untrained encoder of its name. Where a model knows time, its date and
-    hour are unknown.
+    hour are unknown. How near the places of a species lie that a model was learned for is left out,
+    as it says nothing of what its encoder knows.
 
     Args:
         encoder: ``raw`` or ``sincos``; a bundled model, a model directory, a run or
@@ -77,10 +78,14 @@ def embed_frozen(encoder: str, lonlat: Tensor, *, seed: int = 0) -> Embedding:
                 " given, so it has no embedding of a place alone: take another model."
             )
         timed = ", date and hour unknown" if model.uses_date or model.uses_hour else ""
+        location, near = model.location, ""
+        if isinstance(location, LocationEncoder) and location.nearness is not None:
+            location = location.with_nearness(None)
+            near = ", without how near its species' places lie"
         return Embedding(
             model.name,
-            _ask(model.location, places, encoder),
-            f"the location encoder of model {encoder}{timed}",
+            _ask(location, places, encoder),
+            f"the location encoder of model {encoder}{timed}{near}",
         )
     if encoder not in ENCODINGS:
         known = {*PLAIN, *ENCODINGS, *own}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from csp_core.data.series.points import LAT, LON, find_columns
 from csp_core.errors import BadRecordError, ConfigError
-from csp_core.evaluation.probes.codes import LARGEST, without_codes
+from csp_core.evaluation.probes.codes import LARGEST, among_words, without_codes
 from csp_core.evaluation.probes.folds import FOLDS, one_form, same_place
 from csp_core.evaluation.probes.probing import Target
 from csp_core.evaluation.probes.written import (
@@ -25,6 +25,7 @@ from csp_core.evaluation.probes.written import (
     plain_numbers,
     read_written,
     without_missing,
+    words_there,
 )
 from csp_core.geo import check_lonlat
 
@@ -102,9 +103,12 @@ def read_probe_table(
     if not len(table):
         raise BadRecordError("the table has no rows; give some", file=path.name)
     table = table.with_columns(_plain(table[key], name, path.name) for key, name in columns.items())
-    told, left = without_missing(table, MISSING if missing is None else missing)
+    words = MISSING if missing is None else missing
+    told, left = without_missing(table, words)
     notes += left
-    told, left = _without_codes(told, columns["value"], kind, path, take=missing is None)
+    told, left = _without_codes(
+        told, columns["value"], kind, path, take=missing is None, beside=words_there(table, words)
+    )
     notes += left
     if len(told) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(told), most, replace=False))
@@ -191,9 +195,15 @@ def _places(table: pl.DataFrame, columns: dict[str, str], path: Path) -> tuple[T
 
 
 def _without_codes(
-    table: pl.DataFrame, name: str, kind: str | None, path: Path, *, take: bool
+    table: pl.DataFrame,
+    name: str,
+    kind: str | None,
+    path: Path,
+    *,
+    take: bool,
+    beside: Sequence[str],
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out the rows whose value is a code for none, where the values are numbers."""
+    """Leave out the rows whose value is a code for none, where most values are numbers."""
     if table["value"].dtype == pl.Boolean:
         return table, []
     try:
@@ -203,8 +213,9 @@ def _without_codes(
     except BadRecordError:
         return table, []  # told where the values are read
     if _are_classes(numbers):
-        return table, []
-    return without_codes(table, numbers, name, take=take, classes=kind == "classes")
+        return table, among_words(numbers, name, beside)
+    classes = kind == "classes"
+    return without_codes(table, numbers, name, take=take, classes=classes, beside=beside)
 
 
 def _target(

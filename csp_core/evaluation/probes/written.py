@@ -116,6 +116,21 @@ def without_missing(table: pl.DataFrame, words: Sequence[str]) -> tuple[pl.DataF
     return table.filter(~left), [f"{said}{more}."]
 
 
+def words_there(table: pl.DataFrame, words: Sequence[str]) -> list[str]:
+    """Tell which words for no value stand in a table.
+
+    Args:
+        table: With the column ``value``.
+        words: What stands for no value, whatever the case.
+
+    Returns:
+        Those that do, in their order; numbers only as they are written.
+    """
+    text = table["value"].cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
+    there = set(text.unique().drop_nulls())
+    return [word for word in words if word and word.lower() in there]
+
+
 def degrees_of(column: pl.Series, name: str) -> tuple[pl.Series, list[str]]:
     """Read degrees, whose decimals may stand behind a comma throughout.
 

@@ -97,9 +97,15 @@ def _tensor(places: Places) -> Tensor:
 
 
 def _once(places: Tensor) -> Tensor:
-    """Leave each place once, in the order in which they were given; 180° east is 180° west."""
-    lon = torch.where(places[:, 0] == 180, -180.0, places[:, 0])
-    whole = (torch.stack((lon, places[:, 1]), dim=1).double() * 10**DECIMALS).round().long()
+    """Leave each place once, in the order in which they were given.
+
+    180° east is 180° west, and at a pole all longitudes are one.
+    """
+    whole = (places.double() * 10**DECIMALS).round().long()
+    lon, lat = whole.unbind(dim=1)
+    lon = torch.where(lon == 180 * 10**DECIMALS, -lon, lon)
+    lon = torch.where(lat.abs() == 90 * 10**DECIMALS, 0, lon)
+    whole = torch.stack((lon, lat), dim=1)
     _, which = torch.unique(whole, dim=0, return_inverse=True)
     first = torch.full((int(which.max()) + 1 if len(which) else 0,), len(places))
     first = first.scatter_reduce(0, which, torch.arange(len(places)), "amin")

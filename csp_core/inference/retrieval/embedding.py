@@ -26,6 +26,7 @@ from csp_core.model.towers import TowerOut
 ENDINGS = (".csv", ".parquet", ".npy")
 SHARED = "in the space that the model compares in"
 OWN = "of the encoder itself, before any head: this model compares nothing with them"
+NEAR = "the last number says how near the places of its species lie"
 TOKENS = "means of the tokens, as this model compares token by token"
 
 
@@ -75,7 +76,9 @@ def embed_all(
     if kind == "places":
         assert isinstance(what, Tensor)
         if "location" not in sides:
-            return Embedded(embed_places(model, what, date=date), names, what, OWN)
+            near = getattr(model.location, "nearness", None)
+            space = OWN if near is None else f"{OWN}; {NEAR}"
+            return Embedded(embed_places(model, what, date=date), names, what, space)
         return _of(model, see_places(model, what, date=date), names, what)
     if kind == "captions":
         texts = [str(text) for text in what]

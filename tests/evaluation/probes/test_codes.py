@@ -157,3 +157,30 @@ def test_what_was_left_out_is_told_where_too_little_is_left(tmp_path, kind):
     few = written(tmp_path, [*np.linspace(0, 1, 20), *[-9999.0] * 20])
     with pytest.raises(BadRecordError, match=r"at least 30 places are needed\. 20 rows are left"):
         read_probe_table(few, kind="numbers")
+
+
+def test_what_is_told_of_missing_names_the_words_of_the_table_too(tmp_path):
+    heights = [f"{value:g}" for value in elevations(-9999)]
+    heights[1:7] = ["NA"] * 3 + ["-"] * 3
+    path = written(tmp_path, heights)
+    told = read_probe_table(path)
+    assert "--missing na,-,-9999 says the same; --missing na,- keeps such rows." in told.notes[1]
+    same = read_probe_table(path, missing=["na", "-", "-9999"])
+    assert torch.equal(same.lonlat, told.lonlat)
+    kept = read_probe_table(path, missing=["na", "-"])
+    assert len(told.lonlat) == ROWS - 6 - CODED and len(kept.lonlat) == ROWS - 6
+    assert "--missing na,-,-9999 leaves them out" in kept.notes[1]
+
+
+def test_a_code_among_words_stays_a_class_and_is_told(tmp_path):
+    path = written(tmp_path, ["wood", "meadow", "-9999"] * 20 + ["NA"])
+    told = read_probe_table(path)
+    assert told.target.classes == ("-9999", "meadow", "wood")
+    assert told.notes[1] == (
+        "value holds -9999 in 20 rows, a class among words; if that stands for no value, say"
+        " --missing na,-9999."
+    )
+    left = read_probe_table(path, missing=["na", "-9999"])
+    assert left.target.classes == ("meadow", "wood") and len(left.lonlat) == 40
+    plain = read_probe_table(written(tmp_path, ["wood", "meadow", "12"] * 20))
+    assert plain.notes == ()

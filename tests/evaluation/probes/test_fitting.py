@@ -16,7 +16,10 @@ from csp_core.evaluation.probes import (
 )
 from csp_core.evaluation.probes.fitting import ridge_path
 from csp_core.geo import great_circle_km, sphere_points
+from csp_core.inference.few_shot import few_shot
+from csp_core.inference.retrieval import embed_all
 from csp_core.location import ENCODINGS, make_location_encoder
+from csp_core.store import load_model, save_model
 
 
 @pytest.fixture
@@ -152,6 +155,16 @@ def test_embeddings_of_every_kind(world, model_dir):
     assert np.allclose(embed_frozen("sincos", world).vectors, want)
     found = embed_frozen(str(model_dir), world)
     assert found.vectors.shape[0] == 150 and np.ptp(found.vectors) > 0
+
+
+def test_a_species_model_is_probed_without_its_places(world, model_dir, tmp_path):
+    base = load_model(model_dir)
+    found = few_shot(base, [(13.4, 52.5), (2.3, 48.8), (16.3, 48.2)])
+    told = embed_frozen(str(save_model(found.model, tmp_path / "species")), world)
+    assert np.allclose(told.vectors, embed_frozen(str(model_dir), world).vectors)
+    assert told.about.endswith(", without how near its species' places lie")
+    assert embed_all(found.model, "places", world).space.endswith("the places of its species lie")
+    assert "places" not in embed_all(base, "places", world).space
 
 
 def test_untrained_encoders_follow_from_the_seed_alone(world):

@@ -257,7 +257,7 @@ def test_days_are_heard_at_once_where_nothing_was_learned_before(tmp_path):
 
     assert heard() > 1e-3
     initialise(model, str(save_model(one.eval(), tmp_path / "one")))
-    assert heard() == 0
+    assert heard() < 1e-5  # but for the order in which they are summed
 
 
 def test_bands_of_series_are_measured_on_the_dates_that_there_are():
