@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -87,6 +88,9 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
         wait_until(lambda: state(folder)["state"] == "running")
         page.close()
     wait_until(lambda: state(folder).get("epoch", 0) >= 2)
+    # It takes seconds: held up, it is not done before the app is up again.
+    process = psutil.Process(state(folder)["pid"])
+    process.suspend()
 
     with running_app(folder) as address:
         page = open_page(f"{address}train")
@@ -95,6 +99,7 @@ def test_a_run_outlives_page_and_server_and_its_model_is_used(
         expect(main(page).get_by_text("▶ running")).to_be_visible()
         expect(main(page).get_by_text("Range of", exact=False).first).to_be_visible()
         press(page, ".st-key-train-stop", "Space")
+        process.resume()
         expect(main(page).get_by_text("◼ stopped")).to_be_visible()
         step = state(folder)["step"]
         press(page, ".st-key-train-resume", "Enter")
