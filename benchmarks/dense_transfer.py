@@ -218,8 +218,7 @@ def aims(outcome: Outcome, gains: dict[str, Gain]) -> tuple[str, dict[str, Any]]
         + (f" Of the other starts below it: {'; '.join(others)}." if others else ""),
         f"- With 4 blocks at least +{AIM:g} points: "
         + ("; ".join(f"{key.split(' − ')[0]} {told}" for key, told in scarce.items()) or "not run")
-        + f". {verdict(len(reached) == len(scarce) > 0).capitalize()}"
-        + (f", but by {len(reached)} of {len(scarce)}." if 0 < len(reached) < len(scarce) else "."),
+        + f". Reached by {len(reached)} of {len(scarce)}.",
         "- The gain of *Europe, then Asia* above 0: "
         + ("not run." if both is None else f"{both}; {verdict(both.low > 0)}{part}."),
     ]  # fmt: skip
