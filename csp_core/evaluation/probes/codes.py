@@ -81,8 +81,9 @@ def _told(coded: Floats, rest: Floats, name: str, beside: Sequence[str], *, take
     said = f"{name} holds {_listed(which, counts)}, {span}, as programs write for no value"
     words = ",".join((*beside, *map(_plain, which[:NAMED])))
     if take:
+        rows = "1 row is" if len(coded) == 1 else f"{len(coded):,} rows are"
         return (
-            f"{len(coded):,} rows are left out: {said}. --missing {words} says the same;"
+            f"{rows} left out: {said}. --missing {words} says the same;"
             f" --missing {','.join(beside) or 'none'} keeps such rows."
         )
     return (

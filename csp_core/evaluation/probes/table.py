@@ -279,10 +279,10 @@ def _classes(
     notes = []
     if rare.any():
         some = ", ".join(names[rare][:3]) + (", …" if rare.sum() > 3 else "")
-        notes.append(
-            f"{rare.sum():,} classes with fewer than {folds} rows are left out ({some}):"
-            f" {len(codes) - len(own):,} rows."
-        )
+        few = f"1 class with fewer than {folds} rows is"
+        if rare.sum() > 1:
+            few = f"{rare.sum():,} classes with fewer than {folds} rows are"
+        notes.append(f"{few} left out ({some}): {len(codes) - len(own):,} rows.")
     kept = tuple(str(one) for one in names[~rare])
     return Target(name, position[codes[own]].astype(np.int64), kept), own, notes
 

@@ -53,7 +53,7 @@ def test_a_code_far_from_all_values_is_left_out_and_told(tmp_path, code, name):
 @pytest.mark.parametrize("code", [-9999.0, 1e20])
 def test_a_code_that_stands_there_once(tmp_path, code):
     read = read_probe_table(written(tmp_path, elevations(code, 1)))
-    assert len(read.lonlat) == 299 and "1 rows are left out" in read.notes[0]
+    assert len(read.lonlat) == 299 and "1 row is left out" in read.notes[0]
 
 
 def test_r2_is_that_of_the_rows_with_a_value(tmp_path):

@@ -70,7 +70,7 @@ def test_classes_and_rare_ones(tmp_path):
     assert read.target.classes == ("dry", "wet") and len(read.lonlat) == 57
     assert read.target.values.tolist() == [1] * 30 + [0] * 27
     (note,) = read.notes
-    assert "1 classes with fewer than 5 rows are left out (odd): 3 rows" in note
+    assert "1 class with fewer than 5 rows is left out (odd): 3 rows" in note
     flags = read_probe_table(written(tmp_path, frame(value=[True, False] * 30), "t.parquet"))
     assert flags.target.classes == ("false", "true")
     kinds = pl.Series("value", ["wet", "dry"] * 30, pl.Categorical)
