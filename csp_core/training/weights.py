@@ -8,10 +8,11 @@ from torch import nn
 from csp_core.config import TrainingConfig
 from csp_core.model import TOWERS
 from csp_core.objectives import Objective
+from csp_core.objectives.base import MODEL
 
 # Key of a group of the optimiser: its part of the learning rate.
 PART = "part"
-ENCODERS = tuple(f"model.{tower}." for tower in TOWERS)
+ENCODERS = tuple(f"{MODEL}{tower}." for tower in TOWERS)
 Named = list[tuple[str, nn.Parameter]]
 
 
